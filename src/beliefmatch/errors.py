@@ -1,0 +1,41 @@
+"""The error family: whatever a user can cause and mend.
+
+Each message is one line that says what was expected, what came and what to type next. The command prints it and
+exits with code 2; a library user catches `BeliefMatchError`. Broken invariants of our own are `assert`s instead.
+"""
+
+
+class BeliefMatchError(ValueError):
+    """Base of every error that a user can mend."""
+
+
+class NetworkError(BeliefMatchError):
+    """A network cannot be built, or does not fit the inputs or the other network."""
+
+
+class WeightsError(BeliefMatchError):
+    """A weights file is missing, damaged, unsafe or does not fit its network."""
+
+
+class TapError(BeliefMatchError):
+    """A named activation does not exist or cannot be compared."""
+
+
+class ImagesError(BeliefMatchError):
+    """Labelled images cannot be read or do not fit the network."""
+
+
+class SettingsError(BeliefMatchError):
+    """A setting is out of range or contradicts another."""
+
+
+class FolderError(BeliefMatchError):
+    """A run folder cannot be used: occupied, empty, not writable, or the disk is full."""
+
+
+class ResumeError(BeliefMatchError):
+    """A run cannot be continued with these settings or from this checkpoint."""
+
+
+class DivergedError(BeliefMatchError):
+    """A loss or a gradient stopped being finite while training."""

@@ -1,0 +1,1 @@
+"""The mathematics: tensors in, tensors out, one value per example. The same function is loss and metric."""

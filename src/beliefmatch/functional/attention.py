@@ -1,0 +1,30 @@
+"""Attention transfer: Zagoruyko & Komodakis 2017, as used by Micaelli & Storkey 2019."""
+
+from torch import Tensor
+from torch.nn.functional import normalize
+
+
+def attention_map(activation: Tensor) -> Tensor:
+    """Where a layer looks: the mean over channels of the squared activation, flattened, with L2 norm 1.
+
+    Args:
+        activation: (batch, channels, *positions), any number of position axes.
+
+    Returns:
+        (batch, positions).
+    """
+    return normalize(activation.square().mean(dim=1).flatten(start_dim=1), dim=1)
+
+
+def attention_distance(teacher_activation: Tensor, student_activation: Tensor) -> Tensor:
+    """Mean over positions of the squared difference of both attention maps.
+
+    Args:
+        teacher_activation: (batch, teacher channels, *positions).
+        student_activation: (batch, student channels, *positions), the same positions.
+
+    Returns:
+        (batch,), in [0, 2 / positions].
+    """
+    difference = attention_map(student_activation) - attention_map(teacher_activation)
+    return difference.square().mean(dim=1)
