@@ -1,0 +1,81 @@
+"""What a network takes as input, and how that relates to pixels."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from beliefmatch.errors import SettingsError
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """Shape of one input, and for images the normalisation that a network was trained with.
+
+    Everything else in the library handles network inputs, already normalised and unbounded; this class alone
+    converts between them and pixels.
+    """
+
+    shape: tuple[int, ...]
+    """Shape of one example without the batch axis: (channels, height, width), or (features,)."""
+    mean: tuple[float, ...] | None = None
+    """Mean of each channel, in pixels scaled to [0, 1]. None means 0."""
+    std: tuple[float, ...] | None = None
+    """Standard deviation of each channel, in pixels scaled to [0, 1]. None means 1."""
+
+    def __post_init__(self) -> None:
+        if not self.shape or min(self.shape) < 1:
+            raise SettingsError(f"an input shape needs positive sizes, such as 3 32 32; got {self.shape}")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values is not None and len(values) != self.shape[0]:
+                raise SettingsError(
+                    f"{name} needs one value for each of the {self.shape[0]} channels of inputs {self.shape}; "
+                    f"got {len(values)}"
+                )
+        if self.std is not None and min(self.std) <= 0:
+            raise SettingsError(f"std must be above 0; got {self.std}")
+
+    @property
+    def is_image(self) -> bool:
+        """Whether one input is (channels, height, width) with 1 or 3 channels, so that it can be shown."""
+        return len(self.shape) == 3 and self.shape[0] in (1, 3)
+
+    def to_pixels(self, inputs: Tensor) -> Tensor:
+        """Undo the normalisation and clamp.
+
+        Args:
+            inputs: (batch, *shape), network inputs.
+
+        Returns:
+            (batch, *shape), in [0, 1].
+        """
+        mean, std = self._channel_constants(inputs)
+        return (inputs * std + mean).clamp(0, 1)
+
+    def from_pixels(self, pixels: Tensor) -> Tensor:
+        """Turn stored images into network inputs, resized bilinearly where their size differs.
+
+        Args:
+            pixels: (batch, height, width, channels), uint8.
+
+        Returns:
+            (batch, *shape), float32.
+        """
+        images = pixels.permute(0, 3, 1, 2).float() / 255
+        if images.shape[2:] != self.shape[1:]:
+            images = interpolate(images, size=self.shape[1:], mode="bilinear", align_corners=False)
+        mean, std = self._channel_constants(images)
+        return (images - mean) / std
+
+    def _channel_constants(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        channels, *positions = self.shape
+        view = (channels, *(1 for _ in positions))
+        mean = torch.tensor(self.mean or (0.0,) * channels, dtype=like.dtype, device=like.device)
+        std = torch.tensor(self.std or (1.0,) * channels, dtype=like.dtype, device=like.device)
+        return mean.view(view), std.view(view)
+
+
+CIFAR10 = InputSpec(shape=(3, 32, 32), mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010))
+SVHN = InputSpec(shape=(3, 32, 32), mean=(0.4377, 0.4438, 0.4728), std=(0.1980, 0.2010, 0.1970))
+DIGITS = InputSpec(shape=(1, 8, 8), mean=(0.3053,), std=(0.3761,))

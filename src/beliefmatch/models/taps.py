@@ -1,0 +1,122 @@
+"""Taps: reading named activations of any module without editing it."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from beliefmatch.errors import NetworkError, TapError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beliefs:
+    """What a network answers to a batch."""
+
+    logits: Tensor
+    """(batch, classes)."""
+    outputs: dict[str, Tensor]
+    """Output of each tapped module, by name: (batch, channels, *positions)."""
+    inputs: dict[str, Tensor]
+    """Input of each module tapped at its input, by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TapPair:
+    """A module of the teacher and the module of the student whose output shall match it."""
+
+    teacher: str
+    student: str
+
+    @staticmethod
+    def parse(text: str) -> "TapPair":
+        """Read TEACHER_MODULE=STUDENT_MODULE, or one name if both are called alike.
+
+        Raises:
+            TapError: a name is empty.
+        """
+        teacher, _, student = text.partition("=")
+        if not teacher or text.endswith("="):
+            raise TapError(f"{text!r} names no pair of modules; expected TEACHER_MODULE=STUDENT_MODULE")
+        return TapPair(teacher=teacher, student=student or teacher)
+
+
+def declared_pairs(teacher: nn.Module, student: nn.Module) -> tuple[TapPair, ...]:
+    """Pair the taps that both architectures declare as `attention_taps`, in order; none where their number differs."""
+    taps = [tuple(getattr(network, "attention_taps", ())) for network in (teacher, student)]
+    if len(taps[0]) != len(taps[1]):
+        return ()
+    return tuple(TapPair(teacher=first, student=second) for first, second in zip(*taps, strict=True))
+
+
+def beliefs(network: nn.Module, batch: Tensor, *, outputs: Sequence[str] = (), inputs: Sequence[str] = ()) -> Beliefs:
+    """Run a network and read named activations on the way. Hooks live only as long as the call.
+
+    Args:
+        network: any module that maps a batch to logits.
+        batch: (batch, *shape), network inputs.
+        outputs: names of modules whose output to keep.
+        inputs: names of modules whose input to keep.
+
+    Raises:
+        TapError: a name does not exist (the message lists those that do), or its module did not run.
+        NetworkError: the network returned something other than logits (batch, classes).
+    """
+    found = Beliefs(logits=batch, outputs={}, inputs={})
+    with ExitStack() as stack:
+        for name in outputs:
+            stack.enter_context(_tap_output(find_module(network, name), name, found.outputs))
+        for name in inputs:
+            stack.enter_context(_tap_input(find_module(network, name), name, found.inputs))
+        logits = network(batch)
+    for name in (*outputs, *inputs):
+        if name not in found.outputs and name not in found.inputs:
+            raise TapError(f"module {name!r} did not run, so nothing could be read from it")
+    if not isinstance(logits, Tensor) or logits.dim() != 2:
+        what = f"a tensor of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        raise NetworkError(f"{type(network).__name__} returned {what}, expected logits (batch, classes)")
+    return Beliefs(logits=logits, outputs=found.outputs, inputs=found.inputs)
+
+
+def find_module(network: nn.Module, name: str) -> nn.Module:
+    """Find a module by its dotted name.
+
+    Raises:
+        TapError: no module has this name; the message gives the nearest and lists all.
+    """
+    try:
+        return network.get_submodule(name or "?")
+    except AttributeError:
+        names = [key for key, _ in network.named_modules() if key]
+        nearest = ", ".join(difflib.get_close_matches(name, names, n=3, cutoff=0)) or "none"
+    raise TapError(
+        f"{type(network).__name__} has no module {name!r}; the nearest are {nearest}; all: {', '.join(names)}"
+    )
+
+
+@contextmanager
+def _tap_output(module: nn.Module, name: str, found: dict[str, Tensor]) -> Iterator[None]:
+    def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        if not isinstance(output, Tensor):
+            raise TapError(f"module {name!r} returns a {type(output).__name__}, expected a tensor")
+        found[name] = output
+
+    handle = module.register_forward_hook(keep)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def _tap_input(module: nn.Module, name: str, found: dict[str, Tensor]) -> Iterator[None]:
+    def keep(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        found[name] = inputs[0]
+
+    handle = module.register_forward_pre_hook(keep)
+    try:
+        yield
+    finally:
+        handle.remove()

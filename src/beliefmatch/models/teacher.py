@@ -1,0 +1,82 @@
+"""The teacher: a network that never moves."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
+
+from beliefmatch.errors import NetworkError
+from beliefmatch.functional.statistics import statistics_gap
+from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.taps import Beliefs, beliefs
+
+NUM_PROBES = 16
+
+
+class Teacher:
+    """A frozen module in eval mode with the spec of its inputs. Neither parameters nor buffers ever move."""
+
+    def __init__(self, module: nn.Module, spec: InputSpec) -> None:
+        """Freeze a module and learn its number of classes from a batch of noise.
+
+        Raises:
+            NetworkError: it does not take inputs of this shape, or returns something other than finite logits.
+        """
+        self.module = module.eval().requires_grad_(requires_grad=False)
+        self.spec = spec
+        self.num_classes = probe(module, spec, role="teacher")
+        self.batch_norms = {
+            name: layer
+            for name, layer in module.named_modules()
+            if isinstance(layer, _BatchNorm) and layer.running_mean is not None
+        }
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating type of its parameters, which its inputs share."""
+        return next((parameter.dtype for parameter in self.module.parameters()), torch.float32)
+
+    def beliefs(self, batch: Tensor, *, taps: Sequence[str] = (), tap_batch_norms: bool = False) -> Beliefs:
+        """Run the teacher; see `taps.beliefs`. Gradients to the batch flow where the caller has them enabled."""
+        return beliefs(self.module, batch, outputs=taps, inputs=tuple(self.batch_norms) if tap_batch_norms else ())
+
+    def statistics_gap(self, read: Beliefs) -> Tensor:
+        """Sum over batch-norm layers of the gap between a batch and the remembered statistics.
+
+        Args:
+            read: from `beliefs` with `tap_batch_norms`.
+
+        Returns:
+            (), at least 0; 0 where the teacher has no batch-norm.
+        """
+        gaps = [
+            statistics_gap(read.inputs[name], cast("Tensor", layer.running_mean), cast("Tensor", layer.running_var))
+            for name, layer in self.batch_norms.items()
+        ]
+        return torch.stack(gaps).sum() if gaps else read.logits.new_zeros(())
+
+
+def probe(module: nn.Module, spec: InputSpec, *, role: str) -> int:
+    """Run a network in eval mode on seeded noise and return its number of classes.
+
+    Raises:
+        NetworkError: it fails on inputs of this shape, or does not return finite logits (batch, classes).
+    """
+    was_training = module.training
+    noise = torch.randn((NUM_PROBES, *spec.shape), generator=torch.Generator().manual_seed(0))
+    first = next(iter(module.parameters()), noise)
+    try:
+        with torch.no_grad():
+            logits = beliefs(module.eval(), noise.to(first)).logits
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if isinstance(error, NetworkError):
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise NetworkError(f"the {role} does not take inputs of shape {spec.shape}: {reason}") from error
+    finally:
+        module.train(was_training)
+    if not bool(logits.isfinite().all()):
+        raise NetworkError(f"the {role} returns values that are not finite: are its weights whole?")
+    return logits.shape[1]
