@@ -1,0 +1,1 @@
+"""Labelled images, for measuring only. Nothing that trains without data imports this room."""

@@ -1,0 +1,96 @@
+"""Labelled images from a file."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from beliefmatch.errors import ImagesError
+from beliefmatch.models.inputs import InputSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledImages:
+    """Images as stored, with their labels."""
+
+    images: Tensor
+    """(images, height, width, channels), uint8."""
+    labels: Tensor
+    """(images,), int64, from 0."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def read_images(path: Path) -> LabelledImages:
+    """Read an .npz file with arrays `images` (n, height, width, channels) and `labels` (n,), pickles refused.
+
+    Raises:
+        ImagesError: the file is missing or damaged, or an array is missing or has another dtype or shape.
+    """
+    expected = "expected an .npz with arrays images (n, height, width, channels) uint8 and labels (n,) integers"
+    if not path.is_file():
+        raise ImagesError(f"no images at {path}")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ImagesError(f"{path} holds a single array; {expected}")
+            missing = {"images", "labels"} - set(file.files)
+            if missing:
+                raise ImagesError(f"{path} has no array {sorted(missing)[0]!r} (it has {file.files}); {expected}")
+            images, labels = file["images"], file["labels"]
+    except ImagesError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        reason = str(error).splitlines()[0]
+        raise ImagesError(f"{path} cannot be read ({reason}); {expected}") from error
+    return check_images(images, labels, name=str(path))
+
+
+def check_images(images: np.ndarray, labels: np.ndarray, *, name: str) -> LabelledImages:
+    """Check arrays and turn them into tensors.
+
+    Args:
+        images: (n, height, width, channels), uint8.
+        labels: (n,), integers from 0.
+        name: what to call them in errors.
+
+    Raises:
+        ImagesError: a dtype or a shape is not as above, there are no images, or a label is below 0.
+    """
+    if images.dtype != np.uint8:
+        raise ImagesError(f"images of {name} have dtype {images.dtype}, expected uint8 pixels from 0 to 255")
+    if images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise ImagesError(f"images of {name} have shape {images.shape}, expected (n, height, width, 1 or 3 channels)")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ImagesError(f"labels of {name} have dtype {labels.dtype}, expected integers")
+    if labels.shape != images.shape[:1]:
+        raise ImagesError(
+            f"labels of {name} have shape {labels.shape}, expected {images.shape[:1]} as there are images"
+        )
+    if len(images) == 0:
+        raise ImagesError(f"{name} holds no images")
+    if labels.min() < 0:
+        raise ImagesError(f"labels of {name} go down to {labels.min()}, expected 0 and above")
+    return LabelledImages(images=torch.from_numpy(images), labels=torch.from_numpy(labels.astype(np.int64)))
+
+
+def check_fit(data: LabelledImages, spec: InputSpec, num_classes: int) -> None:
+    """Check that a network of these inputs and classes can be measured on these images.
+
+    Sizes may differ, since images are resized; channels may not.
+
+    Raises:
+        ImagesError: inputs are not images, channels differ, or a label is one the network cannot give.
+    """
+    channels = data.images.shape[3]
+    if len(spec.shape) != 3:
+        raise ImagesError(f"the network takes inputs of shape {spec.shape}, which images cannot give")
+    if channels != spec.shape[0]:
+        raise ImagesError(f"images have {channels} channels, the network takes {spec.shape[0]}")
+    highest = int(data.labels.max())
+    if highest >= num_classes:
+        raise ImagesError(f"labels go up to {highest}, but the network knows classes 0 to {num_classes - 1} only")

@@ -1,0 +1,1 @@
+"""What is measured on images that training never saw."""
