@@ -1,0 +1,23 @@
+"""What every objective promises."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from beliefmatch.models.taps import Beliefs, TapPair
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbstractObjective(ABC):
+    """What the student minimises. It holds settings only; nothing in it moves."""
+
+    citation: ClassVar[str]
+    """Authors, year and title of the method."""
+    taps: tuple[TapPair, ...] | None = None
+    """Activations to read. None: those that both architectures declare, found when a run starts."""
+
+    @abstractmethod
+    def __call__(self, teacher: Beliefs, student: Beliefs, labels: Tensor | None) -> dict[str, Tensor]:
+        """Give the named terms of the loss, weighted, each (batch,). The loss is the mean of their sum."""

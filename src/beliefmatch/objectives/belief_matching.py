@@ -1,0 +1,45 @@
+"""Belief matching: Micaelli & Storkey 2019. A divergence, plus attention transfer (Zagoruyko & Komodakis 2017)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from beliefmatch.errors import SettingsError
+from beliefmatch.functional.attention import attention_distance
+from beliefmatch.functional.divergences import DIVERGENCES, DivergenceName
+from beliefmatch.models.taps import Beliefs
+from beliefmatch.objectives.base import AbstractObjective
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeliefMatching(AbstractObjective):
+    """Match the teacher's beliefs, and where it looks at tapped activations."""
+
+    citation: ClassVar[str] = (
+        "Micaelli & Storkey 2019, Zero-shot Knowledge Transfer via Adversarial Belief Matching, NeurIPS"
+    )
+
+    divergence: DivergenceName = "kl"
+    """KL, Jensen-Shannon (both in nats), or mean L1 on centred logits (in logits)."""
+    divergence_weight: float = 1.0
+    """Factor of the divergence of each example."""
+    temperature: float = 1.0
+    """Both logits are divided by it."""
+    attention_weight: float = 0.0
+    """Factor of the attention distance of each tap pair."""
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise SettingsError(f"objective.temperature must be above 0; got {self.temperature}")
+
+    def __call__(self, teacher: Beliefs, student: Beliefs, labels: Tensor | None) -> dict[str, Tensor]:
+        """Give `divergence`, and `attention` where there are taps and the weight is not 0, each (batch,)."""
+        divergence = DIVERGENCES[self.divergence](teacher.logits, student.logits, self.temperature)
+        terms = {"divergence": self.divergence_weight * divergence}
+        if self.attention_weight and self.taps:
+            distances = [
+                attention_distance(teacher.outputs[pair.teacher], student.outputs[pair.student]) for pair in self.taps
+            ]
+            terms["attention"] = self.attention_weight * sum(distances[1:], start=distances[0])
+        return terms

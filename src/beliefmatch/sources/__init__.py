@@ -1,0 +1,1 @@
+"""Sources: where the student's inputs come from. One file per method."""

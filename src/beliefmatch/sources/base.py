@@ -1,0 +1,77 @@
+"""What every source promises."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from beliefmatch.errors import SettingsError
+from beliefmatch.models.teacher import Teacher
+
+State = TypeVar("State")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a source needs to know about the run it serves."""
+
+    num_rounds: int
+    batch_size: int
+    """Examples a batch, over all processes together."""
+    seed: int
+
+    def share(self, fabric: Fabric) -> int:
+        """Examples a batch in this process.
+
+        Raises:
+            SettingsError: the batch cannot be shared out evenly.
+        """
+        if self.batch_size % fabric.world_size:
+            raise SettingsError(
+                f"a batch of {self.batch_size} cannot be shared evenly by {fabric.world_size} processes; "
+                f"try --batch-size {-(-self.batch_size // fabric.world_size) * fabric.world_size}"
+            )
+        return self.batch_size // fabric.world_size
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """What one student step sees. A source that means the same batch again yields the same object again."""
+
+    inputs: Tensor
+    """(batch, *shape), network inputs, detached."""
+    labels: Tensor | None = None
+    """(batch,), where the source knows them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbstractSource(ABC, Generic[State]):
+    """A way to come by inputs. Its fields are settings that never change; all that moves is in its state."""
+
+    citation: ClassVar[str]
+    """Authors, year and title of the method."""
+
+    @abstractmethod
+    def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> State:
+        """Make the state: a dataclass of modules, optimisers, random generators, tensors and numbers."""
+
+    @abstractmethod
+    def improve(self, state: State, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
+        """Make the inputs of this round better.
+
+        Neither network's parameters nor their gradients change. Buffers of the student may, where the source says so.
+
+        Returns:
+            Losses and gradient norms to record, on the device, (steps,).
+        """
+
+    @abstractmethod
+    def batches(self, state: State, fabric: Fabric) -> Iterator[Batch]:
+        """Yield the batch of each student step of this round."""
+
+    @abstractmethod
+    def samples(self, state: State, fabric: Fabric) -> Tensor:
+        """Show what the inputs look like now, (batch, *shape), moving nothing."""

@@ -1,0 +1,1 @@
+"""Students: where the smaller network comes from. One file per way."""
