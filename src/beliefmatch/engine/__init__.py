@@ -1,0 +1,1 @@
+"""The one loop, its checkpoints and the folder that a run leaves."""

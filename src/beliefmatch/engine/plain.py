@@ -1,0 +1,62 @@
+"""Settings as plain JSON with type tags, and back."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from beliefmatch.engine.transfer import Transfer
+from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.taps import TapPair
+from beliefmatch.models.zoo import Network
+from beliefmatch.objectives.belief_matching import BeliefMatching
+from beliefmatch.sources.adversarial import Adversarial
+from beliefmatch.students.named import NamedStudent
+
+TYPES: dict[str, type] = {
+    "Adversarial": Adversarial,
+    "BeliefMatching": BeliefMatching,
+    "InputSpec": InputSpec,
+    "NamedStudent": NamedStudent,
+    "Network": Network,
+    "TapPair": TapPair,
+    "Transfer": Transfer,
+}
+
+
+def to_plain(settings: Any) -> Any:
+    """Turn frozen dataclasses of numbers, strings, tuples and paths into JSON values; each dataclass keeps its type."""
+    if dataclasses.is_dataclass(settings):
+        assert TYPES.get(type(settings).__name__) is type(settings), f"{type(settings)} is missing in TYPES"
+        fields = {field.name: to_plain(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+        return {"type": type(settings).__name__, **fields}
+    if isinstance(settings, Path):
+        return {"type": "Path", "path": str(settings)}
+    if isinstance(settings, tuple):
+        return [to_plain(item) for item in settings]
+    return settings
+
+
+def from_plain(plain: Any) -> Any:
+    """Turn what `to_plain` made back into the same settings."""
+    if isinstance(plain, list):
+        return tuple(from_plain(item) for item in plain)
+    if not isinstance(plain, dict):
+        return plain
+    if plain["type"] == "Path":
+        return Path(plain["path"])
+    return TYPES[plain["type"]](**{key: from_plain(value) for key, value in plain.items() if key != "type"})
+
+
+def differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """Say field by field how two plain settings differ, one line each."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        lines = []
+        for key in (*old, *(key for key in new if key not in old)):
+            place = f"{path}.{key}" if path else key
+            lines += differences(old.get(key), new.get(key), place)
+        return lines
+    return [] if old == new else [f"{path} was {_show(old)}, is {_show(new)} now"]
+
+
+def _show(value: Any) -> str:
+    return str(value["path"]) if isinstance(value, dict) and value.get("type") == "Path" else str(value)

@@ -1,0 +1,234 @@
+"""The run folder: what a run is, what it logged, what came out."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import nn
+
+from beliefmatch.engine.atomic import sweep, write_bytes, write_json
+from beliefmatch.engine.plain import differences, from_plain, to_plain
+from beliefmatch.engine.transfer import Transfer
+from beliefmatch.errors import FolderError, ResumeError
+from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.teacher import Teacher
+from beliefmatch.models.weights import fit_weights, read_weights
+from beliefmatch.models.zoo import make_network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What came out of a run. Fractions are in [0, 1]; None means not measured: no data was given."""
+
+    student_accuracy: float | None
+    teacher_accuracy: float | None
+    agreement: float | None
+    student_parameters: int
+    teacher_parameters: int
+    rounds: int
+    seconds: float
+    """Training time, over all resumptions."""
+
+
+class RunFolder:
+    """The files of one run. Nothing is written before `begin`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run = path / "run.json"
+        self.metrics = path / "metrics.jsonl"
+        self.result = path / "result.json"
+        self.student = path / "student.safetensors"
+        self.student_facts = path / "student.json"
+        self.checkpoint = path / "checkpoint.pt"
+        self.curves = path / "curves.png"
+        self.pseudo = path / "pseudo"
+
+    @property
+    def holds_run(self) -> bool:
+        """Whether a run began here."""
+        return self.run.is_file()
+
+    def check(self, settings: dict[str, Any], *, resume: bool, may_hold: tuple[str, ...] = ()) -> None:
+        """Check that a run may begin or continue here, changing nothing.
+
+        Args:
+            settings: as `begin` takes them.
+            resume: whether to continue the run that the folder holds; without one, a new run begins.
+            may_hold: names of files that a new run may find.
+
+        Raises:
+            FolderError: the folder is occupied, or is not one that can be written.
+            ResumeError: settings differ from those of the run (field by field).
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise FolderError(f"{self.path} is a file, not a folder")
+        if self.holds_run and not resume:
+            raise FolderError(f"{self.path} already holds a run: add --resume to continue it, or name another --folder")
+        if self.holds_run:
+            changed = differences(self.read()["settings"], json.loads(json.dumps(settings)))
+            if changed:
+                raise ResumeError(f"{self.path} was begun with other settings: {'; '.join(changed)}")
+        elif self.path.is_dir() and not resume:
+            found = sorted({entry.name for entry in self.path.iterdir()} - set(may_hold))
+            if found:
+                raise FolderError(f"{self.path} is not empty (it holds {found[0]}): name another --folder")
+        existing = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise FolderError(f"{existing} is not writable: name another --folder")
+
+    def begin(self, settings: dict[str, Any]) -> None:
+        """Make the folder and say in run.json what the run is; a run that continues keeps the run.json it has.
+
+        Raises:
+            FolderError: the folder cannot be made or written.
+        """
+        try:
+            self.pseudo.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FolderError(f"cannot make {self.path}: {error.strerror}") from error
+        sweep(self.path)
+        if not self.holds_run:
+            write_json(
+                self.run,
+                {
+                    "settings": settings,
+                    "seed": settings["transfer"]["seed"],
+                    "command": sys.argv,
+                    "versions": versions(),
+                },
+            )
+
+    def read(self) -> dict[str, Any]:
+        """Read run.json.
+
+        Raises:
+            FolderError: there is no run here, or its run.json is damaged.
+        """
+        try:
+            return json.loads(self.run.read_text())
+        except FileNotFoundError:
+            raise FolderError(f"{self.path} holds no run (no run.json)") from None
+        except (OSError, ValueError) as error:
+            raise FolderError(f"{self.run} cannot be read: {error}") from error
+
+    def read_transfer(self) -> Transfer:
+        """Read the settings of the run.
+
+        Raises:
+            FolderError: there is no run here, or its run.json is damaged.
+        """
+        return from_plain(self.read()["settings"]["transfer"])
+
+    def append_metrics(self, row: dict[str, float]) -> None:
+        """Append one line to metrics.jsonl.
+
+        Raises:
+            FolderError: it cannot be written.
+        """
+        try:
+            with self.metrics.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise FolderError(f"cannot write {self.metrics}: {error.strerror}") from error
+
+    def read_metrics(self) -> list[dict[str, float]]:
+        """Read the lines of metrics.jsonl; one that was cut short by a kill is left out."""
+        rows = []
+        for line in self.metrics.read_text().splitlines() if self.metrics.is_file() else []:
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                break
+        return rows
+
+    def rewind_metrics(self, last_round: int) -> None:
+        """Drop the lines after a round, which a continued run will write again."""
+        rows = [row for row in self.read_metrics() if row["round"] <= last_round]
+        write_bytes(self.metrics, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+    def write_student(self, student: nn.Module, transfer: Transfer, num_classes: int) -> None:
+        """Write the student's weights, and beside them what it takes to load them."""
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in student.state_dict().items()}
+        write_bytes(self.student, safetensors.torch.save(tensors))
+        student_settings = to_plain(transfer.student)
+        write_json(
+            self.student_facts,
+            {
+                "architecture": student_settings["architecture"],
+                "num_classes": num_classes,
+                "inputs": to_plain(transfer.inputs),
+                "weights": self.student.name,
+                "how_to_load": "beliefmatch.load_student('the folder of this file')",
+            },
+        )
+
+    def write_result(self, result: Result) -> None:
+        """Write result.json at once."""
+        write_json(self.result, asdict(result))
+
+    def read_result(self) -> Result:
+        """Read result.json.
+
+        Raises:
+            FolderError: the run has not finished, or the file is damaged.
+        """
+        try:
+            return Result(**json.loads(self.result.read_text()))
+        except FileNotFoundError:
+            raise FolderError(f"the run in {self.path} has not finished: continue it with --resume") from None
+        except (OSError, ValueError, TypeError) as error:
+            raise FolderError(f"{self.result} cannot be read: {error}") from error
+
+
+def load_student(folder: Path | str) -> nn.Module:
+    """Load the student of a finished run, in eval mode, on the CPU.
+
+    Raises:
+        FolderError: the folder holds no finished run.
+        WeightsError: its weights are damaged.
+    """
+    run = RunFolder(Path(folder))
+    if not run.student_facts.is_file():
+        raise FolderError(f"{run.path} holds no student (no {run.student_facts.name}): has its run finished?")
+    facts = json.loads(run.student_facts.read_text())
+    inputs: InputSpec = from_plain(facts["inputs"])
+    student = make_network(facts["architecture"], in_channels=inputs.shape[0], num_classes=facts["num_classes"])
+    fit_weights(student, read_weights(run.student), name=str(run.student))
+    return student.eval()
+
+
+def settings_of(transfer: Transfer, teacher: Teacher, *, num_processes: int, precision: str) -> dict[str, Any]:
+    """Gather all that must be equal for a run to continue; the teacher counts by content."""
+    return {
+        "transfer": to_plain(transfer),
+        "teacher_sha256": fingerprint(teacher.module),
+        "num_processes": num_processes,
+        "precision": precision,
+    }
+
+
+def fingerprint(network: nn.Module) -> str:
+    """SHA-256 over names and bytes of all parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes."""
+    packages = ("beliefmatch", "torch", "numpy", "lightning-fabric", "safetensors")
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{package: importlib.metadata.version(package) for package in packages},
+    }

@@ -1,0 +1,214 @@
+"""Running a transfer in a folder: start or resume, log, checkpoint, and write what came out."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from beliefmatch.engine.checkpoint import load_checkpoint, save_checkpoint
+from beliefmatch.engine.pictures import write_curves, write_grid
+from beliefmatch.engine.record import Result, RunFolder, settings_of
+from beliefmatch.engine.transfer import Transfer, TransferState, run_round, start, with_taps
+from beliefmatch.errors import DivergedError, SettingsError
+from beliefmatch.models.cost import measure_cost
+from beliefmatch.models.teacher import Teacher
+
+logger = logging.getLogger(__name__)
+
+Observer = Callable[[int, dict[str, float] | None], None]
+"""Called after every round with the rounds completed, and with the logged row where one was due."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Where and on what a run takes place. None of this changes what is computed, but for precision and devices."""
+
+    folder: Path
+    """Run folder; made if missing. A run in it is never overwritten."""
+    resume: bool = False
+    """Continue the run in the folder from its last checkpoint; begin it if there is none."""
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Kind of device."""
+    devices: int = 1
+    """Number of devices, one process each. The batch is shared out between them."""
+    precision: Literal["32-true", "bf16-mixed", "64-true"] = "32-true"
+    """Floating-point precision."""
+    log_every: int | None = None
+    """Rounds between lines of metrics.jsonl. Default: a hundredth of all, at most 100."""
+    checkpoint_every: int | None = None
+    """Rounds between checkpoints. Default: a twentieth of all, at most 500."""
+    picture_every: int | None = None
+    """Rounds between grids of pseudo images. Default: a tenth of all."""
+
+    def __post_init__(self) -> None:
+        for name in ("devices", "log_every", "checkpoint_every", "picture_every"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise SettingsError(f"{name} must be at least 1; got {value}")
+
+    def filled(self, rounds: int) -> "RunOptions":
+        """Settle the intervals that were left open."""
+        return replace(
+            self,
+            log_every=self.log_every or min(max(rounds // 100, 1), 100),
+            checkpoint_every=self.checkpoint_every or min(max(rounds // 20, 1), 500),
+            picture_every=self.picture_every or max(rounds // 10, 1),
+        )
+
+
+def run(
+    transfer: Transfer, options: RunOptions, *, observer: Observer | None = None, may_hold: tuple[str, ...] = ()
+) -> Result:
+    """Run a transfer to its end in a folder, or continue it there.
+
+    Everything is checked before anything is written. torch's global random state is left as it was.
+
+    Args:
+        transfer: what to compute.
+        options: where, and on what.
+        observer: follows the run, in the first process alone.
+        may_hold: names of files that a new run may find in its folder.
+
+    Raises:
+        BeliefMatchError: a network, a file or a setting does not fit; the folder cannot be used; training diverged.
+    """
+    options = options.filled(transfer.rounds)
+    fabric = _make_fabric(options)
+    transfer.plan.share(fabric)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(transfer.seed)
+        teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
+        student = transfer.student.build(teacher)
+        transfer = replace(transfer, objective=with_taps(transfer.objective, teacher, student))
+        settings = settings_of(transfer, teacher, num_processes=fabric.world_size, precision=options.precision)
+        folder = RunFolder(options.folder)
+        if fabric.is_global_zero:
+            folder.check(settings, resume=options.resume, may_hold=may_hold)
+        fabric.launch()
+        if fabric.is_global_zero:
+            folder.begin(settings)
+        fabric.barrier()
+        return _Run(transfer, options, teacher, student, folder=folder, fabric=fabric, observer=observer).to_end()
+
+
+def _make_fabric(options: RunOptions) -> Fabric:
+    if options.accelerator == "cuda" and torch.cuda.device_count() < options.devices:
+        raise SettingsError(f"{options.devices} CUDA devices were asked for and {torch.cuda.device_count()} are there")
+    if options.accelerator == "mps" and not torch.backends.mps.is_available():
+        raise SettingsError("no MPS device is there; try --accelerator auto")
+    return Fabric(
+        accelerator=options.accelerator,
+        devices=options.devices,
+        strategy="ddp" if options.devices > 1 else "auto",
+        precision=options.precision,
+    )
+
+
+class _Run:
+    """One run under way."""
+
+    def __init__(
+        self,
+        transfer: Transfer,
+        options: RunOptions,
+        teacher: Teacher,
+        student: nn.Module,
+        *,
+        folder: RunFolder,
+        fabric: Fabric,
+        observer: Observer | None,
+    ) -> None:
+        self.transfer = transfer
+        self.options = options
+        self.teacher = teacher
+        self.folder = folder
+        self.fabric = fabric
+        self.observer = observer if fabric.is_global_zero else None
+        self.costs = measure_cost(teacher.module, teacher.spec), measure_cost(student, teacher.spec)
+        self.state: TransferState = start(transfer, teacher, student, fabric)
+        # Each process draws its own dropout, from here on.
+        torch.manual_seed(transfer.seed + fabric.global_rank)
+        self.seconds_before = self._resume() if folder.checkpoint.is_file() else 0.0
+        self.began = time.perf_counter()
+
+    def to_end(self) -> Result:
+        """Do the rounds that are left and write what came out."""
+        while self.state.round < self.transfer.rounds:
+            record = run_round(self.transfer, self.state, self.teacher, self.fabric)
+            last = self.state.round == self.transfer.rounds
+            row = self._log(record) if last or self.state.round % self._every("log") == 0 else None
+            if last or self.state.round % self._every("picture") == 0:
+                self._picture()
+            if last or self.state.round % self._every("checkpoint") == 0:
+                self._checkpoint()
+            if self.observer:
+                self.observer(self.state.round, row)
+        return self._finish()
+
+    def _every(self, kind: Literal["log", "checkpoint", "picture"]) -> int:
+        return getattr(self.options, f"{kind}_every")
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.perf_counter() - self.began
+
+    def _resume(self) -> float:
+        resumed = load_checkpoint(self.folder.checkpoint, self.state, self.fabric)
+        if self.fabric.is_global_zero:
+            self.folder.rewind_metrics(resumed.round)
+            logger.info("continuing %s after round %d", self.folder.path, resumed.round)
+        return resumed.seconds
+
+    def _log(self, record: dict[str, Tensor]) -> dict[str, float]:
+        self._stop_if_diverged()
+        means = torch.stack([value.mean() for value in record.values()])
+        means = self.fabric.all_reduce(means, reduce_op="mean")
+        assert isinstance(means, Tensor)
+        row = {"round": self.state.round, "seconds": round(self._seconds(), 3)}
+        row |= dict(zip(record, means.tolist(), strict=True))
+        if self.fabric.is_global_zero:
+            self.folder.append_metrics(row)
+        return row
+
+    def _picture(self) -> None:
+        if self.fabric.is_global_zero and self.teacher.spec.is_image:
+            inputs = self.transfer.source.samples(self.state.source, self.fabric)
+            write_grid(self.folder.pseudo / f"round_{self.state.round:06d}.png", inputs, self.teacher.spec)
+
+    def _checkpoint(self) -> None:
+        self._stop_if_diverged()
+        save_checkpoint(self.folder.checkpoint, self.state, seconds=self._seconds(), fabric=self.fabric)
+
+    def _stop_if_diverged(self) -> None:
+        bad = int(self.state.first_bad_round)
+        if bad >= 0:
+            kept = f"the checkpoint in {self.folder.path} is from before it" if self.folder.checkpoint.is_file() else ""
+            raise DivergedError(
+                f"a loss or gradient stopped being finite in round {bad}; {kept or 'no checkpoint was written yet'}. "
+                "Try a lower --student-learning-rate or --source.learning-rate in another --folder"
+            )
+
+    def _finish(self) -> Result:
+        teacher_cost, student_cost = self.costs
+        result = Result(
+            student_accuracy=None,
+            teacher_accuracy=None,
+            agreement=None,
+            student_parameters=student_cost.parameters,
+            teacher_parameters=teacher_cost.parameters,
+            rounds=self.state.round,
+            seconds=round(self._seconds(), 3),
+        )
+        if self.folder.result.is_file():
+            result = self.folder.read_result()
+        elif self.fabric.is_global_zero:
+            write_curves(self.folder.curves, self.folder.read_metrics())
+            self.folder.write_student(self.state.student, self.transfer, self.teacher.num_classes)
+            self.folder.write_result(result)
+        self.fabric.barrier()
+        return result

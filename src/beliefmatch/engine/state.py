@@ -1,0 +1,70 @@
+"""One generic pack and unpack, so that whatever moves in any method is checkpointed and resumed bit for bit.
+
+A state is a dataclass of modules, optimisers, schedules, random generators, tensors, numbers and such dataclasses.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LRScheduler
+
+from beliefmatch.errors import ResumeError
+
+Packed = dict[str, Any]
+
+
+def pack(state: Any) -> Packed:
+    """Copy everything that moves into plain containers and tensors, which `torch.load(weights_only=True)` reads."""
+    packed = {}
+    for name, value in _fields(state):
+        if isinstance(value, nn.Module | torch.optim.Optimizer | LRScheduler):
+            packed[name] = value.state_dict()
+        elif isinstance(value, torch.Generator):
+            packed[name] = value.get_state()
+        elif dataclasses.is_dataclass(value):
+            packed[name] = pack(value)
+        elif not isinstance(value, torch.dtype):
+            assert isinstance(value, Tensor | int | float | str | None), f"{name}: {type(value)} cannot be packed"
+            packed[name] = value
+    return packed
+
+
+def unpack(state: Any, packed: Packed) -> None:
+    """Put packed values back into a state that was started with the same settings, in place.
+
+    Raises:
+        ResumeError: the packed values belong to another kind of state.
+    """
+    for name, value in _fields(state):
+        if isinstance(value, torch.dtype):
+            continue
+        if name not in packed:
+            raise ResumeError(f"the checkpoint has no {name}: it was written by another version or another recipe")
+        new = packed[name]
+        if isinstance(value, nn.Module | torch.optim.Optimizer | LRScheduler):
+            value.load_state_dict(new)
+        elif isinstance(value, torch.Generator):
+            value.set_state(new.cpu())
+        elif dataclasses.is_dataclass(value):
+            unpack(value, new)
+        elif isinstance(value, Tensor):
+            value.copy_(new)
+        else:
+            setattr(state, name, new)
+
+
+def modules_in(state: Any) -> Iterator[nn.Module]:
+    """Yield the modules of a state, in order."""
+    for _, value in _fields(state):
+        if isinstance(value, nn.Module):
+            yield value
+        elif dataclasses.is_dataclass(value):
+            yield from modules_in(value)
+
+
+def _fields(state: Any) -> Iterator[tuple[str, Any]]:
+    for field in dataclasses.fields(state):
+        yield field.name, getattr(state, field.name)

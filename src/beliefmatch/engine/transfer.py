@@ -1,0 +1,179 @@
+"""The loop that joins any source with any objective. It never changes."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from beliefmatch.engine.state import modules_in
+from beliefmatch.errors import SettingsError, TapError
+from beliefmatch.functional.classification import agreement, confidence
+from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.placement import place
+from beliefmatch.models.taps import Beliefs, TapPair, beliefs, declared_pairs
+from beliefmatch.models.teacher import Teacher
+from beliefmatch.models.zoo import Network
+from beliefmatch.objectives.base import AbstractObjective
+from beliefmatch.optimisers import Optimisation, adam, average_over_processes
+from beliefmatch.sources.base import AbstractSource, Batch, Plan
+from beliefmatch.students.base import AbstractStudent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """Everything that decides what a run computes. Recipes return it."""
+
+    recipe: str
+    teacher: Network
+    inputs: InputSpec
+    student: AbstractStudent
+    source: AbstractSource[Any]
+    objective: AbstractObjective
+    rounds: int
+    batch_size: int
+    """Examples a batch, over all processes together."""
+    student_learning_rate: float
+    """Adam's learning rate for the student, falling to 0 by a cosine over all rounds."""
+    student_gradient_clip: float
+    """Largest L2 norm of the student's gradient."""
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name in ("rounds", "batch_size", "student_learning_rate", "student_gradient_clip"):
+            if getattr(self, name) <= 0:
+                raise SettingsError(f"{name} must be above 0; got {getattr(self, name)}")
+
+    @property
+    def plan(self) -> Plan:
+        """What the source needs to know."""
+        return Plan(num_rounds=self.rounds, batch_size=self.batch_size, seed=self.seed)
+
+
+@dataclass(kw_only=True)
+class TransferState:
+    """All that moves in a run."""
+
+    student: nn.Module
+    optimisation: Optimisation
+    source: Any
+    round: int
+    """Rounds completed."""
+    first_bad_round: Tensor
+    """(), int64: first round with a loss or gradient that was not finite, -1 while there is none. On the device."""
+
+
+def start(transfer: Transfer, teacher: Teacher, student: nn.Module, fabric: Fabric) -> TransferState:
+    """Put both networks on the device and start the source. The seed decides all that follows."""
+    dtype = torch.float64 if fabric._precision.precision == "64-true" else torch.float32
+    for network in (teacher.module, student):
+        place(network, fabric.device, dtype)
+    student.train()
+    return TransferState(
+        student=student,
+        optimisation=adam(
+            student,
+            learning_rate=transfer.student_learning_rate,
+            gradient_clip=transfer.student_gradient_clip,
+            num_rounds=transfer.rounds,
+        ),
+        source=transfer.source.start(teacher, student, transfer.plan, fabric),
+        round=0,
+        first_bad_round=torch.full((), -1, device=fabric.device),
+    )
+
+
+def with_taps(objective: AbstractObjective, teacher: Teacher, student: nn.Module) -> AbstractObjective:
+    """Settle which activations an objective reads, and check on one example that they can be compared.
+
+    Raises:
+        TapError: a name does not exist, or two activations of a pair differ in their positions.
+    """
+    pairs = objective.taps if objective.taps is not None else declared_pairs(teacher.module, student)
+    batch = torch.zeros((1, *teacher.spec.shape), dtype=teacher.dtype)
+    was_training = student.training
+    with torch.no_grad():
+        first = teacher.beliefs(batch, taps=[pair.teacher for pair in pairs]).outputs
+        second = beliefs(student.eval(), batch, outputs=[pair.student for pair in pairs]).outputs
+    student.train(was_training)
+    for pair in pairs:
+        _check_pair(pair, first[pair.teacher], second[pair.student])
+    return replace(objective, taps=pairs)
+
+
+def _check_pair(pair: TapPair, first: Tensor, second: Tensor) -> None:
+    if first.dim() < 3 or first.shape[2:] != second.shape[2:]:
+        raise TapError(
+            f"attention cannot be compared: {pair.teacher} of the teacher gives {tuple(first.shape[1:])}, "
+            f"{pair.student} of the student {tuple(second.shape[1:])}; expected (channels, positions...) with equal "
+            "positions"
+        )
+
+
+def run_round(transfer: Transfer, state: TransferState, teacher: Teacher, fabric: Fabric) -> dict[str, Tensor]:
+    """Do one round: improve the source, then take one student step for each of its batches.
+
+    Args:
+        transfer: settings, with the taps of its objective settled by `with_taps`.
+        state: moves.
+        teacher: stays.
+        fabric: device, precision and processes.
+
+    Returns:
+        Losses, gradient norms, confidences and agreement of the round, on the device, () or (steps,). Fetching them
+        is up to the caller: nothing here waits for the device.
+    """
+    record = transfer.source.improve(state.source, teacher, state.student, fabric)
+    steps: list[dict[str, Tensor]] = []
+    seen: Batch | None = None
+    taught: Beliefs | None = None
+    for batch in transfer.source.batches(state.source, fabric):
+        if taught is None or batch is not seen:
+            taught = _teach(transfer.objective, teacher, batch, fabric)
+        seen = batch
+        steps.append(_student_step(transfer.objective, state, batch, taught, fabric))
+    state.optimisation.end_round()
+    state.round += 1
+    record |= {name: torch.stack([step[name] for step in steps]) for name in steps[0]}
+    _share_buffers(state, fabric)
+    _watch(state, record)
+    return record
+
+
+def _teach(objective: AbstractObjective, teacher: Teacher, batch: Batch, fabric: Fabric) -> Beliefs:
+    with torch.no_grad(), fabric.autocast():
+        return teacher.beliefs(batch.inputs, taps=[pair.teacher for pair in objective.taps or ()])
+
+
+def _student_step(
+    objective: AbstractObjective, state: TransferState, batch: Batch, taught: Beliefs, fabric: Fabric
+) -> dict[str, Tensor]:
+    with fabric.autocast():
+        learnt = beliefs(state.student, batch.inputs, outputs=[pair.student for pair in objective.taps or ()])
+        terms = {name: term.mean() for name, term in objective(taught, learnt, batch.labels).items()}
+    loss = torch.stack(list(terms.values())).sum()
+    loss.backward()
+    norm = state.optimisation.step(fabric)
+    logits = learnt.logits.detach()
+    return {
+        "student_loss": loss.detach(),
+        **{f"student_{name}": term.detach() for name, term in terms.items()},
+        "student_gradient_norm": norm,
+        "teacher_confidence": confidence(taught.logits).mean(),
+        "student_confidence": confidence(logits).mean(),
+        "pseudo_agreement": agreement(taught.logits, logits).to(loss.dtype).mean(),
+    }
+
+
+def _share_buffers(state: TransferState, fabric: Fabric) -> None:
+    """Give every process the mean of the running statistics that each gathered on its share of the batch."""
+    if fabric.world_size > 1:
+        buffers = [buffer for module in modules_in(state) for buffer in module.buffers()]
+        average_over_processes([buffer for buffer in buffers if buffer.is_floating_point()], fabric)
+
+
+def _watch(state: TransferState, record: dict[str, Tensor]) -> None:
+    finite = torch.cat([value.flatten() for value in record.values()]).isfinite().all()
+    now = torch.full_like(state.first_bad_round, state.round)
+    state.first_bad_round.copy_(torch.where(finite | (state.first_bad_round >= 0), state.first_bad_round, now))
