@@ -1,0 +1,62 @@
+"""Compress a pretrained network into a smaller one without any of the data it was trained on.
+
+Names are imported when they are first used, so that `import beliefmatch` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from beliefmatch import recipes as recipes
+    from beliefmatch.data.images import LabelledImages as LabelledImages
+    from beliefmatch.data.images import read_images as read_images
+    from beliefmatch.engine.evaluation import measure_run as measure_run
+    from beliefmatch.engine.record import Result as Result
+    from beliefmatch.engine.record import RunFolder as RunFolder
+    from beliefmatch.engine.record import load_student as load_student
+    from beliefmatch.engine.run import RunOptions as RunOptions
+    from beliefmatch.engine.run import run as run
+    from beliefmatch.engine.transfer import Transfer as Transfer
+    from beliefmatch.errors import BeliefMatchError as BeliefMatchError
+    from beliefmatch.metrics.measurement import Measurement as Measurement
+    from beliefmatch.metrics.measurement import measure_pair as measure_pair
+    from beliefmatch.models.inputs import InputSpec as InputSpec
+    from beliefmatch.models.taps import TapPair as TapPair
+    from beliefmatch.models.zoo import Network as Network
+    from beliefmatch.objectives.belief_matching import BeliefMatching as BeliefMatching
+    from beliefmatch.sources.adversarial import Adversarial as Adversarial
+    from beliefmatch.students.named import NamedStudent as NamedStudent
+
+HOMES = {
+    "Adversarial": "sources.adversarial",
+    "BeliefMatchError": "errors",
+    "BeliefMatching": "objectives.belief_matching",
+    "InputSpec": "models.inputs",
+    "LabelledImages": "data.images",
+    "Measurement": "metrics.measurement",
+    "NamedStudent": "students.named",
+    "Network": "models.zoo",
+    "Result": "engine.record",
+    "RunFolder": "engine.record",
+    "RunOptions": "engine.run",
+    "TapPair": "models.taps",
+    "Transfer": "engine.transfer",
+    "load_student": "engine.record",
+    "measure_pair": "metrics.measurement",
+    "measure_run": "engine.evaluation",
+    "read_images": "data.images",
+    "run": "engine.run",
+}
+"""Module in which each public name lives."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "recipes":
+        return importlib.import_module("beliefmatch.recipes")
+    if name in HOMES:
+        return getattr(importlib.import_module(f"beliefmatch.{HOMES[name]}"), name)
+    raise AttributeError(f"module 'beliefmatch' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*HOMES, "recipes"])

@@ -1,0 +1,187 @@
+"""The command: parses, calls the library, prints. Heavy imports stand inside the commands, so --help is instant."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from beliefmatch.console import NetworkRow, RunProgress, comparison_table, is_first_process
+from beliefmatch.errors import BeliefMatchError, SettingsError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from beliefmatch.models.teacher import Teacher
+
+logger = logging.getLogger(__name__)
+
+RECIPES_HELP = "beliefmatch transfer zero_shot --help, beliefmatch transfer digits --help"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0, or 2 after an error that the user can mend."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    logging.basicConfig(level=logging.INFO if is_first_process() else logging.ERROR, format="%(message)s")
+    try:
+        if len(arguments) > 1 and arguments[0] == "transfer":
+            _transfer(arguments[1], arguments[2:])
+        else:
+            commands = {"demo": demo, "transfer": transfer, "measure": measure}
+            tyro.extras.subcommand_cli_from_dict(commands, prog="beliefmatch", description=DESCRIPTION, args=arguments)
+    except BeliefMatchError as error:
+        if is_first_process():
+            sys.stderr.write(f"beliefmatch: error: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            "beliefmatch: interrupted; the same command with --resume continues from the last checkpoint\n"
+        )
+        return 130
+    return 0
+
+
+DESCRIPTION = "Compress a pretrained network into a smaller one without any of the data it was trained on."
+
+
+def demo(
+    *,
+    folder: Path = Path("runs/demo"),
+    resume: bool = False,
+    seed: int = 0,
+    rounds: int | None = None,
+) -> None:
+    """Train a teacher on real digits, let go of the data, transfer to a student, measure. Two minutes on two cores.
+
+    Args:
+        folder: Run folder; made if missing. A run in it is never overwritten.
+        resume: Continue the demo in the folder from its last checkpoint; begin it if there is none.
+        seed: Of fresh weights and of all noise.
+        rounds: Rounds of the transfer, instead of the recipe's.
+    """
+    from beliefmatch.demo import run_demo
+    from beliefmatch.engine.evaluation import load_pair
+    from beliefmatch.engine.record import RunFolder
+    from beliefmatch.engine.run import RunOptions
+    from beliefmatch.recipes.digits import NUM_ROUNDS
+
+    options = RunOptions(folder=folder, resume=resume, accelerator="cpu")
+    with RunProgress(rounds or NUM_ROUNDS) as progress:
+        found = run_demo(options, seed=seed, rounds=rounds, observer=progress)
+    measurement = found.measurement
+    teacher, student = load_pair(RunFolder(folder))
+    _print_pair(
+        teacher,
+        student,
+        accuracies=(measurement.teacher_accuracy, measurement.student_accuracy),
+        agreement=measurement.agreement,
+        seconds=(found.teacher_seconds, found.transfer_seconds),
+    )
+    _print(f"measured on {measurement.num_images} digits that neither network had seen; everything is in {folder}")
+
+
+def transfer() -> None:
+    """Transfer a network of yours to a smaller one: beliefmatch transfer RECIPE --help, RECIPE zero_shot or digits."""
+    raise SettingsError(f"name a recipe: {RECIPES_HELP}")
+
+
+def _transfer(name: str, arguments: Sequence[str]) -> None:
+    if name in ("-h", "--help"):
+        sys.stdout.write(f"{transfer.__doc__}\n\nRecipes: {RECIPES_HELP}\n")
+        return
+    from beliefmatch import recipes
+    from beliefmatch.engine.evaluation import load_pair
+    from beliefmatch.engine.record import RunFolder
+    from beliefmatch.engine.run import RunOptions, run
+
+    if name not in recipes.ALL:
+        raise SettingsError(f"no recipe is called {name!r}; there are {', '.join(recipes.ALL)}")
+    recipe = recipes.ALL[name]
+
+    def command(
+        transfer: Annotated[Any, tyro.conf.arg(name="", constructor=recipe)],
+        options: Annotated[RunOptions, tyro.conf.arg(name="")],
+    ) -> None:
+        with RunProgress(transfer.rounds) as progress:
+            result = run(transfer, options, observer=progress)
+        if is_first_process():
+            teacher, student = load_pair(RunFolder(options.folder))
+            accuracies = result.teacher_accuracy, result.student_accuracy
+            _print_pair(
+                teacher, student, accuracies=accuracies, agreement=result.agreement, seconds=(None, result.seconds)
+            )
+            _print(
+                f"the student is in {options.folder}; to measure it: beliefmatch measure {options.folder} --images FILE"
+            )
+
+    tyro.cli(
+        command,
+        prog=f"beliefmatch transfer {name}",
+        description=(recipe.__doc__ or "").partition("Args:")[0],
+        args=arguments,
+        config=(tyro.conf.AvoidSubcommands,),
+    )
+
+
+def measure(run: tyro.conf.Positional[Path], /, *, images: Path, batch_size: int = 500) -> None:
+    """Measure the student and the teacher of a run on labelled images, and enter the numbers into its result.json.
+
+    Args:
+        run: Run folder.
+        images: File .npz with arrays images (n, height, width, channels) uint8 and labels (n,) integers.
+        batch_size: Images at a time.
+    """
+    from beliefmatch.data.images import check_fit, read_images
+    from beliefmatch.engine.evaluation import load_pair, measure_run
+    from beliefmatch.engine.record import RunFolder
+
+    if batch_size < 1:
+        raise SettingsError(f"batch_size must be at least 1; got {batch_size}")
+    folder = RunFolder(run)
+    teacher, student = load_pair(folder)
+    data = read_images(images)
+    check_fit(data, teacher.spec, teacher.num_classes)
+    measurement = measure_run(folder, data.images, data.labels, batch_size=batch_size)
+    _print_pair(
+        teacher,
+        student,
+        accuracies=(measurement.teacher_accuracy, measurement.student_accuracy),
+        agreement=measurement.agreement,
+        seconds=(None, folder.read_result().seconds),
+    )
+    _print(f"measured on {measurement.num_images} images of {images}")
+
+
+def _print_pair(
+    teacher: "Teacher",
+    student: "nn.Module",
+    *,
+    accuracies: tuple[float | None, float | None],
+    agreement: float | None,
+    seconds: tuple[float | None, float | None],
+) -> None:
+    from rich.console import Console
+
+    from beliefmatch.models.cost import measure_cost
+
+    rows = [
+        NetworkRow(
+            name=name,
+            parameters=(cost := measure_cost(network, teacher.spec)).parameters,
+            macs=cost.macs,
+            bytes=cost.bytes,
+            accuracy=accuracy,
+            agreement=agreement,
+            seconds=spent,
+        )
+        for name, network, accuracy, spent in zip(
+            ("teacher", "student"), (teacher.module, student), accuracies, seconds, strict=True
+        )
+    ]
+    Console(width=None).print(comparison_table(rows))
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
