@@ -1,0 +1,72 @@
+"""What every objective promises, in one table."""
+
+import pytest
+import torch
+
+from beliefmatch.engine.plain import TYPES
+from beliefmatch.models.taps import Beliefs, TapPair
+from beliefmatch.objectives.base import AbstractObjective
+from beliefmatch.objectives.belief_matching import BeliefMatching
+
+PAIRS = (TapPair(teacher="a", student="b"), TapPair(teacher="c", student="d"))
+
+OBJECTIVES: dict[str, AbstractObjective] = {
+    "kl": BeliefMatching(),
+    "js": BeliefMatching(divergence="js", temperature=2.0),
+    "l1": BeliefMatching(divergence="l1"),
+    "attention": BeliefMatching(attention_weight=250.0, taps=PAIRS),
+}
+
+
+@pytest.fixture(params=OBJECTIVES)
+def objective(request: pytest.FixtureRequest) -> AbstractObjective:
+    return OBJECTIVES[request.param]
+
+
+def beliefs(seed: int, names: tuple[str, str], channels: int) -> Beliefs:
+    random = torch.Generator().manual_seed(seed)
+    outputs = {name: torch.randn(6, channels, 4, 4, generator=random).requires_grad_() for name in names}
+    return Beliefs(logits=torch.randn(6, 10, generator=random).requires_grad_(), outputs=outputs, inputs={})
+
+
+def test_the_table_holds_every_objective() -> None:
+    listed = {type(objective) for objective in OBJECTIVES.values()}
+    assert listed == {kind for kind in TYPES.values() if issubclass(kind, AbstractObjective)}
+
+
+def test_it_cites_where_it_comes_from(objective: AbstractObjective) -> None:
+    assert any(character.isdigit() for character in objective.citation)
+
+
+def test_terms_are_per_example_finite_and_differentiable(objective: AbstractObjective) -> None:
+    student = beliefs(1, ("b", "d"), 3)
+    terms = objective(beliefs(0, ("a", "c"), 5), student, None)
+    assert terms
+    assert all(term.shape == (6,) and term.isfinite().all() for term in terms.values())
+    torch.stack(list(terms.values())).sum().backward()
+    assert student.logits.grad is not None
+    assert student.logits.grad.abs().sum() > 0
+    for pair in objective.taps or ():
+        grad = student.outputs[pair.student].grad
+        assert grad is not None
+        assert grad.abs().sum() > 0
+
+
+def test_equal_beliefs_cost_nothing(objective: AbstractObjective) -> None:
+    teacher = beliefs(0, ("a", "c"), 5)
+    same = Beliefs(logits=teacher.logits, outputs={"b": teacher.outputs["a"], "d": teacher.outputs["c"]}, inputs={})
+    for term in objective(teacher, same, None).values():
+        torch.testing.assert_close(term, torch.zeros(6), atol=1e-6, rtol=0)
+
+
+def test_an_example_does_not_depend_on_its_neighbours(objective: AbstractObjective) -> None:
+    teacher, student = beliefs(0, ("a", "c"), 5), beliefs(1, ("b", "d"), 3)
+
+    def first(read: Beliefs) -> Beliefs:
+        return Beliefs(
+            logits=read.logits[:1], outputs={key: value[:1] for key, value in read.outputs.items()}, inputs={}
+        )
+
+    whole, alone = objective(teacher, student, None), objective(first(teacher), first(student), None)
+    for name, term in alone.items():
+        torch.testing.assert_close(term, whole[name][:1])

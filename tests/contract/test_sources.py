@@ -1,0 +1,109 @@
+"""What every source promises, in one table."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from beliefmatch.engine.plain import TYPES
+from beliefmatch.engine.record import fingerprint
+from beliefmatch.engine.state import pack, unpack
+from beliefmatch.sources.adversarial import Adversarial
+from beliefmatch.sources.base import AbstractSource
+from tiny import begin, tiny_transfer
+
+SMALL: dict[str, Any] = {"student_steps": 3, "noise_size": 6}
+
+SOURCES: dict[str, AbstractSource[Any]] = {
+    "paper": Adversarial(**SMALL),
+    "fresh noise": Adversarial(**SMALL, fresh_noise=True),
+    "two generator steps": Adversarial(**SMALL, generator_steps=2),
+    "jensen-shannon": Adversarial(**SMALL, divergence="js", temperature=3.0),
+    "statistics": Adversarial(**SMALL, divergence="l1", batch_norm_weight=1.0),
+}
+
+MOVES_STUDENT_BUFFERS = {"paper", "fresh noise", "two generator steps", "jensen-shannon", "statistics"}
+"""Sources that say they run the student in train mode while they improve."""
+
+
+@pytest.fixture(params=SOURCES)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def started(name: str) -> tuple[Any, ...]:
+    transfer, state, teacher, fabric = begin(replace(tiny_transfer(), source=SOURCES[name]))
+    return transfer.source, state.source, state.student, teacher, fabric
+
+
+def inputs(source: AbstractSource[Any], state: Any, fabric: Any) -> list[Tensor]:
+    return [batch.inputs.clone() for batch in source.batches(state, fabric)]
+
+
+def test_the_table_holds_every_source() -> None:
+    listed = {type(source) for source in SOURCES.values()}
+    assert listed == {kind for kind in TYPES.values() if issubclass(kind, AbstractSource)}
+
+
+def test_it_cites_where_it_comes_from(name: str) -> None:
+    assert any(character.isdigit() for character in type(SOURCES[name]).citation)
+
+
+def test_improve_leaves_teacher_and_student_alone(name: str) -> None:
+    source, state, student, teacher, fabric = started(name)
+    before = fingerprint(teacher.module)
+    parameters = [parameter.clone() for parameter in student.parameters()]
+    buffers = [buffer.clone() for buffer in student.buffers()]
+    losses = source.improve(state, teacher, student, fabric)
+    list(source.batches(state, fabric))
+    assert fingerprint(teacher.module) == before
+    assert all(torch.equal(a, b) for a, b in zip(parameters, student.parameters(), strict=True))
+    assert all(parameter.grad is None for network in (student, teacher.module) for parameter in network.parameters())
+    moved = any(not torch.equal(a, b) for a, b in zip(buffers, student.buffers(), strict=True))
+    assert moved == (name in MOVES_STUDENT_BUFFERS)
+    assert all(value.isfinite().all() and not value.requires_grad for value in losses.values())
+
+
+def test_batches_are_finite_detached_and_of_the_right_shape(name: str) -> None:
+    source, state, student, teacher, fabric = started(name)
+    source.improve(state, teacher, student, fabric)
+    for batch in source.batches(state, fabric):
+        assert batch.inputs.shape == (8, 1, 8, 8)
+        assert batch.inputs.isfinite().all()
+        assert not batch.inputs.requires_grad
+
+
+def test_the_same_seed_gives_the_same_batches(name: str) -> None:
+    found = []
+    for _ in range(2):
+        source, state, student, teacher, fabric = started(name)
+        source.improve(state, teacher, student, fabric)
+        found.append(torch.stack(inputs(source, state, fabric)))
+    assert torch.equal(*found)
+
+
+def test_samples_move_nothing(name: str) -> None:
+    source, state, student, teacher, fabric = started(name)
+    source.improve(state, teacher, student, fabric)
+    before = pack(state)["generator"]
+    before = {key: value.clone() for key, value in before.items()}
+    first, second = source.samples(state, fabric), source.samples(state, fabric)
+    assert torch.equal(first, second)
+    assert all(torch.equal(value, before[key]) for key, value in state.generator.state_dict().items())
+
+
+def test_packed_and_unpacked_it_continues_bit_for_bit(name: str, tmp_path: object) -> None:
+    source, state, student, teacher, fabric = started(name)
+    source.improve(state, teacher, student, fabric)
+    torch.save(pack(state), f"{tmp_path}/state.pt")
+    kept, random = {key: value.clone() for key, value in student.state_dict().items()}, torch.get_rng_state()
+    source.improve(state, teacher, student, fabric)
+    expected = inputs(source, state, fabric)
+    source, state, student, teacher, fabric = started(name)
+    unpack(state, torch.load(f"{tmp_path}/state.pt", weights_only=True))
+    student.load_state_dict(kept)
+    torch.set_rng_state(random)
+    source.improve(state, teacher, student, fabric)
+    assert all(torch.equal(a, b) for a, b in zip(expected, inputs(source, state, fabric), strict=True))

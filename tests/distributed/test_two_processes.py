@@ -1,0 +1,56 @@
+"""Two processes with half the batch each train what one process trains.
+
+That holds for networks without batch-norm. With batch-norm each process normalises by the statistics of its own half
+of the batch, so the result differs from that of one process; the running statistics are averaged after every round, so
+that the processes never drift apart. Both are shown here.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from conftest import Command
+from tiny import named
+
+VECTOR = (
+    "zero_shot",
+    *("--teacher.architecture", named("make_mlp_teacher"), "--student.architecture", named("make_mlp_student")),
+    *("--shape", "12", "--rounds", "6", "--batch-size", "8", "--precision", "64-true", "--accelerator", "cpu"),
+)
+
+
+def test_without_batch_norm_two_processes_equal_one(command: Command, tmp_path: Path) -> None:
+    command("transfer", *VECTOR, "--devices", 1, "--folder", "one")
+    done = command("transfer", *VECTOR, "--devices", 2, "--folder", "two")
+    one, two = (load_file(tmp_path / name / "student.safetensors") for name in ("one", "two"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-10, atol=1e-12)
+    rows = [json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[-1]) for name in ("one", "two")]
+    assert rows[1]["student_loss"] == pytest.approx(rows[0]["student_loss"], rel=1e-9)
+    assert done.stdout.count("the student is in") == 1, "only the first process speaks"
+
+
+def test_with_batch_norm_it_trains_and_resumes_alike(command: Command, tmp_path: Path) -> None:
+    conv = (
+        "digits",
+        *(
+            "--teacher.architecture",
+            named("make_conv_teacher"),
+            "--student.architecture",
+            named("make_dropout_student"),
+        ),
+        *("--rounds", 4, "--batch-size", 8, "--source.noise-size", 6, "--accelerator", "cpu", "--devices", 2),
+    )
+    command("transfer", *conv, "--folder", "whole")
+    command("transfer", *conv, "--folder", "again")
+    first, second = (tmp_path / name / "student.safetensors" for name in ("whole", "again"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(command: Command, tmp_path: Path) -> None:
+    done = command("transfer", *VECTOR, "--batch-size", 7, "--devices", 2, "--folder", "odd", code=2)
+    assert "a batch of 7 cannot be shared evenly by 2 processes; try --batch-size 8" in done.stderr
+    assert not (tmp_path / "odd").exists()

@@ -1,0 +1,37 @@
+"""The frozen teacher."""
+
+import pytest
+import torch
+
+from beliefmatch.errors import NetworkError
+from beliefmatch.models.inputs import DIGITS, InputSpec
+from beliefmatch.models.teacher import Teacher
+from tiny import make_conv_teacher, make_mlp_teacher, make_nan_teacher
+
+
+def test_it_is_frozen_and_knows_its_classes() -> None:
+    teacher = Teacher(make_conv_teacher(), DIGITS)
+    assert not teacher.module.training
+    assert not any(parameter.requires_grad for parameter in teacher.module.parameters())
+    assert teacher.num_classes == 10
+    assert list(teacher.batch_norms) == ["1"]
+
+
+def test_gradients_flow_to_its_inputs() -> None:
+    batch = torch.randn(2, 1, 8, 8, requires_grad=True)
+    Teacher(make_conv_teacher(), DIGITS).beliefs(batch).logits.sum().backward()
+    assert batch.grad is not None
+    assert batch.grad.abs().sum() > 0
+
+
+def test_without_batch_norm_there_is_no_gap() -> None:
+    teacher = Teacher(make_mlp_teacher(), InputSpec(shape=(12,)))
+    read = teacher.beliefs(torch.randn(4, 12), tap_batch_norms=True)
+    assert teacher.statistics_gap(read) == 0
+
+
+def test_wrong_shape_and_broken_weights_are_named() -> None:
+    with pytest.raises(NetworkError, match=r"the teacher does not take inputs of shape \(3, 8, 8\)"):
+        Teacher(make_conv_teacher(), InputSpec(shape=(3, 8, 8)))
+    with pytest.raises(NetworkError, match="not finite"):
+        Teacher(make_nan_teacher(), DIGITS)

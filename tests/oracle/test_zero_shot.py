@@ -1,0 +1,119 @@
+"""The real loop against numbers that the authors' released code gave, in float64, on fixed weights and noise."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from beliefmatch.engine.transfer import run_round, start, with_taps
+from beliefmatch.models.inputs import CIFAR10
+from beliefmatch.models.key_maps import find_convention
+from beliefmatch.models.teacher import Teacher
+from beliefmatch.models.weights import fit_weights
+from beliefmatch.models.zoo import Network, make_network
+from beliefmatch.recipes import zero_shot
+from beliefmatch.students.named import NamedStudent
+from shared_folder import ORACLE
+
+CASES = sorted(ORACLE.glob("zskt_*.json"))
+
+
+@dataclass
+class RecordedNoise:
+    """Plays back the noise of the oracle."""
+
+    rounds: list[Tensor]
+
+    def draw(self, fabric: Fabric) -> Tensor:
+        return self.rounds.pop(0)
+
+
+def architecture(name: str) -> str:
+    family, *sizes = name.lower().replace("wrn-", "wide_resnet-").split("-")
+    return "_".join([family, *sizes])
+
+
+def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(f"{prefix}."): value for key, value in tensors.items() if key.startswith(f"{prefix}.")}
+
+
+def num_classes(weights: dict[str, Tensor]) -> int:
+    return [value for value in weights.values() if value.dim() == 2][-1].shape[0]
+
+
+def network(name: str, weights: dict[str, Tensor]) -> nn.Module:
+    module = make_network(architecture(name), in_channels=3, num_classes=num_classes(weights))
+    fit_weights(module, weights, name=name)
+    return module
+
+
+@pytest.mark.skipif(not CASES, reason=f"no zskt_*.json in {ORACLE} (set BELIEFMATCH_ORACLE)")
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_every_loss_and_final_state_agree_with_the_released_code(path: Path) -> None:
+    wanted = json.loads(path.read_text())
+    tensors = load_file(path.with_suffix(".safetensors"))
+    teacher_weights, student_weights = part(tensors, "teacher"), part(tensors, "student")
+    transfer = zero_shot(
+        teacher=Network(architecture=architecture(wanted["teacher"])),
+        student=NamedStudent(architecture=architecture(wanted["student"])),
+        rounds=wanted["schedule_rounds"],
+        batch_size=wanted["batch_size"],
+        student_learning_rate=wanted["student_learning_rate"],
+        student_gradient_clip=wanted["gradient_clip_norm"],
+    )
+    classes = num_classes(teacher_weights)
+    source = replace(
+        transfer.source,
+        generator_steps=wanted["generator_steps"],
+        student_steps=wanted["student_steps"],
+        noise_size=tensors["z.0"].shape[1],
+        temperature=wanted["temperature"],
+        learning_rate=wanted["generator_learning_rate"],
+        gradient_clip=wanted["gradient_clip_norm"],
+        divergence_weight=1 / classes,
+    )
+    objective = replace(
+        transfer.objective,
+        temperature=wanted["temperature"],
+        attention_weight=wanted["attention_weight"],
+        divergence_weight=1 / classes,
+    )
+    fabric = Fabric(accelerator="cpu", devices=1, precision="64-true")
+    inputs = replace(CIFAR10)
+    teacher = Teacher(network(wanted["teacher"], teacher_weights), inputs)
+    student = network(wanted["student"], student_weights)
+    transfer = replace(transfer, source=source, objective=with_taps(objective, teacher, student))
+    state = start(transfer, teacher, student, fabric)
+    state.source.generator.load_state_dict(part(tensors, "generator"))
+    state.source.noise = RecordedNoise([tensors[f"z.{i}"].double() for i in range(wanted["rounds"])])
+
+    records = [run_round(transfer, state, teacher, fabric) for _ in range(wanted["rounds"])]
+
+    student_losses = torch.cat([record["student_loss"] for record in records])
+    torch.testing.assert_close(student_losses, torch.tensor(wanted["student_losses"]).double(), rtol=1e-6, atol=0)
+    per_round = len(wanted["generator_losses"]) == wanted["rounds"]
+    generator_losses = torch.cat(
+        [record["generator_loss"][-1:] if per_round else record["generator_loss"] for record in records]
+    )
+    torch.testing.assert_close(generator_losses, torch.tensor(wanted["generator_losses"]).double(), rtol=1e-6, atol=0)
+    convention = find_convention(student, list(student_weights))
+    check_summaries(
+        student,
+        {convention.rename(key) if convention else key: value for key, value in wanted["student_after"].items()},
+    )
+    check_summaries(state.source.generator, wanted["generator_after"])
+
+
+def check_summaries(module: nn.Module, wanted: dict[str, dict]) -> None:
+    state = module.state_dict()
+    assert wanted.keys() <= state.keys()
+    for key, summary in wanted.items():
+        tensor = state[key].double()
+        found = [tensor.sum().item(), tensor.norm().item(), *tensor.flatten()[:8].tolist()]
+        expected = [summary["sum"], summary["norm"], *summary["head"]]
+        torch.testing.assert_close(torch.tensor(found), torch.tensor(expected), rtol=1e-5, atol=1e-5, msg=key)
