@@ -3,9 +3,9 @@
     python benchmarks/networks.py [--data ../shared/data] [--num-images 10000]
 
 Loads the third-party networks by the key mappings of `beliefmatch.models.key_maps`, measures each on the test images
-of its data set, writes `benchmarks/results/networks.json` and prints a table. There are no SVHN images, so the SVHN
-networks are measured as their sidecars were: on the first 2000 MNIST images in colour, a sign that they were read
-right.
+of its data set, prints a table and writes it to `benchmarks/results/networks.json` and `docs/networks.md`. There are
+no SVHN images, so the SVHN networks are measured as their sidecars were: on the first 2000 MNIST images in colour, a
+sign that they were read right.
 The last line is one JSON object: {"networks", "largest_gap"}, the gap in percentage points.
 """
 
@@ -18,7 +18,7 @@ from beliefmatch.data.images import LabelledImages, read_images
 from beliefmatch.metrics.measurement import measure_accuracy
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.zoo import Network
-from machine import describe_machine, write_results
+from machine import describe_machine, table, write_results
 
 SANITY_IMAGES = 2000
 
@@ -85,6 +85,24 @@ def measured_accuracy(shared: SharedNetwork, num_images: int) -> float:
     return 100 * measure_accuracy(shared.network.load(shared.spec), shared.spec, images, labels)
 
 
+PAGE = Path(__file__).parents[1] / "docs" / "networks.md"
+
+
+def write_page(rows: list[dict]) -> None:
+    """Write the table as a page of the documents."""
+    machine = describe_machine()
+    PAGE.write_text(
+        "# Third-party networks\n\n"
+        "Accuracy in percent of public networks loaded by the key mappings of `beliefmatch.models.key_maps`, against\n"
+        "what is documented for these very files, on all 10,000 test images of their data set. There are no SVHN\n"
+        "images, so the SVHN networks are measured as documented: on the first 2000 MNIST test images in colour, a\n"
+        "sign that the weights were read right and no more.\n\n"
+        f"`python benchmarks/networks.py`, {machine['cores']} cores of {machine['processor']}, "
+        f"torch {machine['versions']['torch']}, {machine['date']}.\n\n"
+        f"{table(rows)}\n"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
@@ -105,6 +123,7 @@ def main() -> None:
             f"{row['name']:<55} {row['architecture']:<22} {row['documented']:6.2f} {row['measured']:6.2f}", flush=True
         )
     write_results("networks", {"machine": describe_machine(), "num_images": arguments.num_images, "networks": rows})
+    write_page(rows)
     largest = max(abs(row["measured"] - row["documented"]) for row in rows)
     print(json.dumps({"networks": len(rows), "largest_gap": round(largest, 4)}))
 

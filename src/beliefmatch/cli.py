@@ -1,5 +1,6 @@
 """The command: parses, calls the library, prints. Heavy imports stand inside the commands, so --help is instant."""
 
+import inspect
 import logging
 import sys
 from collections.abc import Sequence
@@ -112,14 +113,17 @@ def _transfer(name: str, arguments: Sequence[str]) -> None:
             _print_pair(
                 teacher, student, accuracies=accuracies, agreement=result.agreement, seconds=(None, result.seconds)
             )
-            _print(
-                f"the student is in {options.folder}; to measure it: beliefmatch measure {options.folder} --images FILE"
-            )
+            _print(f"the student is in {options.folder}")
+            if result.student_accuracy is None:
+                _print(
+                    "no data was given, so nothing was measured; to measure: "
+                    f"beliefmatch measure {options.folder} --images FILE.npz"
+                )
 
     tyro.cli(
         command,
         prog=f"beliefmatch transfer {name}",
-        description=(recipe.__doc__ or "").partition("Args:")[0],
+        description=(inspect.getdoc(recipe) or "").partition("Args:")[0].strip(),
         args=arguments,
         config=(tyro.conf.AvoidSubcommands,),
     )

@@ -71,7 +71,8 @@ class RunProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.progress.stop()
+        if self.console.is_terminal:
+            self.progress.stop()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +89,11 @@ class NetworkRow:
 
 
 def comparison_table(rows: Sequence[NetworkRow]) -> Table:
-    """Set networks side by side."""
+    """Set networks side by side; a dash stands for what was not measured."""
     table = Table()
     table.add_column("")
-    for heading in ("parameters", "MACs", "bytes", "test accuracy", "agreement", "wall time"):
-        table.add_column(heading, justify="right", no_wrap=heading != "test accuracy")
+    for heading in ("parameters", "MACs", "bytes", "accuracy", "agreement", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         seconds = "" if row.seconds is None else f"{row.seconds:.1f} s"
         table.add_row(
@@ -115,5 +116,5 @@ def _short(count: int) -> str:
 
 
 def percent(fraction: float | None) -> str:
-    """Show a fraction in percent."""
-    return "unmeasured" if fraction is None else f"{100 * fraction:.2f} %"
+    """Show a fraction in percent, or a dash where it was not measured."""
+    return "-" if fraction is None else f"{100 * fraction:.2f} %"

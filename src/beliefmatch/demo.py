@@ -48,8 +48,7 @@ def run_demo(
         BeliefMatchError: see `engine.run.run`.
     """
     folder = RunFolder(options.folder)
-    if folder.path.exists() and not options.resume and any(folder.path.iterdir()):
-        raise FolderError(f"{folder.path} is not empty: add --resume to continue its run, or name another --folder")
+    folder.check_place(resume=options.resume, may_hold=(TEACHER_FILE,) if options.resume else ())
     teacher_file = folder.path / TEACHER_FILE
     began = time.perf_counter()
     if not teacher_file.is_file():

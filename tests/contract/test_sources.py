@@ -10,6 +10,7 @@ from torch import Tensor
 from beliefmatch.engine.plain import TYPES
 from beliefmatch.engine.record import fingerprint
 from beliefmatch.engine.state import pack, unpack
+from beliefmatch.errors import SettingsError
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.base import AbstractSource
 from tiny import begin, tiny_transfer
@@ -107,3 +108,9 @@ def test_packed_and_unpacked_it_continues_bit_for_bit(name: str, tmp_path: objec
     torch.set_rng_state(random)
     source.improve(state, teacher, student, fabric)
     assert all(torch.equal(a, b) for a, b in zip(expected, inputs(source, state, fabric), strict=True))
+
+
+@pytest.mark.parametrize("setting", ["generator_steps", "student_steps", "noise_size", "temperature", "learning_rate"])
+def test_settings_out_of_range_are_refused(setting: str) -> None:
+    with pytest.raises(SettingsError, match=f"source.{setting} must be above 0"):
+        replace(tiny_transfer(), source=replace(Adversarial(), **{setting: 0}))

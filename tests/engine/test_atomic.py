@@ -25,8 +25,8 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkey
 
 
 def test_what_a_kill_left_is_swept_and_nothing_of_the_users(tmp_path: Path) -> None:
-    (tmp_path / ".checkpoint.pt.a1b2").touch()
-    (tmp_path / ".mine.txt.a1b2").touch()
+    (tmp_path / ".checkpoint.pt.a1b2.partial").touch()
+    (tmp_path / "mine.partial").touch()
     (tmp_path / ".hidden").touch()
     sweep(tmp_path)
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".hidden", ".mine.txt.a1b2"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".hidden", "mine.partial"]

@@ -35,7 +35,7 @@ def read_images(path: Path) -> LabelledImages:
     if not path.is_file():
         raise ImagesError(f"no images at {path}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise ImagesError(f"{path} holds a single array; {expected}")
             missing = {"images", "labels"} - set(file.files)

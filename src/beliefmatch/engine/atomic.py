@@ -7,6 +7,9 @@ from pathlib import Path
 
 from beliefmatch.errors import FolderError
 
+PARTIAL = ".partial"
+"""How the names of files end that are not whole yet."""
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file at once: write beside it, flush to the disk, rename over it.
@@ -16,7 +19,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -37,13 +40,6 @@ def write_json(path: Path, content: object) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what writes that were killed left beside the files they meant to replace."""
-    for leftover in folder.glob(".*.*"):
-        target = leftover.name[1:].rpartition(".")[0]
-        if target in SWEPT:
-            leftover.unlink(missing_ok=True)
-
-
-SWEPT = frozenset(
-    {"run.json", "metrics.jsonl", "result.json", "student.json", "student.safetensors", "checkpoint.pt", "curves.png"}
-)
+    """Remove what writes that were killed left in a folder beside the files they meant to replace."""
+    for leftover in folder.glob(f".*{PARTIAL}"):
+        leftover.unlink(missing_ok=True)

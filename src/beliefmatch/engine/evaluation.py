@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.engine.record import RunFolder, fingerprint, load_student
@@ -26,7 +27,9 @@ def load_pair(folder: RunFolder) -> tuple[Teacher, nn.Module]:
     return teacher, student
 
 
-def measure_run(folder: RunFolder, images: Tensor, labels: Tensor, *, batch_size: int = 500) -> Measurement:
+def measure_run(
+    folder: RunFolder, images: Tensor, labels: Tensor, *, batch_size: int = 500, accelerator: str = "auto"
+) -> Measurement:
     """Measure teacher and student of a finished run and enter the numbers into its result.json.
 
     Args:
@@ -34,11 +37,15 @@ def measure_run(folder: RunFolder, images: Tensor, labels: Tensor, *, batch_size
         images: (n, height, width, channels), uint8.
         labels: (n,), integers below the number of classes.
         batch_size: images at a time.
+        accelerator: kind of device to measure on; "auto" takes the fastest there is.
 
     Raises:
         FolderError: see `load_pair`.
     """
     teacher, student = load_pair(folder)
+    device = Fabric(accelerator=accelerator, devices=1).device
+    teacher.module.to(device)
+    student.to(device)
     measurement = measure_pair(teacher.module, student, teacher.spec, images, labels, batch_size=batch_size)
     folder.write_result(
         replace(

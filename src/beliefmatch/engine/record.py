@@ -13,7 +13,7 @@ from typing import Any
 import safetensors.torch
 from torch import nn
 
-from beliefmatch.engine.atomic import sweep, write_bytes, write_json
+from beliefmatch.engine.atomic import PARTIAL, sweep, write_bytes, write_json
 from beliefmatch.engine.plain import differences, from_plain, to_plain
 from beliefmatch.engine.transfer import Transfer
 from beliefmatch.errors import FolderError, ResumeError
@@ -56,36 +56,44 @@ class RunFolder:
         """Whether a run began here."""
         return self.run.is_file()
 
-    def check(self, settings: dict[str, Any], *, resume: bool, may_hold: tuple[str, ...] = ()) -> None:
-        """Check that a run may begin or continue here, changing nothing.
+    def check_place(self, *, resume: bool, may_hold: tuple[str, ...] = ()) -> None:
+        """Check that a run may begin here, or continue where one is, changing nothing.
 
         Args:
-            settings: as `begin` takes them.
             resume: whether to continue the run that the folder holds; without one, a new run begins.
             may_hold: names of files that a new run may find.
 
         Raises:
             FolderError: the folder is occupied, or is not one that can be written.
-            ResumeError: settings differ from those of the run (field by field).
         """
         if self.path.exists() and not self.path.is_dir():
             raise FolderError(f"{self.path} is a file, not a folder")
         if self.holds_run and not resume:
             raise FolderError(f"{self.path} already holds a run: add --resume to continue it, or name another --folder")
-        if self.holds_run:
-            changed = differences(self.read()["settings"], json.loads(json.dumps(settings)))
-            if changed:
-                raise ResumeError(f"{self.path} was begun with other settings: {'; '.join(changed)}")
-        elif self.path.is_dir() and not resume:
-            found = sorted({entry.name for entry in self.path.iterdir()} - set(may_hold))
-            if found:
-                raise FolderError(f"{self.path} is not empty (it holds {found[0]}): name another --folder")
+        if self.path.is_dir() and not self.holds_run:
+            ours = {*may_hold, self.pseudo.name} if resume else set(may_hold)
+            found = sorted(entry.name for entry in self.path.iterdir() if entry.name not in ours)
+            if alien := [name for name in found if not (resume and name.endswith(PARTIAL))]:
+                raise FolderError(f"{self.path} is not empty (it holds {alien[0]}): name another --folder")
         existing = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
         if not os.access(existing, os.W_OK | os.X_OK):
             raise FolderError(f"{existing} is not writable: name another --folder")
 
+    def check_settings(self, settings: dict[str, Any]) -> None:
+        """Check that the run in the folder, if there is one, was begun with these settings.
+
+        The teacher is compared by the bytes of its weights, so its file may have moved.
+
+        Raises:
+            ResumeError: settings differ (field by field).
+        """
+        if self.holds_run:
+            changed = differences(_comparable(self.read()["settings"]), _comparable(settings))
+            if changed:
+                raise ResumeError(f"{self.path} was begun with other settings: {'; '.join(changed)}")
+
     def begin(self, settings: dict[str, Any]) -> None:
-        """Make the folder and say in run.json what the run is; a run that continues keeps the run.json it has.
+        """Make the folder and say in run.json what the run is; a run that continues keeps what it says.
 
         Raises:
             FolderError: the folder cannot be made or written.
@@ -94,17 +102,15 @@ class RunFolder:
             self.pseudo.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FolderError(f"cannot make {self.path}: {error.strerror}") from error
-        sweep(self.path)
+        for folder in (self.path, self.pseudo):
+            sweep(folder)
         if not self.holds_run:
-            write_json(
-                self.run,
-                {
-                    "settings": settings,
-                    "seed": settings["transfer"]["seed"],
-                    "command": sys.argv,
-                    "versions": versions(),
-                },
-            )
+            seed = settings["transfer"]["seed"]
+            facts = {"settings": settings, "seed": seed, "command": sys.argv, "versions": versions()}
+            write_json(self.run, facts)
+        elif (facts := self.read())["settings"] != settings:
+            # All that may differ by now is where the teacher's weights lie.
+            write_json(self.run, facts | {"settings": settings})
 
     def read(self) -> dict[str, Any]:
         """Read run.json.
@@ -213,6 +219,12 @@ def settings_of(transfer: Transfer, teacher: Teacher, *, num_processes: int, pre
         "num_processes": num_processes,
         "precision": precision,
     }
+
+
+def _comparable(settings: dict[str, Any]) -> dict[str, Any]:
+    settings = json.loads(json.dumps(settings))
+    del settings["transfer"]["teacher"]["weights"]
+    return settings
 
 
 def fingerprint(network: nn.Module) -> str:

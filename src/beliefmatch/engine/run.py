@@ -89,7 +89,8 @@ def run(
         settings = settings_of(transfer, teacher, num_processes=fabric.world_size, precision=options.precision)
         folder = RunFolder(options.folder)
         if fabric.is_global_zero:
-            folder.check(settings, resume=options.resume, may_hold=may_hold)
+            folder.check_place(resume=options.resume, may_hold=may_hold)
+            folder.check_settings(settings)
         fabric.launch()
         if fabric.is_global_zero:
             folder.begin(settings)

@@ -44,6 +44,8 @@ class Transfer:
         for name in ("rounds", "batch_size", "student_learning_rate", "student_gradient_clip"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{name} must be above 0; got {getattr(self, name)}")
+        self.source.check()
+        self.objective.check()
 
     @property
     def plan(self) -> Plan:

@@ -3,6 +3,8 @@
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from beliefmatch.functional.precision import widened
+
 
 def attention_map(activation: Tensor) -> Tensor:
     """Where a layer looks: the mean over channels of the squared activation, flattened, with L2 norm 1.
@@ -13,7 +15,7 @@ def attention_map(activation: Tensor) -> Tensor:
     Returns:
         (batch, positions).
     """
-    return normalize(activation.square().mean(dim=1).flatten(start_dim=1), dim=1)
+    return normalize(widened(activation).square().mean(dim=1).flatten(start_dim=1), dim=1)
 
 
 def attention_distance(teacher_activation: Tensor, student_activation: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 from torch import Tensor
 from torch.linalg import vector_norm
 
+from beliefmatch.functional.precision import widened
+
 
 def statistics_gap(activation: Tensor, running_mean: Tensor, running_var: Tensor) -> Tensor:
     """L2 norm of the gap in means plus L2 norm of the gap in variances, over channels.
@@ -18,6 +20,7 @@ def statistics_gap(activation: Tensor, running_mean: Tensor, running_var: Tensor
     Returns:
         (), at least 0.
     """
+    activation = widened(activation)
     axes = [axis for axis in range(activation.dim()) if axis != 1]
     mean = activation.mean(dim=axes)
     var = activation.var(dim=axes, correction=0)

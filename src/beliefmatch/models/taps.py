@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from beliefmatch.errors import NetworkError, TapError
+from beliefmatch.functional.precision import widened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,7 @@ class Beliefs:
     """What a network answers to a batch."""
 
     logits: Tensor
-    """(batch, classes)."""
+    """(batch, classes), float32 or wider."""
     outputs: dict[str, Tensor]
     """Output of each tapped module, by name: (batch, channels, *positions)."""
     inputs: dict[str, Tensor]
@@ -77,7 +78,7 @@ def beliefs(network: nn.Module, batch: Tensor, *, outputs: Sequence[str] = (), i
     if not isinstance(logits, Tensor) or logits.dim() != 2:
         what = f"a tensor of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         raise NetworkError(f"{type(network).__name__} returned {what}, expected logits (batch, classes)")
-    return Beliefs(logits=logits, outputs=found.outputs, inputs=found.inputs)
+    return Beliefs(logits=widened(logits), outputs=found.outputs, inputs=found.inputs)
 
 
 def find_module(network: nn.Module, name: str) -> nn.Module:

@@ -32,13 +32,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"no weights file at {path}")
     with path.open("rb") as file:
         head = file.read(9)
-    if head.startswith(b"PK\x03\x04") or head[:1] == b"\x80":
-        return _state_dict_in(_read_torch_save(path), path)
-    if len(head) == 9 and head[8:9] == b"{":
+    # A safetensors file begins with the length of its JSON header, whose low byte may be that of a pickle.
+    if head[8:] == b"{":
         try:
             return load_file(path)
         except SafetensorError as error:
             raise WeightsError(f"{path} is a truncated or damaged safetensors file ({error})") from None
+    if head.startswith(b"PK\x03\x04") or head[:1] == b"\x80":
+        return _state_dict_in(_read_torch_save(path), path)
     raise WeightsError(f"{path} is neither a safetensors file nor one written by torch.save")
 
 

@@ -60,6 +60,12 @@ def make_network(architecture: str, *, in_channels: int, num_classes: int) -> nn
     )
 
 
+def locate(architecture: str) -> str:
+    """Make the path in `file.py:function` absolute, so that a run can be loaded from anywhere; leave other names."""
+    place, _, function = architecture.rpartition(":")
+    return f"{Path(place).absolute()}:{function}" if place.endswith(".py") else architecture
+
+
 def _depth(architecture: str, depth: int, *, remainder: int) -> int:
     if depth % 6 != remainder or depth <= remainder:
         fitting = ", ".join(str(6 * n + remainder) for n in range(1, 8))
@@ -113,16 +119,19 @@ class Network:
     """Number of classes of a built-in architecture."""
 
     def __post_init__(self) -> None:
-        if self.num_classes < 2:
-            raise SettingsError(f"num_classes must be at least 2; got {self.num_classes}")
+        object.__setattr__(self, "architecture", locate(self.architecture))
+        object.__setattr__(self, "weights", self.weights and self.weights.absolute())
 
     def load(self, spec: InputSpec) -> nn.Module:
         """Make the network and load its weights.
 
         Raises:
             NetworkError: the architecture cannot be made, or is built in and has no weights.
+            SettingsError: there are fewer than two classes.
             WeightsError: the weights cannot be read or do not fit.
         """
+        if self.num_classes < 2:
+            raise SettingsError(f"num_classes must be at least 2; got {self.num_classes}")
         if self.weights is None and ":" not in self.architecture:
             raise NetworkError(f"{self.architecture} has no weights: name their file with --teacher.weights FILE")
         network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=self.num_classes)

@@ -19,5 +19,13 @@ class AbstractObjective(ABC):
     """Activations to read. None: those that both architectures declare, found when a run starts."""
 
     @abstractmethod
+    def check(self) -> None:
+        """Check that every setting is in its range; a transfer calls this when it is made.
+
+        Raises:
+            SettingsError: one is not.
+        """
+
+    @abstractmethod
     def __call__(self, teacher: Beliefs, student: Beliefs, labels: Tensor | None) -> dict[str, Tensor]:
         """Give the named terms of the loss, weighted, each (batch,). The loss is the mean of their sum."""

@@ -29,7 +29,12 @@ class BeliefMatching(AbstractObjective):
     attention_weight: float = 0.0
     """Factor of the attention distance of each tap pair."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Check the temperature.
+
+        Raises:
+            SettingsError: it is not above 0.
+        """
         if self.temperature <= 0:
             raise SettingsError(f"objective.temperature must be above 0; got {self.temperature}")
 

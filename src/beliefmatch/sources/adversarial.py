@@ -17,6 +17,7 @@ from beliefmatch.errors import SettingsError
 from beliefmatch.functional.divergences import DIVERGENCES, DivergenceName
 from beliefmatch.models.generators import make_generator
 from beliefmatch.models.placement import place
+from beliefmatch.models.taps import beliefs
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.optimisers import Optimisation, adam
 from beliefmatch.sources.base import AbstractSource, Batch, Plan
@@ -65,7 +66,12 @@ class Adversarial(AbstractSource[AdversarialState]):
     gradient_clip: float = 5.0
     """Largest L2 norm of the generator's gradient."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Check steps, sizes, temperature and learning rate.
+
+        Raises:
+            SettingsError: one is not above 0.
+        """
         for name in ("generator_steps", "student_steps", "noise_size", "temperature", "learning_rate", "gradient_clip"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"source.{name} must be above 0; got {getattr(self, name)}")
@@ -133,7 +139,7 @@ class Adversarial(AbstractSource[AdversarialState]):
 
     def _losses(self, inputs: Tensor, teacher: Teacher, student: nn.Module) -> dict[str, Tensor]:
         read = teacher.beliefs(inputs, tap_batch_norms=self.batch_norm_weight != 0)
-        divergence = DIVERGENCES[self.divergence](read.logits, student(inputs), self.temperature)
+        divergence = DIVERGENCES[self.divergence](read.logits, beliefs(student, inputs).logits, self.temperature)
         losses = {"generator_divergence": -self.divergence_weight * divergence.mean()}
         if self.batch_norm_weight != 0:
             losses["generator_statistics"] = self.batch_norm_weight * teacher.statistics_gap(read)

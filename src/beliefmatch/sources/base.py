@@ -55,6 +55,14 @@ class AbstractSource(ABC, Generic[State]):
     """Authors, year and title of the method."""
 
     @abstractmethod
+    def check(self) -> None:
+        """Check that every setting is in its range; a transfer calls this when it is made.
+
+        Raises:
+            SettingsError: one is not.
+        """
+
+    @abstractmethod
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> State:
         """Make the state: a dataclass of modules, optimisers, random generators, tensors and numbers."""
 

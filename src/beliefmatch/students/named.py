@@ -8,7 +8,7 @@ from torch import nn
 from beliefmatch.errors import NetworkError
 from beliefmatch.models.teacher import Teacher, probe
 from beliefmatch.models.weights import fit_weights, read_weights
-from beliefmatch.models.zoo import make_network
+from beliefmatch.models.zoo import locate, make_network
 from beliefmatch.students.base import AbstractStudent
 
 
@@ -20,6 +20,10 @@ class NamedStudent(AbstractStudent):
     """Built-in name such as wide_resnet_16_1, or file.py:function for your own."""
     weights: Path | None = None
     """Safetensors file or state dict to start from. None: fresh weights."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "architecture", locate(self.architecture))
+        object.__setattr__(self, "weights", self.weights and self.weights.absolute())
 
     def build(self, teacher: Teacher) -> nn.Module:
         """Make the network with as many channels and classes as the teacher has.

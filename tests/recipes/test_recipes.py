@@ -1,0 +1,60 @@
+"""Recipes carry exactly the settings that their sources print."""
+
+import pytest
+
+from beliefmatch.models.cost import measure_cost
+from beliefmatch.models.inputs import DIGITS
+from beliefmatch.models.zoo import Network, make_network
+from beliefmatch.objectives.belief_matching import BeliefMatching
+from beliefmatch.recipes import digits, zero_shot
+from beliefmatch.recipes.digits import STUDENT_ARCHITECTURE, TEACHER_ARCHITECTURE
+from beliefmatch.recipes.zero_shot import Dataset
+from beliefmatch.sources.adversarial import Adversarial
+from beliefmatch.students.named import NamedStudent
+
+TEACHER = Network(architecture="wide_resnet_40_2")
+STUDENT = NamedStudent(architecture="wide_resnet_16_1")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "rounds", "mean", "std"),
+    [
+        ("cifar10", 80_000, (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
+        ("svhn", 50_000, (0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
+    ],
+)
+def test_zero_shot_is_the_paper(dataset: Dataset, rounds: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    transfer = zero_shot(teacher=TEACHER, student=STUDENT, dataset=dataset)
+    assert transfer.rounds == rounds
+    assert (transfer.inputs.shape, transfer.inputs.mean, transfer.inputs.std) == ((3, 32, 32), mean, std)
+    assert (transfer.batch_size, transfer.student_learning_rate, transfer.student_gradient_clip) == (128, 2e-3, 5.0)
+    assert transfer.source == Adversarial(
+        generator_steps=1,
+        student_steps=10,
+        noise_size=100,
+        fresh_noise=False,
+        divergence="kl",
+        divergence_weight=0.1,
+        temperature=1.0,
+        batch_norm_weight=0.0,
+        learning_rate=1e-3,
+        gradient_clip=5.0,
+    )
+    assert transfer.objective == BeliefMatching(
+        divergence="kl", divergence_weight=0.1, temperature=1.0, attention_weight=250.0, taps=None
+    )
+
+
+def test_another_normalisation_can_be_named() -> None:
+    transfer = zero_shot(teacher=TEACHER, student=STUDENT, std=(0.247, 0.243, 0.261))
+    assert (transfer.inputs.mean, transfer.inputs.std) == ((0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261))
+    assert zero_shot(teacher=TEACHER, student=STUDENT, shape=(64,)).inputs.mean is None
+
+
+def test_the_digits_student_has_at_most_a_tenth_of_the_teachers_parameters() -> None:
+    assert digits(teacher=Network(architecture=TEACHER_ARCHITECTURE)).inputs == DIGITS
+    teacher, student = (
+        measure_cost(make_network(name, in_channels=1, num_classes=10), DIGITS).parameters
+        for name in (TEACHER_ARCHITECTURE, STUDENT_ARCHITECTURE)
+    )
+    assert student <= teacher / 10
