@@ -71,7 +71,7 @@ def test_the_teacher_runs_once_for_each_distinct_batch(fresh: bool) -> None:
 
 def test_taps_that_cannot_be_compared_are_refused() -> None:
     transfer, state, teacher, _ = begin(tiny_transfer())
-    objective = replace(transfer.objective, taps=(TapPair(teacher="2", student="4"),))
+    objective = replace(transfer.objective, attention_weight=1.0, taps=(TapPair(teacher="2", student="4"),))
     with pytest.raises(TapError, match=r"2 of the teacher gives \(8, 8, 8\), 4 of the student \(4, 2, 2\)"):
         with_taps(objective, teacher, state.student)
 

@@ -94,8 +94,16 @@ def run(
         fabric.launch()
         if fabric.is_global_zero:
             folder.begin(settings)
+            _say_taps(transfer)
         fabric.barrier()
         return _Run(transfer, options, teacher, student, folder=folder, fabric=fabric, observer=observer).to_end()
+
+
+def _say_taps(transfer: Transfer) -> None:
+    if transfer.objective.uses_taps:
+        pairs = ", ".join(f"{pair.teacher} with {pair.student}" for pair in transfer.objective.taps or ())
+        none = "none: these architectures declare no common taps; name some with --taps TEACHER_MODULE=STUDENT_MODULE"
+        logger.info("attention transfer: %s", pairs or none)
 
 
 def _make_fabric(options: RunOptions) -> Fabric:

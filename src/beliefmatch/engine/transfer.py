@@ -93,6 +93,8 @@ def with_taps(objective: AbstractObjective, teacher: Teacher, student: nn.Module
         TapError: a name does not exist, or two activations of a pair differ in their positions.
     """
     pairs = objective.taps if objective.taps is not None else declared_pairs(teacher.module, student)
+    if not objective.uses_taps:
+        pairs = ()
     batch = torch.zeros((1, *teacher.spec.shape), dtype=teacher.dtype)
     was_training = student.training
     with torch.no_grad():

@@ -18,6 +18,11 @@ class AbstractObjective(ABC):
     taps: tuple[TapPair, ...] | None = None
     """Activations to read. None: those that both architectures declare, found when a run starts."""
 
+    @property
+    @abstractmethod
+    def uses_taps(self) -> bool:
+        """Whether activations enter the loss at all."""
+
     @abstractmethod
     def check(self) -> None:
         """Check that every setting is in its range; a transfer calls this when it is made.

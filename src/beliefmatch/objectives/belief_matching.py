@@ -29,6 +29,11 @@ class BeliefMatching(AbstractObjective):
     attention_weight: float = 0.0
     """Factor of the attention distance of each tap pair."""
 
+    @property
+    def uses_taps(self) -> bool:
+        """Whether attention has a weight."""
+        return self.attention_weight != 0
+
     def check(self) -> None:
         """Check the temperature.
 
