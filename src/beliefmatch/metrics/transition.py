@@ -1,0 +1,186 @@
+"""Transition curves and mean transition error: Micaelli & Storkey 2019, section 4.3.
+
+From an image on which two networks agree, plain gradient steps lead the one that guides to every other class in turn;
+the other follows. Where both cross the boundary alike they believe alike, off the data too. Which network guides
+changes the number, so a result always says it.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, softmax
+
+from beliefmatch.errors import ImagesError
+from beliefmatch.functional.classification import agreement
+
+NUM_STEPS = 100
+STEP_SIZE = 1.0
+CPU_MEMORY_BUDGET = 128 * 2**20
+GPU_MEMORY_BUDGET = 4 * 2**30
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransitionCurves:
+    """Probabilities of the class sought, recorded before each step."""
+
+    guided_by: str
+    """Which network's gradient led the way, such as student."""
+    guide: Tensor
+    """(images, classes - 1, steps): probability that the network which guides gives to the class sought."""
+    follower: Tensor
+    """(images, classes - 1, steps): probability that the other gives to it at the same place."""
+
+    @property
+    def error(self) -> float:
+        """Mean transition error: mean over images, classes and steps of the gap between both probabilities."""
+        return float(self.error_by_image().mean())
+
+    @property
+    def error_interval(self) -> tuple[float, float]:
+        """The error less and plus two standard errors over images."""
+        margin = float(_two_standard_errors(self.error_by_image()))
+        return self.error - margin, self.error + margin
+
+    def error_by_image(self) -> Tensor:
+        """Mean gap of each image, (images,)."""
+        return (self.guide - self.follower).abs().mean(dim=(1, 2))
+
+    def mean_curves(self) -> tuple[Tensor, Tensor]:
+        """Mean curve of guide and follower over images and classes, (steps,) each."""
+        return self.guide.mean(dim=(0, 1)), self.follower.mean(dim=(0, 1))
+
+    def two_standard_errors(self) -> tuple[Tensor, Tensor]:
+        """Two standard errors of both mean curves, (steps,) each; images are independent, classes of one are not."""
+        return _two_standard_errors(self.guide.mean(dim=1)), _two_standard_errors(self.follower.mean(dim=1))
+
+
+def _two_standard_errors(values: Tensor) -> Tensor:
+    return 2 * values.std(dim=0, correction=min(1, len(values) - 1)) / len(values) ** 0.5
+
+
+def transition_curves(
+    guide: nn.Module,
+    follower: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    guided_by: str = "student",
+    num_steps: int = NUM_STEPS,
+    step_size: float = STEP_SIZE,
+    memory_budget: int | None = None,
+) -> TransitionCurves:
+    """Follow every image to every other class.
+
+    Each step subtracts `step_size` times the gradient of the cross-entropy between the guide's belief and the class
+    sought. Nothing is clamped: places are network inputs, which are not bound to pixels.
+
+    Args:
+        guide: network whose gradient leads, put in eval mode. Its parameters get no gradients.
+        follower: network that is compared, put in eval mode.
+        images: (images, *shape), network inputs, on the networks' device.
+        labels: (images,), the class that both networks start from; see `agreeing_images`.
+        guided_by: what to call the guide.
+        num_steps: probabilities recorded for each curve.
+        step_size: in network inputs per unit of gradient.
+        memory_budget: bytes that the activations of one batch may take. Default: 128 MiB on a CPU, whose caches like
+            small batches, and 4 GiB elsewhere.
+
+    Returns:
+        Curves whose second axis runs over the classes label + 1, label + 2, … modulo the number of classes.
+    """
+    guide, follower = guide.eval(), follower.eval()
+    if images.dim() == 4:
+        images = images.contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        num_classes = guide(images[:1]).shape[1]
+    offsets = torch.arange(1, num_classes, device=images.device)
+    targets = (labels[:, None] + offsets) % num_classes
+    starts = torch.arange(len(images), device=images.device).repeat_interleave(num_classes - 1)
+    if memory_budget is None:
+        memory_budget = CPU_MEMORY_BUDGET if images.device.type == "cpu" else GPU_MEMORY_BUDGET
+    size = max(1, memory_budget // bytes_per_example(guide, images[:1]))
+    walk = partial(_walk, guide, follower, num_steps=num_steps, step_size=step_size)
+    walked = [
+        walk(images[rows], sought)
+        for rows, sought in zip(starts.split(size), targets.flatten().split(size), strict=True)
+    ]
+    shape = (len(images), num_classes - 1, num_steps)
+    found = [torch.cat(curves, dim=1).T.reshape(shape) for curves in zip(*walked, strict=True)]
+    return TransitionCurves(guided_by=guided_by, guide=found[0], follower=found[1])
+
+
+def _walk(
+    guide: nn.Module, follower: nn.Module, places: Tensor, sought: Tensor, *, num_steps: int, step_size: float
+) -> tuple[Tensor, Tensor]:
+    """Walk a batch of places, each to its class, and give both probabilities, (steps, batch) each."""
+    recorded: tuple[list[Tensor], list[Tensor]] = [], []
+    for step in range(num_steps):
+        places = places.detach().requires_grad_(step + 1 < num_steps)
+        logits = guide(places)
+        with torch.no_grad():
+            for curve, belief in zip(recorded, (logits, follower(places)), strict=True):
+                curve.append(softmax(belief, dim=1).gather(1, sought[:, None]).squeeze(1))
+        if places.requires_grad:
+            (gradient,) = torch.autograd.grad(cross_entropy(logits, sought, reduction="sum"), places)
+            places = places - step_size * gradient
+    return torch.stack(recorded[0]), torch.stack(recorded[1])
+
+
+def bytes_per_example(network: nn.Module, image: Tensor) -> int:
+    """Count the bytes that autograd keeps of one example between forward and backward pass.
+
+    Args:
+        network: in eval mode.
+        image: (1, *shape), network input.
+    """
+    kept: dict[int, int] = {}
+
+    def count(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    def give_back(tensor: Any) -> Tensor:
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, give_back):
+        logits = network(image.detach().requires_grad_())
+    own = {parameter.untyped_storage().data_ptr() for parameter in (*network.parameters(), *network.buffers())}
+    del logits
+    return sum(size for place, size in kept.items() if place not in own) or image.element_size() * image.numel()
+
+
+def agreeing_images(
+    guide: nn.Module, follower: nn.Module, images: Tensor, *, num_images: int, seed: int = 0, batch_size: int = 500
+) -> tuple[Tensor, Tensor]:
+    """Choose images on which both networks agree, at random.
+
+    Args:
+        guide: put in eval mode.
+        follower: likewise.
+        images: (n, *shape), network inputs.
+        num_images: how many to choose.
+        seed: of the choice.
+        batch_size: images at a time.
+
+    Returns:
+        Indices of the chosen images (num_images,), and the class both networks give them (num_images,).
+
+    Raises:
+        ImagesError: fewer images than asked for have the agreement of both.
+    """
+    with torch.no_grad():
+        pairs = [(guide.eval()(part), follower.eval()(part)) for part in images.split(batch_size)]
+    alike = torch.cat([agreement(*pair) for pair in pairs])
+    predicted = torch.cat([logits.argmax(dim=1) for logits, _ in pairs])
+    candidates = alike.nonzero().squeeze(1)
+    if len(candidates) < num_images:
+        raise ImagesError(
+            f"{num_images} images on which both networks agree were asked for; there are {len(candidates)}"
+        )
+    order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(seed))[:num_images]
+    chosen = candidates[order.to(candidates.device)]
+    return chosen, predicted[chosen]
