@@ -71,7 +71,8 @@ def beliefs(network: nn.Module, batch: Tensor, *, outputs: Sequence[str] = (), i
             stack.enter_context(_tap_output(find_module(network, name), name, found.outputs))
         for name in inputs:
             stack.enter_context(_tap_input(find_module(network, name), name, found.inputs))
-        logits = network(batch)
+        # A copy, since a network may begin with an operation in place, and the batch is seen again.
+        logits = network(batch.clone())
     for name in (*outputs, *inputs):
         if name not in found.outputs and name not in found.inputs:
             raise TapError(f"module {name!r} did not run, so nothing could be read from it")
@@ -99,16 +100,21 @@ def find_module(network: nn.Module, name: str) -> nn.Module:
 
 @contextmanager
 def _tap_output(module: nn.Module, name: str, found: dict[str, Tensor]) -> Iterator[None]:
+    version = 0
+
     def keep(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        nonlocal version
         if not isinstance(output, Tensor):
             raise TapError(f"module {name!r} returns a {type(output).__name__}, expected a tensor")
-        found[name] = output
+        found[name], version = output, output._version
 
     handle = module.register_forward_hook(keep)
     try:
         yield
     finally:
         handle.remove()
+    if name in found and found[name]._version != version:
+        raise TapError(f"the output of module {name!r} is changed in place by what follows it: tap the module after it")
 
 
 @contextmanager

@@ -27,11 +27,7 @@ class Teacher:
         self.module = module.eval().requires_grad_(requires_grad=False)
         self.spec = spec
         self.num_classes = probe(module, spec, role="teacher")
-        self.batch_norms = {
-            name: layer
-            for name, layer in module.named_modules()
-            if isinstance(layer, _BatchNorm) and layer.running_mean is not None
-        }
+        self.batch_norms = _running_batch_norms(module, _probe_batch(module, spec))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -58,6 +54,23 @@ class Teacher:
         return torch.stack(gaps).sum() if gaps else read.logits.new_zeros(())
 
 
+def _running_batch_norms(module: nn.Module, batch: Tensor) -> dict[str, _BatchNorm]:
+    """Find the batch-norm layers with remembered statistics that a batch passes; an auxiliary head's do not count."""
+    layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, _BatchNorm)}
+    passed: set[nn.Module] = set()
+    handles = [layer.register_forward_pre_hook(lambda layer, _: passed.add(layer)) for layer in layers.values()]
+    with torch.no_grad():
+        module(batch)
+    for handle in handles:
+        handle.remove()
+    return {name: layer for name, layer in layers.items() if layer in passed and layer.running_mean is not None}
+
+
+def _probe_batch(module: nn.Module, spec: InputSpec) -> Tensor:
+    noise = torch.randn((NUM_PROBES, *spec.shape), generator=torch.Generator().manual_seed(0))
+    return noise.to(next(iter(module.parameters()), noise))
+
+
 def probe(module: nn.Module, spec: InputSpec, *, role: str) -> int:
     """Run a network in eval mode on seeded noise and return its number of classes.
 
@@ -65,14 +78,13 @@ def probe(module: nn.Module, spec: InputSpec, *, role: str) -> int:
         NetworkError: it fails on inputs of this shape, or does not return finite logits (batch, classes).
     """
     was_training = module.training
-    noise = torch.randn((NUM_PROBES, *spec.shape), generator=torch.Generator().manual_seed(0))
-    first = next(iter(module.parameters()), noise)
     try:
         with torch.no_grad():
-            logits = beliefs(module.eval(), noise.to(first)).logits
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        if isinstance(error, NetworkError):
-            raise
+            logits = beliefs(module.eval(), _probe_batch(module, spec)).logits
+    except NetworkError:
+        raise
+    except Exception as error:
+        # A network of the user's own can fail in any way.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise NetworkError(f"the {role} does not take inputs of shape {spec.shape}: {reason}") from error
     finally:

@@ -28,10 +28,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: the file is missing, truncated, not a weights file, or a pickle that wants to run code.
     """
-    if not path.is_file():
-        raise WeightsError(f"no weights file at {path}")
-    with path.open("rb") as file:
-        head = file.read(9)
+    try:
+        if not path.is_file():
+            raise WeightsError(f"no weights file at {path}")
+        with path.open("rb") as file:
+            head = file.read(9)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
     # A safetensors file begins with the length of its JSON header, whose low byte may be that of a pickle.
     if head[8:] == b"{":
         try:
@@ -101,6 +104,8 @@ def fit_weights(network: nn.Module, weights: Mapping[str, Tensor], *, name: str)
                 f"the network expects {tuple(expected[key].shape)} (another architecture, or number of classes or "
                 "channels?)"
             )
+        if tensor.is_complex() or tensor.layout != torch.strided:
+            raise WeightsError(f"{name} does not fit the network: {key} is complex or sparse, expected a plain tensor")
     network.load_state_dict(state, strict=False)
 
 

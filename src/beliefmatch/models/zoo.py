@@ -75,6 +75,16 @@ def _depth(architecture: str, depth: int, *, remainder: int) -> int:
 
 def _make_own(architecture: str) -> nn.Module:
     place, _, name = architecture.rpartition(":")
+    folder = str(Path(place).parent.absolute() if place.endswith(".py") else Path.cwd())
+    # The user's file may import its neighbours, at once or when it is called.
+    sys.path.insert(0, folder)
+    try:
+        return _call_own(architecture, place, name)
+    finally:
+        sys.path.remove(folder)
+
+
+def _call_own(architecture: str, place: str, name: str) -> nn.Module:
     try:
         module = _import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
     except BeliefMatchError:
@@ -137,4 +147,4 @@ class Network:
         network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=self.num_classes)
         if self.weights is not None:
             fit_weights(network, read_weights(self.weights), name=str(self.weights))
-        return network
+        return network.float()

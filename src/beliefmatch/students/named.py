@@ -35,6 +35,7 @@ class NamedStudent(AbstractStudent):
         student = make_network(self.architecture, in_channels=teacher.spec.shape[0], num_classes=teacher.num_classes)
         if self.weights is not None:
             fit_weights(student, read_weights(self.weights), name=str(self.weights))
+        student.float()
         num_classes = probe(student, teacher.spec, role="student")
         if num_classes != teacher.num_classes:
             raise NetworkError(

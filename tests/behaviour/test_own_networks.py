@@ -1,0 +1,74 @@
+"""Networks of users with habits of their own: they work, or say in one line why not, before anything is written."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from test_command import assert_matches, error_line, transfer
+
+from beliefmatch import load_student
+from beliefmatch.errors import NetworkError, TapError
+from beliefmatch.models.taps import beliefs
+from beliefmatch.models.zoo import make_network
+from odd_networks import odd
+
+
+@pytest.mark.parametrize("student", ["make_tied", "make_inplace", "make_counting", "make_double", "make_bfloat16"])
+@pytest.mark.parametrize("teacher", ["make_with_unused_head", "make_double"])
+def test_odd_networks_run_to_their_end(tmp_path: Path, teacher: str, student: str) -> None:
+    changed = {"teacher__architecture": odd(teacher), "student__architecture": odd(student)}
+    assert transfer(tmp_path / "run", **changed) == 0
+    assert load_student(tmp_path / "run")(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changed", "message"),
+    [
+        ("digits", {"student__architecture": odd("make_asserting")}, "student does not take inputs .* colour only"),
+        ("digits", {"teacher__architecture": odd("make_asserting")}, "teacher does not take inputs .* colour only"),
+        (
+            "digits",
+            {"student__architecture": odd("make_flat_batch_norm"), "batch_size": 1},
+            "a first round in train mode fails: ValueError: Expected more than 1 value per channel",
+        ),
+        (
+            "zero_shot",
+            {
+                "teacher__architecture": odd("make_matrix"),
+                "student__architecture": odd("make_matrix"),
+                "shape": (4, 4),
+            },
+            "no generator fits inputs of shape",
+        ),
+        ("digits", {"student_learning_rate": "nan"}, "student_learning_rate must be above 0"),
+        ("digits", {"source__temperature": "nan"}, "source.temperature must be above 0"),
+        ("digits", {"student_learning_rate": "1e39"}, "a first round in train mode fails"),
+        ("digits", {"seed": 10**24}, "seed must be at least 0 and below"),
+    ],
+)
+def test_what_cannot_train_is_told_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str, changed: dict[str, object], message: str
+) -> None:
+    folder = tmp_path / "run"
+    assert transfer(folder, recipe, **changed) == 2
+    assert_matches(message, error_line(capsys))
+    assert not folder.exists()
+
+
+def test_a_file_may_import_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "layers_of_mine.py").write_text("import torch\nlayer = torch.nn.Linear(4, 2)\n")
+    (tmp_path / "net_of_mine.py").write_text("def make():\n    from layers_of_mine import layer\n    return layer\n")
+    assert isinstance(make_network(f"{tmp_path}/net_of_mine.py:make", in_channels=1, num_classes=2), torch.nn.Linear)
+
+
+def test_an_error_in_the_users_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("def make(:\n")
+    with pytest.raises(NetworkError, match=r"broken.py cannot be imported: SyntaxError"):
+        make_network(f"{tmp_path}/broken.py:make", in_channels=1, num_classes=2)
+
+
+def test_a_tap_that_is_overwritten_in_place_is_refused() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(inplace=True), torch.nn.Linear(4, 2))
+    with pytest.raises(TapError, match="output of module '0' is changed in place by what follows it"):
+        beliefs(network, torch.randn(2, 3), outputs=["0"])
+    assert beliefs(network, torch.randn(2, 3), outputs=["1"]).outputs["1"].min() >= 0
