@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from beliefmatch.errors import ImagesError
-from beliefmatch.models.inputs import InputSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,26 +70,8 @@ def check_images(images: np.ndarray, labels: np.ndarray, *, name: str) -> Labell
         raise ImagesError(
             f"labels of {name} have shape {labels.shape}, expected {images.shape[:1]} as there are images"
         )
-    if len(images) == 0:
-        raise ImagesError(f"{name} holds no images")
+    if images.size == 0:
+        raise ImagesError(f"{name} holds no images, or images without pixels")
     if labels.min() < 0:
         raise ImagesError(f"labels of {name} go down to {labels.min()}, expected 0 and above")
     return LabelledImages(images=torch.from_numpy(images), labels=torch.from_numpy(labels.astype(np.int64)))
-
-
-def check_fit(data: LabelledImages, spec: InputSpec, num_classes: int) -> None:
-    """Check that a network of these inputs and classes can be measured on these images.
-
-    Sizes may differ, since images are resized; channels may not.
-
-    Raises:
-        ImagesError: inputs are not images, channels differ, or a label is one the network cannot give.
-    """
-    channels = data.images.shape[3]
-    if len(spec.shape) != 3:
-        raise ImagesError(f"the network takes inputs of shape {spec.shape}, which images cannot give")
-    if channels != spec.shape[0]:
-        raise ImagesError(f"images have {channels} channels, the network takes {spec.shape[0]}")
-    highest = int(data.labels.max())
-    if highest >= num_classes:
-        raise ImagesError(f"labels go up to {highest}, but the network knows classes 0 to {num_classes - 1} only")

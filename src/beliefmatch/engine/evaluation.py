@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from beliefmatch.engine.record import RunFolder, fingerprint, load_student
 from beliefmatch.errors import FolderError
-from beliefmatch.metrics.measurement import Measurement, measure_pair
+from beliefmatch.metrics.measurement import Measurement, check_fit, measure_pair
 from beliefmatch.models.teacher import Teacher
 
 
@@ -28,7 +28,13 @@ def load_pair(folder: RunFolder) -> tuple[Teacher, nn.Module]:
 
 
 def measure_run(
-    folder: RunFolder, images: Tensor, labels: Tensor, *, batch_size: int = 500, accelerator: str = "auto"
+    folder: RunFolder,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    batch_size: int = 500,
+    resize: bool = False,
+    accelerator: str = "auto",
 ) -> Measurement:
     """Measure teacher and student of a finished run and enter the numbers into its result.json.
 
@@ -37,12 +43,15 @@ def measure_run(
         images: (n, height, width, channels), uint8.
         labels: (n,), integers below the number of classes.
         batch_size: images at a time.
+        resize: whether images of another size than the networks take are resized; otherwise they are refused.
         accelerator: kind of device to measure on; "auto" takes the fastest there is.
 
     Raises:
         FolderError: see `load_pair`.
+        ImagesError: images or labels do not fit the networks.
     """
     teacher, student = load_pair(folder)
+    check_fit(images, labels, teacher.spec, teacher.num_classes, resize=resize)
     device = Fabric(accelerator=accelerator, devices=1).device
     teacher.module.to(device)
     student.to(device)

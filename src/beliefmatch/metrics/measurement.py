@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from beliefmatch.errors import ImagesError
 from beliefmatch.functional.classification import agreement, correct
 from beliefmatch.models.inputs import InputSpec
 
@@ -19,6 +20,41 @@ class Measurement:
     student_accuracy: float
     agreement: float
     """Fraction of images to which both networks give the same class."""
+
+
+def check_fit(images: Tensor, labels: Tensor, spec: InputSpec, num_classes: int, *, resize: bool = False) -> None:
+    """Check that a network of these inputs and classes can be measured on these images.
+
+    Args:
+        images: (n, height, width, channels), uint8.
+        labels: (n,), integers.
+        spec: of the network's inputs.
+        num_classes: classes the network knows.
+        resize: whether images of another size are welcome; they are then resized bilinearly.
+
+    Raises:
+        ImagesError: inputs are not images; dtype, shape, channels or size differ; a label is one that the network
+            cannot give.
+    """
+    if len(spec.shape) != 3:
+        raise ImagesError(f"the network takes inputs of shape {spec.shape}, which images cannot give")
+    if images.dtype != torch.uint8 or images.dim() != 4 or labels.shape != images.shape[:1] or images.numel() == 0:
+        raise ImagesError(
+            f"expected images (n, height, width, channels) uint8 and labels (n,); got images {tuple(images.shape)} "
+            f"{images.dtype} and labels {tuple(labels.shape)}"
+        )
+    _, *size, channels = images.shape
+    if channels != spec.shape[0]:
+        raise ImagesError(f"images have {channels} channels, the network takes {spec.shape[0]}")
+    if tuple(size) != spec.shape[1:] and not resize:
+        raise ImagesError(
+            f"images are {size[0]}x{size[1]}, the network takes {spec.shape[1]}x{spec.shape[2]}: add --resize if they "
+            "are meant to be resized"
+        )
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= num_classes:
+        wrong = lowest if lowest < 0 else highest
+        raise ImagesError(f"there is a label {wrong}, but the network knows classes 0 to {num_classes - 1} only")
 
 
 def measure_pair(
