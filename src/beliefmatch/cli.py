@@ -37,10 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"beliefmatch: error: {error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write(
-            "beliefmatch: interrupted; the same command with --resume continues from the last checkpoint\n"
-        )
+        if is_first_process():
+            sys.stderr.write("beliefmatch: interrupted; the same command with --resume continues from the checkpoint\n")
         return 130
+    except Exception:
+        # Other processes fail when the first one does, and it has said why.
+        if is_first_process():
+            raise
+        return 2
     return 0
 
 
@@ -129,15 +133,16 @@ def _transfer(name: str, arguments: Sequence[str]) -> None:
     )
 
 
-def measure(run: tyro.conf.Positional[Path], /, *, images: Path, batch_size: int = 500) -> None:
+def measure(run: tyro.conf.Positional[Path], /, *, images: Path, resize: bool = False, batch_size: int = 500) -> None:
     """Measure the student and the teacher of a run on labelled images, and enter the numbers into its result.json.
 
     Args:
         run: Run folder.
         images: File .npz with arrays images (n, height, width, channels) uint8 and labels (n,) integers.
+        resize: Resize images of another size than the networks take; otherwise they are refused.
         batch_size: Images at a time.
     """
-    from beliefmatch.data.images import check_fit, read_images
+    from beliefmatch.data.images import read_images
     from beliefmatch.engine.evaluation import load_pair, measure_run
     from beliefmatch.engine.record import RunFolder
 
@@ -146,8 +151,7 @@ def measure(run: tyro.conf.Positional[Path], /, *, images: Path, batch_size: int
     folder = RunFolder(run)
     teacher, student = load_pair(folder)
     data = read_images(images)
-    check_fit(data, teacher.spec, teacher.num_classes)
-    measurement = measure_run(folder, data.images, data.labels, batch_size=batch_size)
+    measurement = measure_run(folder, data.images, data.labels, batch_size=batch_size, resize=resize)
     _print_pair(
         teacher,
         student,

@@ -20,7 +20,7 @@ from beliefmatch.errors import FolderError
 from beliefmatch.metrics.measurement import Measurement
 from beliefmatch.models.inputs import DIGITS
 from beliefmatch.models.zoo import Network, make_network
-from beliefmatch.recipes.digits import TEACHER_ARCHITECTURE, digits
+from beliefmatch.recipes.digits import NUM_ROUNDS, TEACHER_ARCHITECTURE, digits
 
 TEACHER_FILE = "teacher.safetensors"
 NUM_EPOCHS = 40
@@ -50,6 +50,8 @@ def run_demo(
     folder = RunFolder(options.folder)
     folder.check_place(resume=options.resume, may_hold=(TEACHER_FILE,) if options.resume else ())
     teacher_file = folder.path / TEACHER_FILE
+    network = Network(architecture=TEACHER_ARCHITECTURE, weights=teacher_file)
+    transfer = digits(teacher=network, seed=seed, rounds=NUM_ROUNDS if rounds is None else rounds)
     began = time.perf_counter()
     if not teacher_file.is_file():
         with torch.random.fork_rng():
@@ -57,10 +59,6 @@ def run_demo(
             teacher = train_teacher(read_digits()[0])
         _save(teacher, teacher_file)
     teacher_seconds = time.perf_counter() - began
-    network = Network(architecture=TEACHER_ARCHITECTURE, weights=teacher_file)
-    transfer = (
-        digits(teacher=network, seed=seed) if rounds is None else digits(teacher=network, seed=seed, rounds=rounds)
-    )
     result = run(transfer, options, observer=observer, may_hold=(TEACHER_FILE,))
     held_back = read_digits()[1]
     return DemoResult(

@@ -1,7 +1,9 @@
 """The command on a tiny run, and what a user can get wrong: one clear line, exit code 2, nothing written or lost."""
 
+import io
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ import torch
 from matplotlib.image import imread
 from safetensors.torch import load_file, save_file
 
-from beliefmatch import load_student
+from beliefmatch import RunFolder, load_student, measure_run
 from beliefmatch.cli import main
+from beliefmatch.errors import ImagesError
 from beliefmatch.models.zoo import make_network
 from tiny import named
 
@@ -111,11 +114,13 @@ def test_measure_prints_a_table_and_enters_the_numbers(
     [
         ({"images": np.zeros((20, 8, 8, 1), np.float32)}, "images of .* have dtype float32, expected uint8"),
         ({"images": np.zeros((20, 8, 8), np.uint8)}, r"have shape \(20, 8, 8\), expected"),
+        ({"images": np.zeros((20, 0, 0, 1), np.uint8)}, "images without pixels"),
+        ({"images": np.zeros((20, 28, 28, 1), np.uint8)}, "images are 28x28, the network takes 8x8: add --resize"),
         ({"images": np.zeros((20, 8, 8, 3), np.uint8)}, "images have 3 channels, the network takes 1"),
         ({"images": np.zeros((0, 8, 8, 1), np.uint8), "labels": np.zeros(0, np.uint8)}, "holds no images"),
         ({"labels": np.zeros(19, np.uint8)}, r"labels of .* have shape \(19,\), expected \(20,\)"),
         ({"labels": np.zeros(20, np.float64)}, "labels of .* have dtype float64, expected integers"),
-        ({"labels": np.full(20, 10)}, "labels go up to 10, but the network knows classes 0 to 9 only"),
+        ({"labels": np.full(20, 10)}, "there is a label 10, but the network knows classes 0 to 9 only"),
         ({"labels": np.full(20, -1)}, "labels of .* go down to -1"),
         ({"labels": None}, "has no array 'labels'"),
         ({"images": np.array([{"a": 1}] * 20, dtype=object)}, "cannot be read"),
@@ -231,14 +236,87 @@ def test_changed_settings_are_told_field_by_field(finished: Path, capsys: pytest
     assert "transfer.batch_size was 8, is 4 now" in line
 
 
-def test_a_damaged_checkpoint_is_named(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def pickled(content: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("checkpoint.pt", b""),
+        ("checkpoint.pt", b"hi"),
+        ("checkpoint.pt", pickled({"format": 1})),
+        ("checkpoint.pt", pickled({"format": 1, "state": {}, "random_states": []})),
+        ("checkpoint.pt", pickled([1])),
+        ("run.json", b""),
+        ("run.json", b"[]"),
+        ("run.json", b"{}"),
+        ("run.json", b"\xff\xfe"),
+    ],
+)
+def test_a_damaged_file_is_named_when_a_run_continues(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes
+) -> None:
     folder = tmp_path / "run"
-    folder.mkdir()
-    for name in ("run.json", "metrics.jsonl"):
-        (folder / name).write_bytes((finished / name).read_bytes())
-    (folder / "checkpoint.pt").write_bytes((finished / "checkpoint.pt").read_bytes()[:-500])
+    shutil.copytree(finished, folder)
+    (folder / name).write_bytes(content)
     assert transfer(folder, resume=True) == 2
-    assert_matches("checkpoint.pt is damaged and cannot be continued", error_line(capsys))
+    assert_matches(f"{name} (is damaged|cannot be read|was written by another version)", error_line(capsys))
+    assert (folder / name).read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["run.json", "student.json", "result.json", "student.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"no json", b"[]", b"{}"])
+def test_a_damaged_file_is_named_when_a_run_is_measured(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    (folder / name).write_bytes(content)
+    assert main(["measure", str(folder), "--images", str(images(tmp_path))]) == 2
+    assert name in error_line(capsys)
+
+
+def test_lines_after_a_damaged_one_are_written_again(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    for name in ("checkpoint.pt", "result.json"):
+        (folder / name).unlink()
+    good = (folder / "metrics.jsonl").read_bytes()
+    (folder / "metrics.jsonl").write_bytes(good[: len(good) // 2] + b"\xff{")
+    assert transfer(folder, resume=True) == 0
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [row["round"] for row in rows] == [1, 2, 3, 4]
+    assert (folder / "student.safetensors").read_bytes() == (finished / "student.safetensors").read_bytes()
+
+
+def test_images_of_another_size_are_resized_when_asked(finished: Path, tmp_path: Path) -> None:
+    path = images(tmp_path, images=np.zeros((20, 28, 28, 1), np.uint8))
+    assert main(["measure", str(finished), "--images", str(path), "--resize"]) == 0
+
+
+def test_the_library_refuses_what_the_command_refuses(finished: Path) -> None:
+    with pytest.raises(ImagesError, match=r"expected images .* uint8"):
+        measure_run(RunFolder(finished), torch.zeros(4, 8, 8, 1), torch.zeros(4).long())
+    with pytest.raises(ImagesError, match="there is a label 50"):
+        measure_run(RunFolder(finished), torch.zeros(4, 8, 8, 1, dtype=torch.uint8), torch.full((4,), 50))
+
+
+def test_one_process_at_a_time_runs_in_a_folder(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = RunFolder(finished)
+    with folder.held:
+        assert transfer(finished, resume=True) == 2
+    assert_matches("another process is running in", error_line(capsys))
+
+
+def test_pictures_are_of_logged_rounds(tmp_path: Path) -> None:
+    assert transfer(tmp_path / "run", rounds=7, log_every=3, picture_every=2) == 0
+    logged = {row["round"] for row in RunFolder(tmp_path / "run").read_metrics()}
+    pictured = {int(path.stem.removeprefix("round_")) for path in (tmp_path / "run" / "pseudo").iterdir()}
+    assert pictured == {2, 4, 6, 7}
+    assert pictured <= logged == {2, 3, 4, 6, 7}
 
 
 @pytest.mark.parametrize("resume", [None, True])

@@ -15,7 +15,7 @@ from tiny import named
 GUARDED = """
 import sys
 
-FORBIDDEN = (".npz", ".npy", ".csv", ".csv.gz", ".jpg", ".jpeg", ".gz", "-ubyte", ".parquet", ".pt.data")
+FORBIDDEN = (".npz", ".npy", ".csv", ".csv.gz", ".jpg", ".jpeg", ".png", ".gz", "-ubyte", ".parquet", ".pt.data")
 
 def guard(event, arguments):
     if event == "open" and isinstance(arguments[0], str) and "r" in (arguments[1] or "r"):
@@ -31,7 +31,9 @@ sys.addaudithook(guard)
 
 TRANSFER = """
 from beliefmatch.cli import main
-sys.exit(main())
+code = main()
+assert not [name for name in sys.modules if name.startswith(("beliefmatch.data", "sklearn"))]
+sys.exit(code)
 """
 
 CHEAT = """
@@ -103,3 +105,9 @@ def test_the_demo_opens_its_data_before_and_after_the_transfer_only(
     again = run_demo(RunOptions(folder=folder, accelerator="cpu", resume=True), seed=0, rounds=3)
     assert again.measurement == found.measurement
     assert (folder / TEACHER_FILE).read_bytes() == teacher
+
+
+def test_a_short_demo_learns(tmp_path: Path) -> None:
+    found = run_demo(RunOptions(folder=tmp_path / "demo", accelerator="cpu"), seed=0, rounds=120)
+    assert found.measurement.teacher_accuracy > 0.98
+    assert found.measurement.student_accuracy > 0.8

@@ -14,11 +14,11 @@ import pytest
 from beliefmatch.engine.record import RunFolder
 from tiny import named
 
-ROUNDS = 150
+ROUNDS = 300
 NUM_KILLS = 10
 
 
-def arguments(folder: Path, *more: str, rounds: int = ROUNDS, every: int = 1) -> list[str]:
+def arguments(folder: Path, *more: str, rounds: int = ROUNDS, every: int = 7) -> list[str]:
     return [
         "transfer",
         "digits",
@@ -69,7 +69,7 @@ def test_ten_kills_change_nothing(uninterrupted: RunFolder, tmp_path: Path) -> N
             time.sleep(chance.uniform(0, 2))
         else:
             wait_for_change(folder.checkpoint, process)
-            time.sleep(chance.uniform(0, 0.05))
+            time.sleep(chance.uniform(0, 0.15))
         process.kill()
         process.communicate()
         if process.returncode == 0:

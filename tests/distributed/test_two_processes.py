@@ -6,12 +6,16 @@ that the processes never drift apart. Both are shown here.
 """
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from beliefmatch.engine.record import RunFolder
 from conftest import Command
 from tiny import named
 
@@ -33,21 +37,32 @@ def test_without_batch_norm_two_processes_equal_one(command: Command, tmp_path: 
     assert done.stdout.count("the student is in") == 1, "only the first process speaks"
 
 
-def test_with_batch_norm_it_trains_and_resumes_alike(command: Command, tmp_path: Path) -> None:
+def test_with_batch_norm_it_resumes_after_a_kill_bit_for_bit(command: Command, tmp_path: Path) -> None:
     conv = (
         "digits",
-        *(
-            "--teacher.architecture",
-            named("make_conv_teacher"),
-            "--student.architecture",
-            named("make_dropout_student"),
-        ),
-        *("--rounds", 4, "--batch-size", 8, "--source.noise-size", 6, "--accelerator", "cpu", "--devices", 2),
+        *("--teacher.architecture", named("make_conv_teacher")),
+        *("--student.architecture", named("make_dropout_student")),
+        *("--rounds", 60, "--batch-size", 8, "--source.noise-size", 6, "--accelerator", "cpu", "--devices", 2),
+        *("--checkpoint-every", 3),
     )
     command("transfer", *conv, "--folder", "whole")
-    command("transfer", *conv, "--folder", "again")
-    first, second = (tmp_path / name / "student.safetensors" for name in ("whole", "again"))
-    assert first.read_bytes() == second.read_bytes()
+    killed = RunFolder(tmp_path / "killed")
+    words = ["-m", "beliefmatch", "transfer", *map(str, conv), "--folder", str(killed.path)]
+    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not killed.checkpoint.exists():
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not killed.result.exists(), "it ended before it was killed"
+    wait_until_free(killed)
+    command("transfer", *conv, "--folder", "killed", "--resume")
+    assert killed.student.read_bytes() == (tmp_path / "whole" / "student.safetensors").read_bytes()
+
+
+def wait_until_free(folder: RunFolder) -> None:
+    """The second process holds the folder until it notices that the first has died."""
+    with folder.held.acquire(timeout=60):
+        pass
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(command: Command, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from beliefmatch.engine.state import modules_in, pack, unpack
 from beliefmatch.errors import ResumeError
 from beliefmatch.optimisers import Optimisation, adam
+from odd_networks import Counting
 
 
 @dataclass(kw_only=True)
@@ -53,6 +54,17 @@ def test_a_packed_state_survives_a_file_and_moves_on_alike(tmp_path: object) -> 
     assert torch.equal(old.pool, new.pool)
     assert all(torch.equal(a, b) for a, b in zip(old.network.parameters(), new.network.parameters(), strict=True))
     assert old.optimisation.schedule.get_last_lr() == new.optimisation.schedule.get_last_lr()
+
+
+def test_buffers_that_a_state_dict_leaves_out_are_kept() -> None:
+    @dataclass(kw_only=True)
+    class Holder:
+        network: nn.Module
+
+    old, new = Holder(network=Counting()), Holder(network=Counting())
+    old.network(torch.zeros(1, 64))
+    unpack(new, pack(old))
+    assert new.network.get_buffer("runs").item() == 1
 
 
 def test_modules_are_found() -> None:

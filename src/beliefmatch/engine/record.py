@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+from filelock import FileLock, Timeout
 from torch import nn
 
 from beliefmatch.engine.atomic import PARTIAL, sweep, write_bytes, write_json
@@ -50,6 +51,8 @@ class RunFolder:
         self.checkpoint = path / "checkpoint.pt"
         self.curves = path / "curves.png"
         self.pseudo = path / "pseudo"
+        self.lock = path / "run.lock"
+        self.held = FileLock(self.lock)
 
     @property
     def holds_run(self) -> bool:
@@ -66,12 +69,15 @@ class RunFolder:
         Raises:
             FolderError: the folder is occupied, or is not one that can be written.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise FolderError(f"{self.path} is a file, not a folder")
+        try:
+            if self.path.exists() and not self.path.is_dir():
+                raise FolderError(f"{self.path} is a file, not a folder")
+        except OSError as error:
+            raise FolderError(f"{self.path} cannot be a folder: {error.strerror}") from error
         if self.holds_run and not resume:
             raise FolderError(f"{self.path} already holds a run: add --resume to continue it, or name another --folder")
         if self.path.is_dir() and not self.holds_run:
-            ours = {*may_hold, self.pseudo.name} if resume else set(may_hold)
+            ours = {*may_hold, self.pseudo.name, self.lock.name} if resume else set(may_hold)
             found = sorted(entry.name for entry in self.path.iterdir() if entry.name not in ours)
             if alien := [name for name in found if not (resume and name.endswith(PARTIAL))]:
                 raise FolderError(f"{self.path} is not empty (it holds {alien[0]}): name another --folder")
@@ -93,13 +99,18 @@ class RunFolder:
                 raise ResumeError(f"{self.path} was begun with other settings: {'; '.join(changed)}")
 
     def begin(self, settings: dict[str, Any]) -> None:
-        """Make the folder and say in run.json what the run is; a run that continues keeps what it says.
+        """Make the folder, take it for this process until `release`, and say in run.json what the run is.
+
+        A run that continues keeps the run.json it has, but for where the teacher lies.
 
         Raises:
-            FolderError: the folder cannot be made or written.
+            FolderError: the folder cannot be made or written, or another process runs in it.
         """
         try:
             self.pseudo.mkdir(parents=True, exist_ok=True)
+            self.held.acquire(timeout=0)
+        except Timeout:
+            raise FolderError(f"another process is running in {self.path}: wait for it, or end it") from None
         except OSError as error:
             raise FolderError(f"cannot make {self.path}: {error.strerror}") from error
         for folder in (self.path, self.pseudo):
@@ -112,18 +123,22 @@ class RunFolder:
             # All that may differ by now is where the teacher's weights lie.
             write_json(self.run, facts | {"settings": settings})
 
+    def release(self) -> None:
+        """Let other processes run in the folder again. A process that dies lets go of it too."""
+        self.held.release()
+
     def read(self) -> dict[str, Any]:
         """Read run.json.
 
         Raises:
             FolderError: there is no run here, or its run.json is damaged.
         """
-        try:
-            return json.loads(self.run.read_text())
-        except FileNotFoundError:
-            raise FolderError(f"{self.path} holds no run (no run.json)") from None
-        except (OSError, ValueError) as error:
-            raise FolderError(f"{self.run} cannot be read: {error}") from error
+        if not self.holds_run:
+            raise FolderError(f"{self.path} holds no run (no run.json)")
+        facts = _read_json(self.run)
+        if not isinstance(facts.get("settings"), dict) or "transfer" not in facts["settings"]:
+            raise FolderError(f"{self.run} is damaged: it holds no settings")
+        return facts
 
     def read_transfer(self) -> Transfer:
         """Read the settings of the run.
@@ -131,7 +146,11 @@ class RunFolder:
         Raises:
             FolderError: there is no run here, or its run.json is damaged.
         """
-        return from_plain(self.read()["settings"]["transfer"])
+        plain = self.read()["settings"]["transfer"]
+        try:
+            return from_plain(plain)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise FolderError(f"{self.run} is damaged, or from another version: {error!r}") from error
 
     def append_metrics(self, row: dict[str, float]) -> None:
         """Append one line to metrics.jsonl.
@@ -148,11 +167,14 @@ class RunFolder:
     def read_metrics(self) -> list[dict[str, float]]:
         """Read the lines of metrics.jsonl; one that was cut short by a kill is left out."""
         rows = []
-        for line in self.metrics.read_text().splitlines() if self.metrics.is_file() else []:
+        for line in self.metrics.read_text(errors="replace").splitlines() if self.metrics.is_file() else []:
             try:
-                rows.append(json.loads(line))
+                row = json.loads(line)
             except ValueError:
                 break
+            if not isinstance(row, dict) or "round" not in row:
+                break
+            rows.append(row)
         return rows
 
     def rewind_metrics(self, last_round: int) -> None:
@@ -162,7 +184,7 @@ class RunFolder:
 
     def write_student(self, student: nn.Module, transfer: Transfer, num_classes: int) -> None:
         """Write the student's weights, and beside them what it takes to load them."""
-        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in student.state_dict().items()}
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in student.state_dict().items()}
         write_bytes(self.student, safetensors.torch.save(tensors))
         student_settings = to_plain(transfer.student)
         write_json(
@@ -186,12 +208,12 @@ class RunFolder:
         Raises:
             FolderError: the run has not finished, or the file is damaged.
         """
+        if not self.result.is_file():
+            raise FolderError(f"the run in {self.path} has not finished: continue it with --resume")
         try:
-            return Result(**json.loads(self.result.read_text()))
-        except FileNotFoundError:
-            raise FolderError(f"the run in {self.path} has not finished: continue it with --resume") from None
-        except (OSError, ValueError, TypeError) as error:
-            raise FolderError(f"{self.result} cannot be read: {error}") from error
+            return Result(**_read_json(self.result))
+        except TypeError as error:
+            raise FolderError(f"{self.result} is damaged: {error}") from error
 
 
 def load_student(folder: Path | str) -> nn.Module:
@@ -204,19 +226,36 @@ def load_student(folder: Path | str) -> nn.Module:
     run = RunFolder(Path(folder))
     if not run.student_facts.is_file():
         raise FolderError(f"{run.path} holds no student (no {run.student_facts.name}): has its run finished?")
-    facts = json.loads(run.student_facts.read_text())
-    inputs: InputSpec = from_plain(facts["inputs"])
-    student = make_network(facts["architecture"], in_channels=inputs.shape[0], num_classes=facts["num_classes"])
+    facts = _read_json(run.student_facts)
+    try:
+        inputs: InputSpec = from_plain(facts["inputs"])
+        name, num_classes = facts["architecture"], facts["num_classes"]
+    except (KeyError, TypeError) as error:
+        raise FolderError(f"{run.student_facts} is damaged: {error!r}") from error
+    student = make_network(name, in_channels=inputs.shape[0], num_classes=num_classes)
     fit_weights(student, read_weights(run.student), name=str(run.student))
-    return student.eval()
+    return student.float().eval()
 
 
-def settings_of(transfer: Transfer, teacher: Teacher, *, num_processes: int, precision: str) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise FolderError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise FolderError(f"{path} is damaged: expected an object with names")
+    return content
+
+
+def settings_of(
+    transfer: Transfer, teacher: Teacher, *, num_processes: int, device: str, precision: str
+) -> dict[str, Any]:
     """Gather all that must be equal for a run to continue; the teacher counts by content."""
     return {
         "transfer": to_plain(transfer),
         "teacher_sha256": fingerprint(teacher.module),
         "num_processes": num_processes,
+        "device": device,
         "precision": precision,
     }
 

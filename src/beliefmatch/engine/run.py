@@ -1,5 +1,6 @@
 """Running a transfer in a folder: start or resume, log, checkpoint, and write what came out."""
 
+import copy
 import logging
 import time
 from collections.abc import Callable
@@ -14,12 +15,15 @@ from torch import Tensor, nn
 from beliefmatch.engine.checkpoint import load_checkpoint, save_checkpoint
 from beliefmatch.engine.pictures import write_curves, write_grid
 from beliefmatch.engine.record import Result, RunFolder, settings_of
+from beliefmatch.engine.state import modules_in, pack
 from beliefmatch.engine.transfer import Transfer, TransferState, run_round, start, with_taps
-from beliefmatch.errors import DivergedError, SettingsError
+from beliefmatch.errors import BeliefMatchError, DivergedError, NetworkError, SettingsError
 from beliefmatch.models.cost import measure_cost
 from beliefmatch.models.teacher import Teacher
 
 logger = logging.getLogger(__name__)
+
+Precision = Literal["32-true", "bf16-mixed", "64-true"]
 
 Observer = Callable[[int, dict[str, float] | None], None]
 """Called after every round with the rounds completed, and with the logged row where one was due."""
@@ -37,7 +41,7 @@ class RunOptions:
     """Kind of device."""
     devices: int = 1
     """Number of devices, one process each. The batch is shared out between them."""
-    precision: Literal["32-true", "bf16-mixed", "64-true"] = "32-true"
+    precision: Precision = "32-true"
     """Floating-point precision."""
     log_every: int | None = None
     """Rounds between lines of metrics.jsonl. Default: a hundredth of all, at most 100."""
@@ -86,17 +90,58 @@ def run(
         teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
         student = transfer.student.build(teacher)
         transfer = replace(transfer, objective=with_taps(transfer.objective, teacher, student))
-        settings = settings_of(transfer, teacher, num_processes=fabric.world_size, precision=options.precision)
+        settings = settings_of(
+            transfer,
+            teacher,
+            num_processes=fabric.world_size,
+            device=fabric.device.type,
+            precision=options.precision,
+        )
         folder = RunFolder(options.folder)
         if fabric.is_global_zero:
             folder.check_place(resume=options.resume, may_hold=may_hold)
             folder.check_settings(settings)
+            rehearse(transfer, teacher, student, share=transfer.plan.share(fabric), precision=options.precision)
         fabric.launch()
         if fabric.is_global_zero:
             folder.begin(settings)
             _say_taps(transfer)
         fabric.barrier()
-        return _Run(transfer, options, teacher, student, folder=folder, fabric=fabric, observer=observer).to_end()
+        try:
+            return _Run(transfer, options, teacher, student, folder=folder, fabric=fabric, observer=observer).to_end()
+        finally:
+            folder.release()
+
+
+def rehearse(transfer: Transfer, teacher: Teacher, student: nn.Module, *, share: int, precision: Precision) -> None:
+    """Do one round with copies of both networks, on the CPU and on two examples, before anything is written.
+
+    Args:
+        transfer: with the taps of its objective settled.
+        teacher: copied.
+        student: copied.
+        share: examples a batch in one process; with one, the rehearsal takes one too.
+        precision: of the run.
+
+    Raises:
+        NetworkError: a round fails in a way that a forward pass in eval mode did not show, such as batch-norm on one
+            value a channel.
+        BeliefMatchError: the source cannot serve these networks.
+    """
+    small = replace(transfer, batch_size=min(share, 2))
+    with torch.random.fork_rng(devices=[]):
+        try:
+            copied = Teacher(copy.deepcopy(teacher.module), teacher.spec)
+            fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
+            state = start(small, copied, copy.deepcopy(student), fabric)
+            run_round(small, state, copied, fabric)
+            pack(state)
+        except BeliefMatchError:
+            raise
+        except Exception as error:
+            # Networks are the user's own and can fail in any way.
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise NetworkError(f"a first round in train mode fails: {type(error).__name__}: {reason}") from error
 
 
 def _say_taps(transfer: Transfer) -> None:
@@ -143,7 +188,7 @@ class _Run:
         self.state: TransferState = start(transfer, teacher, student, fabric)
         # Each process draws its own dropout, from here on.
         torch.manual_seed(transfer.seed + fabric.global_rank)
-        self.seconds_before = self._resume() if folder.checkpoint.is_file() else 0.0
+        self.seconds_before = self._resume()
         self.began = time.perf_counter()
 
     def to_end(self) -> Result:
@@ -151,8 +196,9 @@ class _Run:
         while self.state.round < self.transfer.rounds:
             record = run_round(self.transfer, self.state, self.teacher, self.fabric)
             last = self.state.round == self.transfer.rounds
-            row = self._log(record) if last or self.state.round % self._every("log") == 0 else None
-            if last or self.state.round % self._every("picture") == 0:
+            pictured = last or self.state.round % self._every("picture") == 0
+            row = self._log(record) if pictured or self.state.round % self._every("log") == 0 else None
+            if pictured:
                 self._picture()
             if last or self.state.round % self._every("checkpoint") == 0:
                 self._checkpoint()
@@ -167,6 +213,10 @@ class _Run:
         return self.seconds_before + time.perf_counter() - self.began
 
     def _resume(self) -> float:
+        if not self.folder.checkpoint.is_file():
+            if self.fabric.is_global_zero:
+                self.folder.rewind_metrics(0)
+            return 0.0
         resumed = load_checkpoint(self.folder.checkpoint, self.state, self.fabric)
         if self.fabric.is_global_zero:
             self.folder.rewind_metrics(resumed.round)
@@ -191,6 +241,10 @@ class _Run:
 
     def _checkpoint(self) -> None:
         self._stop_if_diverged()
+        parameters = [parameter for module in modules_in(self.state) for parameter in module.parameters()]
+        if not all(bool(parameter.isfinite().all()) for parameter in parameters):
+            self.state.first_bad_round.fill_(self.state.round)
+            self._stop_if_diverged()
         save_checkpoint(self.folder.checkpoint, self.state, seconds=self._seconds(), fabric=self.fabric)
 
     def _stop_if_diverged(self) -> None:

@@ -20,7 +20,9 @@ def pack(state: Any) -> Packed:
     """Copy everything that moves into plain containers and tensors, which `torch.load(weights_only=True)` reads."""
     packed = {}
     for name, value in _fields(state):
-        if isinstance(value, nn.Module | torch.optim.Optimizer | LRScheduler):
+        if isinstance(value, nn.Module):
+            packed[name] = {**value.state_dict(), **_unsaved_buffers(value)}
+        elif isinstance(value, torch.optim.Optimizer | LRScheduler):
             packed[name] = value.state_dict()
         elif isinstance(value, torch.Generator):
             packed[name] = value.get_state()
@@ -42,9 +44,13 @@ def unpack(state: Any, packed: Packed) -> None:
         if isinstance(value, torch.dtype):
             continue
         if name not in packed:
-            raise ResumeError(f"the checkpoint has no {name}: it was written by another version or another recipe")
+            raise ResumeError(f"was written by another version or another recipe: it has no {name}")
         new = packed[name]
-        if isinstance(value, nn.Module | torch.optim.Optimizer | LRScheduler):
+        if isinstance(value, nn.Module):
+            for key, buffer in _unsaved_buffers(value).items():
+                buffer.copy_(new.pop(key))
+            value.load_state_dict(new)
+        elif isinstance(value, torch.optim.Optimizer | LRScheduler):
             value.load_state_dict(new)
         elif isinstance(value, torch.Generator):
             value.set_state(new.cpu())
@@ -63,6 +69,12 @@ def modules_in(state: Any) -> Iterator[nn.Module]:
             yield value
         elif dataclasses.is_dataclass(value):
             yield from modules_in(value)
+
+
+def _unsaved_buffers(module: nn.Module) -> dict[str, Tensor]:
+    """Buffers that a module leaves out of its state dict, and that move all the same."""
+    saved = module.state_dict()
+    return {name: buffer for name, buffer in module.named_buffers() if name not in saved}
 
 
 def _fields(state: Any) -> Iterator[tuple[str, Any]]:

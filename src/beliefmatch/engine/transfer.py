@@ -1,5 +1,6 @@
 """The loop that joins any source with any objective. It never changes."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,8 +43,10 @@ class Transfer:
 
     def __post_init__(self) -> None:
         for name in ("rounds", "batch_size", "student_learning_rate", "student_gradient_clip"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise SettingsError(f"{name} must be above 0; got {getattr(self, name)}")
+        if not 0 <= self.seed < 2**63:
+            raise SettingsError(f"seed must be at least 0 and below 2**63; got {self.seed}")
         self.source.check()
         self.objective.check()
 

@@ -1,5 +1,6 @@
 """Belief matching: Micaelli & Storkey 2019. A divergence, plus attention transfer (Zagoruyko & Komodakis 2017)."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -40,7 +41,7 @@ class BeliefMatching(AbstractObjective):
         Raises:
             SettingsError: it is not above 0.
         """
-        if self.temperature <= 0:
+        if not 0 < self.temperature < math.inf:
             raise SettingsError(f"objective.temperature must be above 0; got {self.temperature}")
 
     def __call__(self, teacher: Beliefs, student: Beliefs, labels: Tensor | None) -> dict[str, Tensor]:

@@ -52,7 +52,8 @@ def zero_shot(
         std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         rounds: Rounds, each of one generator step and ten student steps. Default: 80000 (CIFAR-10) or 50000 (SVHN).
         batch_size: Pseudo images a batch, over all devices together.
-        source: Where the inputs come from.
+        source: Where the inputs come from. Its divergence weight is 1 / 10, for ten classes: the released code averages
+            over classes. With another number of classes set both weights to 1 / classes.
         objective: What the student matches on them.
         taps: Activations for attention transfer, as TEACHER_MODULE=STUDENT_MODULE; one name if they are called alike.
             Default: those that both architectures declare.

@@ -5,6 +5,7 @@ every student step (Ferles et al. 2020), L1 on centred logits (Fang et al. 2019)
 statistics that the teacher's batch-norm layers remember (Yin et al. 2020).
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -73,7 +74,7 @@ class Adversarial(AbstractSource[AdversarialState]):
             SettingsError: one is not above 0.
         """
         for name in ("generator_steps", "student_steps", "noise_size", "temperature", "learning_rate", "gradient_clip"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise SettingsError(f"source.{name} must be above 0; got {getattr(self, name)}")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> AdversarialState:
