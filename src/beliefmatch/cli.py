@@ -5,19 +5,12 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import tyro
 
 from beliefmatch.console import NetworkRow, RunProgress, comparison_table, is_first_process
 from beliefmatch.errors import BeliefMatchError, SettingsError
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from beliefmatch.models.teacher import Teacher
-
-logger = logging.getLogger(__name__)
 
 RECIPES_HELP = "beliefmatch transfer zero_shot --help, beliefmatch transfer digits --help"
 
@@ -67,24 +60,16 @@ def demo(
         rounds: Rounds of the transfer, instead of the recipe's.
     """
     from beliefmatch.demo import run_demo
-    from beliefmatch.engine.evaluation import load_pair
-    from beliefmatch.engine.record import RunFolder
     from beliefmatch.engine.run import RunOptions
     from beliefmatch.recipes.digits import NUM_ROUNDS
 
     options = RunOptions(folder=folder, resume=resume, accelerator="cpu")
     with RunProgress(rounds or NUM_ROUNDS) as progress:
         found = run_demo(options, seed=seed, rounds=rounds, observer=progress)
-    measurement = found.measurement
-    teacher, student = load_pair(RunFolder(folder))
-    _print_pair(
-        teacher,
-        student,
-        accuracies=(measurement.teacher_accuracy, measurement.student_accuracy),
-        agreement=measurement.agreement,
-        seconds=(found.teacher_seconds, found.transfer_seconds),
+    _print_run(folder, teacher_seconds=found.teacher_seconds)
+    _print(
+        f"measured on {found.measurement.num_images} digits that neither network had seen; everything is in {folder}"
     )
-    _print(f"measured on {measurement.num_images} digits that neither network had seen; everything is in {folder}")
 
 
 def transfer() -> None:
@@ -97,8 +82,6 @@ def _transfer(name: str, arguments: Sequence[str]) -> None:
         sys.stdout.write(f"{transfer.__doc__}\n\nRecipes: {RECIPES_HELP}\n")
         return
     from beliefmatch import recipes
-    from beliefmatch.engine.evaluation import load_pair
-    from beliefmatch.engine.record import RunFolder
     from beliefmatch.engine.run import RunOptions, run
 
     if name not in recipes.ALL:
@@ -112,11 +95,7 @@ def _transfer(name: str, arguments: Sequence[str]) -> None:
         with RunProgress(transfer.rounds) as progress:
             result = run(transfer, options, observer=progress)
         if is_first_process():
-            teacher, student = load_pair(RunFolder(options.folder))
-            accuracies = result.teacher_accuracy, result.student_accuracy
-            _print_pair(
-                teacher, student, accuracies=accuracies, agreement=result.agreement, seconds=(None, result.seconds)
-            )
+            _print_run(options.folder)
             _print(f"the student is in {options.folder}")
             if result.student_accuracy is None:
                 _print(
@@ -143,37 +122,30 @@ def measure(run: tyro.conf.Positional[Path], /, *, images: Path, resize: bool = 
         batch_size: Images at a time.
     """
     from beliefmatch.data.images import read_images
-    from beliefmatch.engine.evaluation import load_pair, measure_run
+    from beliefmatch.engine.evaluation import measure_run
     from beliefmatch.engine.record import RunFolder
 
     if batch_size < 1:
         raise SettingsError(f"batch_size must be at least 1; got {batch_size}")
     folder = RunFolder(run)
-    teacher, student = load_pair(folder)
+    folder.read()
     data = read_images(images)
     measurement = measure_run(folder, data.images, data.labels, batch_size=batch_size, resize=resize)
-    _print_pair(
-        teacher,
-        student,
-        accuracies=(measurement.teacher_accuracy, measurement.student_accuracy),
-        agreement=measurement.agreement,
-        seconds=(None, folder.read_result().seconds),
-    )
+    _print_run(run)
     _print(f"measured on {measurement.num_images} images of {images}")
 
 
-def _print_pair(
-    teacher: "Teacher",
-    student: "nn.Module",
-    *,
-    accuracies: tuple[float | None, float | None],
-    agreement: float | None,
-    seconds: tuple[float | None, float | None],
-) -> None:
+def _print_run(path: Path, *, teacher_seconds: float | None = None) -> None:
+    """Print what the folder of a finished run says of its two networks."""
     from rich.console import Console
 
+    from beliefmatch.engine.evaluation import load_pair
+    from beliefmatch.engine.record import RunFolder
     from beliefmatch.models.cost import measure_cost
 
+    folder = RunFolder(path)
+    result = folder.read_result()
+    teacher, student = load_pair(folder)
     rows = [
         NetworkRow(
             name=name,
@@ -181,14 +153,15 @@ def _print_pair(
             macs=cost.macs,
             bytes=cost.bytes,
             accuracy=accuracy,
-            agreement=agreement,
-            seconds=spent,
+            agreement=result.agreement,
+            seconds=seconds,
         )
-        for name, network, accuracy, spent in zip(
-            ("teacher", "student"), (teacher.module, student), accuracies, seconds, strict=True
+        for name, network, accuracy, seconds in (
+            ("teacher", teacher.module, result.teacher_accuracy, teacher_seconds),
+            ("student", student, result.student_accuracy, result.seconds),
         )
     ]
-    Console(width=None).print(comparison_table(rows))
+    Console().print(comparison_table(rows))
 
 
 def _print(text: str) -> None:

@@ -12,11 +12,10 @@ from torch.nn.functional import cross_entropy
 from beliefmatch.data.augmentation import random_affine
 from beliefmatch.data.digits import read_digits
 from beliefmatch.data.images import LabelledImages
-from beliefmatch.engine.atomic import write_bytes
+from beliefmatch.engine.atomic import make_folder, write_bytes
 from beliefmatch.engine.evaluation import measure_run
 from beliefmatch.engine.record import RunFolder
 from beliefmatch.engine.run import Observer, RunOptions, run
-from beliefmatch.errors import FolderError
 from beliefmatch.metrics.measurement import Measurement
 from beliefmatch.models.inputs import DIGITS
 from beliefmatch.models.zoo import Network, make_network
@@ -34,7 +33,6 @@ class DemoResult:
     measurement: Measurement
     teacher_seconds: float
     """Time to train the teacher; 0 where a resumed demo found it trained."""
-    transfer_seconds: float
 
 
 def run_demo(
@@ -59,12 +57,11 @@ def run_demo(
             teacher = train_teacher(read_digits()[0])
         _save(teacher, teacher_file)
     teacher_seconds = time.perf_counter() - began
-    result = run(transfer, options, observer=observer, may_hold=(TEACHER_FILE,))
+    run(transfer, options, observer=observer, may_hold=(TEACHER_FILE,))
     held_back = read_digits()[1]
     return DemoResult(
         measurement=measure_run(folder, held_back.images, held_back.labels),
         teacher_seconds=teacher_seconds,
-        transfer_seconds=result.seconds,
     )
 
 
@@ -91,8 +88,5 @@ def train_teacher(data: LabelledImages) -> nn.Module:
 
 
 def _save(teacher: nn.Module, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FolderError(f"cannot make {path.parent}: {error.strerror}") from error
+    make_folder(path.parent)
     write_bytes(path, safetensors.torch.save(teacher.state_dict()))

@@ -39,3 +39,8 @@ class ResumeError(BeliefMatchError):
 
 class DivergedError(BeliefMatchError):
     """A loss or a gradient stopped being finite while training."""
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of what an exception says, or its name where it says nothing."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from beliefmatch.errors import ImagesError
+from beliefmatch.errors import ImagesError, first_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +44,7 @@ def read_images(path: Path) -> LabelledImages:
     except ImagesError:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0]
-        raise ImagesError(f"{path} cannot be read ({reason}); {expected}") from error
+        raise ImagesError(f"{path} cannot be read ({first_line(error)}); {expected}") from error
     return check_images(images, labels, name=str(path))
 
 

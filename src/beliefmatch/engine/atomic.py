@@ -39,6 +39,18 @@ def write_json(path: Path, content: object) -> None:
     write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are missing.
+
+    Raises:
+        FolderError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderError(f"cannot make {path}: {error.strerror}") from error
+
+
 def sweep(folder: Path) -> None:
     """Remove what writes that were killed left in a folder beside the files they meant to replace."""
     for leftover in folder.glob(f".*{PARTIAL}"):

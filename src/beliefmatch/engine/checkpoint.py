@@ -12,7 +12,7 @@ from torch import Tensor
 from beliefmatch.engine.atomic import write_bytes
 from beliefmatch.engine.state import Packed, pack, unpack
 from beliefmatch.engine.transfer import TransferState
-from beliefmatch.errors import ResumeError
+from beliefmatch.errors import ResumeError, first_line
 
 FORMAT = 1
 
@@ -61,8 +61,7 @@ def load_checkpoint(path: Path, state: TransferState, fabric: Fabric) -> Resumed
         raise ResumeError(f"{path} {error}") from error
     except Exception as error:
         # A damaged file can fail in any way, and all of them mean the same to the user.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ResumeError(f"{path} is damaged and cannot be continued: {reason}") from error
+        raise ResumeError(f"{path} is damaged and cannot be continued: {first_line(error)}") from error
     return Resumed(round=state.round, seconds=content["seconds"])
 
 

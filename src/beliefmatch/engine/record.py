@@ -14,7 +14,7 @@ import safetensors.torch
 from filelock import FileLock, Timeout
 from torch import nn
 
-from beliefmatch.engine.atomic import PARTIAL, sweep, write_bytes, write_json
+from beliefmatch.engine.atomic import PARTIAL, make_folder, sweep, write_bytes, write_json
 from beliefmatch.engine.plain import differences, from_plain, to_plain
 from beliefmatch.engine.transfer import Transfer
 from beliefmatch.errors import FolderError, ResumeError
@@ -106,13 +106,13 @@ class RunFolder:
         Raises:
             FolderError: the folder cannot be made or written, or another process runs in it.
         """
+        make_folder(self.pseudo)
         try:
-            self.pseudo.mkdir(parents=True, exist_ok=True)
             self.held.acquire(timeout=0)
         except Timeout:
             raise FolderError(f"another process is running in {self.path}: wait for it, or end it") from None
         except OSError as error:
-            raise FolderError(f"cannot make {self.path}: {error.strerror}") from error
+            raise FolderError(f"cannot write {self.lock}: {error.strerror}") from error
         for folder in (self.path, self.pseudo):
             sweep(folder)
         if not self.holds_run:

@@ -17,7 +17,7 @@ from beliefmatch.engine.pictures import write_curves, write_grid
 from beliefmatch.engine.record import Result, RunFolder, settings_of
 from beliefmatch.engine.state import modules_in, pack
 from beliefmatch.engine.transfer import Transfer, TransferState, run_round, start, with_taps
-from beliefmatch.errors import BeliefMatchError, DivergedError, NetworkError, SettingsError
+from beliefmatch.errors import BeliefMatchError, DivergedError, NetworkError, SettingsError, first_line
 from beliefmatch.models.cost import measure_cost
 from beliefmatch.models.teacher import Teacher
 
@@ -84,7 +84,7 @@ def run(
     """
     options = options.filled(transfer.rounds)
     fabric = _make_fabric(options)
-    transfer.plan.share(fabric)
+    share = transfer.plan.share(fabric)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(transfer.seed)
         teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
@@ -101,7 +101,7 @@ def run(
         if fabric.is_global_zero:
             folder.check_place(resume=options.resume, may_hold=may_hold)
             folder.check_settings(settings)
-            rehearse(transfer, teacher, student, share=transfer.plan.share(fabric), precision=options.precision)
+            rehearse(transfer, teacher, student, share=share, precision=options.precision)
         fabric.launch()
         if fabric.is_global_zero:
             folder.begin(settings)
@@ -140,8 +140,9 @@ def rehearse(transfer: Transfer, teacher: Teacher, student: nn.Module, *, share:
             raise
         except Exception as error:
             # Networks are the user's own and can fail in any way.
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise NetworkError(f"a first round in train mode fails: {type(error).__name__}: {reason}") from error
+            raise NetworkError(
+                f"a first round in train mode fails: {type(error).__name__}: {first_line(error)}"
+            ) from error
 
 
 def _say_taps(transfer: Transfer) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
-from beliefmatch.errors import NetworkError
+from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.functional.statistics import statistics_gap
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.taps import Beliefs, beliefs
@@ -85,8 +85,7 @@ def probe(module: nn.Module, spec: InputSpec, *, role: str) -> int:
         raise
     except Exception as error:
         # A network of the user's own can fail in any way.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise NetworkError(f"the {role} does not take inputs of shape {spec.shape}: {reason}") from error
+        raise NetworkError(f"the {role} does not take inputs of shape {spec.shape}: {first_line(error)}") from error
     finally:
         module.train(was_training)
     if not bool(logits.isfinite().all()):
