@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from beliefmatch.data.images import LabelledImages as LabelledImages
     from beliefmatch.data.images import read_images as read_images
     from beliefmatch.engine.evaluation import measure_run as measure_run
-    from beliefmatch.engine.record import Result as Result
+    from beliefmatch.engine.files import Result as Result
     from beliefmatch.engine.record import RunFolder as RunFolder
     from beliefmatch.engine.record import load_student as load_student
     from beliefmatch.engine.run import RunOptions as RunOptions
@@ -36,7 +36,7 @@ HOMES = {
     "Measurement": "metrics.measurement",
     "NamedStudent": "students.named",
     "Network": "models.zoo",
-    "Result": "engine.record",
+    "Result": "engine.files",
     "RunFolder": "engine.record",
     "RunOptions": "engine.run",
     "TapPair": "models.taps",

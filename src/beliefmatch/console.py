@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -41,7 +42,7 @@ class RunProgress:
         )
         self.task = self.progress.add_task("rounds", total=num_rounds, losses="", left="")
 
-    def __call__(self, completed: int, row: dict[str, float] | None) -> None:
+    def __call__(self, completed: int, row: dict[str, Any] | None) -> None:
         """Show a completed round, and its losses where they were logged."""
         if self.began is None:
             self.began, self.first_round = time.monotonic(), completed

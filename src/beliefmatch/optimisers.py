@@ -1,12 +1,16 @@
 """An optimiser with its schedule and gradient clip, for student and generator alike."""
 
+import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
+
+from beliefmatch.errors import SettingsError
 
 
 @dataclass(kw_only=True)
@@ -16,7 +20,7 @@ class Optimisation:
     optimiser: torch.optim.Optimizer
     schedule: LRScheduler
     gradient_clip: float
-    """Largest L2 norm of all gradients together."""
+    """Largest L2 norm of all gradients together; infinity for none."""
 
     def step(self, fabric: Fabric) -> Tensor:
         """Average the gradients over processes, clip them, move the parameters and drop the gradients.
@@ -36,11 +40,92 @@ class Optimisation:
         self.schedule.step()
 
 
-def adam(network: nn.Module, *, learning_rate: float, gradient_clip: float, num_rounds: int) -> Optimisation:
+@dataclass(frozen=True, kw_only=True)
+class AbstractOptimiser(ABC):
+    """Settings of an optimiser and its schedule."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Check that every setting is in its range; a transfer calls this when it is made.
+
+        Raises:
+            SettingsError: one is not.
+        """
+
+    @abstractmethod
+    def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
+        """Make the optimiser of a network, and a schedule over all rounds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam(AbstractOptimiser):
     """Adam (betas .9 and .999, no decay) with a cosine schedule from the learning rate to 0 over all rounds."""
-    optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
-    schedule = CosineAnnealingLR(optimiser, num_rounds)
-    return Optimisation(optimiser=optimiser, schedule=schedule, gradient_clip=gradient_clip)
+
+    learning_rate: float
+    """Falls to 0 by a cosine over all rounds."""
+    gradient_clip: float
+    """Largest L2 norm of the gradient."""
+
+    def check(self) -> None:
+        """Check learning rate and clip.
+
+        Raises:
+            SettingsError: one is not above 0.
+        """
+        for name in ("learning_rate", "gradient_clip"):
+            _check_positive(name, getattr(self, name))
+
+    def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
+        """Make the optimiser of a network, and a schedule over all rounds."""
+        optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
+        schedule = CosineAnnealingLR(optimiser, num_rounds)
+        return Optimisation(optimiser=optimiser, schedule=schedule, gradient_clip=self.gradient_clip)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepwiseSgd(AbstractOptimiser):
+    """Stochastic gradient descent with momentum, whose learning rate drops in steps. It does not clip.
+
+    Defaults: the few-shot code of Micaelli & Storkey 2019, after Zagoruyko & Komodakis 2016.
+    """
+
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    drops: tuple[float, ...] = (0.3, 0.6, 0.8)
+    """Fractions of all rounds after which the learning rate drops."""
+    drop_factor: float = 0.2
+    """The learning rate is multiplied by it at each drop."""
+
+    def check(self) -> None:
+        """Check learning rate, factor and drops.
+
+        Raises:
+            SettingsError: one is out of its range.
+        """
+        for name in ("learning_rate", "drop_factor"):
+            _check_positive(name, getattr(self, name))
+        if not all(0 < drop < 1 for drop in self.drops):
+            raise SettingsError(f"drops are fractions of all rounds, between 0 and 1; got {self.drops}")
+        if self.momentum < 0 or self.weight_decay < 0:
+            raise SettingsError(
+                f"momentum and weight_decay must not be below 0; got {self.momentum}, {self.weight_decay}"
+            )
+
+    def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
+        """Make the optimiser of a network, and a schedule over all rounds."""
+        optimiser = torch.optim.SGD(
+            network.parameters(), lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay
+        )
+        milestones = [round(drop * num_rounds) for drop in self.drops]
+        schedule = MultiStepLR(optimiser, milestones, gamma=self.drop_factor)
+        return Optimisation(optimiser=optimiser, schedule=schedule, gradient_clip=math.inf)
+
+
+def _check_positive(name: str, value: float) -> None:
+    # Named as the recipes name it: a source checks what it gives its generator by itself.
+    if not 0 < value < math.inf:
+        raise SettingsError(f"student_{name} must be above 0; got {value}")
 
 
 def average_over_processes(tensors: list[Tensor], fabric: Fabric) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from beliefmatch.engine.state import modules_in, pack, unpack
 from beliefmatch.errors import ResumeError
-from beliefmatch.optimisers import Optimisation, adam
+from beliefmatch.optimisers import Adam, Optimisation
 from odd_networks import Counting
 
 
@@ -33,7 +33,7 @@ def make(seed: int) -> Outer:
     network = nn.Linear(3, 2)
     return Outer(
         network=network,
-        optimisation=adam(network, learning_rate=0.1, gradient_clip=1.0, num_rounds=5),
+        optimisation=Adam(learning_rate=0.1, gradient_clip=1.0).start(network, 5),
         inner=Inner(random=torch.Generator().manual_seed(seed), dtype=torch.float32, count=seed),
         pool=torch.randn(4),
         note=None if seed else "zero",

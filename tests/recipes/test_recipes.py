@@ -6,6 +6,7 @@ from beliefmatch.models.cost import measure_cost
 from beliefmatch.models.inputs import DIGITS
 from beliefmatch.models.zoo import Network, make_network
 from beliefmatch.objectives.belief_matching import BeliefMatching
+from beliefmatch.optimisers import Adam
 from beliefmatch.recipes import digits, zero_shot
 from beliefmatch.recipes.digits import STUDENT_ARCHITECTURE, TEACHER_ARCHITECTURE
 from beliefmatch.recipes.zero_shot import Dataset
@@ -27,7 +28,8 @@ def test_zero_shot_is_the_paper(dataset: Dataset, rounds: int, mean: tuple[float
     transfer = zero_shot(teacher=TEACHER, student=STUDENT, dataset=dataset)
     assert transfer.rounds == rounds
     assert (transfer.inputs.shape, transfer.inputs.mean, transfer.inputs.std) == ((3, 32, 32), mean, std)
-    assert (transfer.batch_size, transfer.student_learning_rate, transfer.student_gradient_clip) == (128, 2e-3, 5.0)
+    assert transfer.batch_size == 128
+    assert transfer.student_optimiser == Adam(learning_rate=2e-3, gradient_clip=5.0)
     assert transfer.source == Adversarial(
         generator_steps=1,
         student_steps=10,

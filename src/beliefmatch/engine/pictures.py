@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
-from torch import Tensor
+from torch import Tensor, nn
 
 from beliefmatch.engine.atomic import write_bytes
+from beliefmatch.engine.files import Row
 from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.modes import evaluating
 
 GRID_SIDE = 8
 MIN_PIXELS = 64
@@ -41,7 +44,43 @@ def write_grid(path: Path, inputs: Tensor, spec: InputSpec) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def write_curves(path: Path, rows: Sequence[dict[str, float]]) -> None:
+PLANE_HALF_SIDE = 3.0
+"""Of the square around the origin that pictures of two-dimensional inputs show."""
+PLANE_POINTS = 121
+"""Points along a side of it."""
+
+
+def plane_points(side: int = PLANE_POINTS) -> Tensor:
+    """Give the points of a square grid over the plane, row by row from the lower left, (side * side, 2)."""
+    axis = torch.linspace(-PLANE_HALF_SIDE, PLANE_HALF_SIDE, side)
+    rows, columns = torch.meshgrid(axis, axis, indexing="ij")
+    return torch.stack([columns.flatten(), rows.flatten()], dim=1)
+
+
+def plane_classes(network: nn.Module, side: int = PLANE_POINTS) -> Tensor:
+    """Give the most likely class at each of the points of `plane_points`, in eval mode, (side, side), on the CPU."""
+    parameter = next(network.parameters())
+    with evaluating(network), torch.no_grad():
+        logits = network(plane_points(side).to(parameter.device, parameter.dtype))
+    return logits.argmax(dim=1).view(side, side).cpu()
+
+
+def write_plane(path: Path, inputs: Tensor, teacher: nn.Module, student: nn.Module) -> None:
+    """Write two-dimensional inputs and the decision regions of both networks over the plane, as arrays.
+
+    Args:
+        path: NPZ file; it gets `points` (batch, 2), `teacher` and `student` (side, side), uint8 classes.
+        inputs: (batch, 2), network inputs.
+        teacher: takes inputs (batch, 2).
+        student: likewise.
+    """
+    regions = [plane_classes(network).to(torch.uint8).numpy() for network in (teacher, student)]
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, points=inputs.float().cpu().numpy(), teacher=regions[0], student=regions[1])
+    write_bytes(path, buffer.getvalue())
+
+
+def write_curves(path: Path, rows: Sequence[Row]) -> None:
     """Plot losses, and confidences and agreement on pseudo batches, against rounds.
 
     Args:
@@ -53,7 +92,7 @@ def write_curves(path: Path, rows: Sequence[dict[str, float]]) -> None:
     losses, beliefs = figure.subplots(1, 2)
     for axes, names, title in (
         (losses, ("student_loss", "generator_loss"), "Losses"),
-        (beliefs, ("teacher_confidence", "student_confidence", "pseudo_agreement"), "On pseudo batches"),
+        (beliefs, ("teacher_confidence", "student_confidence", "batch_agreement"), "On pseudo batches"),
     ):
         for name in names:
             points = [(row["round"], row[name]) for row in rows if name in row]

@@ -9,15 +9,18 @@ from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.taps import TapPair
 from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
+from beliefmatch.optimisers import Adam, StepwiseSgd
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.students.named import NamedStudent
 
 TYPES: dict[str, type] = {
+    "Adam": Adam,
     "Adversarial": Adversarial,
     "BeliefMatching": BeliefMatching,
     "InputSpec": InputSpec,
     "NamedStudent": NamedStudent,
     "Network": Network,
+    "StepwiseSgd": StepwiseSgd,
     "TapPair": TapPair,
     "Transfer": Transfer,
 }

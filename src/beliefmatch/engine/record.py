@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from beliefmatch.engine.atomic import PARTIAL, make_folder, sweep, write_bytes, write_json
+from beliefmatch.engine.files import Result, Row, RunFiles, read_json
 from beliefmatch.engine.plain import differences, from_plain, to_plain
 from beliefmatch.engine.transfer import Transfer
 from beliefmatch.errors import FolderError, ResumeError
@@ -24,40 +25,13 @@ from beliefmatch.models.weights import fit_weights, read_weights
 from beliefmatch.models.zoo import make_network
 
 
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """What came out of a run. Fractions are in [0, 1]; None means not measured: no data was given."""
-
-    student_accuracy: float | None
-    teacher_accuracy: float | None
-    agreement: float | None
-    student_parameters: int
-    teacher_parameters: int
-    rounds: int
-    seconds: float
-    """Training time, over all resumptions."""
-
-
-class RunFolder:
-    """The files of one run. Nothing is written before `begin`."""
+class RunFolder(RunFiles):
+    """The files of one run, and how they are written. Nothing is written before `begin`."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.run = path / "run.json"
-        self.metrics = path / "metrics.jsonl"
-        self.result = path / "result.json"
-        self.student = path / "student.safetensors"
-        self.student_facts = path / "student.json"
-        self.checkpoint = path / "checkpoint.pt"
-        self.curves = path / "curves.png"
-        self.pseudo = path / "pseudo"
+        super().__init__(path)
         self.lock = path / "run.lock"
         self.held = FileLock(self.lock)
-
-    @property
-    def holds_run(self) -> bool:
-        """Whether a run began here."""
-        return self.run.is_file()
 
     def check_place(self, *, resume: bool, may_hold: tuple[str, ...] = ()) -> None:
         """Check that a run may begin here, or continue where one is, changing nothing.
@@ -127,19 +101,6 @@ class RunFolder:
         """Let other processes run in the folder again. A process that dies lets go of it too."""
         self.held.release()
 
-    def read(self) -> dict[str, Any]:
-        """Read run.json.
-
-        Raises:
-            FolderError: there is no run here, or its run.json is damaged.
-        """
-        if not self.holds_run:
-            raise FolderError(f"{self.path} holds no run (no run.json)")
-        facts = _read_json(self.run)
-        if not isinstance(facts.get("settings"), dict) or "transfer" not in facts["settings"]:
-            raise FolderError(f"{self.run} is damaged: it holds no settings")
-        return facts
-
     def read_transfer(self) -> Transfer:
         """Read the settings of the run.
 
@@ -152,7 +113,7 @@ class RunFolder:
         except (KeyError, TypeError, AttributeError) as error:
             raise FolderError(f"{self.run} is damaged, or from another version: {error!r}") from error
 
-    def append_metrics(self, row: dict[str, float]) -> None:
+    def append_metrics(self, row: Row) -> None:
         """Append one line to metrics.jsonl.
 
         Raises:
@@ -163,19 +124,6 @@ class RunFolder:
                 file.write(json.dumps(row) + "\n")
         except OSError as error:
             raise FolderError(f"cannot write {self.metrics}: {error.strerror}") from error
-
-    def read_metrics(self) -> list[dict[str, float]]:
-        """Read the lines of metrics.jsonl; one that was cut short by a kill is left out."""
-        rows = []
-        for line in self.metrics.read_text(errors="replace").splitlines() if self.metrics.is_file() else []:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                break
-            if not isinstance(row, dict) or "round" not in row:
-                break
-            rows.append(row)
-        return rows
 
     def rewind_metrics(self, last_round: int) -> None:
         """Drop the lines after a round, which a continued run will write again."""
@@ -202,19 +150,6 @@ class RunFolder:
         """Write result.json at once."""
         write_json(self.result, asdict(result))
 
-    def read_result(self) -> Result:
-        """Read result.json.
-
-        Raises:
-            FolderError: the run has not finished, or the file is damaged.
-        """
-        if not self.result.is_file():
-            raise FolderError(f"the run in {self.path} has not finished: continue it with --resume")
-        try:
-            return Result(**_read_json(self.result))
-        except TypeError as error:
-            raise FolderError(f"{self.result} is damaged: {error}") from error
-
 
 def load_student(folder: Path | str) -> nn.Module:
     """Load the student of a finished run, in eval mode, on the CPU.
@@ -226,7 +161,7 @@ def load_student(folder: Path | str) -> nn.Module:
     run = RunFolder(Path(folder))
     if not run.student_facts.is_file():
         raise FolderError(f"{run.path} holds no student (no {run.student_facts.name}): has its run finished?")
-    facts = _read_json(run.student_facts)
+    facts = read_json(run.student_facts)
     try:
         inputs: InputSpec = from_plain(facts["inputs"])
         name, num_classes = facts["architecture"], facts["num_classes"]
@@ -235,16 +170,6 @@ def load_student(folder: Path | str) -> nn.Module:
     student = make_network(name, in_channels=inputs.shape[0], num_classes=num_classes)
     fit_weights(student, read_weights(run.student), name=str(run.student))
     return student.float().eval()
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise FolderError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise FolderError(f"{path} is damaged: expected an object with names")
-    return content
 
 
 def settings_of(

@@ -12,20 +12,22 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from beliefmatch.engine.atomic import write_json
 from beliefmatch.engine.checkpoint import load_checkpoint, save_checkpoint
-from beliefmatch.engine.pictures import write_curves, write_grid
-from beliefmatch.engine.record import Result, RunFolder, settings_of
+from beliefmatch.engine.files import Result, Row
+from beliefmatch.engine.pictures import write_curves, write_grid, write_plane
+from beliefmatch.engine.record import RunFolder, settings_of
 from beliefmatch.engine.state import modules_in, pack
 from beliefmatch.engine.transfer import Transfer, TransferState, run_round, start, with_taps
 from beliefmatch.errors import BeliefMatchError, DivergedError, NetworkError, SettingsError, first_line
-from beliefmatch.models.cost import measure_cost
+from beliefmatch.models.cost import measure_cost, measure_latency, peak_memory
 from beliefmatch.models.teacher import Teacher
 
 logger = logging.getLogger(__name__)
 
 Precision = Literal["32-true", "bf16-mixed", "64-true"]
 
-Observer = Callable[[int, dict[str, float] | None], None]
+Observer = Callable[[int, Row | None], None]
 """Called after every round with the rounds completed, and with the logged row where one was due."""
 
 
@@ -187,10 +189,25 @@ class _Run:
         self.observer = observer if fabric.is_global_zero else None
         self.costs = measure_cost(teacher.module, teacher.spec), measure_cost(student, teacher.spec)
         self.state: TransferState = start(transfer, teacher, student, fabric)
+        self._count_passes()
         # Each process draws its own dropout, from here on.
         torch.manual_seed(transfer.seed + fabric.global_rank)
         self.seconds_before = self._resume()
+        if fabric.is_global_zero and (facts := transfer.source.facts(self.state.source)):
+            write_json(folder.source, facts)
         self.began = time.perf_counter()
+
+    def _count_passes(self) -> None:
+        def count_teacher(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            self.state.teacher_passes += len(inputs[0])
+
+        def count_student(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            self.state.student_passes += len(inputs[0])
+
+        self.counters = (
+            self.teacher.module.register_forward_pre_hook(count_teacher),
+            self.state.student.register_forward_pre_hook(count_student),
+        )
 
     def to_end(self) -> Result:
         """Do the rounds that are left and write what came out."""
@@ -224,21 +241,26 @@ class _Run:
             logger.info("continuing %s after round %d", self.folder.path, resumed.round)
         return resumed.seconds
 
-    def _log(self, record: dict[str, Tensor]) -> dict[str, float]:
+    def _log(self, record: dict[str, Tensor]) -> Row:
         self._stop_if_diverged()
-        means = torch.stack([value.mean() for value in record.values()])
-        means = self.fabric.all_reduce(means, reduce_op="mean")
-        assert isinstance(means, Tensor)
-        row = {"round": self.state.round, "seconds": round(self._seconds(), 3)}
-        row |= dict(zip(record, means.tolist(), strict=True))
+        means = {name: value.mean(dim=0) if value.dim() else value for name, value in record.items()}
+        joined = self.fabric.all_reduce(torch.cat([mean.flatten() for mean in means.values()]), reduce_op="mean")
+        assert isinstance(joined, Tensor)
+        row: Row = {"round": self.state.round, "seconds": round(self._seconds(), 3)}
+        for name, value in zip(means, joined.cpu().split([mean.numel() for mean in means.values()]), strict=True):
+            row[name] = value.item() if means[name].dim() == 0 else [round(part, 4) for part in value.tolist()]
         if self.fabric.is_global_zero:
             self.folder.append_metrics(row)
         return row
 
     def _picture(self) -> None:
-        if self.fabric.is_global_zero and self.teacher.spec.is_image:
+        if self.fabric.is_global_zero:
             inputs = self.transfer.source.samples(self.state.source, self.fabric)
-            write_grid(self.folder.pseudo / f"round_{self.state.round:06d}.png", inputs, self.teacher.spec)
+            place = self.folder.pseudo / f"round_{self.state.round:06d}"
+            if self.teacher.spec.is_image:
+                write_grid(place.with_suffix(".png"), inputs, self.teacher.spec)
+            elif self.teacher.spec.shape == (2,):
+                write_plane(place.with_suffix(".npz"), inputs, self.teacher.module, self.state.student)
 
     def _checkpoint(self) -> None:
         self._stop_if_diverged()
@@ -258,21 +280,40 @@ class _Run:
             )
 
     def _finish(self) -> Result:
+        for counter in self.counters:
+            counter.remove()
+        if self.folder.result.is_file():
+            result = self.folder.read_result()
+        else:
+            result = self._result()
+            if self.fabric.is_global_zero:
+                write_curves(self.folder.curves, self.folder.read_metrics())
+                self.folder.write_student(self.state.student, self.transfer, self.teacher.num_classes)
+                self.folder.write_result(result)
+        self.fabric.barrier()
+        return result
+
+    def _result(self) -> Result:
         teacher_cost, student_cost = self.costs
-        result = Result(
+        seconds = self._seconds()
+        teacher_latency, student_latency = measure_latency((self.teacher.module, self.state.student), self.teacher.spec)
+        published = self.transfer.published_rounds
+        return Result(
             student_accuracy=None,
             teacher_accuracy=None,
             agreement=None,
             student_parameters=student_cost.parameters,
             teacher_parameters=teacher_cost.parameters,
             rounds=self.state.round,
-            seconds=round(self._seconds(), 3),
+            seconds=round(seconds, 3),
+            budget=published and self.state.round / published,
+            student_macs=student_cost.macs,
+            teacher_macs=teacher_cost.macs,
+            student_bytes=student_cost.bytes,
+            teacher_bytes=teacher_cost.bytes,
+            student_latency=student_latency,
+            teacher_latency=teacher_latency,
+            peak_memory=peak_memory(self.fabric.device),
+            student_passes=self.state.student_passes * self.fabric.world_size,
+            teacher_passes=self.state.teacher_passes * self.fabric.world_size,
         )
-        if self.folder.result.is_file():
-            result = self.folder.read_result()
-        elif self.fabric.is_global_zero:
-            write_curves(self.folder.curves, self.folder.read_metrics())
-            self.folder.write_student(self.state.student, self.transfer, self.teacher.num_classes)
-            self.folder.write_result(result)
-        self.fabric.barrier()
-        return result

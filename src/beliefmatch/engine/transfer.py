@@ -7,17 +7,19 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 from beliefmatch.engine.state import modules_in
 from beliefmatch.errors import SettingsError, TapError
-from beliefmatch.functional.classification import agreement, confidence
+from beliefmatch.functional.classification import agreement, class_frequencies, confidence
 from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.modes import evaluating
 from beliefmatch.models.placement import place
 from beliefmatch.models.taps import Beliefs, TapPair, beliefs, declared_pairs
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.base import AbstractObjective
-from beliefmatch.optimisers import Optimisation, adam, average_over_processes
+from beliefmatch.optimisers import AbstractOptimiser, Optimisation, average_over_processes
 from beliefmatch.sources.base import AbstractSource, Batch, Plan
 from beliefmatch.students.base import AbstractStudent
 
@@ -35,20 +37,22 @@ class Transfer:
     rounds: int
     batch_size: int
     """Examples a batch, over all processes together."""
-    student_learning_rate: float
-    """Adam's learning rate for the student, falling to 0 by a cosine over all rounds."""
-    student_gradient_clip: float
-    """Largest L2 norm of the student's gradient."""
+    student_optimiser: AbstractOptimiser
     seed: int
+    published_rounds: int | None = None
+    """Rounds that the source of the recipe prints, where it does: what this run is a fraction of."""
+    freeze_batch_norm: bool = False
+    """Whether the student's batch-norm layers keep the statistics they have, as in eval mode, while it learns."""
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "batch_size", "student_learning_rate", "student_gradient_clip"):
+        for name in ("rounds", "batch_size"):
             if not 0 < getattr(self, name) < math.inf:
                 raise SettingsError(f"{name} must be above 0; got {getattr(self, name)}")
         if not 0 <= self.seed < 2**63:
             raise SettingsError(f"seed must be at least 0 and below 2**63; got {self.seed}")
         self.source.check()
         self.objective.check()
+        self.student_optimiser.check()
 
     @property
     def plan(self) -> Plan:
@@ -65,6 +69,9 @@ class TransferState:
     source: Any
     round: int
     """Rounds completed."""
+    student_passes: int
+    """Examples that passed the student forwards in this process, in the generator's steps too."""
+    teacher_passes: int
     first_bad_round: Tensor
     """(), int64: first round with a loss or gradient that was not finite, -1 while there is none. On the device."""
 
@@ -75,16 +82,17 @@ def start(transfer: Transfer, teacher: Teacher, student: nn.Module, fabric: Fabr
     for network in (teacher.module, student):
         place(network, fabric.device, dtype)
     student.train()
+    if transfer.freeze_batch_norm:
+        for layer in student.modules():
+            if isinstance(layer, _BatchNorm):
+                layer.eval()
     return TransferState(
         student=student,
-        optimisation=adam(
-            student,
-            learning_rate=transfer.student_learning_rate,
-            gradient_clip=transfer.student_gradient_clip,
-            num_rounds=transfer.rounds,
-        ),
+        optimisation=transfer.student_optimiser.start(student, transfer.rounds),
         source=transfer.source.start(teacher, student, transfer.plan, fabric),
         round=0,
+        student_passes=0,
+        teacher_passes=0,
         first_bad_round=torch.full((), -1, device=fabric.device),
     )
 
@@ -99,11 +107,9 @@ def with_taps(objective: AbstractObjective, teacher: Teacher, student: nn.Module
     if not objective.uses_taps:
         pairs = ()
     batch = torch.zeros((1, *teacher.spec.shape), dtype=teacher.dtype)
-    was_training = student.training
-    with torch.no_grad():
+    with evaluating(student), torch.no_grad():
         first = teacher.beliefs(batch, taps=[pair.teacher for pair in pairs]).outputs
-        second = beliefs(student.eval(), batch, outputs=[pair.student for pair in pairs]).outputs
-    student.train(was_training)
+        second = beliefs(student, batch, outputs=[pair.student for pair in pairs]).outputs
     for pair in pairs:
         _check_pair(pair, first[pair.teacher], second[pair.student])
     return replace(objective, taps=pairs)
@@ -128,8 +134,9 @@ def run_round(transfer: Transfer, state: TransferState, teacher: Teacher, fabric
         fabric: device, precision and processes.
 
     Returns:
-        Losses, gradient norms, confidences and agreement of the round, on the device, () or (steps,). Fetching them
-        is up to the caller: nothing here waits for the device.
+        Losses, gradient norms, confidences and agreement of the round, () or (steps,), and how often each network
+        gives each class, (steps, classes), on the device. Fetching them is up to the caller: nothing here waits for
+        the device.
     """
     record = transfer.source.improve(state.source, teacher, state.student, fabric)
     steps: list[dict[str, Tensor]] = []
@@ -169,7 +176,9 @@ def _student_step(
         "student_gradient_norm": norm,
         "teacher_confidence": confidence(taught.logits).mean(),
         "student_confidence": confidence(logits).mean(),
-        "pseudo_agreement": agreement(taught.logits, logits).to(loss.dtype).mean(),
+        "batch_agreement": agreement(taught.logits, logits).to(loss.dtype).mean(),
+        "teacher_classes": class_frequencies(taught.logits),
+        "student_classes": class_frequencies(logits),
     }
 
 

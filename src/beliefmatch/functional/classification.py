@@ -1,7 +1,7 @@
 """Right or wrong, alike or not, sure or unsure: one value per example."""
 
 from torch import Tensor
-from torch.nn.functional import softmax
+from torch.nn.functional import one_hot, softmax
 
 
 def correct(logits: Tensor, labels: Tensor) -> Tensor:
@@ -40,3 +40,29 @@ def confidence(logits: Tensor) -> Tensor:
         (batch,), in [1 / classes, 1].
     """
     return softmax(logits, dim=1).amax(dim=1)
+
+
+def class_frequencies(logits: Tensor) -> Tensor:
+    """How often each class is the most likely one. It belongs to the batch, not to an example.
+
+    Args:
+        logits: (batch, classes).
+
+    Returns:
+        (classes,), in [0, 1], with sum 1.
+    """
+    return one_hot(logits.argmax(dim=1), logits.shape[1]).to(logits.dtype).mean(dim=0)
+
+
+def in_top(logits: Tensor, labels: Tensor, k: int) -> Tensor:
+    """Whether the label is among the k most likely classes.
+
+    Args:
+        logits: (batch, classes).
+        labels: (batch,), integers.
+        k: at most the number of classes.
+
+    Returns:
+        (batch,), bool.
+    """
+    return (logits.topk(k, dim=1).indices == labels[:, None]).any(dim=1)

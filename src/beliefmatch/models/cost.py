@@ -1,12 +1,18 @@
-"""What a network costs: parameters, multiply-accumulates, bytes."""
+"""What a network costs: parameters, multiply-accumulates, bytes, time."""
 
+import resource
+import sys
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.modes import evaluating
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +29,48 @@ class Cost:
 def measure_cost(network: nn.Module, spec: InputSpec) -> Cost:
     """Count parameters, multiply-accumulates for one example, and bytes of parameters and buffers."""
     first = next(iter(network.parameters()), torch.zeros(()))
-    was_training = network.training
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network.eval()(torch.zeros((1, *spec.shape), dtype=first.dtype, device=first.device))
-    network.train(was_training)
+    with evaluating(network), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros((1, *spec.shape), dtype=first.dtype, device=first.device))
     return Cost(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         macs=counter.get_total_flops() // 2,
         bytes=sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values()),
     )
+
+
+NUM_TIMED = 15
+NUM_WARM_UP = 3
+
+
+def measure_latency(networks: Sequence[nn.Module], spec: InputSpec) -> list[float]:
+    """Time one example through each network in eval mode on the device where it lies, interleaved.
+
+    Returns:
+        Median seconds of each.
+    """
+    seconds: list[list[float]] = [[] for _ in networks]
+    with evaluating(*networks), torch.no_grad():
+        for _ in range(NUM_WARM_UP + NUM_TIMED):
+            for network, timed in zip(networks, seconds, strict=True):
+                timed.append(_seconds_of_one(network, spec))
+    return [median(timed[NUM_WARM_UP:]) for timed in seconds]
+
+
+def _seconds_of_one(network: nn.Module, spec: InputSpec) -> float:
+    first = next(iter(network.parameters()), torch.zeros(()))
+    example = torch.zeros((1, *spec.shape), dtype=first.dtype, device=first.device)
+    if example.is_cuda:
+        torch.cuda.synchronize(example.device)
+    began = time.perf_counter()
+    network(example)
+    if example.is_cuda:
+        torch.cuda.synchronize(example.device)
+    return time.perf_counter() - began
+
+
+def peak_memory(device: torch.device) -> int:
+    """Most bytes that were in use: tensors on a CUDA device, otherwise the whole process, since it began."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most

@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.functional.statistics import statistics_gap
 from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.modes import evaluating
 from beliefmatch.models.taps import Beliefs, beliefs
 
 NUM_PROBES = 16
@@ -77,17 +78,14 @@ def probe(module: nn.Module, spec: InputSpec, *, role: str) -> int:
     Raises:
         NetworkError: it fails on inputs of this shape, or does not return finite logits (batch, classes).
     """
-    was_training = module.training
     try:
-        with torch.no_grad():
-            logits = beliefs(module.eval(), _probe_batch(module, spec)).logits
+        with evaluating(module), torch.no_grad():
+            logits = beliefs(module, _probe_batch(module, spec)).logits
     except NetworkError:
         raise
     except Exception as error:
         # A network of the user's own can fail in any way.
         raise NetworkError(f"the {role} does not take inputs of shape {spec.shape}: {first_line(error)}") from error
-    finally:
-        module.train(was_training)
     if not bool(logits.isfinite().all()):
         raise NetworkError(f"the {role} returns values that are not finite: are its weights whole?")
     return logits.shape[1]

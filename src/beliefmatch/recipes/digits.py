@@ -4,6 +4,7 @@ from beliefmatch.engine.transfer import Transfer
 from beliefmatch.models.inputs import DIGITS
 from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
+from beliefmatch.optimisers import Adam
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.students.named import NamedStudent
 
@@ -46,7 +47,6 @@ def digits(
         objective=objective,
         rounds=rounds,
         batch_size=batch_size,
-        student_learning_rate=student_learning_rate,
-        student_gradient_clip=student_gradient_clip,
+        student_optimiser=Adam(learning_rate=student_learning_rate, gradient_clip=student_gradient_clip),
         seed=seed,
     )

@@ -8,6 +8,8 @@ from beliefmatch.models.inputs import CIFAR10, SVHN, InputSpec
 from beliefmatch.models.taps import TapPair
 from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
+from beliefmatch.optimisers import Adam
+from beliefmatch.recipes.budget import scaled
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.students.named import NamedStudent
 
@@ -28,6 +30,7 @@ def zero_shot(
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
     rounds: int | None = None,
+    budget: float = 1.0,
     batch_size: int = 128,
     source: Adversarial = Adversarial(divergence_weight=KL_OVER_CLASSES),
     objective: BeliefMatching = BeliefMatching(divergence_weight=KL_OVER_CLASSES, attention_weight=250.0),
@@ -50,7 +53,9 @@ def zero_shot(
             normalisation is then none but what mean and std say.
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
-        rounds: Rounds, each of one generator step and ten student steps. Default: 80000 (CIFAR-10) or 50000 (SVHN).
+        rounds: Rounds, each of one generator step and ten student steps. Default: 80000 (CIFAR-10) or 50000 (SVHN),
+            times the budget.
+        budget: Fraction of the paper's rounds to do, for small machines. The result says it.
         batch_size: Pseudo images a batch, over all devices together.
         source: Where the inputs come from. Its divergence weight is 1 / 10, for ten classes: the released code averages
             over classes. With another number of classes set both weights to 1 / classes.
@@ -71,10 +76,10 @@ def zero_shot(
         student=student,
         source=source,
         objective=objective,
-        rounds=ROUNDS[dataset] if rounds is None else rounds,
+        rounds=scaled(ROUNDS[dataset], budget) if rounds is None else rounds,
+        published_rounds=ROUNDS[dataset],
         batch_size=batch_size,
-        student_learning_rate=student_learning_rate,
-        student_gradient_clip=student_gradient_clip,
+        student_optimiser=Adam(learning_rate=student_learning_rate, gradient_clip=student_gradient_clip),
         seed=seed,
     )
 

@@ -20,7 +20,7 @@ from beliefmatch.models.generators import make_generator
 from beliefmatch.models.placement import place
 from beliefmatch.models.taps import beliefs
 from beliefmatch.models.teacher import Teacher
-from beliefmatch.optimisers import Optimisation, adam
+from beliefmatch.optimisers import Adam, Optimisation
 from beliefmatch.sources.base import AbstractSource, Batch, Plan
 from beliefmatch.sources.noise import NoiseStream
 
@@ -87,12 +87,8 @@ class Adversarial(AbstractSource[AdversarialState]):
             size=self.noise_size,
             dtype=teacher.dtype,
         )
-        optimisation = adam(
-            generator,
-            learning_rate=self.learning_rate,
-            gradient_clip=self.gradient_clip,
-            num_rounds=plan.num_rounds,
-        )
+        optimiser = Adam(learning_rate=self.learning_rate, gradient_clip=self.gradient_clip)
+        optimisation = optimiser.start(generator, plan.num_rounds)
         round_noise = torch.zeros(noise.share, self.noise_size, dtype=teacher.dtype, device=fabric.device)
         return AdversarialState(generator=generator, optimisation=optimisation, noise=noise, round_noise=round_noise)
 

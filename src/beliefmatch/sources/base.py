@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -79,6 +79,10 @@ class AbstractSource(ABC, Generic[State]):
     @abstractmethod
     def batches(self, state: State, fabric: Fabric) -> Iterator[Batch]:
         """Yield the batch of each student step of this round."""
+
+    def facts(self, state: State) -> dict[str, Any]:
+        """Tell what `start` found and a reader of the run should know, as JSON values for source.json."""
+        return {}
 
     @abstractmethod
     def samples(self, state: State, fabric: Fabric) -> Tensor:
