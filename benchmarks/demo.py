@@ -14,20 +14,21 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 from beliefmatch.demo import run_demo
 from beliefmatch.engine.run import RunOptions
 from machine import describe_machine, write_results
 
 
-def run_seed(seed: int, folder: Path) -> dict[str, float]:
+def run_seed(seed: int, folder: Path) -> dict[str, Any]:
     began = time.perf_counter()
     found = run_demo(RunOptions(folder=folder / f"seed_{seed}", accelerator="cpu"), seed=seed)
     return {
         "seed": seed,
         "teacher_accuracy": found.measurement.teacher_accuracy,
         "student_accuracy": found.measurement.student_accuracy,
-        "agreement": found.measurement.agreement,
+        "agreement": found.measurement.agreement.value,
         "seconds": round(time.perf_counter() - began, 1),
     }
 

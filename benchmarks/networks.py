@@ -14,8 +14,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from beliefmatch.data.images import LabelledImages, read_images
-from beliefmatch.metrics.measurement import measure_accuracy
+from beliefmatch.data.images import LabelledImages, read_labelled_images
+from beliefmatch.metrics.answers import measure_accuracy
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.zoo import Network
 from machine import describe_machine, table, write_results
@@ -77,7 +77,7 @@ def architecture_name(facts: dict) -> str:
 
 def measured_accuracy(shared: SharedNetwork, num_images: int) -> float:
     """Measure one network on the first images of its test set, in percent."""
-    data = read_images(shared.images)
+    data = read_labelled_images(shared.images)
     if shared.is_sanity_check:
         num_images = min(num_images, SANITY_IMAGES)
         data = LabelledImages(images=data.images.expand(-1, -1, -1, 3), labels=data.labels)

@@ -9,19 +9,20 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from beliefmatch.data.augmentation import random_affine
 from beliefmatch.data.digits import read_digits
 from beliefmatch.data.images import LabelledImages
 from beliefmatch.engine.atomic import make_folder, write_bytes
 from beliefmatch.engine.evaluation import measure_run
 from beliefmatch.engine.record import RunFolder
 from beliefmatch.engine.run import Observer, RunOptions, run
+from beliefmatch.functional.augmentation import random_affine
 from beliefmatch.metrics.measurement import Measurement
 from beliefmatch.models.inputs import DIGITS
 from beliefmatch.models.zoo import Network, make_network
 from beliefmatch.recipes.digits import NUM_ROUNDS, TEACHER_ARCHITECTURE, digits
 
 TEACHER_FILE = "teacher.safetensors"
+HELD_BACK = "540 digits held back"
 NUM_EPOCHS = 40
 LEARNING_RATE = 5e-3
 
@@ -60,7 +61,7 @@ def run_demo(
     run(transfer, options, observer=observer, may_hold=(TEACHER_FILE,))
     held_back = read_digits()[1]
     return DemoResult(
-        measurement=measure_run(folder, held_back.images, held_back.labels),
+        measurement=measure_run(folder, held_back.images, held_back.labels, name=HELD_BACK),
         teacher_seconds=teacher_seconds,
     )
 

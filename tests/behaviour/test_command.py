@@ -118,17 +118,16 @@ def test_measure_prints_a_table_and_enters_the_numbers(
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"images": np.zeros((20, 8, 8, 1), np.float32)}, "images of .* have dtype float32, expected uint8"),
-        ({"images": np.zeros((20, 8, 8), np.uint8)}, r"have shape \(20, 8, 8\), expected"),
+        ({"images": np.zeros((20, 8, 8, 1), np.float32)}, "images.npz: images have dtype float32, expected uint8"),
+        ({"images": np.zeros((20, 8, 8), np.uint8)}, r"images have shape \(20, 8, 8\), expected"),
         ({"images": np.zeros((20, 0, 0, 1), np.uint8)}, "images without pixels"),
         ({"images": np.zeros((20, 28, 28, 1), np.uint8)}, "images are 28x28, the network takes 8x8: add --resize"),
         ({"images": np.zeros((20, 8, 8, 3), np.uint8)}, "images have 3 channels, the network takes 1"),
-        ({"images": np.zeros((0, 8, 8, 1), np.uint8), "labels": np.zeros(0, np.uint8)}, "holds no images"),
-        ({"labels": np.zeros(19, np.uint8)}, r"labels of .* have shape \(19,\), expected \(20,\)"),
-        ({"labels": np.zeros(20, np.float64)}, "labels of .* have dtype float64, expected integers"),
+        ({"images": np.zeros((0, 8, 8, 1), np.uint8), "labels": np.zeros(0, np.uint8)}, "there are no images"),
+        ({"labels": np.zeros(19, np.uint8)}, r"labels have shape \(19,\), expected \(20,\)"),
+        ({"labels": np.zeros(20, np.float64)}, "labels have dtype float64, expected integers"),
         ({"labels": np.full(20, 10)}, "there is a label 10, but the network knows classes 0 to 9 only"),
-        ({"labels": np.full(20, -1)}, "labels of .* go down to -1"),
-        ({"labels": None}, "has no array 'labels'"),
+        ({"labels": np.full(20, -1)}, "labels go down to -1"),
         ({"images": np.array([{"a": 1}] * 20, dtype=object)}, "cannot be read"),
     ],
 )
@@ -304,7 +303,7 @@ def test_images_of_another_size_are_resized_when_asked(finished: Path, tmp_path:
 
 
 def test_the_library_refuses_what_the_command_refuses(finished: Path) -> None:
-    with pytest.raises(ImagesError, match=r"expected images .* uint8"):
+    with pytest.raises(ImagesError, match="images have dtype float32, expected uint8"):
         measure_run(RunFolder(finished), torch.zeros(4, 8, 8, 1), torch.zeros(4).long())
     with pytest.raises(ImagesError, match="there is a label 50"):
         measure_run(RunFolder(finished), torch.zeros(4, 8, 8, 1, dtype=torch.uint8), torch.full((4,), 50))

@@ -78,6 +78,9 @@ def test_taps_that_cannot_be_compared_are_refused() -> None:
         with_taps(objective, teacher, state.student)
 
 
+BAD_ADAM = Adam(learning_rate=0.0, gradient_clip=1.0)
+
+
 @pytest.mark.parametrize("wrong", [{"rounds": 0}, {"batch_size": -1}, {"student_optimiser": BAD_ADAM}])
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="must be above 0"):

@@ -1,76 +1,93 @@
-"""Labelled images from a file."""
+"""Images from a file, with or without labels."""
 
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from beliefmatch.errors import ImagesError, first_line
+from beliefmatch.models.inputs import check_pixels
+
+EXPECTED = (
+    "expected an .npz with an array images (n, height, width, channels) uint8, and where there are labels an array "
+    "labels (n,) integers"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledImages:
-    """Images as stored, with their labels."""
+class Images:
+    """Images as stored.
+
+    Raises:
+        ImagesError: a dtype or a shape is not as below, there are no images, or a label is below 0.
+    """
 
     images: Tensor
     """(images, height, width, channels), uint8."""
-    labels: Tensor
-    """(images,), int64, from 0."""
+    labels: Tensor | None = None
+    """(images,), int64, from 0; None where there are none."""
+
+    def __post_init__(self) -> None:
+        check_pixels(self.images, self.labels)
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.images)
 
 
-def read_images(path: Path) -> LabelledImages:
-    """Read an .npz file with arrays `images` (n, height, width, channels) and `labels` (n,), pickles refused.
+@dataclass(frozen=True, kw_only=True)
+class LabelledImages(Images):
+    """Images as stored, with their labels."""
+
+    labels: Tensor  # pyright: ignore[reportGeneralTypeIssues]
+    """(images,), int64, from 0."""
+
+
+def read_images(path: Path) -> Images:
+    """Read an .npz file with an array `images` and, if it has one, `labels`; pickles are refused.
 
     Raises:
         ImagesError: the file is missing or damaged, or an array is missing or has another dtype or shape.
     """
-    expected = "expected an .npz with arrays images (n, height, width, channels) uint8 and labels (n,) integers"
     if not path.is_file():
         raise ImagesError(f"no images at {path}")
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ImagesError(f"{path} holds a single array; {expected}")
-            missing = {"images", "labels"} - set(file.files)
-            if missing:
-                raise ImagesError(f"{path} has no array {sorted(missing)[0]!r} (it has {file.files}); {expected}")
-            images, labels = file["images"], file["labels"]
+                raise ImagesError(f"{path} holds a single array; {EXPECTED}")
+            if "images" not in file.files:
+                raise ImagesError(f"{path} has no array 'images' (it has {file.files}); {EXPECTED}")
+            images = _tensor(file["images"], "images")
+            labels = _tensor(file["labels"], "labels") if "labels" in file.files else None
     except ImagesError:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ImagesError(f"{path} cannot be read ({first_line(error)}); {expected}") from error
-    return check_images(images, labels, name=str(path))
+        raise ImagesError(f"{path} cannot be read ({first_line(error)}); {EXPECTED}") from error
+    try:
+        if labels is None:
+            return Images(images=images)
+        return LabelledImages(images=images, labels=labels if labels.is_floating_point() else labels.long())
+    except ImagesError as error:
+        raise ImagesError(f"{path}: {error}") from error
 
 
-def check_images(images: np.ndarray, labels: np.ndarray, *, name: str) -> LabelledImages:
-    """Check arrays and turn them into tensors.
-
-    Args:
-        images: (n, height, width, channels), uint8.
-        labels: (n,), integers from 0.
-        name: what to call them in errors.
+def read_labelled_images(path: Path) -> LabelledImages:
+    """Read an .npz file as `read_images` does, insisting on labels.
 
     Raises:
-        ImagesError: a dtype or a shape is not as above, there are no images, or a label is below 0.
+        ImagesError: as there, or it has no labels.
     """
-    if images.dtype != np.uint8:
-        raise ImagesError(f"images of {name} have dtype {images.dtype}, expected uint8 pixels from 0 to 255")
-    if images.ndim != 4 or images.shape[3] not in (1, 3):
-        raise ImagesError(f"images of {name} have shape {images.shape}, expected (n, height, width, 1 or 3 channels)")
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ImagesError(f"labels of {name} have dtype {labels.dtype}, expected integers")
-    if labels.shape != images.shape[:1]:
-        raise ImagesError(
-            f"labels of {name} have shape {labels.shape}, expected {images.shape[:1]} as there are images"
-        )
-    if images.size == 0:
-        raise ImagesError(f"{name} holds no images, or images without pixels")
-    if labels.min() < 0:
-        raise ImagesError(f"labels of {name} go down to {labels.min()}, expected 0 and above")
-    return LabelledImages(images=torch.from_numpy(images), labels=torch.from_numpy(labels.astype(np.int64)))
+    data = read_images(path)
+    if not isinstance(data, LabelledImages):
+        raise ImagesError(f"{path} has no array 'labels', and labels are needed; {EXPECTED}")
+    return data
+
+
+def _tensor(array: Any, name: str) -> Tensor:
+    try:
+        return torch.from_numpy(array)
+    except TypeError as error:
+        raise ImagesError(f"{name} have dtype {array.dtype}; {EXPECTED}") from error

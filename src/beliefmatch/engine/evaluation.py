@@ -1,14 +1,21 @@
 """Measuring a finished run on images that it never saw."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any, Literal
 
+import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from beliefmatch.engine.atomic import write_json
 from beliefmatch.engine.record import RunFolder, fingerprint, load_student
-from beliefmatch.errors import FolderError
-from beliefmatch.metrics.measurement import Measurement, check_fit, measure_pair
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.errors import FolderError, NetworkError
+from beliefmatch.metrics.measurement import ClassScores, Measurement, measure_pair
+from beliefmatch.metrics.transition import TransitionCurves, TransitionPlan
+from beliefmatch.models.inputs import InputSpec, check_fit
+from beliefmatch.models.teacher import Teacher, probe
+
+Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 
 
 def load_pair(folder: RunFolder) -> tuple[Teacher, nn.Module]:
@@ -30,20 +37,25 @@ def load_pair(folder: RunFolder) -> tuple[Teacher, nn.Module]:
 def measure_run(
     folder: RunFolder,
     images: Tensor,
-    labels: Tensor,
+    labels: Tensor | None,
     *,
+    name: str = "",
     batch_size: int = 500,
     resize: bool = False,
-    accelerator: str = "auto",
+    transition: TransitionPlan | None = None,
+    accelerator: Accelerator = "auto",
 ) -> Measurement:
-    """Measure teacher and student of a finished run and enter the numbers into its result.json.
+    """Measure teacher and student of a finished run, write measurement.json and enter the sums into result.json.
 
     Args:
         folder: of the run.
         images: (n, height, width, channels), uint8.
-        labels: (n,), integers below the number of classes.
+        labels: (n,), integers below the number of classes; None where there are none, and accuracy is not measured.
+        name: what to call the images in measurement.json.
         batch_size: images at a time.
         resize: whether images of another size than the networks take are resized; otherwise they are refused.
+        transition: how to walk for the mean transition error; None: leave what an earlier call found on images of this
+            name.
         accelerator: kind of device to measure on; "auto" takes the fastest there is.
 
     Raises:
@@ -51,17 +63,93 @@ def measure_run(
         ImagesError: images or labels do not fit the networks.
     """
     teacher, student = load_pair(folder)
-    check_fit(images, labels, teacher.spec, teacher.num_classes, resize=resize)
-    device = Fabric(accelerator=accelerator, devices=1).device
-    teacher.module.to(device)
-    student.to(device)
-    measurement = measure_pair(teacher.module, student, teacher.spec, images, labels, batch_size=batch_size)
+    measurement = measure_networks(
+        teacher.module,
+        student,
+        teacher.spec,
+        images,
+        labels,
+        batch_size=batch_size,
+        resize=resize,
+        transition=transition,
+        accelerator=accelerator,
+    )
+    plain = describe(measurement, name=name, transition=transition)
+    earlier = folder.read_measurement() or {}
+    if transition is None and earlier.get("images") == name:
+        plain["transition"] = earlier.get("transition")
+    write_json(folder.measurement, plain)
     folder.write_result(
         replace(
             folder.read_result(),
             student_accuracy=measurement.student_accuracy,
             teacher_accuracy=measurement.teacher_accuracy,
-            agreement=measurement.agreement,
+            agreement=measurement.agreement.value,
         )
     )
     return measurement
+
+
+def measure_networks(
+    teacher: nn.Module,
+    student: nn.Module,
+    spec: InputSpec,
+    images: Tensor,
+    labels: Tensor | None,
+    *,
+    batch_size: int = 500,
+    resize: bool = False,
+    transition: TransitionPlan | None = None,
+    accelerator: Accelerator = "auto",
+) -> Measurement:
+    """Check that images fit two networks, move both to a device and measure them there. See `measure_run`.
+
+    Raises:
+        ImagesError: images or labels do not fit the networks.
+        NetworkError: one does not take these inputs, or the two know different numbers of classes.
+    """
+    num_classes = {
+        role: probe(network, spec, role=role) for role, network in (("teacher", teacher), ("student", student))
+    }
+    if len(set(num_classes.values())) > 1:
+        raise NetworkError(
+            f"the teacher knows {num_classes['teacher']} classes and the student {num_classes['student']}; they must "
+            "be equal"
+        )
+    check_fit(images, labels, spec, num_classes["teacher"], resize=resize)
+    device = Fabric(accelerator=accelerator, devices=1).device
+    for network in (teacher, student):
+        network.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return measure_pair(teacher, student, spec, images, labels, batch_size=batch_size, transition=transition)
+
+
+def describe(measurement: Measurement, *, name: str, transition: TransitionPlan | None) -> dict[str, Any]:
+    """Give a measurement as JSON values, with the plan by which its transition curves were walked."""
+    plain = asdict(replace(measurement, transition=None, classes=()))
+    plain["classes"] = [_describe_class(scores) for scores in measurement.classes]
+    if measurement.transition is not None and transition is not None:
+        plain["transition"] = _describe_transition(measurement.transition, transition)
+    return {"images": name, **plain}
+
+
+def _describe_class(scores: ClassScores) -> dict[str, Any]:
+    plain = asdict(scores)
+    return {"class": plain.pop("number"), "images": plain.pop("num_images"), **plain}
+
+
+def _describe_transition(curves: TransitionCurves, plan: TransitionPlan) -> dict[str, Any]:
+    low, high = curves.error_interval
+    guide, follower = curves.mean_curves()
+    guide_margin, follower_margin = curves.two_standard_errors()
+    return {
+        "guided_by": plan.guided_by,
+        "images": len(curves.guide),
+        "steps": plan.num_steps,
+        "step_size": plan.step_size,
+        "seed": plan.seed,
+        "error": {"value": curves.error, "low": low, "high": high},
+        "guide": guide.tolist(),
+        "follower": follower.tolist(),
+        "guide_margin": guide_margin.tolist(),
+        "follower_margin": follower_margin.tolist(),
+    }

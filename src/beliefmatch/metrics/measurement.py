@@ -1,102 +1,192 @@
-"""Accuracy of two networks and their agreement, streamed over images."""
+"""What two networks do on images that training never saw, each number with its bootstrap 95 % interval."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
-from beliefmatch.errors import ImagesError
-from beliefmatch.functional.classification import agreement, correct
+from beliefmatch.functional.bootstrap import NUM_RESAMPLES, bootstrap
+from beliefmatch.functional.calibration import NUM_BINS, calibration_error
+from beliefmatch.metrics.answers import TOP, Answers, answer
+from beliefmatch.metrics.transition import TransitionCurves, TransitionPlan, measure_transition
 from beliefmatch.models.inputs import InputSpec
+
+MAX_CONFUSION_CLASSES = 50
+"""With more classes most pairs hold no image, and a table of them all says nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number with its bootstrap 95 % interval over images."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkScores:
+    """What one network does on labelled images."""
+
+    top1: Estimate
+    """Fraction of images whose label is the most likely class."""
+    top5: Estimate | None
+    """Fraction of images whose label is among the five most likely classes. None where there are at most five."""
+    calibration_error: Estimate
+    """Expected calibration error over 15 bins, in [0, 1] (Guo et al. 2017)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScores:
+    """What both networks do on the images of one class: of one label, or without labels of one class of the teacher."""
+
+    number: int
+    num_images: int
+    teacher_accuracy: Estimate | None
+    student_accuracy: Estimate | None
+    agreement: Estimate | None
+    """None where there is no image of this class."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What two networks do on labelled images. Fractions in [0, 1]."""
+    """What two networks do on the same images. Fractions in [0, 1]."""
 
     num_images: int
-    teacher_accuracy: float
-    student_accuracy: float
-    agreement: float
+    teacher: NetworkScores | None
+    """None: the images have no labels."""
+    student: NetworkScores | None
+    agreement: Estimate
     """Fraction of images to which both networks give the same class."""
+    divergence: Estimate
+    """Mean KL(teacher || student), in nats."""
+    classes: tuple[ClassScores, ...] = field(repr=False)
+    confusion: tuple[tuple[Estimate, ...], ...] | None = field(repr=False)
+    """Fraction of all images with each pair of the teacher's class (row) and the student's (column). None for more
+    than 50 classes."""
+    transition: TransitionCurves | None
+    """Where the two part on the way from one class to another. None: not asked for."""
 
+    @property
+    def teacher_accuracy(self) -> float | None:
+        """Fraction of images whose label the teacher finds most likely."""
+        return None if self.teacher is None else self.teacher.top1.value
 
-def check_fit(images: Tensor, labels: Tensor, spec: InputSpec, num_classes: int, *, resize: bool = False) -> None:
-    """Check that a network of these inputs and classes can be measured on these images.
-
-    Args:
-        images: (n, height, width, channels), uint8.
-        labels: (n,), integers.
-        spec: of the network's inputs.
-        num_classes: classes the network knows.
-        resize: whether images of another size are welcome; they are then resized bilinearly.
-
-    Raises:
-        ImagesError: inputs are not images; dtype, shape, channels or size differ; a label is one that the network
-            cannot give.
-    """
-    if len(spec.shape) != 3:
-        raise ImagesError(f"the network takes inputs of shape {spec.shape}, which images cannot give")
-    if images.dtype != torch.uint8 or images.dim() != 4 or labels.shape != images.shape[:1] or images.numel() == 0:
-        raise ImagesError(
-            f"expected images (n, height, width, channels) uint8 and labels (n,); got images {tuple(images.shape)} "
-            f"{images.dtype} and labels {tuple(labels.shape)}"
-        )
-    _, *size, channels = images.shape
-    if channels != spec.shape[0]:
-        raise ImagesError(f"images have {channels} channels, the network takes {spec.shape[0]}")
-    if tuple(size) != spec.shape[1:] and not resize:
-        raise ImagesError(
-            f"images are {size[0]}x{size[1]}, the network takes {spec.shape[1]}x{spec.shape[2]}: add --resize if they "
-            "are meant to be resized"
-        )
-    lowest, highest = int(labels.min()), int(labels.max())
-    if lowest < 0 or highest >= num_classes:
-        wrong = lowest if lowest < 0 else highest
-        raise ImagesError(f"there is a label {wrong}, but the network knows classes 0 to {num_classes - 1} only")
+    @property
+    def student_accuracy(self) -> float | None:
+        """Fraction of images whose label the student finds most likely."""
+        return None if self.student is None else self.student.top1.value
 
 
 def measure_pair(
-    teacher: nn.Module, student: nn.Module, spec: InputSpec, images: Tensor, labels: Tensor, *, batch_size: int = 500
+    teacher: nn.Module,
+    student: nn.Module,
+    spec: InputSpec,
+    images: Tensor,
+    labels: Tensor | None,
+    *,
+    batch_size: int = 500,
+    num_resamples: int = NUM_RESAMPLES,
+    transition: TransitionPlan | None = None,
 ) -> Measurement:
     """Measure teacher and student on the same images, both in eval mode.
 
     Args:
         teacher: maps (batch, *spec.shape) to logits.
-        student: likewise, on the same device.
+        student: likewise, with as many classes, on the same device.
         spec: turns pixels into inputs of both.
         images: (n, height, width, channels), uint8.
-        labels: (n,), integers.
+        labels: (n,), integers; None where there are none, and then there are no accuracies.
         batch_size: images at a time.
+        num_resamples: draws of the bootstrap.
+        transition: how to walk for the mean transition error, which takes far longer than all else; None: not at all.
+
+    Raises:
+        ImagesError: fewer images than the walks shall begin from have the agreement of both.
     """
-    counts = torch.zeros(3, dtype=torch.int64)
-    for inputs, targets in _batches(teacher, spec, images, labels, batch_size):
-        with torch.no_grad():
-            teacher_logits, student_logits = teacher.eval()(inputs), student.eval()(inputs)
-        right = correct(teacher_logits, targets), correct(student_logits, targets)
-        alike = agreement(teacher_logits, student_logits)
-        counts += torch.stack([found.sum() for found in (*right, alike)]).cpu()
-    teacher_right, student_right, alike = (count / len(labels) for count in counts.tolist())
+    answers = answer(teacher, student, spec, images, labels, batch_size=batch_size)
+    overall = _Overall(answers, num_resamples)
     return Measurement(
-        num_images=len(labels), teacher_accuracy=teacher_right, student_accuracy=student_right, agreement=alike
+        num_images=len(images),
+        teacher=overall.scores(0),
+        student=overall.scores(1),
+        agreement=overall.agreement,
+        divergence=overall.divergence,
+        classes=_by_class(answers, labels, num_resamples),
+        confusion=overall.confusion,
+        transition=transition and measure_transition(teacher, student, spec, images, transition),
     )
 
 
-def measure_accuracy(
-    network: nn.Module, spec: InputSpec, images: Tensor, labels: Tensor, *, batch_size: int = 500
-) -> float:
-    """Measure the fraction of images that one network, in eval mode, gives their label. See `measure_pair`."""
-    right = 0
-    for inputs, targets in _batches(network, spec, images, labels, batch_size):
-        with torch.no_grad():
-            right += int(correct(network.eval()(inputs), targets).sum())
-    return right / len(labels)
+class _Overall:
+    """Statistics over all images, from one set of resamples, so that all move together."""
+
+    def __init__(self, answers: Answers, num_resamples: int) -> None:
+        self.num_classes = answers.num_classes
+        self.labelled = answers.right.shape[1] == 2
+        columns = [answers.alike[:, None], answers.divergence[:, None], answers.right, answers.top, answers.gaps]
+        if self.num_classes <= MAX_CONFUSION_CLASSES:
+            pairs = answers.teacher_class * self.num_classes + answers.student_class
+            columns.append(one_hot(pairs, self.num_classes**2))
+        self.widths = [column.shape[1] for column in columns]
+        found = bootstrap(
+            torch.cat([column.double() for column in columns], dim=1), self._statistics, num_resamples=num_resamples
+        )
+        self.estimates = _estimates(*found)
+
+    def _statistics(self, means: Tensor) -> Tensor:
+        """Leave means as they are, but make one calibration error of the bins of each network."""
+        parts = list(means.split(self.widths, dim=-1))
+        bins = parts[4].unflatten(-1, (2 if self.labelled else 0, NUM_BINS))
+        parts[4] = calibration_error(bins)
+        return torch.cat(parts, dim=-1)
+
+    @property
+    def agreement(self) -> Estimate:
+        return self.estimates[0]
+
+    @property
+    def divergence(self) -> Estimate:
+        return self.estimates[1]
+
+    def scores(self, network: int) -> NetworkScores | None:
+        """Scores of the teacher (0) or the student (1)."""
+        if not self.labelled:
+            return None
+        right, top, error = (self.estimates[start + network] for start in (2, 4, 6))
+        return NetworkScores(top1=right, top5=top if self.num_classes > TOP else None, calibration_error=error)
+
+    @property
+    def confusion(self) -> tuple[tuple[Estimate, ...], ...] | None:
+        if self.num_classes > MAX_CONFUSION_CLASSES:
+            return None
+        cells, size = self.estimates[-(self.num_classes**2) :], self.num_classes
+        return tuple(tuple(cells[row * size : (row + 1) * size]) for row in range(size))
 
 
-def _batches(
-    network: nn.Module, spec: InputSpec, images: Tensor, labels: Tensor, batch_size: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    parameter = next(iter(network.parameters()), torch.zeros(()))
-    for pixels, targets in zip(images.split(batch_size), labels.split(batch_size), strict=True):
-        yield spec.from_pixels(pixels.to(parameter.device)).to(parameter.dtype), targets.to(parameter.device)
+def _by_class(answers: Answers, labels: Tensor | None, num_resamples: int) -> tuple[ClassScores, ...]:
+    classes = answers.teacher_class if labels is None else labels.cpu()
+    columns = torch.cat([answers.alike[:, None], answers.right], dim=1).double()
+    scores = []
+    for number in range(answers.num_classes):
+        rows = columns[classes == number]
+        found: list[Estimate | None] = [None, None, None]
+        if len(rows):
+            estimates = _estimates(*bootstrap(rows, lambda means: means, num_resamples=num_resamples))
+            found[: len(estimates)] = estimates
+        scores.append(
+            ClassScores(
+                number=number,
+                num_images=len(rows),
+                agreement=found[0],
+                teacher_accuracy=found[1],
+                student_accuracy=found[2],
+            )
+        )
+    return tuple(scores)
+
+
+def _estimates(values: Tensor, lows: Tensor, highs: Tensor) -> list[Estimate]:
+    rows = torch.stack([values, lows, highs], dim=1).tolist()
+    return [Estimate(value=value, low=low, high=high) for value, low, high in rows]

@@ -5,21 +5,46 @@ the other follows. Where both cross the boundary alike they believe alike, off t
 changes the number, so a result always says it.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 
-from beliefmatch.errors import ImagesError
+from beliefmatch.errors import ImagesError, SettingsError
 from beliefmatch.functional.classification import agreement
+from beliefmatch.models.inputs import InputSpec
 
 NUM_STEPS = 100
 STEP_SIZE = 1.0
 CPU_MEMORY_BUDGET = 128 * 2**20
 GPU_MEMORY_BUDGET = 4 * 2**30
+
+
+Guide = Literal["student", "teacher"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransitionPlan:
+    """How to walk. Defaults: the paper's."""
+
+    num_images: int = 1000
+    """Images to begin from, chosen at random among those on which both networks agree."""
+    guided_by: Guide = "student"
+    """Which network's gradient leads the way."""
+    num_steps: int = NUM_STEPS
+    step_size: float = STEP_SIZE
+    """In network inputs per unit of gradient."""
+    seed: int = 0
+    """Of the choice of images."""
+
+    def __post_init__(self) -> None:
+        for name in ("num_images", "num_steps", "step_size"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise SettingsError(f"{name} of transition curves must be above 0; got {getattr(self, name)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +53,9 @@ class TransitionCurves:
 
     guided_by: str
     """Which network's gradient led the way, such as student."""
-    guide: Tensor
+    guide: Tensor = field(repr=False)
     """(images, classes - 1, steps): probability that the network which guides gives to the class sought."""
-    follower: Tensor
+    follower: Tensor = field(repr=False)
     """(images, classes - 1, steps): probability that the other gives to it at the same place."""
 
     @property
@@ -55,6 +80,36 @@ class TransitionCurves:
     def two_standard_errors(self) -> tuple[Tensor, Tensor]:
         """Two standard errors of both mean curves, (steps,) each; images are independent, classes of one are not."""
         return _two_standard_errors(self.guide.mean(dim=1)), _two_standard_errors(self.follower.mean(dim=1))
+
+
+def measure_transition(
+    teacher: nn.Module, student: nn.Module, spec: InputSpec, images: Tensor, plan: TransitionPlan
+) -> TransitionCurves:
+    """Choose images on which both networks agree, and walk from them. See `transition_curves`.
+
+    Args:
+        teacher: maps (batch, *spec.shape) to logits.
+        student: likewise, on the same device.
+        spec: turns pixels into inputs of both.
+        images: (n, height, width, channels), uint8.
+        plan: how to walk.
+
+    Raises:
+        ImagesError: fewer images than asked for have the agreement of both.
+    """
+    guide, follower = (student, teacher) if plan.guided_by == "student" else (teacher, student)
+    parameter = next(iter(guide.parameters()), torch.zeros(()))
+    inputs = spec.from_pixels(images.to(parameter.device)).to(parameter.dtype)
+    chosen, labels = agreeing_images(guide, follower, inputs, num_images=plan.num_images, seed=plan.seed)
+    return transition_curves(
+        guide,
+        follower,
+        inputs[chosen],
+        labels,
+        guided_by=plan.guided_by,
+        num_steps=plan.num_steps,
+        step_size=plan.step_size,
+    )
 
 
 def _two_standard_errors(values: Tensor) -> Tensor:

@@ -1,0 +1,66 @@
+"""Random changes of images that leave their class alone, on whatever device they lie."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample, pad
+
+MAX_ROTATION = 0.2
+"""Radians."""
+MAX_ZOOM = 0.1
+MAX_SHIFT = 0.15
+"""Fraction of half the image."""
+
+
+def random_crop(images: Tensor, padding: int, random: torch.Generator) -> Tensor:
+    """Pad with zeros on all sides and cut out the old size, each image at its own place.
+
+    Args:
+        images: (batch, channels, height, width), any type.
+        padding: pixels on each side.
+        random: draws the places, on the images' device.
+
+    Returns:
+        (batch, channels, height, width).
+    """
+    batch, channels, height, width = images.shape
+    padded = pad(images, (padding,) * 4)
+    offsets = torch.randint(2 * padding + 1, (2, batch, 1), generator=random, device=images.device)
+    rows = offsets[0] + torch.arange(height, device=images.device)
+    columns = offsets[1] + torch.arange(width, device=images.device)
+    example = torch.arange(batch, device=images.device).view(-1, 1, 1, 1)
+    channel = torch.arange(channels, device=images.device).view(1, -1, 1, 1)
+    return padded[example, channel, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def random_flip(images: Tensor, random: torch.Generator) -> Tensor:
+    """Mirror half of the images, chosen at random, left to right.
+
+    Args:
+        images: (batch, channels, height, width), any type.
+        random: draws which, on the images' device.
+
+    Returns:
+        (batch, channels, height, width).
+    """
+    chosen = torch.rand(len(images), 1, 1, 1, generator=random, device=images.device) < 0.5
+    return torch.where(chosen, images.flip(3), images)
+
+
+def random_affine(inputs: Tensor, background: float) -> Tensor:
+    """Rotate, zoom and shift each image by its own small amount, drawn from torch's random state.
+
+    Args:
+        inputs: (batch, channels, height, width).
+        background: value of what moves in from outside.
+
+    Returns:
+        (batch, channels, height, width).
+    """
+    angle, zoom, *shift = (2 * torch.rand(4, len(inputs)) - 1) * torch.tensor(
+        [[MAX_ROTATION], [MAX_ZOOM], [MAX_SHIFT], [MAX_SHIFT]]
+    )
+    scale = 1 + zoom
+    rows = (scale * angle.cos(), -angle.sin(), shift[0], angle.sin(), scale * angle.cos(), shift[1])
+    theta = torch.stack(rows, dim=1).view(-1, 2, 3)
+    grid = affine_grid(theta, list(inputs.shape), align_corners=False)
+    return grid_sample(inputs - background, grid, align_corners=False) + background

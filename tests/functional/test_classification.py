@@ -1,0 +1,44 @@
+"""Accuracies, frequencies and the calibration error against torchmetrics and scikit-learn."""
+
+import pytest
+import torch
+from sklearn.metrics import top_k_accuracy_score
+from torchmetrics.classification import MulticlassCalibrationError
+
+from beliefmatch.functional.calibration import calibration_error, calibration_gaps
+from beliefmatch.functional.classification import class_frequencies, confidence, correct, in_top
+
+RANDOM = torch.Generator().manual_seed(0)
+LOGITS = 3 * torch.randn(500, 10, generator=RANDOM)
+LABELS = torch.randint(10, (500,), generator=RANDOM)
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_top_k_is_that_of_scikit_learn(k: int) -> None:
+    expected = top_k_accuracy_score(LABELS.numpy(), LOGITS.numpy(), k=k)
+    assert in_top(LOGITS, LABELS, k).float().mean().item() == pytest.approx(expected)
+
+
+def test_the_first_of_one_is_the_correct_one() -> None:
+    assert torch.equal(in_top(LOGITS, LABELS, 1), correct(LOGITS, LABELS))
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 100.0])
+def test_the_calibration_error_is_that_of_torchmetrics(scale: float) -> None:
+    logits = scale * LOGITS
+    gaps = calibration_gaps(confidence(logits), correct(logits, LABELS))
+    expected = MulticlassCalibrationError(num_classes=10, n_bins=15, norm="l1")(logits.softmax(dim=1), LABELS)
+    torch.testing.assert_close(calibration_error(gaps.mean(dim=0)), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_certainty_falls_into_the_last_bin() -> None:
+    gaps = calibration_gaps(torch.tensor([1.0, 0.0]), torch.tensor([False, True]))
+    assert gaps[0].nonzero().item() == 14
+    assert gaps[1].nonzero().item() == 0
+
+
+def test_frequencies_sum_to_one() -> None:
+    frequencies = class_frequencies(LOGITS)
+    assert frequencies.shape == (10,)
+    assert frequencies.sum().item() == pytest.approx(1)
+    assert frequencies[3].item() == pytest.approx((LOGITS.argmax(dim=1) == 3).float().mean().item())
