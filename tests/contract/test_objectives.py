@@ -7,6 +7,7 @@ from beliefmatch.engine.plain import TYPES
 from beliefmatch.models.taps import Beliefs, TapPair
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.objectives.belief_matching import BeliefMatching
+from beliefmatch.objectives.distillation import Distillation
 
 PAIRS = (TapPair(teacher="a", student="b"), TapPair(teacher="c", student="d"))
 
@@ -14,6 +15,10 @@ OBJECTIVES: dict[str, AbstractObjective] = {
     "kl": BeliefMatching(),
     "js": BeliefMatching(divergence="js", temperature=2.0),
     "l1": BeliefMatching(divergence="l1"),
+    "distillation": Distillation(label_weight=0.0, divergence_weight=2.88),
+    "distillation with attention": Distillation(
+        label_weight=0.0, divergence_weight=2.88, attention_weight=1000.0, taps=PAIRS
+    ),
     "attention": BeliefMatching(attention_weight=250.0, taps=PAIRS),
 }
 

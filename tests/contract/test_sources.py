@@ -1,6 +1,7 @@
 """What every source promises, in one table."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,14 @@ from beliefmatch.engine.state import pack, unpack
 from beliefmatch.errors import SettingsError
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.base import AbstractSource
+from beliefmatch.sources.few_shot import FewShot
+from beliefmatch.sources.free_points import FreePoints
 from tiny import begin, tiny_transfer
 
 SMALL: dict[str, Any] = {"student_steps": 3, "noise_size": 6}
+
+IMAGES = Path(__file__).parent / "images.npz"
+"""Forty images of noise, four of each class."""
 
 SOURCES: dict[str, AbstractSource[Any]] = {
     "paper": Adversarial(**SMALL),
@@ -23,9 +29,11 @@ SOURCES: dict[str, AbstractSource[Any]] = {
     "two generator steps": Adversarial(**SMALL, generator_steps=2),
     "jensen-shannon": Adversarial(**SMALL, divergence="js", temperature=3.0),
     "statistics": Adversarial(**SMALL, divergence="l1", batch_norm_weight=1.0),
+    "few images": FewShot(images=IMAGES, images_per_class=3, augmentation="crop_flip"),
+    "free points": FreePoints(ascent_steps=2, student_steps=3),
 }
 
-MOVES_STUDENT_BUFFERS = {"paper", "fresh noise", "two generator steps", "jensen-shannon", "statistics"}
+MOVES_STUDENT_BUFFERS = {"paper", "fresh noise", "two generator steps", "jensen-shannon", "statistics", "free points"}
 """Sources that say they run the student in train mode while they improve."""
 
 
@@ -41,6 +49,13 @@ def started(name: str) -> tuple[Any, ...]:
 
 def inputs(source: AbstractSource[Any], state: Any, fabric: Any) -> list[Tensor]:
     return [batch.inputs.clone() for batch in source.batches(state, fabric)]
+
+
+def tensors_in(packed: Any) -> list[Tensor]:
+    if isinstance(packed, Tensor):
+        return [packed.clone()]
+    parts = packed.values() if isinstance(packed, dict) else packed if isinstance(packed, list) else ()
+    return [tensor for part in parts for tensor in tensors_in(part)]
 
 
 def test_the_table_holds_every_source() -> None:
@@ -88,11 +103,10 @@ def test_the_same_seed_gives_the_same_batches(name: str) -> None:
 def test_samples_move_nothing(name: str) -> None:
     source, state, student, teacher, fabric = started(name)
     source.improve(state, teacher, student, fabric)
-    before = pack(state)["generator"]
-    before = {key: value.clone() for key, value in before.items()}
+    before = tensors_in(pack(state))
     first, second = source.samples(state, fabric), source.samples(state, fabric)
     assert torch.equal(first, second)
-    assert all(torch.equal(value, before[key]) for key, value in state.generator.state_dict().items())
+    assert all(torch.equal(a, b) for a, b in zip(before, tensors_in(pack(state)), strict=True))
 
 
 def test_packed_and_unpacked_it_continues_bit_for_bit(name: str, tmp_path: object) -> None:
@@ -110,7 +124,14 @@ def test_packed_and_unpacked_it_continues_bit_for_bit(name: str, tmp_path: objec
     assert all(torch.equal(a, b) for a, b in zip(expected, inputs(source, state, fabric), strict=True))
 
 
-@pytest.mark.parametrize("setting", ["generator_steps", "student_steps", "noise_size", "temperature", "learning_rate"])
-def test_settings_out_of_range_are_refused(setting: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "setting"),
+    [
+        *((Adversarial(), name) for name in ("generator_steps", "student_steps", "noise_size", "temperature")),
+        *((FreePoints(), name) for name in ("ascent_steps", "student_steps", "bound", "gradient_clamp")),
+        *((source, "learning_rate") for source in (Adversarial(), FreePoints())),
+    ],
+)
+def test_settings_out_of_range_are_refused(source: AbstractSource[Any], setting: str) -> None:
     with pytest.raises(SettingsError, match=f"source.{setting} must be above 0"):
-        replace(tiny_transfer(), source=replace(Adversarial(), **{setting: 0}))
+        replace(tiny_transfer(), source=replace(source, **{setting: 0}))

@@ -8,8 +8,8 @@ from beliefmatch.models.zoo import Network, make_network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
 from beliefmatch.recipes import digits, zero_shot
+from beliefmatch.recipes.datasets import Dataset
 from beliefmatch.recipes.digits import STUDENT_ARCHITECTURE, TEACHER_ARCHITECTURE
-from beliefmatch.recipes.zero_shot import Dataset
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.students.named import NamedStudent
 

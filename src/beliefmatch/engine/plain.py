@@ -9,14 +9,20 @@ from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.taps import TapPair
 from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
+from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.optimisers import Adam, StepwiseSgd
 from beliefmatch.sources.adversarial import Adversarial
+from beliefmatch.sources.few_shot import FewShot
+from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.students.named import NamedStudent
 
 TYPES: dict[str, type] = {
     "Adam": Adam,
     "Adversarial": Adversarial,
     "BeliefMatching": BeliefMatching,
+    "Distillation": Distillation,
+    "FewShot": FewShot,
+    "FreePoints": FreePoints,
     "InputSpec": InputSpec,
     "NamedStudent": NamedStudent,
     "Network": Network,

@@ -1,6 +1,7 @@
 """One generic pack and unpack, so that whatever moves in any method is checkpointed and resumed bit for bit.
 
 A state is a dataclass of modules, optimisers, schedules, random generators, tensors, numbers and such dataclasses.
+Fields marked as `sources.base.FIXED` never move and are left out.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from beliefmatch.errors import ResumeError
+from beliefmatch.sources.base import FIXED
 
 Packed = dict[str, Any]
 
@@ -79,4 +81,5 @@ def _unsaved_buffers(module: nn.Module) -> dict[str, Tensor]:
 
 def _fields(state: Any) -> Iterator[tuple[str, Any]]:
     for field in dataclasses.fields(state):
-        yield field.name, getattr(state, field.name)
+        if field.metadata != FIXED:
+            yield field.name, getattr(state, field.name)

@@ -44,6 +44,15 @@ class TapPair:
         return TapPair(teacher=teacher, student=student or teacher)
 
 
+def parse_taps(texts: Sequence[str] | None) -> tuple[TapPair, ...] | None:
+    """Read several pairs; None stays None, and means those that both architectures declare.
+
+    Raises:
+        TapError: a name is empty.
+    """
+    return None if texts is None else tuple(TapPair.parse(text) for text in texts)
+
+
 def declared_pairs(teacher: nn.Module, student: nn.Module) -> tuple[TapPair, ...]:
     """Pair the taps that both architectures declare as `attention_taps`, in order; none where their number differs."""
     taps = [tuple(getattr(network, "attention_taps", ())) for network in (teacher, student)]

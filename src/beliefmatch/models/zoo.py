@@ -16,6 +16,7 @@ from beliefmatch.models.cifar_resnet import CifarResNet
 from beliefmatch.models.convnet import ConvNet
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.lenet import LeNet5, LeNet32
+from beliefmatch.models.mlp import MLP
 from beliefmatch.models.weights import fit_weights, read_weights
 from beliefmatch.models.wide_resnet import WideResNet
 
@@ -25,6 +26,7 @@ EXAMPLES = (
     *(f"lenet_5{half}{form}" for half in ("", "_half") for form in ("", "_bn", "_tanh")),
     "lenet_32",
     *(f"convnet_{width}" for width in (8, 32)),
+    "mlp_100_500",
 )
 """Names that stand for all: depths, widths and factors are free where the literature leaves them free."""
 
@@ -33,8 +35,9 @@ def make_network(architecture: str, *, in_channels: int, num_classes: int) -> nn
     """Make a network with fresh weights from its name.
 
     Names: `wide_resnet_DEPTH_FACTOR`, with `_raw` where the 1x1 shortcut takes the raw input; `cifar_resnet_DEPTH`,
-    with `_b` for shortcut option B; `lenet_5`, with `_half`, `_bn`, `_tanh`; `lenet_32`; `convnet_WIDTH`; or
-    `file.py:function` or `package.module:function`, called without arguments.
+    with `_b` for shortcut option B; `lenet_5`, with `_half`, `_bn`, `_tanh`; `lenet_32`; `convnet_WIDTH`; `mlp_WIDTH`
+    with any number of hidden widths, for vectors of features; or `file.py:function` or `package.module:function`,
+    called without arguments.
 
     Raises:
         NetworkError: the name is unknown (with the nearest), or the user's function fails.
@@ -54,6 +57,8 @@ def make_network(architecture: str, *, in_channels: int, num_classes: int) -> nn
         return LeNet32(**sizes)
     if match := re.fullmatch(r"convnet_([1-9]\d*)", architecture):
         return ConvNet(int(match[1]), **sizes)
+    if re.fullmatch(r"mlp(_[1-9]\d*)+", architecture):
+        return MLP(tuple(map(int, architecture.split("_")[1:])), **sizes)
     nearest = ", ".join(difflib.get_close_matches(architecture, EXAMPLES, n=3, cutoff=0))
     raise NetworkError(
         f"no architecture is called {architecture!r}; the nearest are {nearest}. Your own: my_file.py:make_network"

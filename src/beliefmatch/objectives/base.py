@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from beliefmatch.functional.attention import attention_distance
 from beliefmatch.models.taps import Beliefs, TapPair
 
 
@@ -34,3 +35,10 @@ class AbstractObjective(ABC):
     @abstractmethod
     def __call__(self, teacher: Beliefs, student: Beliefs, labels: Tensor | None) -> dict[str, Tensor]:
         """Give the named terms of the loss, weighted, each (batch,). The loss is the mean of their sum."""
+
+    def attention(self, teacher: Beliefs, student: Beliefs) -> Tensor:
+        """Sum the attention distances of all tap pairs, of which there is at least one, (batch,)."""
+        distances = [
+            attention_distance(teacher.outputs[pair.teacher], student.outputs[pair.student]) for pair in self.taps or ()
+        ]
+        return sum(distances[1:], start=distances[0])

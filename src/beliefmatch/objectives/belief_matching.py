@@ -7,7 +7,6 @@ from typing import ClassVar
 from torch import Tensor
 
 from beliefmatch.errors import SettingsError
-from beliefmatch.functional.attention import attention_distance
 from beliefmatch.functional.divergences import DIVERGENCES, DivergenceName
 from beliefmatch.models.taps import Beliefs
 from beliefmatch.objectives.base import AbstractObjective
@@ -49,8 +48,5 @@ class BeliefMatching(AbstractObjective):
         divergence = DIVERGENCES[self.divergence](teacher.logits, student.logits, self.temperature)
         terms = {"divergence": self.divergence_weight * divergence}
         if self.attention_weight and self.taps:
-            distances = [
-                attention_distance(teacher.outputs[pair.teacher], student.outputs[pair.student]) for pair in self.taps
-            ]
-            terms["attention"] = self.attention_weight * sum(distances[1:], start=distances[0])
+            terms["attention"] = self.attention_weight * self.attention(teacher, student)
         return terms

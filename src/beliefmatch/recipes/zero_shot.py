@@ -1,20 +1,17 @@
 """The paper's own recipe, with its settings for CIFAR-10 and SVHN."""
 
 from dataclasses import replace
-from typing import Literal
 
 from beliefmatch.engine.transfer import Transfer
-from beliefmatch.models.inputs import CIFAR10, SVHN, InputSpec
-from beliefmatch.models.taps import TapPair
+from beliefmatch.models.taps import parse_taps
 from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
 from beliefmatch.recipes.budget import scaled
+from beliefmatch.recipes.datasets import Dataset, choose_inputs
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.students.named import NamedStudent
 
-Dataset = Literal["cifar10", "svhn"]
-INPUTS: dict[Dataset, InputSpec] = {"cifar10": CIFAR10, "svhn": SVHN}
 ROUNDS: dict[Dataset, int] = {"cifar10": 80_000, "svhn": 50_000}
 
 KL_OVER_CLASSES = 0.1
@@ -66,9 +63,9 @@ def zero_shot(
         student_gradient_clip: Largest L2 norm of the student's gradient.
         seed: Of fresh weights and of all noise.
     """
-    inputs = _inputs(dataset, shape, mean, std)
+    inputs = choose_inputs(dataset, shape, mean, std)
     if taps is not None:
-        objective = replace(objective, taps=tuple(TapPair.parse(text) for text in taps))
+        objective = replace(objective, taps=parse_taps(taps))
     return Transfer(
         recipe="zero_shot",
         teacher=teacher,
@@ -82,15 +79,3 @@ def zero_shot(
         student_optimiser=Adam(learning_rate=student_learning_rate, gradient_clip=student_gradient_clip),
         seed=seed,
     )
-
-
-def _inputs(
-    dataset: Dataset,
-    shape: tuple[int, ...] | None,
-    mean: tuple[float, ...] | None,
-    std: tuple[float, ...] | None,
-) -> InputSpec:
-    if shape is not None:
-        return InputSpec(shape=shape, mean=mean, std=std)
-    known = INPUTS[dataset]
-    return replace(known, mean=mean or known.mean, std=std or known.std)

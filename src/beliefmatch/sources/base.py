@@ -13,6 +13,9 @@ from beliefmatch.models.teacher import Teacher
 
 State = TypeVar("State")
 
+FIXED = {"moves": False}
+"""Metadata of a field of a state that `start` makes alike every time, such as images: no checkpoint needs it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:

@@ -1,0 +1,63 @@
+"""Knowledge distillation: Hinton et al. 2015, with attention transfer: Zagoruyko & Komodakis 2017."""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from beliefmatch.errors import SettingsError
+from beliefmatch.functional.divergences import kl_divergence
+from beliefmatch.models.taps import Beliefs
+from beliefmatch.objectives.base import AbstractObjective
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distillation(AbstractObjective):
+    """Match labels, the teacher's softened beliefs, and where it looks; each as far as its weight goes."""
+
+    citation: ClassVar[str] = "Hinton et al. 2015, Distilling the Knowledge in a Neural Network"
+
+    label_weight: float = 1.0
+    """Factor of the cross-entropy with the label, in nats."""
+    divergence_weight: float = 0.0
+    """Factor of KL(teacher || student) of each example, in nats. There is no factor of the squared temperature."""
+    temperature: float = 4.0
+    """Both logits are divided by it in the divergence."""
+    attention_weight: float = 0.0
+    """Factor of the attention distance of each tap pair."""
+
+    @property
+    def uses_taps(self) -> bool:
+        """Whether attention has a weight."""
+        return self.attention_weight != 0
+
+    def check(self) -> None:
+        """Check temperature and weights.
+
+        Raises:
+            SettingsError: one is out of its range, or all weights are 0.
+        """
+        if not 0 < self.temperature < math.inf:
+            raise SettingsError(f"objective.temperature must be above 0; got {self.temperature}")
+        if not any((self.label_weight, self.divergence_weight, self.attention_weight)):
+            raise SettingsError("all weights of the objective are 0, so there is nothing to learn")
+
+    def __call__(self, teacher: Beliefs, student: Beliefs, labels: Tensor | None) -> dict[str, Tensor]:
+        """Give `labels`, `divergence` and `attention`, those whose weight is not 0, each (batch,).
+
+        Raises:
+            SettingsError: labels have a weight, and the source knows none.
+        """
+        terms = {}
+        if self.label_weight:
+            if labels is None:
+                raise SettingsError("objective.label_weight is not 0, but the source knows no labels")
+            terms["labels"] = self.label_weight * cross_entropy(student.logits, labels, reduction="none")
+        if self.divergence_weight:
+            divergence = kl_divergence(teacher.logits, student.logits, self.temperature)
+            terms["divergence"] = self.divergence_weight * divergence
+        if self.attention_weight and self.taps:
+            terms["attention"] = self.attention_weight * self.attention(teacher, student)
+        return terms

@@ -1,0 +1,26 @@
+"""What the paper's two data sets fix: normalisation, and how long to train. No data is read."""
+
+from dataclasses import replace
+from typing import Literal
+
+from beliefmatch.models.inputs import CIFAR10, SVHN, InputSpec
+
+Dataset = Literal["cifar10", "svhn"]
+INPUTS: dict[Dataset, InputSpec] = {"cifar10": CIFAR10, "svhn": SVHN}
+
+
+def choose_inputs(
+    dataset: Dataset,
+    shape: tuple[int, ...] | None,
+    mean: tuple[float, ...] | None,
+    std: tuple[float, ...] | None,
+) -> InputSpec:
+    """Take a shape of the user's own with its own normalisation, or else the data set's with what they changed of it.
+
+    Raises:
+        SettingsError: mean or std do not fit the shape.
+    """
+    if shape is not None:
+        return InputSpec(shape=shape, mean=mean, std=std)
+    known = INPUTS[dataset]
+    return replace(known, mean=mean or known.mean, std=std or known.std)

@@ -1,0 +1,156 @@
+"""Few real images of each class: the baselines of Micaelli & Storkey 2019, section 4.2.
+
+This is the one source that opens data, and so the one file here that may import the room of data; it does so when a run
+of it starts, and no other run ever loads that room.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from beliefmatch.errors import ImagesError, SettingsError
+from beliefmatch.functional.augmentation import random_crop, random_flip
+from beliefmatch.models.inputs import InputSpec, check_fit
+from beliefmatch.models.teacher import Teacher
+from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
+
+Augmentation = Literal["none", "crop_flip"]
+
+
+@dataclass(kw_only=True)
+class FewShotState:
+    """All that moves, and the images that do not."""
+
+    pixels: Tensor = field(metadata=FIXED)
+    """(images, channels, height, width), uint8, on the device."""
+    labels: Tensor = field(metadata=FIXED)
+    """(images,), int64, on the device."""
+    indices: Tensor = field(metadata=FIXED)
+    """(images,): where they stand in their file."""
+    spec: InputSpec = field(metadata=FIXED)
+    dtype: torch.dtype = field(metadata=FIXED)
+    """Of network inputs."""
+    share: int = field(metadata=FIXED)
+    """Examples a batch in this process."""
+    random: torch.Generator
+    order: Tensor
+    """(images,): the order of this epoch."""
+    position: int
+    """Images of this epoch that were seen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FewShot(AbstractSource[FewShotState]):
+    """Real images with their labels: a class-balanced subset, drawn afresh for each seed.
+
+    Every image is seen equally often: batches are cut from one random order after the other, and one that reaches the
+    end of an order goes on with the next. A set smaller than a batch is a batch.
+    """
+
+    citation: ClassVar[str] = (
+        "Micaelli & Storkey 2019, Zero-shot Knowledge Transfer via Adversarial Belief Matching, NeurIPS"
+    )
+
+    images: Path
+    """File .npz with arrays images (n, height, width, channels) uint8 and labels (n,) integers."""
+    images_per_class: int | None = None
+    """Images of each class, chosen at random. None: all there are, balanced or not."""
+    augmentation: Augmentation = "none"
+    """crop_flip: crops after padding with zeros, and mirror images, on the device."""
+    padding: int = 4
+    """Pixels that are padded on each side before a crop."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "images", self.images.absolute())
+
+    def check(self) -> None:
+        """Check the number of images and the padding.
+
+        Raises:
+            SettingsError: one is out of its range.
+        """
+        if self.images_per_class is not None and self.images_per_class < 1:
+            raise SettingsError(f"images_per_class must be at least 1; got {self.images_per_class}")
+        if self.padding < 0:
+            raise SettingsError(f"padding must not be below 0; got {self.padding}")
+
+    def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> FewShotState:
+        """Read the images, choose the subset by the seed of the run, and put it on the device.
+
+        Raises:
+            ImagesError: the images cannot be read, do not fit the teacher, or are too few.
+        """
+        # Nothing that transfers without data may load this room: see the contract in pyproject.toml.
+        from beliefmatch.data.images import read_labelled_images  # noqa: PLC0415
+
+        data = read_labelled_images(self.images)
+        check_fit(data.images, data.labels, teacher.spec, teacher.num_classes)
+        indices = self._choose(data.labels, teacher.num_classes, plan.seed)
+        batch_size = min(plan.batch_size, len(indices)) // fabric.world_size
+        if batch_size == 0:
+            raise ImagesError(f"{len(indices)} images cannot be shared by {fabric.world_size} processes")
+        return FewShotState(
+            pixels=data.images[indices].permute(0, 3, 1, 2).to(fabric.device),
+            labels=data.labels[indices].to(fabric.device),
+            indices=indices,
+            spec=teacher.spec,
+            dtype=teacher.dtype,
+            share=batch_size,
+            random=torch.Generator(device=fabric.device).manual_seed(plan.seed),
+            order=torch.zeros(len(indices), dtype=torch.int64, device=fabric.device),
+            position=len(indices),
+        )
+
+    def improve(self, state: FewShotState, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
+        """Do nothing: real images are as good as they get."""
+        return {}
+
+    def batches(self, state: FewShotState, fabric: Fabric) -> Iterator[Batch]:
+        """Yield one batch a round."""
+        # All processes draw for the whole batch and each keeps its share, so that any number of them sees the same.
+        rows = self._next_rows(state, state.share * fabric.world_size)
+        pixels = state.pixels[rows]
+        if self.augmentation == "crop_flip":
+            pixels = random_flip(random_crop(pixels, self.padding, state.random), state.random)
+        mine = slice(fabric.global_rank * state.share, (fabric.global_rank + 1) * state.share)
+        yield Batch(inputs=self._inputs(state, pixels[mine]), labels=state.labels[rows[mine]])
+
+    def samples(self, state: FewShotState, fabric: Fabric) -> Tensor:
+        """Show the first of the images, unchanged."""
+        return self._inputs(state, state.pixels[: state.share])
+
+    def facts(self, state: FewShotState) -> dict[str, Any]:
+        """Tell which images of the file were chosen."""
+        return {"images": str(self.images), "indices": state.indices.tolist()}
+
+    def _choose(self, labels: Tensor, num_classes: int, seed: int) -> Tensor:
+        if self.images_per_class is None:
+            return torch.arange(len(labels))
+        counts = labels.bincount(minlength=num_classes)
+        if int(counts.min()) < self.images_per_class:
+            raise ImagesError(
+                f"{self.images_per_class} images of each class were asked for; class {int(counts.argmin())} of "
+                f"{self.images} has {int(counts.min())}"
+            )
+        random = torch.Generator().manual_seed(seed)
+        shuffled = torch.randperm(len(labels), generator=random)
+        chosen = [shuffled[labels[shuffled] == number][: self.images_per_class] for number in range(num_classes)]
+        return torch.cat(chosen)
+
+    def _next_rows(self, state: FewShotState, count: int) -> Tensor:
+        rows = state.order[state.position : state.position + count]
+        state.position += len(rows)
+        if len(rows) < count:
+            state.order = torch.randperm(len(state.order), generator=state.random, device=state.order.device)
+            state.position = count - len(rows)
+            rows = torch.cat([rows, state.order[: state.position]])
+        return rows
+
+    def _inputs(self, state: FewShotState, pixels: Tensor) -> Tensor:
+        inputs = state.spec.from_pixels(pixels.permute(0, 2, 3, 1)).to(state.dtype)
+        return inputs.contiguous(memory_format=torch.channels_last)

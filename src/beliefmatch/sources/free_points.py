@@ -1,0 +1,127 @@
+"""Free points: the toy of Micaelli & Storkey 2019, "Zero-shot Knowledge Transfer via Adversarial Belief Matching".
+
+The pseudo inputs are parameters themselves. Without any generator they climb to where student and teacher disagree,
+and since they persist from round to round, they travel.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from beliefmatch.errors import SettingsError
+from beliefmatch.functional.divergences import kl_divergence
+from beliefmatch.models.taps import beliefs
+from beliefmatch.models.teacher import Teacher
+from beliefmatch.optimisers import average_over_processes
+from beliefmatch.sources.base import AbstractSource, Batch, Plan
+
+
+class BoundedPoints(nn.Module):
+    """Parameters that a sigmoid keeps within a bound around 0."""
+
+    def __init__(self, free: Tensor, bound: float) -> None:
+        super().__init__()
+        self.free = nn.Parameter(free)
+        self.bound = bound
+
+    def forward(self) -> Tensor:
+        """Give the points, (batch, *shape), in [-bound, bound]."""
+        return 2 * self.bound * self.free.sigmoid() - self.bound
+
+
+@dataclass(kw_only=True)
+class FreePointsState:
+    """All that moves."""
+
+    points: BoundedPoints
+    """The whole batch, equal in all processes, so that one of them can write the checkpoint."""
+    optimiser: torch.optim.Adam
+    share: int
+    """Examples a batch in this process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreePoints(AbstractSource[FreePointsState]):
+    """Points that climb the KL of teacher and student. The student is in train mode while they do, so its batch-norm
+    statistics move there. Defaults: the paper's released notebook, but for the scale of the KL.
+    """
+
+    citation: ClassVar[str] = (
+        "Micaelli & Storkey 2019, Zero-shot Knowledge Transfer via Adversarial Belief Matching, NeurIPS"
+    )
+
+    ascent_steps: int = 50
+    """Steps of the points a round."""
+    student_steps: int = 10
+    """Student steps a round, all on the same points."""
+    bound: float = 3.0
+    """Largest absolute value of an input."""
+    start_mean: float = 3.0
+    """Where the points begin: a normal distribution of this mean and standard deviation 1, before the sigmoid."""
+    learning_rate: float = 1e-3
+    """Adam's learning rate for the points before the sigmoid, the same in all rounds."""
+    gradient_clamp: float = 3.0
+    """Largest absolute value of an entry of their gradient."""
+
+    def check(self) -> None:
+        """Check steps, bound, learning rate and clamp.
+
+        Raises:
+            SettingsError: one is not above 0, or the mean is not finite.
+        """
+        for name in ("ascent_steps", "student_steps", "bound", "learning_rate", "gradient_clamp"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise SettingsError(f"source.{name} must be above 0; got {getattr(self, name)}")
+        if not math.isfinite(self.start_mean):
+            raise SettingsError(f"source.start_mean must be finite; got {self.start_mean}")
+
+    def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> FreePointsState:
+        """Draw the points of all processes."""
+        random = torch.Generator(device=fabric.device).manual_seed(plan.seed)
+        shape = (plan.batch_size, *teacher.spec.shape)
+        noise = torch.randn(shape, generator=random, device=fabric.device, dtype=teacher.dtype)
+        points = BoundedPoints(self.start_mean + noise, self.bound)
+        optimiser = torch.optim.Adam(points.parameters(), lr=self.learning_rate)
+        return FreePointsState(points=points, optimiser=optimiser, share=plan.share(fabric))
+
+    def improve(
+        self, state: FreePointsState, teacher: Teacher, student: nn.Module, fabric: Fabric
+    ) -> dict[str, Tensor]:
+        """Take the ascent steps of one round."""
+        rows = [self._ascent_step(state, teacher, student, fabric) for _ in range(self.ascent_steps)]
+        return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+
+    def batches(self, state: FreePointsState, fabric: Fabric) -> Iterator[Batch]:
+        """Give the points where they are now, for every student step of the round."""
+        batch = Batch(inputs=_mine(state.points().detach(), state, fabric))
+        for _ in range(self.student_steps):
+            yield batch
+
+    def samples(self, state: FreePointsState, fabric: Fabric) -> Tensor:
+        """Show the points of all processes."""
+        return state.points().detach()
+
+    def _ascent_step(
+        self, state: FreePointsState, teacher: Teacher, student: nn.Module, fabric: Fabric
+    ) -> dict[str, Tensor]:
+        inputs = _mine(state.points(), state, fabric)
+        with fabric.autocast():
+            loss = -kl_divergence(teacher.beliefs(inputs).logits, beliefs(student, inputs).logits).mean()
+        # Gradients are taken to the points alone, so that none is ever computed for parameters of either network.
+        (gradient,) = torch.autograd.grad(loss, state.points.free)
+        average_over_processes([gradient], fabric)
+        norm = gradient.norm()
+        state.points.free.grad = gradient.clamp_(-self.gradient_clamp, self.gradient_clamp)
+        state.optimiser.step()
+        state.optimiser.zero_grad(set_to_none=True)
+        return {"points_loss": loss.detach(), "points_gradient_norm": norm}
+
+
+def _mine(whole: Tensor, state: FreePointsState, fabric: Fabric) -> Tensor:
+    """View the examples of this process."""
+    return whole.narrow(0, fabric.global_rank * state.share, state.share)

@@ -1,0 +1,112 @@
+"""The few-shot baselines on real images: a teacher helps, and what a user can get wrong."""
+
+import json
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+import pytest
+from test_command import error_line
+
+from beliefmatch import Network, RunFolder, RunOptions, measure_run, read_images, run
+from beliefmatch.cli import main
+from beliefmatch.recipes import few_shot
+from beliefmatch.recipes.few_shot import Method
+from beliefmatch.students.named import NamedStudent
+from shared_folder import DATA, needs_data
+from tiny import named
+
+FASHION = DATA / "fashion_mnist"
+IMAGES = Path(__file__).parents[1] / "contract" / "images.npz"
+
+
+def accuracy(method: Method, seed: int, folder: Path) -> float:
+    """Train on 25 images of each class of Fashion-MNIST with the paper's settings, 300 steps; the last iterate."""
+    transfer = few_shot(
+        teacher=Network(
+            architecture="lenet_5_bn", weights=DATA / "models" / "fashion_mnist" / "lenet5_bn_shitrit.safetensors"
+        ),
+        student=NamedStudent(architecture="lenet_5_half_bn"),
+        images=FASHION / "train.npz",
+        images_per_class=25,
+        method=method,
+        shape=(1, 28, 28),
+        mean=(0.5,),
+        std=(0.5,),
+        augmentation="crop_flip",
+        taps=("pool1_act",),
+        rounds=300,
+        seed=seed,
+    )
+    run(transfer, RunOptions(folder=folder, accelerator="cpu"))
+    test = read_images(FASHION / "test.npz")
+    assert test.labels is not None
+    found = measure_run(RunFolder(folder), test.images[:2000], test.labels[:2000], accelerator="cpu")
+    return found.student_accuracy or 0
+
+
+@needs_data
+def test_kd_and_attention_beat_no_teacher_on_25_images_of_each_class(tmp_path: Path) -> None:
+    methods: tuple[Method, Method] = ("kd_at", "no_teacher")
+    taught, alone = (
+        [accuracy(method, seed, tmp_path / f"{method}_{seed}") for seed in (0, 1, 2)] for method in methods
+    )
+    assert mean(taught) > mean(alone)
+
+
+TINY = (
+    *("--teacher.architecture", named("make_conv_teacher"), "--student.architecture", named("make_dropout_student")),
+    *("--shape", "1", "8", "8", "--images", str(IMAGES), "--batch-size", "8", "--accelerator", "cpu"),
+)
+
+
+def test_the_command_trains_on_a_recorded_subset_and_says_its_budget(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    more = ("--images-per-class", "2", "--method", "kd", "--budget", "0.00005", "--display", "quiet")
+    assert main(["transfer", "few_shot", *TINY, *more, "--folder", str(folder)]) == 0
+    result = json.loads((folder / "result.json").read_text())
+    assert (result["rounds"], result["budget"]) == (4, pytest.approx(4 / 80_000))
+    indices = json.loads((folder / "source.json").read_text())["indices"]
+    with np.load(IMAGES) as file:
+        assert np.bincount(file["labels"][indices]).tolist() == [2] * 10
+
+
+def test_a_student_is_fine_tuned_from_its_weights(tmp_path: Path) -> None:
+    start = tmp_path / "start"
+    quiet = ("--rounds", "2", "--display", "quiet")
+    assert main(["transfer", "few_shot", *TINY, *quiet, "--folder", str(start)]) == 0
+    weights = str(start / "student.safetensors")
+    more = ("--student.weights", weights, "--student-learning-rate", "1e-12", *quiet)
+    tuned = tmp_path / "tuned"
+    assert main(["transfer", "fine_tune", *TINY, *more, "--folder", str(tuned)]) == 0
+    # With the statistics frozen and next to no learning rate the student stays what it was.
+    first, second = (folder / "student.safetensors" for folder in (start, tuned))
+    assert _largest_gap(first, second) < 1e-9
+
+
+def _largest_gap(first: Path, second: Path) -> float:
+    from safetensors.torch import load_file  # noqa: PLC0415
+
+    one, two = load_file(first), load_file(second)
+    return max(float((one[name].double() - two[name].double()).abs().max()) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "more", "message"),
+    [
+        ("few_shot", ("--images-per-class", "5"), "5 images of each class were asked for; class 0 of"),
+        ("few_shot", ("--images-per-class", "0"), "images_per_class must be at least 1"),
+        ("few_shot", ("--budget", "0"), "budget must be above 0"),
+        ("few_shot", ("--images", "nowhere.npz"), "no images at"),
+        ("few_shot", ("--shape", "1", "9", "9"), "images are 8x8, the network takes 9x9"),
+        ("few_shot", ("--optimiser.drops", "1.5"), "drops are fractions of all rounds"),
+        ("fine_tune", (), "name the student's weights with --student.weights"),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(
+    recipe: str, more: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    assert main(["transfer", recipe, *TINY, *more, "--folder", str(folder)]) == 2
+    assert message in error_line(capsys)
+    assert not folder.exists()
