@@ -1,0 +1,110 @@
+"""What a page is made of: sections with texts, tables and figures. The template draws them and nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from beliefmatch.report.measured import Estimate
+from beliefmatch.report.quantities import Kind, show, show_bounds, show_mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell of a table."""
+
+    text: str
+    detail: str = ""
+    """Stands behind the text, or below it where room is short."""
+    value: float | str | None = None
+    """What to sort by. None: last."""
+    span: int = 1
+    is_number: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table with a heading for each row and column."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    """The first cell of each is its heading."""
+    over: tuple[tuple[str, int], ...] = ()
+    """Headings over groups of columns, each with the number of columns below it."""
+    sortable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A figure: light and dark picture, what it says in words, and its data."""
+
+    title: str
+    note: str
+    alt: str
+    light: str
+    """Data URI."""
+    dark: str | None = None
+    """Data URI; None where the light one serves."""
+    width: int
+    height: int
+    data: Table | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Pictures under a heading of their own, and tables below them."""
+
+    title: str = ""
+    text: str = ""
+    pictures: tuple[Picture, ...] = ()
+    tables: tuple[Table, ...] = ()
+    code: str = ""
+    small: bool = False
+    """Whether the pictures are many and small."""
+    folded: str = ""
+    """What the tables are called while they are folded away; empty where they are in sight."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A heading and what stands below it."""
+
+    name: str
+    title: str
+    text: str = ""
+    parts: tuple[Part, ...] = field(default=())
+
+
+def text_cell(text: str, *, detail: str = "", value: float | str | None = None, span: int = 1) -> Cell:
+    """Make a cell of words, sorted by them unless a value says otherwise."""
+    return Cell(text=text, detail=detail, value=text if value is None else value, span=span)
+
+
+def number_cell(kind: Kind, value: float | None, *, missing: str = "", detail: str = "", span: int = 1) -> Cell:
+    """Make a cell of one number, or of words where it is missing."""
+    if value is None:
+        return Cell(text=missing, span=span)
+    return Cell(text=show(kind, value), detail=detail, value=value, span=span, is_number=True)
+
+
+def estimate_cell(kind: Kind, estimate: Estimate | None, *, missing: str = "") -> Cell:
+    """Make a cell of a number with its interval, or of words where it is missing."""
+    if estimate is None:
+        return Cell(text=missing)
+    return number_cell(kind, estimate.value, detail=show_bounds(kind, estimate))
+
+
+def mean_cell(kind: Kind, values: Sequence[float], *, missing: str = "", of: int = 0, span: int = 1) -> Cell:
+    """Make a cell of mean and deviation.
+
+    Args:
+        kind: of the values.
+        values: of the runs that have one.
+        missing: words where none has.
+        of: number of runs; where some have no value, the cell says how many have.
+        span: columns that it fills.
+    """
+    if not values:
+        return Cell(text=missing, span=span)
+    detail = f"({len(values)} of {of} runs)" if 0 < len(values) < of else ""
+    mean = sum(values) / len(values)
+    return Cell(text=show_mean(kind, values), detail=detail, value=mean, span=span, is_number=True)

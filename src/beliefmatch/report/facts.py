@@ -1,0 +1,100 @@
+"""The sections at the end: settings, commands, versions, and how to load a student."""
+
+import shlex
+from collections.abc import Sequence
+
+from beliefmatch.report.elements import Cell, Part, Section, Table, text_cell
+from beliefmatch.report.groups import Group
+from beliefmatch.report.runs import Run
+from beliefmatch.report.settings import differing
+
+
+def settings_section(groups: Sequence[Group]) -> Section:
+    """Tabulate the settings that differ between groups, and those that all share."""
+    differ = set(differing([group.settings for group in groups]))
+    tables = []
+    if differ:
+        tables.append(_differing(groups, sorted(differ, key=list(_names(groups)).index)))
+    common = [(name, _text(groups, name)) for name in _names(groups) if name not in differ]
+    tables.append(
+        Table(
+            caption="Settings of all runs" if len(groups) > 1 or len(groups[0].runs) > 1 else "Settings of the run",
+            columns=("setting", "value"),
+            rows=tuple((text_cell(name), text_cell(text)) for name, text in common),
+            sortable=True,
+        )
+    )
+    commands = "\n".join(
+        dict.fromkeys(shlex.join(run.command) for group in groups for run in group.runs if run.command)
+    )
+    parts = [Part(tables=tuple(tables))]
+    if commands:
+        parts.append(Part(title="Commands", code=commands))
+    return Section(name="settings", title="Settings", text=f"Seeds: {_seeds(groups)}.", parts=tuple(parts))
+
+
+def _names(groups: Sequence[Group]) -> dict[str, None]:
+    return dict.fromkeys(name for group in groups for name in group.settings)
+
+
+def _text(groups: Sequence[Group], name: str) -> str:
+    return "; ".join(dict.fromkeys(run.settings.get(name, "none") for group in groups for run in group.runs))
+
+
+def _seeds(groups: Sequence[Group]) -> str:
+    return "; ".join(
+        f"{f'{group.label}: ' if len(groups) > 1 else ''}{', '.join(str(run.seed) for run in group.runs)}"
+        for group in groups
+    )
+
+
+def _differing(groups: Sequence[Group], names: Sequence[str]) -> Table:
+    return Table(
+        caption="Settings that differ",
+        columns=("setting", *(group.label for group in groups)),
+        rows=tuple(
+            (text_cell(name), *(text_cell(group.settings.get(name, "none")) for group in groups)) for name in names
+        ),
+        sortable=True,
+    )
+
+
+def versions_section(runs: Sequence[Run]) -> Section:
+    """Tabulate versions of what computed; where runs differ, each with its run."""
+    packages = dict.fromkeys(package for run in runs for package in run.versions)
+    rows = tuple((text_cell(package), _version(runs, package)) for package in packages)
+    return Section(
+        name="versions",
+        title="Versions",
+        parts=(Part(tables=(Table(caption="What computed", columns=("package", "version"), rows=rows),)),),
+    )
+
+
+def _version(runs: Sequence[Run], package: str) -> Cell:
+    by_version: dict[str, list[str]] = {}
+    for run in runs:
+        by_version.setdefault(run.versions.get(package, "not recorded"), []).append(run.name)
+    if len(by_version) == 1:
+        return text_cell(next(iter(by_version)))
+    return text_cell("; ".join(f"{version} ({', '.join(names)})" for version, names in by_version.items()))
+
+
+def student_section(runs: Sequence[Run]) -> Section:
+    """Say how to load the student of the first run that has one."""
+    run = next((run for run in runs if run.student_facts is not None), None)
+    if run is None or run.student_facts is None:
+        text = "There is no student to load yet: continue the run to its end with --resume."
+        return Section(name="student", title="Loading the student", text=text)
+    architecture, classes = (run.student_facts.get(name, "unknown") for name in ("architecture", "num_classes"))
+    others = " The students of the other runs load alike." if len(runs) > 1 else ""
+    code = (
+        "import beliefmatch\n\n"
+        f"student = beliefmatch.load_student({str(run.path)!r})  # an ordinary nn.Module, in eval mode"
+    )
+    return Section(
+        name="student",
+        title="Loading the student",
+        text=f"{architecture}, {classes} classes, inputs of shape {run.settings.get('inputs.shape', 'unknown')}. Its "
+        f"weights are student.safetensors in the run folder; student.json beside them says the rest.{others}",
+        parts=(Part(code=code),),
+    )

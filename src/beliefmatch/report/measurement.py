@@ -1,0 +1,137 @@
+"""The section of what was measured on images that training never saw."""
+
+from collections.abc import Callable, Sequence
+
+from beliefmatch.report.elements import Cell, Part, Section, Table, estimate_cell, mean_cell, number_cell
+from beliefmatch.report.groups import Group, count
+from beliefmatch.report.measured import ClassScores, Estimate, Measured
+from beliefmatch.report.quantities import UNLABELLED, Kind
+
+Take = Callable[[Measured], Estimate | None]
+
+OVERALL: tuple[tuple[str, Kind, Take], ...] = (
+    ("student accuracy", "fraction", lambda found: found.student and found.student.top1),
+    ("teacher accuracy", "fraction", lambda found: found.teacher and found.teacher.top1),
+    ("student top-5 accuracy", "fraction", lambda found: found.student and found.student.top5),
+    ("teacher top-5 accuracy", "fraction", lambda found: found.teacher and found.teacher.top5),
+    ("student calibration error", "fraction", lambda found: found.student and found.student.calibration_error),
+    ("teacher calibration error", "fraction", lambda found: found.teacher and found.teacher.calibration_error),
+    ("agreement", "fraction", lambda found: found.agreement),
+    ("KL(teacher || student), nats", "number", lambda found: found.divergence),
+)
+AFTER = {True: "mean ± sample standard deviation over runs", False: "with 95 % bootstrap intervals over images"}
+"""What stands behind a number, by whether it is a mean over runs."""
+MAX_PAIRS = 12
+"""Of classes that are taken for one another."""
+MAX_CLASSES = 20
+"""Of a table by class. Where there are more, those on which both networks agree least are shown."""
+
+
+def measurement_section(groups: Sequence[Group]) -> Section | None:
+    """Tabulate what was measured: overall, by class, and what is taken for what; None where nothing was."""
+    measured = [group for group in groups if _found(group)]
+    if not measured:
+        return None
+    named = len(groups) > 1
+    parts = [Part(tables=(_overall(measured, named=named),))]
+    for group in measured:
+        tables = (_by_class(group), _pairs(group))
+        shown = tuple(table for table in tables if table is not None)
+        parts.append(Part(tables=shown, folded=f"{group.label}: by class" if named else ""))
+    return Section(name="measured", title="Measured on real images", text=_on_what(measured), parts=tuple(parts))
+
+
+def _found(group: Group) -> list[Measured]:
+    return [run.measured for run in group.runs if run.measured is not None]
+
+
+def _on_what(groups: Sequence[Group]) -> str:
+    sets = dict.fromkeys((found.images, found.num_images) for group in groups for found in _found(group))
+    told = [count(number, "image") + (f" of {name}" if name else "") for name, number in sets]
+    warning = " Runs were measured on different images, so compare their numbers with care." if len(sets) > 1 else ""
+    return f"{', '.join(told)}.{warning}"
+
+
+def _overall(groups: Sequence[Group], *, named: bool) -> Table:
+    rows = []
+    for title, kind, take in OVERALL:
+        cells = [_cell(kind, group, [take(found) for found in _found(group)]) for group in groups]
+        if any(cell.is_number for cell in cells):
+            rows.append((Cell(text=title), *cells))
+    sizes = {len(group.runs) > 1 for group in groups}
+    return Table(
+        caption=f"Overall: {' or '.join(AFTER[averaged] for averaged in sorted(sizes, reverse=True))}",
+        columns=("", *(group.label for group in groups)) if named else ("", "value"),
+        rows=tuple(rows),
+    )
+
+
+def _cell(kind: Kind, group: Group, estimates: Sequence[Estimate | None]) -> Cell:
+    there = [estimate for estimate in estimates if estimate is not None]
+    if len(group.runs) == 1:
+        return estimate_cell(kind, there[0] if there else None, missing=UNLABELLED)
+    return mean_cell(kind, [estimate.value for estimate in there], missing=UNLABELLED, of=len(group.runs))
+
+
+def _by_class(group: Group) -> Table | None:
+    classes: dict[int, list[ClassScores]] = {}
+    for found in _found(group):
+        for scores in found.classes:
+            classes.setdefault(scores.number, []).append(scores)
+    if not classes:
+        return None
+    labelled = any(each.teacher_accuracy for scores in classes.values() for each in scores)
+    takes: dict[str, Callable[[ClassScores], Estimate | None]] = {
+        **({"student accuracy": lambda each: each.student_accuracy} if labelled else {}),
+        **({"teacher accuracy": lambda each: each.teacher_accuracy} if labelled else {}),
+        "agreement": lambda each: each.agreement,
+    }
+    shown = sorted(classes, key=lambda number: _mean_agreement(classes[number]))[:MAX_CLASSES]
+    rows = tuple(
+        (
+            number_cell("exact", number),
+            number_cell("exact", sum(each.num_images for each in classes[number]) / len(classes[number])),
+            *(_class_cell(group, [take(each) for each in classes[number]]) for take in takes.values()),
+        )
+        for number in sorted(shown)
+    )
+    whose = "" if labelled else " (of the teacher: the images have no labels)"
+    which = f": the {len(shown)} of {len(classes):,} with the least agreement" if len(shown) < len(classes) else ""
+    return Table(caption=f"By class{whose}{which}", columns=("class", "images", *takes), rows=rows, sortable=True)
+
+
+def _mean_agreement(scores: Sequence[ClassScores]) -> float:
+    there = [each.agreement.value for each in scores if each.agreement is not None]
+    return sum(there) / len(there) if there else 2.0
+
+
+def _class_cell(group: Group, estimates: Sequence[Estimate | None]) -> Cell:
+    cell = _cell("fraction", group, estimates)
+    return cell if cell.is_number else Cell(text="no images")
+
+
+def _pairs(group: Group) -> Table | None:
+    cells: dict[tuple[int, int], list[Estimate]] = {}
+    for found in _found(group):
+        for teacher, row in enumerate(found.confusion):
+            for student, estimate in enumerate(row):
+                if teacher != student:
+                    cells.setdefault((teacher, student), []).append(estimate)
+    shares = {pair: sum(each.value for each in estimates) / len(estimates) for pair, estimates in cells.items()}
+    most = sorted((pair for pair, share in shares.items() if share > 0), key=lambda pair: -shares[pair])[:MAX_PAIRS]
+    if not most:
+        return None
+    rows = tuple(
+        (
+            number_cell("exact", teacher),
+            number_cell("exact", student),
+            _cell("fraction", group, cells[teacher, student]),
+        )
+        for teacher, student in most
+    )
+    return Table(
+        caption="Where they disagree most often",
+        columns=("teacher's class", "student's class", "share of images"),
+        rows=rows,
+        sortable=True,
+    )

@@ -1,0 +1,121 @@
+"""Writing the page: run folders in, one HTML file out that needs no network and nothing beside it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jinja2
+
+from beliefmatch.engine.atomic import write_bytes
+from beliefmatch.engine.files import RunFiles
+from beliefmatch.report.balance import balance_section
+from beliefmatch.report.each_run import runs_table
+from beliefmatch.report.elements import Part, Section
+from beliefmatch.report.facts import settings_section, student_section, versions_section
+from beliefmatch.report.groups import Group, group_runs
+from beliefmatch.report.headline import headline_table
+from beliefmatch.report.measurement import measurement_section
+from beliefmatch.report.pseudo import pseudo_section
+from beliefmatch.report.runs import Run, read_runs
+from beliefmatch.report.sentences import headline_sentences
+from beliefmatch.report.training import training_section
+from beliefmatch.report.transition import transition_section
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(folders: Sequence[Path], *, out: Path | None = None) -> Path:
+    """Write one page about one run or several, side by side.
+
+    Runs that differ in their seed alone are averaged. A run that was cut short is reported as far as it came.
+
+    Args:
+        folders: of the runs.
+        out: HTML file to write. Default: report.html in the first folder.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        FolderError: a folder holds no run, a file in it is damaged, or the page cannot be written.
+    """
+    runs = read_runs(folders)
+    page = render(runs)
+    path = RunFiles(runs[0].path).report if out is None else out
+    write_bytes(path, page.encode())
+    return path
+
+
+def render(runs: Sequence[Run]) -> str:
+    """Give the page as text. The same runs give the same page."""
+    groups = group_runs(runs)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html").render(
+        kind=_kind(runs),
+        title=_title(groups),
+        sentences=headline_sentences(groups),
+        notes=_notes(groups),
+        sections=_sections(groups, runs),
+    )
+
+
+def _sections(groups: Sequence[Group], runs: Sequence[Run]) -> list[Section]:
+    tables = (headline_table(groups), *((runs_table(groups),) if len(runs) > 1 else ()))
+    sections = (
+        Section(name="results", title="What came out", parts=(Part(tables=tables),)),
+        training_section(groups),
+        pseudo_section(groups),
+        balance_section(groups),
+        transition_section(groups),
+        measurement_section(groups),
+        settings_section(groups),
+        versions_section(runs),
+        student_section(runs),
+    )
+    return [section for section in sections if section is not None]
+
+
+def _kind(runs: Sequence[Run]) -> str:
+    real = [run.uses_real_images for run in runs]
+    if all(real):
+        return "Report of a transfer with few real images"
+    return "Report of a transfer without data" if not any(real) else "Report of transfers with and without data"
+
+
+def _title(groups: Sequence[Group]) -> str:
+    pairs = dict.fromkeys(
+        tuple(group.settings.get(f"{network}.architecture", "?") for network in ("teacher", "student"))
+        for group in groups
+    )
+    if len(pairs) > 1:
+        return f"{len(groups)} transfers side by side"
+    teacher, student = next(iter(pairs))
+    return f"From {_short(teacher)} to {_short(student)}"
+
+
+def _short(architecture: str) -> str:
+    """Leave out where a file of the user's own lies."""
+    return architecture.rpartition("/")[2]
+
+
+def _notes(groups: Sequence[Group]) -> list[str]:
+    notes = [_cut_short(run) for group in groups for run in group.runs if run.is_cut_short]
+    own = [group.label for group in groups if group.owns_teachers]
+    if own:
+        which = "" if len(own) == len(groups) else f" of {' and of '.join(own)}"
+        notes.append(f"Each run{which} made a teacher of its own, so deviations over runs are over teachers too.")
+    if not any(run.rows for group in groups for run in group.runs):
+        notes.append("No round was logged, so there are no curves.")
+    return notes
+
+
+def _cut_short(run: Run) -> str:
+    return (
+        f"{run.name} was cut short after round {run.last_round:,} of {run.num_rounds:,}, or is still running. Shown is "
+        "what it logged by then. The same command with --resume continues it."
+    )

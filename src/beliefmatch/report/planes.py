@@ -1,0 +1,83 @@
+"""Pictures of two-dimensional inputs: decision regions of both networks over the plane, and the points between them."""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from beliefmatch.errors import FolderError
+from beliefmatch.report.figures import Drawing, Theme, draw_figure
+
+HALF_SIDE = 3.0
+"""Of the square that is shown, as in engine.pictures, which needs torch and so cannot be asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plane:
+    """What a picture of the plane holds."""
+
+    points: NDArray[np.float64]
+    """(points, 2)."""
+    teacher: NDArray[np.int64]
+    """(side, side), the most likely class; rows from below, columns from the left."""
+    student: NDArray[np.int64]
+
+    @property
+    def agreement(self) -> float:
+        """Share of the square on which both networks give the same class."""
+        return float((self.teacher == self.student).mean())
+
+
+def read_plane(path: Path) -> Plane:
+    """Read points and regions.
+
+    Raises:
+        FolderError: the file is damaged.
+    """
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            plane = Plane(
+                points=arrays["points"].astype(np.float64),
+                teacher=arrays["teacher"].astype(np.int64),
+                student=arrays["student"].astype(np.int64),
+            )
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        raise FolderError(
+            f"{path} cannot be read ({type(error).__name__}): remove it and build the report again"
+        ) from error
+    if (
+        plane.points.ndim != 2
+        or plane.points.shape[1] != 2
+        or plane.teacher.ndim != 2
+        or min(plane.teacher.shape) < 2
+        or plane.teacher.shape != plane.student.shape
+    ):
+        raise FolderError(f"{path} is damaged: expected points (n, 2) and two square maps; remove it")
+    return plane
+
+
+def draw_plane(plane: Plane) -> Drawing:
+    """Draw the teacher's regions as areas, the student's borders as lines, and the points."""
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        num_classes = 1 + int(max(plane.teacher.max(), plane.student.max()))
+        sides = [np.linspace(-HALF_SIDE, HALF_SIDE, length) for length in reversed(plane.teacher.shape)]
+        levels = np.arange(num_classes + 1) - 0.5
+        fills = mpl.colormaps["viridis"](np.linspace(0.15, 0.95, num_classes))
+        axes.contourf(*sides, plane.teacher, levels=levels, colors=fills, alpha=0.45)
+        for number in np.unique(plane.student)[1:]:
+            axes.contour(
+                *sides, plane.student >= number, levels=[0.5], colors=theme.ink, linewidths=1.3, linestyles="--"
+            )
+        axes.plot(*plane.points.T, "o", color=theme.colours[1], markersize=2.6, markeredgewidth=0)
+        axes.set(xlim=(-HALF_SIDE, HALF_SIDE), ylim=(-HALF_SIDE, HALF_SIDE), aspect="equal")
+        axes.set_xticks([-HALF_SIDE, 0, HALF_SIDE])
+        axes.set_yticks([-HALF_SIDE, 0, HALF_SIDE])
+        axes.grid(visible=False)
+
+    return draw_figure(draw, width=2.6, height=2.6)

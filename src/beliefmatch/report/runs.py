@@ -1,0 +1,150 @@
+"""Reading run folders: what a run was, how far it came, what was measured."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from beliefmatch.engine.files import Result, Row, RunFiles, read_json
+from beliefmatch.errors import FolderError
+from beliefmatch.report.measured import Measured, read_measured
+from beliefmatch.report.settings import OWN, Settings, flatten
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run folder, read."""
+
+    path: Path
+    name: str
+    """Tells it from the other runs of the report."""
+    settings: Settings
+    """All settings but the seed."""
+    seed: int
+    num_rounds: int
+    command: tuple[str, ...]
+    versions: dict[str, str]
+    rows: tuple[Row, ...]
+    """Logged rounds, in their order."""
+    result: Result | None
+    """None: the run was cut short."""
+    measured: Measured | None
+    student_facts: dict[str, Any] | None
+    pictures: tuple[Path, ...]
+    """Pictures of pseudo batches, in the order of their rounds."""
+
+    @property
+    def last_round(self) -> int:
+        """The last round that is known to be completed."""
+        if self.result is not None:
+            return self.result.rounds
+        return int(self.rows[-1]["round"]) if self.rows else 0
+
+    @property
+    def seconds(self) -> float:
+        """Training time up to the last round that is known."""
+        if self.result is not None:
+            return self.result.seconds
+        seconds = self.rows[-1].get("seconds") if self.rows else None
+        return float(seconds) if isinstance(seconds, int | float) else 0.0
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether it left no result."""
+        return self.result is None
+
+    @property
+    def uses_real_images(self) -> bool:
+        """Whether its batches are real images, so that nothing in them is pseudo."""
+        return self.settings.get("source") == "FewShot"
+
+    @property
+    def is_planar(self) -> bool:
+        """Whether its inputs are points of a plane."""
+        return self.settings.get("inputs.shape") == "2"
+
+
+def read_runs(folders: Sequence[Path]) -> list[Run]:
+    """Read run folders; one that is named twice is read once.
+
+    Raises:
+        FolderError: there is none, or one holds no run or a damaged one.
+    """
+    paths: dict[Path, Path] = {}
+    for folder in folders:
+        paths.setdefault(folder.resolve(), folder)
+    if not paths:
+        raise FolderError("a report needs at least one run folder: beliefmatch report RUN [RUN ...]")
+    names = [resolved.name for resolved in paths]
+    return [
+        _read_run(path, name=str(path) if names.count(resolved.name) > 1 else resolved.name)
+        for resolved, path in paths.items()
+    ]
+
+
+def _read_run(path: Path, *, name: str) -> Run:
+    files = RunFiles(path)
+    if not files.holds_run:
+        raise FolderError(
+            f"{path} holds no run (no {files.run.name}): name the folder of a beliefmatch transfer or demo"
+        )
+    facts = files.read()
+    settings = flatten(facts["settings"].pop("transfer")) | flatten(facts["settings"])
+    try:
+        num_rounds, seed = int(settings.pop("rounds")), int(settings.pop("seed"))
+        command = tuple(str(word) for word in facts.get("command") or ())
+        versions = {str(package): str(version) for package, version in (facts.get("versions") or {}).items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FolderError(f"{files.run} is damaged: {error!r}") from error
+    settings = {"rounds": str(num_rounds)} | settings
+    if _owns_teacher(path, settings):
+        settings |= {"teacher.weights": OWN, "teacher_sha256": OWN}
+    return Run(
+        path=path,
+        name=name,
+        settings=settings,
+        seed=seed,
+        num_rounds=num_rounds,
+        command=command,
+        versions=versions,
+        rows=_read_rows(files),
+        result=_read_result(files),
+        measured=read_measured(files.measurement),
+        student_facts=read_json(files.student_facts) if files.student_facts.is_file() else None,
+        pictures=_find_pictures(files.pseudo),
+    )
+
+
+def _owns_teacher(path: Path, settings: Settings) -> bool:
+    """Whether the teacher lies in the run folder: it was made by the same command, and the seed decided it too."""
+    weights = settings.get("teacher.weights", "none")
+    return weights != "none" and (path / PurePath(weights).name).is_file()
+
+
+def _read_rows(files: RunFiles) -> tuple[Row, ...]:
+    rows = [row for row in files.read_metrics() if isinstance(row["round"], int)]
+    return tuple(sorted(rows, key=lambda row: row["round"]))
+
+
+def _read_result(files: RunFiles) -> Result | None:
+    if not files.result.is_file():
+        return None
+    result = files.read_result()
+    needed = {"student_parameters", "teacher_parameters", "rounds", "seconds"}
+    for name, value in asdict(result).items():
+        fits = name not in needed if value is None else isinstance(value, int | float) and math.isfinite(value)
+        if not fits:
+            raise FolderError(f"{files.result} is damaged: {name} is {value!r}, expected a number")
+    return result
+
+
+def _find_pictures(folder: Path) -> tuple[Path, ...]:
+    found = [path for path in folder.glob("round_*") if path.suffix in (".png", ".npz") and round_of(path) is not None]
+    return tuple(sorted(found, key=lambda path: round_of(path) or 0))
+
+
+def round_of(picture: Path) -> int | None:
+    """Read the round from a picture's name; None where it names none."""
+    number = picture.stem.removeprefix("round_")
+    return int(number) if number.isdecimal() else None

@@ -1,0 +1,284 @@
+"""The whole page: what it says, what it leaves out, and that it needs nothing but itself."""
+
+import base64
+import json
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from beliefmatch.report.figures import DARK, LIGHT
+from beliefmatch.report.page import TEMPLATES, write_report
+from report.conftest import Copy
+from report.folders import ROUNDS, cut_short, edit, edit_rows
+from report.html_page import Page, build
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_it_lies_in_the_first_folder_unless_told_otherwise(copy: Copy, tmp_path: Path) -> None:
+    folders = [copy("first"), copy("second")]
+    assert write_report(folders) == folders[0] / "report.html"
+    assert write_report(folders, out=tmp_path / "page.html") == tmp_path / "page.html"
+    assert (tmp_path / "page.html").read_bytes() == (folders[0] / "report.html").read_bytes()
+    assert not (folders[1] / "report.html").exists()
+
+
+def test_one_run_says_all_that_was_measured(copy: Copy) -> None:
+    folder = copy("run")
+    page = build(folder)
+    measured = json.loads((folder / "measurement.json").read_text())
+    result = json.loads((folder / "result.json").read_text())
+    student = measured["student"]["top1"]
+    shown = f"{100 * student['value']:.2f} % ({100 * student['low']:.1f} to {100 * student['high']:.1f})"
+    assert page.text.count(shown) >= 2
+    error = measured["transition"]["error"]["value"]
+    assert f"Mean transition error, student guides: {error:.4f}" in page.text
+    for words in (
+        *("agreement", "size", "MACs", "latency", "examples passed in training", "cost of training", "peak memory"),
+        *("200 images of digits.npz", "By class", "Where they disagree most often", "Transition curves"),
+        *("source.student_steps", "lightning-fabric", "beliefmatch.load_student(", "pytest"),
+        *(f"{result['teacher_parameters']:,}", f"{result['seconds']:.1f} s", f"Round {ROUNDS}"),
+    ):
+        assert words in page.text, words
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_several_seeds_are_averaged(two_runs: list[Path], tmp_path: Path) -> None:
+    page = Page(write_report(two_runs, out=tmp_path / "report.html"))
+    results = [json.loads((folder / "result.json").read_text()) for folder in two_runs]
+    agreements = [100 * result["agreement"] for result in results]
+    shown = f"{np.mean(agreements):.2f} ± {np.std(agreements, ddof=1):.2f} %"
+    assert f"agreement {shown} (mean ± standard deviation over 2 runs, seeds 0 and 1)" in page.text
+    # Both students learnt from one teacher, so its accuracy has no deviation.
+    assert f"teacher accuracy {100 * results[0]['teacher_accuracy']:.2f} %;" in page.text
+    assert "Each of 2 runs" in page.text
+    assert "bands reach one standard deviation" in page.text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_runs_with_other_settings_stand_side_by_side(two_runs: list[Path], copy: Copy) -> None:
+    other = copy("other")
+    edit(other / "run.json", lambda run: run["settings"]["transfer"].update(batch_size=16))
+    page = build(other, *two_runs)
+    assert "Settings that differ setting batch size 16 batch size 8 batch_size 16 8" in page.text
+    assert "batch size 16 (1 run, seed 0)" in page.text
+    assert "batch size 8 (2 runs, seeds 0 and 1)" in page.text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_without_data_nothing_was_measured(copy: Copy) -> None:
+    folder = copy("run")
+    (folder / "measurement.json").unlink()
+    for name in ("student_accuracy", "teacher_accuracy", "agreement"):
+        edit(folder / "result.json", lambda result, name=name: result.update({name: None}))
+    page = build(folder)
+    assert page.text.count("not measured: no data given") == 3
+    assert "Not measured: no data given." in page.text
+    assert "Measured on real images" not in page.text
+    assert "None" not in page.text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_images_without_labels_give_agreement_alone(copy: Copy) -> None:
+    folder = copy("run")
+    edit(folder / "measurement.json", lambda measured: measured.update(teacher=None, student=None))
+    edit(folder / "result.json", lambda result: result.update(teacher_accuracy=None, student_accuracy=None))
+    page = build(folder)
+    assert "Student accuracy not measured: the images have no labels;" in page.text
+    assert "not measured: no data given" not in page.text
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_a_run_that_was_cut_short_is_reported_as_far_as_it_came(copy: Copy, after: int) -> None:
+    folder = copy("killed")
+    cut_short(folder, after=after)
+    page = build(folder)
+    assert f"killed was cut short after round {after} of {ROUNDS}" in page.text
+    assert ("Learning curves" in page.text) == (after > 0)
+    assert "There is no student to load yet" in page.text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_run_that_was_cut_short_stands_beside_one_that_was_not(two_runs: list[Path], copy: Copy) -> None:
+    folder = copy("killed")
+    edit(folder / "run.json", lambda run: run["settings"]["transfer"].update(seed=7))
+    cut_short(folder, after=3)
+    page = build(folder, *two_runs)
+    assert f"killed was cut short after round 3 of {ROUNDS}" in page.text
+    assert "(2 of 3 runs)" in page.text
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_names_cannot_smuggle_anything_in(copy: Copy) -> None:
+    evil = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
+    folder = copy('a"><b>&amp;')
+    edit(folder / "run.json", lambda run: run["settings"]["transfer"]["student"].update(architecture=evil))
+    edit(folder / "run.json", lambda run: run.update(command=[evil], versions={evil: evil}))
+    edit(folder / "measurement.json", lambda measured: measured.update(images=evil))
+    edit(folder / "measurement.json", lambda measured: measured["transition"].update(guided_by=evil))
+    edit(folder / "student.json", lambda facts: facts.update(architecture=evil))
+    edit_rows(folder / "metrics.jsonl", lambda row: row.update({f"{evil}_loss": 1.0}))
+    page = build(folder)
+    assert [tag for tag, _ in page.tags].count("script") == 1
+    assert "b" not in [tag for tag, _ in page.tags]
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert evil in page.text
+
+
+def test_the_page_needs_nothing_but_itself(two_runs: list[Path], tmp_path: Path) -> None:
+    page = Page(write_report(two_runs, out=tmp_path / "report.html"))
+    links = [
+        value for _, attributes in page.tags for name in ("src", "srcset", "href") if (value := attributes.get(name))
+    ]
+    assert all(link.startswith(("data:", "#")) for link in links)
+    bare = re.sub(r"base64,[A-Za-z0-9+/=]+", "", page.html)
+    assert "http" not in bare.replace("http-equiv", "")
+    assert "url(" not in bare
+    assert "@import" not in bare
+    assert "default-src 'none'" in bare
+    for svg in re.findall(r"image/svg\+xml;base64,([A-Za-z0-9+/=]+)", page.html):
+        drawing = base64.b64decode(svg).decode()
+        assert "<script" not in drawing
+        assert all(link.startswith("#") for link in re.findall(r'href="([^"]*)"', drawing))
+
+
+def test_every_figure_says_its_finding_and_has_its_data(copy: Copy) -> None:
+    page = build(copy("run"))
+    alternatives = page.attributes("img", "alt")
+    assert len(alternatives) == len([tag for tag, _ in page.tags if tag == "img"]) >= 9
+    assert len(set(alternatives)) == len(alternatives)
+    assert all(re.search(r"\d", text) and len(text) > 50 for text in alternatives)
+    charts = [tag for tag, _ in page.tags if tag == "source"]
+    # Grids of pseudo images share one table.
+    assert [tag for tag, _ in page.tags].count("details") == len(charts) + 1
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_headings_stand_in_order_and_tables_are_named(two_runs: list[Path], tmp_path: Path) -> None:
+    page = Page(write_report(two_runs, out=tmp_path / "report.html"))
+    tags = [tag for tag, _ in page.tags]
+    levels = [int(tag[1]) for tag in tags if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert tags.count("caption") == tags.count("table") > 10
+    assert all(attributes.get("scope") for tag, attributes in page.tags if tag == "th")
+    assert ("html", {"lang": "en"}) in page.tags
+
+
+def test_the_same_runs_give_the_same_page(copy: Copy, tmp_path: Path) -> None:
+    folder = copy("run")
+    pages = [write_report([folder], out=tmp_path / name).read_bytes() for name in ("a.html", "b.html")]
+    assert pages[0] == pages[1]
+
+
+def test_batches_of_real_images_are_not_called_pseudo(copy: Copy) -> None:
+    folder = copy("run")
+    images = {"type": "Path", "path": "train.npz"}
+    source = {"type": "FewShot", "images": images, "images_per_class": 10, "augmentation": "none", "padding": 4}
+    edit(folder / "run.json", lambda run: run["settings"]["transfer"].update(source=source))
+    edit_rows(folder / "metrics.jsonl", lambda row: [row.pop(name) for name in list(row) if name.startswith("gen")])
+    page = build(folder)
+    assert "pseudo" not in page.text.lower()
+    assert not any("pseudo" in text for text in page.attributes("img", "alt"))
+    assert "Class balance and confidence on batches" in page.text
+
+
+def test_points_of_a_plane_are_drawn_between_regions(copy: Copy) -> None:
+    folder = copy("run")
+    (folder / "measurement.json").unlink()
+    edit(folder / "run.json", lambda run: run["settings"]["transfer"]["inputs"].update(shape=[2], mean=None, std=None))
+    teacher = (np.indices((121, 121)).sum(axis=0) // 81).astype(np.uint8)
+    for number, path in enumerate(sorted((folder / "pseudo").iterdir())):
+        path.unlink()
+        student = np.roll(teacher, 40 - 20 * number, axis=0)
+        np.savez(
+            path.with_suffix(".npz"),
+            points=np.random.default_rng(0).normal(size=(50, 2)),
+            teacher=teacher,
+            student=student,
+        )
+    page = build(folder)
+    assert "Pseudo points over time" in page.text
+    told = [text for text in page.attributes("img", "alt") if "50 pseudo points" in text]
+    assert len(told) == 3
+    assert "same class on 100.0 % of the square" in told[-1]
+
+
+@pytest.mark.parametrize("num_classes", [2, 1000])
+def test_any_number_of_classes(copy: Copy, num_classes: int) -> None:
+    folder = copy("run")
+    (folder / "measurement.json").unlink()
+    even = [round(1 / num_classes, 4)] * num_classes
+    edit_rows(folder / "metrics.jsonl", lambda row: row.update(teacher_classes=even, student_classes=even))
+    page = build(folder)
+    assert ("Classes that the teacher gives" in page.text) == (num_classes == 2)
+    effective = next(text for text in page.attributes("img", "alt") if "effective classes" in text)
+    assert re.search(r" 1,000 | 2 ", effective)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_many_classes_are_told_by_those_that_agree_least(copy: Copy) -> None:
+    folder = copy("run")
+
+    def widen(measured: dict[str, Any]) -> None:
+        measured["confusion"] = None
+        measured["classes"] = [
+            measured["classes"][0] | {"class": number, "agreement": {"value": number / 1000, "low": 0, "high": 1}}
+            for number in range(1000)
+        ]
+
+    edit(folder / "measurement.json", widen)
+    assert "By class: the 20 of 1,000 with the least agreement" in build(folder).text
+
+
+def test_all_that_is_optional_may_be_missing(copy: Copy) -> None:
+    folder = copy("run")
+    for name in ("measurement.json", "student.json", "metrics.jsonl", "curves.png"):
+        (folder / name).unlink()
+    for picture in (folder / "pseudo").iterdir():
+        picture.unlink()
+    (folder / "pseudo").rmdir()
+    edit(folder / "run.json", lambda run: [run.pop(name) for name in ("command", "versions")])
+    edit(folder / "result.json", lambda result: [result.pop(name) for name in list(result)[7:]])
+    page = build(folder)
+    assert "No round was logged, so there are no curves." in page.text
+    assert "not recorded" in page.text
+
+
+def test_a_report_is_built_without_torch(two_runs: list[Path], tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from beliefmatch.report.page import write_report; "
+        "write_report([Path(sys.argv[1])], out=Path(sys.argv[2])); "
+        "sys.exit(sum(name in sys.modules for name in ('torch', 'lightning_fabric', 'matplotlib.pyplot')))"
+    )
+    out = tmp_path / "report.html"
+    done = subprocess.run([sys.executable, "-c", code, two_runs[0], out], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert out.is_file()
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(first: str, second: str) -> float:
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_letters_and_lines_stand_out_in_both_schemes() -> None:
+    schemes = re.findall(r":root \{(.*?)\}", (TEMPLATES / "style.css").read_text(), flags=re.DOTALL)
+    assert len(schemes) == 2
+    for scheme, theme in zip(schemes, (LIGHT, DARK), strict=True):
+        colours = dict(re.findall(r"--(\w+): (#\w{6})", scheme))
+        assert (colours["paper"], colours["ink"]) == (theme.paper, theme.ink)
+        assert all(contrast(colours[name], theme.paper) >= 4.5 for name in ("ink", "faint", "link", "warn"))
+        assert all(contrast(colour, theme.paper) >= 4.5 for colour in theme.colours)
