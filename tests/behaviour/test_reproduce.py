@@ -1,0 +1,122 @@
+"""`beliefmatch reproduce` at a tiny budget: tables, pictures, and continuing what was stopped."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+from safetensors.torch import save_file
+from test_command import error_line
+
+from beliefmatch.cli import main
+from beliefmatch.engine.transfer import Transfer
+from beliefmatch.models.zoo import make_network
+from beliefmatch.reproduction.experiments import Cell
+from beliefmatch.reproduction.published import IMAGES_PER_CLASS, TABLE1
+
+TINY = ("--rounds", "1", "--batch-size", "2", "--accelerator", "cpu", "--display", "quiet")
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A teacher, test images and training images, all of them noise."""
+    folder = tmp_path_factory.mktemp("given")
+    torch.manual_seed(0)
+    save_file(
+        make_network("wide_resnet_16_1", in_channels=3, num_classes=10).state_dict(), folder / "teacher.safetensors"
+    )
+    random = np.random.default_rng(0)
+    for name, count in (("test", 20), ("train", 2000)):
+        images = random.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+        np.savez(folder / f"{name}.npz", images=images, labels=np.arange(count) % 10)
+    return folder
+
+
+def words(given: Path, experiment: str, folder: Path, *more: str) -> list[str]:
+    teacher = f"wide_resnet_16_1={given / 'teacher.safetensors'}"
+    return [
+        *("reproduce", experiment, "--images", str(given / "test.npz"), "--teachers", teacher),
+        *("--pairs", "16-1:16-1", "--folder", str(folder), *TINY, *more),
+    ]
+
+
+def test_table1_stands_beside_the_papers_and_is_not_done_twice(given: Path, tmp_path: Path) -> None:
+    command = words(given, "table1", tmp_path, "--seeds", "0", "1", "--train-images", str(given / "train.npz"))
+    assert main(command) == 0
+    table = (tmp_path / "table.md").read_text()
+    assert "WRN-16-1 -> WRN-16-1 | zero-shot, fresh noise" in table
+    assert "| KD+AT, M = 200 |" in table
+    cells = json.loads((tmp_path / "table.json").read_text())["cells"]
+    assert [len(cell["values"]) for cell in cells] == [2, 2, 2]
+    assert cells[0]["budget"] == pytest.approx(1 / 80_000)
+    runs = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
+    assert len(runs) == 6
+    indices = [json.loads((tmp_path / run / "source.json").read_text())["indices"] for run in runs if "kd_at" in run]
+    assert len(indices[0]) == 2000
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/student.safetensors")}
+    assert main(command) == 0
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/student.safetensors")} == before
+    assert (tmp_path / "table.md").read_text() == table
+
+
+def test_a_seed_can_be_added_later(given: Path, tmp_path: Path) -> None:
+    assert main(words(given, "svhn", tmp_path, "--seeds", "0")) == 0
+    assert main(words(given, "svhn", tmp_path, "--seeds", "0", "1")) == 0
+    (cell,) = json.loads((tmp_path / "table.json").read_text())["cells"]
+    assert cell["seeds"] == [0, 1]
+    assert cell["deviation"] is not None
+
+
+def test_figure2_is_drawn(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beliefmatch.reproduction.published.IMAGES_PER_CLASS", (10,))
+    assert main(words(given, "figure2", tmp_path, "--seeds", "0", "--train-images", str(given / "train.npz"))) == 0
+    cells = json.loads((tmp_path / "table.json").read_text())["cells"]
+    assert {cell["row"] for cell in cells} == {"M = 0", "M = 10", "M = all"}
+    assert {cell["method"] for cell in cells} == {"zero-shot", "no teacher", "KD+AT", "zero-shot, fine-tuned"}
+    assert imread(tmp_path / "figure2.png").max() > 0
+
+
+def test_transition_errors_are_measured_and_drawn(given: Path, tmp_path: Path) -> None:
+    walk = ("--transition-images", "1", "--transition-steps", "2")
+    assert main(words(given, "mte", tmp_path, "--seeds", "0", *walk)) == 0
+    (cell,) = json.loads((tmp_path / "table.json").read_text())["cells"]
+    assert 0 <= cell["mean"] <= 1
+    assert imread(tmp_path / "transitions.png").max() > 0
+
+
+def no_transfer(_seed: int, _folder: Path) -> Transfer:
+    raise AssertionError("nothing runs here")
+
+
+def test_runs_have_names_of_their_own() -> None:
+    cells = [
+        Cell(row=f"M = {count}", column=column, published=(), transfer=no_transfer)
+        for count in IMAGES_PER_CLASS
+        for column in ("KD+AT", "no teacher", "zero-shot, fine-tuned")
+    ]
+    assert len({cell.folder_name(0) for cell in cells}) == len(cells)
+
+
+def test_the_papers_table_is_whole() -> None:
+    assert len(TABLE1) == 6
+    assert all(row.zero_shot[0].deviation is not None and len(row.zero_shot) == 2 for row in TABLE1.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("reproduce", "table1"), "table1 is measured on real images: name them with --images"),
+        (("reproduce", "table1", "--images", "x.npz"), "table1 needs a teacher: --teachers wide_resnet_16_2=FILE"),
+        (("reproduce", "mte", "--images", "x.npz", "--teachers", "lenet=x"), "'lenet=x' names no teacher"),
+        (("reproduce", "mte", "--images", "x.npz", "--pairs", "40"), "'40' names no pair"),
+        (("reproduce", "svhn", "--images", "x.npz", "--teachers", "wide_resnet_40_2=x"), "no images at x.npz"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main([*arguments, "--folder", str(tmp_path / "new")]) == 2
+    assert message in error_line(capsys)
+    assert not (tmp_path / "new").exists()
