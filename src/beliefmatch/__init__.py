@@ -7,7 +7,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from beliefmatch import metrics as metrics
     from beliefmatch import recipes as recipes
+    from beliefmatch.data.images import Images as Images
     from beliefmatch.data.images import LabelledImages as LabelledImages
     from beliefmatch.data.images import read_images as read_images
     from beliefmatch.engine.evaluation import measure_run as measure_run
@@ -24,13 +26,18 @@ if TYPE_CHECKING:
     from beliefmatch.models.taps import TapPair as TapPair
     from beliefmatch.models.zoo import Network as Network
     from beliefmatch.objectives.belief_matching import BeliefMatching as BeliefMatching
+    from beliefmatch.objectives.distillation import Distillation as Distillation
     from beliefmatch.sources.adversarial import Adversarial as Adversarial
+    from beliefmatch.sources.few_shot import FewShot as FewShot
     from beliefmatch.students.named import NamedStudent as NamedStudent
 
 HOMES = {
     "Adversarial": "sources.adversarial",
     "BeliefMatchError": "errors",
     "BeliefMatching": "objectives.belief_matching",
+    "Distillation": "objectives.distillation",
+    "FewShot": "sources.few_shot",
+    "Images": "data.images",
     "InputSpec": "models.inputs",
     "LabelledImages": "data.images",
     "Measurement": "metrics.measurement",
@@ -48,15 +55,17 @@ HOMES = {
     "run": "engine.run",
 }
 """Module in which each public name lives."""
+ROOMS = ("metrics", "recipes")
+"""Packages that are public as a whole."""
 
 
 def __getattr__(name: str) -> Any:
-    if name == "recipes":
-        return importlib.import_module("beliefmatch.recipes")
+    if name in ROOMS:
+        return importlib.import_module(f"beliefmatch.{name}")
     if name in HOMES:
         return getattr(importlib.import_module(f"beliefmatch.{HOMES[name]}"), name)
     raise AttributeError(f"module 'beliefmatch' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*HOMES, "recipes"])
+    return sorted([*HOMES, *ROOMS])

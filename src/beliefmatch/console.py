@@ -1,22 +1,21 @@
-"""What a person sees in the terminal: progress while a run works, and tables of what came out."""
+"""What a person sees in the terminal, or a script reads: progress while a run works, and tables of what came out."""
 
+import json
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
-SHOWN = {
-    "generator_loss": "generator",
-    "student_loss": "student",
-}
+Display = Literal["full", "quiet", "json"]
+"""full: progress and tables. quiet: errors alone. json: one JSON object a line on the standard output."""
+
+LOSSES = {"generator_loss": "generator", "student_loss": "student"}
+CONFIDENCES = ("teacher_confidence", "student_confidence")
 
 
 def is_first_process() -> bool:
@@ -24,47 +23,69 @@ def is_first_process() -> bool:
     return int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
-class RunProgress:
-    """A progress bar with losses and time left; where there is no terminal, now and then a line with the same."""
+def print_text(text: str) -> None:
+    """Write a line to the standard output."""
+    sys.stdout.write(f"{text}\n")
 
-    def __init__(self, num_rounds: int) -> None:
+
+def print_json(content: dict[str, Any]) -> None:
+    """Write an object as one line to the standard output, at once."""
+    sys.stdout.write(json.dumps(content) + "\n")
+    sys.stdout.flush()
+
+
+class RunProgress:
+    """Follows a run: a bar with losses, both confidences, speed and time left; lines of the same where there is no
+    terminal; logged rows as JSON; or nothing.
+    """
+
+    def __init__(self, num_rounds: int, display: Display = "full", *, name: str = "") -> None:
         self.console = Console(stderr=True)
         self.num_rounds = num_rounds
+        self.display: Display = display
+        self.name = name
         self.began: float | None = None
         self.first_round = 0
         self.last_line = 0
+        self.losses = ""
         self.progress = Progress(
             MofNCompleteColumn(),
-            BarColumn(bar_width=14),
-            TextColumn("{task.fields[losses]}"),
-            TextColumn("{task.fields[left]}"),
+            BarColumn(bar_width=12),
+            TextColumn("{task.fields[text]}"),
             console=self.console,
         )
-        self.task = self.progress.add_task("rounds", total=num_rounds, losses="", left="")
+        self.task = self.progress.add_task("rounds", total=num_rounds, text="")
 
     def __call__(self, completed: int, row: dict[str, Any] | None) -> None:
         """Show a completed round, and its losses where they were logged."""
+        if self.display == "json" and row is not None:
+            print_json({"run": self.name, "rounds": self.num_rounds, **row})
+        if self.display != "full":
+            return
         if self.began is None:
             self.began, self.first_round = time.monotonic(), completed
             if self.console.is_terminal:
                 self.progress.start()
-        left = self._left(completed)
-        self.progress.update(self.task, completed=completed, left=left)
         if row is not None:
-            losses = "  ".join(f"{label} {row[name]:.3f}" for name, label in SHOWN.items() if name in row)
-            self.progress.update(self.task, losses=losses)
-            if not self.console.is_terminal and (
-                completed >= self.last_line + self.num_rounds / 10 or completed == self.num_rounds
-            ):
-                self.last_line = completed
-                sys.stderr.write(f"round {completed}/{self.num_rounds}  {losses}  {left}\n")
+            self.losses = describe_losses(row)
+        text = f"{self.losses}  {self._speed(completed)}"
+        self.progress.update(self.task, completed=completed, text=text)
+        if row is not None and not self.console.is_terminal:
+            self._write_line(completed, text)
 
-    def _left(self, completed: int) -> str:
+    def _write_line(self, completed: int, text: str) -> None:
+        if completed >= self.last_line + self.num_rounds / 10 or completed == self.num_rounds:
+            self.last_line = completed
+            name = f"{self.name}  " if self.name else ""
+            sys.stderr.write(f"{name}round {completed}/{self.num_rounds}  {text}\n")
+
+    def _speed(self, completed: int) -> str:
         done = completed - self.first_round
         if self.began is None or done == 0:
             return ""
-        seconds = (time.monotonic() - self.began) / done * (self.num_rounds - completed)
-        return f"{timedelta(seconds=round(seconds))} left"
+        seconds = (time.monotonic() - self.began) / done
+        left = timedelta(seconds=round(seconds * (self.num_rounds - completed)))
+        return f"{1 / max(seconds, 1e-9):.3g} rounds/s  {left} left"
 
     def __enter__(self) -> "RunProgress":
         return self
@@ -76,46 +97,9 @@ class RunProgress:
             self.progress.stop()
 
 
-@dataclass(frozen=True, kw_only=True)
-class NetworkRow:
-    """One line of the comparison table. None: not measured."""
-
-    name: str
-    parameters: int
-    macs: int
-    bytes: int
-    accuracy: float | None
-    agreement: float | None
-    seconds: float | None
-
-
-def comparison_table(rows: Sequence[NetworkRow]) -> Table:
-    """Set networks side by side; a dash stands for what was not measured."""
-    table = Table()
-    table.add_column("")
-    for heading in ("parameters", "MACs", "bytes", "accuracy", "agreement", "time"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        seconds = "" if row.seconds is None else f"{row.seconds:.1f} s"
-        table.add_row(
-            row.name,
-            f"{row.parameters:,}",
-            _short(row.macs),
-            f"{_short(row.bytes)}B",
-            percent(row.accuracy),
-            percent(row.agreement),
-            seconds,
-        )
-    return table
-
-
-def _short(count: int) -> str:
-    for size, prefix in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if count >= size:
-            return f"{count / size:.3g} {prefix}"
-    return f"{count} "
-
-
-def percent(fraction: float | None) -> str:
-    """Show a fraction in percent, or a dash where it was not measured."""
-    return "-" if fraction is None else f"{100 * fraction:.2f} %"
+def describe_losses(row: dict[str, Any]) -> str:
+    """Say losses, and how sure teacher and student are, in one short text."""
+    losses = [f"{label} {row[name]:.3f}" for name, label in LOSSES.items() if name in row]
+    if all(name in row for name in CONFIDENCES):
+        losses.append("confidence {:.2f} / {:.2f}".format(*(row[name] for name in CONFIDENCES)))
+    return "  ".join(losses)

@@ -18,6 +18,7 @@ from beliefmatch.engine.files import Result, Row
 from beliefmatch.engine.pictures import write_curves, write_grid, write_plane
 from beliefmatch.engine.record import RunFolder, settings_of
 from beliefmatch.engine.state import modules_in, pack
+from beliefmatch.engine.tensorboard import TensorBoardLog, check_tensorboard
 from beliefmatch.engine.transfer import Transfer, TransferState, run_round, start, with_taps
 from beliefmatch.errors import BeliefMatchError, DivergedError, NetworkError, SettingsError, first_line
 from beliefmatch.models.cost import measure_cost, measure_latency, peak_memory
@@ -51,6 +52,8 @@ class RunOptions:
     """Rounds between checkpoints. Default: a twentieth of all, at most 500."""
     picture_every: int | None = None
     """Rounds between grids of pseudo images. Default: a tenth of all."""
+    log: Literal["none", "tensorboard"] = "none"
+    """Where logged rows go besides metrics.jsonl. tensorboard: the folder tensorboard within the run folder."""
 
     def __post_init__(self) -> None:
         for name in ("devices", "log_every", "checkpoint_every", "picture_every"):
@@ -85,6 +88,8 @@ def run(
         BeliefMatchError: a network, a file or a setting does not fit; the folder cannot be used; training diverged.
     """
     options = options.filled(transfer.rounds)
+    if options.log == "tensorboard":
+        check_tensorboard()
     fabric = _make_fabric(options)
     share = transfer.plan.share(fabric)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -193,8 +198,12 @@ class _Run:
         # Each process draws its own dropout, from here on.
         torch.manual_seed(transfer.seed + fabric.global_rank)
         self.seconds_before = self._resume()
-        if fabric.is_global_zero and (facts := transfer.source.facts(self.state.source)):
-            write_json(folder.source, facts)
+        self.tensorboard: TensorBoardLog | None = None
+        if fabric.is_global_zero:
+            if facts := transfer.source.facts(self.state.source):
+                write_json(folder.source, facts)
+            if options.log == "tensorboard":
+                self.tensorboard = TensorBoardLog(folder.path / "tensorboard", first_round=self.state.round)
         self.began = time.perf_counter()
 
     def _count_passes(self) -> None:
@@ -251,6 +260,8 @@ class _Run:
             row[name] = value.item() if means[name].dim() == 0 else [round(part, 4) for part in value.tolist()]
         if self.fabric.is_global_zero:
             self.folder.append_metrics(row)
+        if self.tensorboard:
+            self.tensorboard.write(row)
         return row
 
     def _picture(self) -> None:
@@ -282,6 +293,8 @@ class _Run:
     def _finish(self) -> Result:
         for counter in self.counters:
             counter.remove()
+        if self.tensorboard:
+            self.tensorboard.close()
         if self.folder.result.is_file():
             result = self.folder.read_result()
         else:

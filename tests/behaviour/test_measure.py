@@ -1,0 +1,121 @@
+"""`beliefmatch measure`, on a run and on two named networks, as a user types it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_command import error_line, transfer
+
+from beliefmatch import RunFolder
+from beliefmatch.cli import main
+from tiny import named
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    assert transfer(folder) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    random = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("images") / "digits.npz"
+    pixels = random.integers(0, 256, (60, 8, 8, 1), dtype=np.uint8)
+    np.savez(path, images=pixels, labels=np.arange(60) % 10)
+    np.savez(path.with_name("bare.npz"), images=pixels)
+    return path
+
+
+PAIR = (
+    *("--teacher.architecture", named("make_conv_teacher"), "--student.architecture", named("make_conv_teacher")),
+    *("--shape", "1", "8", "8", "--accelerator", "cpu"),
+)
+
+
+def test_a_run_gets_its_numbers(finished: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["measure", str(finished), "--images", str(images)]) == 0
+    shown = capsys.readouterr().out
+    measured = json.loads((finished / "measurement.json").read_text())
+    result = RunFolder(finished).read_result()
+    assert measured["student"]["top1"]["value"] == result.student_accuracy
+    assert measured["agreement"]["value"] == result.agreement
+    assert measured["images"] == "digits.npz"
+    assert [row["images"] for row in measured["classes"]] == [6] * 10
+    assert len(measured["confusion"]) == 10
+    assert measured["transition"] is None
+    for words in ("student accuracy, %", "calibration error", "agreement, %", "by class", "measured on 60 images"):
+        assert words in shown
+
+
+def test_without_labels_there_is_agreement_alone(finished: Path, images: Path) -> None:
+    bare = images.with_name("bare.npz")
+    assert main(["measure", str(finished), "--images", str(bare), "--display", "quiet"]) == 0
+    result = RunFolder(finished).read_result()
+    assert (result.student_accuracy, result.teacher_accuracy) == (None, None)
+    assert result.agreement is not None
+
+
+def test_any_two_networks(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "pair.json"
+    walk = ("--transition", "4", "--transition-steps", "3", "--guided-by", "teacher")
+    assert main(["measure", *PAIR, "--images", str(images), *walk, "--out", str(out), "--display", "json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown == json.loads(out.read_text())
+    assert shown["agreement"]["value"] == 1
+    assert shown["divergence"]["value"] == pytest.approx(0, abs=1e-6)
+    transition = shown["transition"]
+    assert (transition["guided_by"], transition["images"], len(transition["guide"])) == ("teacher", 4, 3)
+    assert transition["error"]["value"] == pytest.approx(0, abs=1e-6)
+
+
+def test_transition_curves_of_a_run_survive_a_measurement_without(finished: Path, images: Path) -> None:
+    student = finished / "student.json"
+    facts = json.loads(student.read_text())
+    assert facts["num_classes"] == 10
+    walk = ("--transition", "1", "--transition-steps", "2", "--display", "quiet")
+    code = main(["measure", str(finished), "--images", str(images), *walk])
+    if code == 2:
+        pytest.skip("the tiny student agrees with its teacher on no image")
+    before = json.loads((finished / "measurement.json").read_text())["transition"]
+    assert main(["measure", str(finished), "--images", str(images), "--display", "quiet"]) == 0
+    assert json.loads((finished / "measurement.json").read_text())["transition"] == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "name a run folder, or two networks: --teacher.architecture is missing"),
+        (PAIR[:2], "name a run folder, or two networks: --student.architecture is missing"),
+        (("RUN", *PAIR), "has its own two networks: give either a run folder or two networks, not both"),
+        ((*PAIR, "--batch-size", "0"), "batch_size must be at least 1"),
+        ((*PAIR, "--transition", "61"), "61 images on which both networks agree were asked for; there are 60"),
+        ((*PAIR, "--transition", "0"), "num_images of transition curves must be above 0"),
+        (
+            (*PAIR[:2], "--student.architecture", named("make_seven_classes"), *PAIR[4:]),
+            "the teacher knows 10 classes and the student 7",
+        ),
+        ((*PAIR[:4], "--shape", "1", "9", "9"), "images are 8x8, the network takes 9x9"),
+        ((*PAIR[:4], "--shape", "3", "8", "8"), "does not take inputs of shape"),
+        (("nowhere",), "nowhere holds no run"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    arguments: tuple[str, ...], message: str, finished: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [str(finished) if word == "RUN" else word for word in arguments]
+    assert main(["measure", *words, "--images", str(images)]) == 2
+    assert message in error_line(capsys)
+
+
+def test_labels_that_the_networks_cannot_give_are_refused(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with np.load(images) as file:
+        contents: dict[str, Any] = {"images": file["images"], "labels": file["labels"] + 1}
+    np.savez(tmp_path / "shifted.npz", **contents)
+    assert main(["measure", *PAIR, "--images", str(tmp_path / "shifted.npz")]) == 2
+    assert "there is a label 10, but the network knows classes 0 to 9 only" in error_line(capsys)
