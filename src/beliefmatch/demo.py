@@ -22,7 +22,7 @@ from beliefmatch.models.zoo import Network, make_network
 from beliefmatch.recipes.digits import NUM_ROUNDS, TEACHER_ARCHITECTURE, digits
 
 TEACHER_FILE = "teacher.safetensors"
-HELD_BACK = "540 digits held back"
+HELD_BACK = "digits that were held back"
 NUM_EPOCHS = 40
 LEARNING_RATE = 5e-3
 
