@@ -8,7 +8,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
+from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, MultiStepLR
 
 from beliefmatch.errors import SettingsError
 
@@ -59,12 +59,14 @@ class AbstractOptimiser(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Adam(AbstractOptimiser):
-    """Adam (betas .9 and .999, no decay) with a cosine schedule from the learning rate to 0 over all rounds."""
+    """Adam (betas .9 and .999, no decay)."""
 
     learning_rate: float
-    """Falls to 0 by a cosine over all rounds."""
+    """Falls to 0 by a cosine over all rounds, unless it is constant."""
     gradient_clip: float
     """Largest L2 norm of the gradient."""
+    constant: bool = False
+    """Whether the learning rate stays what it is."""
 
     def check(self) -> None:
         """Check learning rate and clip.
@@ -78,7 +80,7 @@ class Adam(AbstractOptimiser):
     def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
         """Make the optimiser of a network, and a schedule over all rounds."""
         optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
-        schedule = CosineAnnealingLR(optimiser, num_rounds)
+        schedule = ConstantLR(optimiser, factor=1.0) if self.constant else CosineAnnealingLR(optimiser, num_rounds)
         return Optimisation(optimiser=optimiser, schedule=schedule, gradient_clip=self.gradient_clip)
 
 

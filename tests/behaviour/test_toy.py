@@ -1,6 +1,7 @@
 """The toy, from its points to its pictures, through both sources."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -32,6 +33,15 @@ def make_teacher() -> torch.nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(5)
         return torch.nn.Sequential(torch.nn.Linear(2, 20), torch.nn.Tanh(), torch.nn.Linear(20, 3))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks so small gain nothing from two threads, and wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -31,7 +31,14 @@ def toy(
     student_gradient_clip: float = 3.0,
     seed: int = 0,
 ) -> Transfer:
-    """Match a network in the plane with free points, as in the toy experiment of Micaelli & Storkey 2019.
+    """Match a network in the plane with free points: the toy experiment of Micaelli & Storkey 2019, in a minute.
+
+    Expected: boundaries that cannot be told apart, isolated pockets included: 99.7 % agreement over the square
+    [-3, 3] x [-3, 3] as mean of three seeds, in about 40 seconds on a CPU.
+
+    Two things differ from the notebook, to stay within two minutes. Its points begin in a corner of the square, around
+    (2.7, 2.7), and take 2000 rounds to find everything (98.7 %, after more than two minutes on one core); here they
+    begin all over it and take 500. The notebook's own way: --source.start-mean 3 --rounds 2000.
 
     Args:
         teacher: Network trained on points of the plane, such as teacher.safetensors in the folder of a toy.
@@ -40,7 +47,7 @@ def toy(
         batch_size: Number of points, over all devices together.
         source: Where the inputs come from.
         objective: What the student matches on them.
-        student_learning_rate: Adam's learning rate for the student, falling to 0 by a cosine over all rounds.
+        student_learning_rate: Adam's learning rate for the student, the same in all rounds.
         student_gradient_clip: Largest L2 norm of the student's gradient.
         seed: Of fresh weights and of the first points.
     """
@@ -54,7 +61,7 @@ def toy(
         rounds=rounds,
         published_rounds=NOTEBOOK_ROUNDS,
         batch_size=batch_size,
-        student_optimiser=Adam(learning_rate=student_learning_rate, gradient_clip=student_gradient_clip),
+        student_optimiser=Adam(learning_rate=student_learning_rate, gradient_clip=student_gradient_clip, constant=True),
         seed=seed,
     )
 
@@ -71,7 +78,14 @@ def toy_generator(
     student_gradient_clip: float = 3.0,
     seed: int = 0,
 ) -> Transfer:
-    """Match a network in the plane through a generator: the toy with the method that serves images.
+    """Match a network in the plane through a generator: the toy by the method that serves images.
+
+    Expected: both networks agree on 99.0 +- .6 % of the square [-3, 3] x [-3, 3] (seeds 0, 1, 2), after 40 seconds on
+    one core of a CPU.
+
+    Unlike the paper's method for images, every student step has fresh noise: without it one seed of three stayed at
+    67 %. Nothing bounds the generator, and the KL does not drive it far: its points stay within 8 of the origin. L1 on
+    centred logits grows without end and drives it beyond 10,000, where the student learns nothing of the square.
 
     Args:
         teacher: Network trained on points of the plane, such as teacher.safetensors in the folder of a toy.
