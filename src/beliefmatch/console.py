@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 Display = Literal["full", "quiet", "json"]
 """full: progress and tables. quiet: errors alone. json: one JSON object a line on the standard output."""
 
-LOSSES = {"generator_loss": "generator", "student_loss": "student"}
+LOSSES = {"generator_loss": "generator", "points_loss": "points", "student_loss": "student"}
 CONFIDENCES = ("teacher_confidence", "student_confidence")
 
 

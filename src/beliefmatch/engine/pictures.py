@@ -91,8 +91,8 @@ def write_curves(path: Path, rows: Sequence[Row]) -> None:
     FigureCanvasAgg(figure)
     losses, beliefs = figure.subplots(1, 2)
     for axes, names, title in (
-        (losses, ("student_loss", "generator_loss"), "Losses"),
-        (beliefs, ("teacher_confidence", "student_confidence", "batch_agreement"), "On pseudo batches"),
+        (losses, ("student_loss", "generator_loss", "points_loss"), "Losses"),
+        (beliefs, ("teacher_confidence", "student_confidence", "batch_agreement"), "On batches"),
     ):
         for name in names:
             points = [(row["round"], row[name]) for row in rows if name in row]

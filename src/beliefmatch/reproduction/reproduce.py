@@ -13,7 +13,7 @@ from beliefmatch.errors import SettingsError
 from beliefmatch.metrics.transition import TransitionPlan
 from beliefmatch.models.zoo import Network
 from beliefmatch.recipes.budget import scaled
-from beliefmatch.recipes.toy import NUM_ROUNDS
+from beliefmatch.recipes.toy import NOTEBOOK_ROUNDS, NUM_ROUNDS
 from beliefmatch.reproduction import published
 from beliefmatch.reproduction.experiments import Experiment, Label, Setup, cells_of, name_of
 from beliefmatch.reproduction.pictures import write_figure2, write_transitions
@@ -114,7 +114,7 @@ def reproduce_toy(
         seeds=tuple(seeds),
         values=tuple(100 * each.agreement for each in results),
         teacher_accuracies=tuple(100 * each.teacher_accuracy for each in results),
-        budget=rounds / NUM_ROUNDS,
+        budget=rounds / NOTEBOOK_ROUNDS,
         seconds=tuple(RunFiles(place).read_result().seconds for place in places),
         curves=None,
     )
