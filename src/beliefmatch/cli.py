@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from beliefmatch.metrics.transition import TransitionPlan
 
 DESCRIPTION = "Compress a pretrained network into a smaller one without any of the data it was trained on."
-RECIPES_HELP = "beliefmatch transfer RECIPE --help, where RECIPE is zero_shot, digits, toy, few_shot or fine_tune"
+RECIPES_HELP = (
+    "beliefmatch transfer RECIPE --help, where RECIPE is zero_shot, digits, few_shot, fine_tune, toy or toy_generator"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -86,6 +86,17 @@ def test_transition_errors_are_measured_and_drawn(given: Path, tmp_path: Path) -
     assert imread(tmp_path / "transitions.png").max() > 0
 
 
+def test_the_toy_gets_a_table_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beliefmatch.toy.NUM_EPOCHS", 1)
+    command = ["reproduce", "toy", "--rounds", "2", "--seeds", "0", "1", "--folder", str(tmp_path), "--display", "json"]
+    assert main(command) == 0
+    (cell,) = json.loads((tmp_path / "table.json").read_text())["cells"]
+    assert (cell["seeds"], cell["budget"]) == ([0, 1], 2 / 2000)
+    assert all(0 < value < 100 for value in cell["values"])
+    assert (tmp_path / "toy_seed1" / "toy.gif").is_file()
+    assert "The notebook prints no agreement" in (tmp_path / "table.md").read_text()
+
+
 def no_transfer(_seed: int, _folder: Path) -> Transfer:
     raise AssertionError("nothing runs here")
 
