@@ -1,18 +1,15 @@
 """The demo: train a teacher on real digits, let go of the data, transfer without it, measure on images held back."""
 
-import time
 from dataclasses import dataclass
-from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from beliefmatch.data.digits import read_digits
 from beliefmatch.data.images import LabelledImages
-from beliefmatch.engine.atomic import make_folder, write_bytes
 from beliefmatch.engine.evaluation import measure_run
+from beliefmatch.engine.own_teacher import TEACHER_FILE, make_own_teacher
 from beliefmatch.engine.record import RunFolder
 from beliefmatch.engine.run import Observer, RunOptions, run
 from beliefmatch.functional.augmentation import random_affine
@@ -21,7 +18,6 @@ from beliefmatch.models.inputs import DIGITS
 from beliefmatch.models.zoo import Network, make_network
 from beliefmatch.recipes.digits import NUM_ROUNDS, TEACHER_ARCHITECTURE, digits
 
-TEACHER_FILE = "teacher.safetensors"
 HELD_BACK = "digits that were held back"
 NUM_EPOCHS = 40
 LEARNING_RATE = 5e-3
@@ -47,17 +43,11 @@ def run_demo(
         BeliefMatchError: see `engine.run.run`.
     """
     folder = RunFolder(options.folder)
-    folder.check_place(resume=options.resume, may_hold=(TEACHER_FILE,) if options.resume else ())
-    teacher_file = folder.path / TEACHER_FILE
-    network = Network(architecture=TEACHER_ARCHITECTURE, weights=teacher_file)
+    network = Network(architecture=TEACHER_ARCHITECTURE, weights=folder.path / TEACHER_FILE)
     transfer = digits(teacher=network, seed=seed, rounds=NUM_ROUNDS if rounds is None else rounds)
-    began = time.perf_counter()
-    if not teacher_file.is_file():
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            teacher = train_teacher(read_digits()[0])
-        _save(teacher, teacher_file)
-    teacher_seconds = time.perf_counter() - began
+    teacher_seconds = make_own_teacher(
+        folder, lambda: train_teacher(read_digits()[0]), seed=seed, resume=options.resume
+    )
     run(transfer, options, observer=observer, may_hold=(TEACHER_FILE,))
     held_back = read_digits()[1]
     return DemoResult(
@@ -86,8 +76,3 @@ def train_teacher(data: LabelledImages) -> nn.Module:
             optimiser.zero_grad()
             schedule.step()
     return network
-
-
-def _save(teacher: nn.Module, path: Path) -> None:
-    make_folder(path.parent)
-    write_bytes(path, safetensors.torch.save(teacher.state_dict()))

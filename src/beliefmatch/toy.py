@@ -2,14 +2,12 @@
 
 import io
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import safetensors.torch
 import torch
 from matplotlib.animation import PillowWriter
 from matplotlib.axes import Axes
@@ -21,9 +19,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from beliefmatch.data.toy import LabelledPoints, draw_toy
-from beliefmatch.engine.atomic import make_folder, write_bytes
+from beliefmatch.engine.atomic import write_bytes
 from beliefmatch.engine.evaluation import load_pair
-from beliefmatch.engine.pictures import PLANE_HALF_SIDE, plane_classes
+from beliefmatch.engine.files import PLANE_HALF_SIDE
+from beliefmatch.engine.own_teacher import TEACHER_FILE, make_own_teacher
+from beliefmatch.engine.pictures import plane_classes
 from beliefmatch.engine.record import RunFolder
 from beliefmatch.engine.run import Observer, RunOptions, run
 from beliefmatch.engine.transfer import Transfer
@@ -32,7 +32,6 @@ from beliefmatch.functional.classification import correct
 from beliefmatch.models.zoo import Network, make_network
 from beliefmatch.recipes.toy import ARCHITECTURE, GENERATOR_ROUNDS, NUM_ROUNDS, toy, toy_generator
 
-TEACHER_FILE = "teacher.safetensors"
 ANIMATION_FILE = "toy.gif"
 STILL_FILE = "toy.png"
 
@@ -93,19 +92,12 @@ def run_toy(
         BeliefMatchError: see `engine.run.run`.
     """
     folder = RunFolder(options.folder)
-    folder.check_place(resume=options.resume, may_hold=(TEACHER_FILE,) if options.resume else ())
-    teacher_file = folder.path / TEACHER_FILE
     recipe, usual_rounds = RECIPES[through]
-    network = Network(architecture=ARCHITECTURE, weights=teacher_file, num_classes=NUM_CLASSES)
+    network = Network(architecture=ARCHITECTURE, weights=folder.path / TEACHER_FILE, num_classes=NUM_CLASSES)
     transfer = recipe(teacher=network, seed=seed, rounds=usual_rounds if rounds is None else rounds)
-    began = time.perf_counter()
-    if not teacher_file.is_file():
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            teacher = train_teacher(draw_toy(seed)[0])
-        make_folder(folder.path)
-        write_bytes(teacher_file, safetensors.torch.save(teacher.state_dict()))
-    teacher_seconds = time.perf_counter() - began
+    teacher_seconds = make_own_teacher(
+        folder, lambda: train_teacher(draw_toy(seed)[0]), seed=seed, resume=options.resume
+    )
     picture_every = options.picture_every or max(transfer.rounds // NUM_FRAMES, 1)
     run(transfer, replace(options, picture_every=picture_every), observer=observer, may_hold=(TEACHER_FILE,))
     return _measure(folder, seed, teacher_seconds=teacher_seconds, with_trails=through == "free_points")

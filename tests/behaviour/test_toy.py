@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from torch.nn.functional import kl_div, log_softmax, softmax
 
 import beliefmatch.toy as module
+from beliefmatch.engine.own_teacher import TEACHER_FILE
 from beliefmatch.engine.record import RunFolder
 from beliefmatch.engine.run import RunOptions, run
 from beliefmatch.engine.transfer import run_round
@@ -21,7 +22,7 @@ from beliefmatch.models.zoo import Network, make_network
 from beliefmatch.recipes import toy
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.students.named import NamedStudent
-from beliefmatch.toy import ANIMATION_FILE, STILL_FILE, TEACHER_FILE, Through, run_toy
+from beliefmatch.toy import ANIMATION_FILE, STILL_FILE, Through, run_toy
 from conftest import Command
 from tiny import begin
 

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from beliefmatch.engine.atomic import write_json
 from beliefmatch.engine.record import RunFolder, fingerprint, load_student
-from beliefmatch.errors import FolderError, NetworkError
+from beliefmatch.errors import FolderError
 from beliefmatch.metrics.measurement import ClassScores, Measurement, measure_pair
 from beliefmatch.metrics.transition import TransitionCurves, TransitionPlan
 from beliefmatch.models.inputs import InputSpec, check_fit
-from beliefmatch.models.teacher import Teacher, probe
+from beliefmatch.models.teacher import Teacher, check_same_classes, probe
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -108,15 +108,9 @@ def measure_networks(
         ImagesError: images or labels do not fit the networks.
         NetworkError: one does not take these inputs, or the two know different numbers of classes.
     """
-    num_classes = {
-        role: probe(network, spec, role=role) for role, network in (("teacher", teacher), ("student", student))
-    }
-    if len(set(num_classes.values())) > 1:
-        raise NetworkError(
-            f"the teacher knows {num_classes['teacher']} classes and the student {num_classes['student']}; they must "
-            "be equal"
-        )
-    check_fit(images, labels, spec, num_classes["teacher"], resize=resize)
+    num_classes = probe(teacher, spec, role="teacher")
+    check_same_classes(num_classes, probe(student, spec, role="student"))
+    check_fit(images, labels, spec, num_classes, resize=resize)
     device = Fabric(accelerator=accelerator, devices=1).device
     for network in (teacher, student):
         network.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -7,6 +7,9 @@ from typing import Any
 
 from beliefmatch.errors import FolderError
 
+PLANE_HALF_SIDE = 3.0
+"""Of the square around the origin that pictures of two-dimensional inputs show."""
+
 Row = dict[str, Any]
 """A line of metrics.jsonl: the round, seconds, means over the round, and frequencies of each class."""
 

@@ -12,7 +12,7 @@ from matplotlib.image import imsave
 from torch import Tensor, nn
 
 from beliefmatch.engine.atomic import write_bytes
-from beliefmatch.engine.files import Row
+from beliefmatch.engine.files import PLANE_HALF_SIDE, Row
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.modes import evaluating
 
@@ -44,8 +44,6 @@ def write_grid(path: Path, inputs: Tensor, spec: InputSpec) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-PLANE_HALF_SIDE = 3.0
-"""Of the square around the origin that pictures of two-dimensional inputs show."""
 PLANE_POINTS = 121
 """Points along a side of it."""
 

@@ -72,6 +72,16 @@ def _probe_batch(module: nn.Module, spec: InputSpec) -> Tensor:
     return noise.to(next(iter(module.parameters()), noise))
 
 
+def check_same_classes(teacher: int, student: int) -> None:
+    """Check that two networks know equally many classes.
+
+    Raises:
+        NetworkError: they do not.
+    """
+    if student != teacher:
+        raise NetworkError(f"the teacher knows {teacher} classes and the student {student}; they must be equal")
+
+
 def probe(module: nn.Module, spec: InputSpec, *, role: str) -> int:
     """Run a network in eval mode on seeded noise and return its number of classes.
 

@@ -4,9 +4,19 @@ from dataclasses import replace
 from typing import Literal
 
 from beliefmatch.models.inputs import CIFAR10, SVHN, InputSpec
+from beliefmatch.sources.few_shot import Augmentation
 
 Dataset = Literal["cifar10", "svhn"]
 INPUTS: dict[Dataset, InputSpec] = {"cifar10": CIFAR10, "svhn": SVHN}
+
+
+def choose_augmentation(
+    augmentation: Augmentation | None, dataset: Dataset, shape: tuple[int, ...] | None
+) -> Augmentation:
+    """Take what the user chose, or else what the paper did: crops and mirror images on CIFAR-10 alone."""
+    if augmentation is not None:
+        return augmentation
+    return "crop_flip" if dataset == "cifar10" and shape is None else "none"
 
 
 def choose_inputs(

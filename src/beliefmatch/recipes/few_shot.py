@@ -10,7 +10,7 @@ from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.optimisers import StepwiseSgd
 from beliefmatch.recipes.budget import scaled
-from beliefmatch.recipes.datasets import Dataset, choose_inputs
+from beliefmatch.recipes.datasets import Dataset, choose_augmentation, choose_inputs
 from beliefmatch.sources.few_shot import Augmentation, FewShot
 from beliefmatch.students.named import NamedStudent
 
@@ -78,15 +78,17 @@ def few_shot(
         optimiser: Of the student.
         seed: Of fresh weights, of the subset, of order and augmentation.
     """
-    if augmentation is None:
-        augmentation = "crop_flip" if dataset == "cifar10" and shape is None else "none"
     published = _published_rounds(dataset, images_per_class, batch_size)
     return Transfer(
         recipe="few_shot",
         teacher=teacher,
         inputs=choose_inputs(dataset, shape, mean, std),
         student=student,
-        source=FewShot(images=images, images_per_class=images_per_class, augmentation=augmentation),
+        source=FewShot(
+            images=images,
+            images_per_class=images_per_class,
+            augmentation=choose_augmentation(augmentation, dataset, shape),
+        ),
         objective=replace(OBJECTIVES[method], taps=parse_taps(taps)),
         rounds=scaled(published, budget) if rounds is None else rounds,
         published_rounds=published,

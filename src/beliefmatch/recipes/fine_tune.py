@@ -9,7 +9,7 @@ from beliefmatch.models.taps import parse_taps
 from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.optimisers import Adam
-from beliefmatch.recipes.datasets import Dataset, choose_inputs
+from beliefmatch.recipes.datasets import Dataset, choose_augmentation, choose_inputs
 from beliefmatch.sources.few_shot import Augmentation, FewShot
 from beliefmatch.students.named import NamedStudent
 
@@ -66,14 +66,16 @@ def fine_tune(
         raise SettingsError(
             "there is nothing to fine-tune: name the student's weights with --student.weights RUN/student.safetensors"
         )
-    if augmentation is None:
-        augmentation = "crop_flip" if dataset == "cifar10" and shape is None else "none"
     return Transfer(
         recipe="fine_tune",
         teacher=teacher,
         inputs=choose_inputs(dataset, shape, mean, std),
         student=student,
-        source=FewShot(images=images, images_per_class=images_per_class, augmentation=augmentation),
+        source=FewShot(
+            images=images,
+            images_per_class=images_per_class,
+            augmentation=choose_augmentation(augmentation, dataset, shape),
+        ),
         objective=replace(objective, taps=parse_taps(taps)),
         rounds=rounds,
         batch_size=batch_size,

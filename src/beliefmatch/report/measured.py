@@ -1,10 +1,9 @@
 """What measurement.json holds, as values that are known to have the right shape."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from beliefmatch.engine.files import read_json
+from beliefmatch.engine.files import RunFiles
 from beliefmatch.errors import FolderError
 
 
@@ -78,15 +77,15 @@ class Measured:
     transition: Transition | None
 
 
-def read_measured(path: Path) -> Measured | None:
+def read_measured(files: RunFiles) -> Measured | None:
     """Read measurement.json; None where there is none.
 
     Raises:
         FolderError: the file is damaged.
     """
-    if not path.is_file():
+    plain = files.read_measurement()
+    if plain is None:
         return None
-    plain = read_json(path)
     try:
         return Measured(
             images=str(plain.get("images") or ""),
@@ -100,7 +99,7 @@ def read_measured(path: Path) -> Measured | None:
             transition=_transition(plain["transition"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FolderError(f"{path} is damaged ({error!r}): measure the run again") from error
+        raise FolderError(f"{files.measurement} is damaged ({error!r}): measure the run again") from error
 
 
 def _needed(plain: dict[str, Any]) -> Estimate:

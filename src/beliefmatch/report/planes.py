@@ -10,11 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from beliefmatch.engine.files import PLANE_HALF_SIDE
 from beliefmatch.errors import FolderError
 from beliefmatch.report.figures import Drawing, Theme, draw_figure
-
-HALF_SIDE = 3.0
-"""Of the square that is shown, as in engine.pictures, which needs torch and so cannot be asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +64,7 @@ def draw_plane(plane: Plane) -> Drawing:
 
     def draw(axes: Axes, theme: Theme) -> None:
         num_classes = 1 + int(max(plane.teacher.max(), plane.student.max()))
-        sides = [np.linspace(-HALF_SIDE, HALF_SIDE, length) for length in reversed(plane.teacher.shape)]
+        sides = [np.linspace(-PLANE_HALF_SIDE, PLANE_HALF_SIDE, length) for length in reversed(plane.teacher.shape)]
         levels = np.arange(num_classes + 1) - 0.5
         fills = mpl.colormaps["viridis"](np.linspace(0.15, 0.95, num_classes))
         axes.contourf(*sides, plane.teacher, levels=levels, colors=fills, alpha=0.45)
@@ -75,9 +73,9 @@ def draw_plane(plane: Plane) -> Drawing:
                 *sides, plane.student >= number, levels=[0.5], colors=theme.ink, linewidths=1.3, linestyles="--"
             )
         axes.plot(*plane.points.T, "o", color=theme.colours[1], markersize=2.6, markeredgewidth=0)
-        axes.set(xlim=(-HALF_SIDE, HALF_SIDE), ylim=(-HALF_SIDE, HALF_SIDE), aspect="equal")
-        axes.set_xticks([-HALF_SIDE, 0, HALF_SIDE])
-        axes.set_yticks([-HALF_SIDE, 0, HALF_SIDE])
+        axes.set(xlim=(-PLANE_HALF_SIDE, PLANE_HALF_SIDE), ylim=(-PLANE_HALF_SIDE, PLANE_HALF_SIDE), aspect="equal")
+        axes.set_xticks([-PLANE_HALF_SIDE, 0, PLANE_HALF_SIDE])
+        axes.set_yticks([-PLANE_HALF_SIDE, 0, PLANE_HALF_SIDE])
         axes.grid(visible=False)
 
     return draw_figure(draw, width=2.6, height=2.6)

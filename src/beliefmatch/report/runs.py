@@ -110,7 +110,7 @@ def _read_run(path: Path, *, name: str) -> Run:
         versions=versions,
         rows=_read_rows(files),
         result=_read_result(files),
-        measured=read_measured(files.measurement),
+        measured=read_measured(files),
         student_facts=read_json(files.student_facts) if files.student_facts.is_file() else None,
         pictures=_find_pictures(files.pseudo),
     )

@@ -5,8 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from beliefmatch.errors import NetworkError
-from beliefmatch.models.teacher import Teacher, probe
+from beliefmatch.models.teacher import Teacher, check_same_classes, probe
 from beliefmatch.models.weights import fit_weights, read_weights
 from beliefmatch.models.zoo import locate, make_network
 from beliefmatch.students.base import AbstractStudent
@@ -36,9 +35,5 @@ class NamedStudent(AbstractStudent):
         if self.weights is not None:
             fit_weights(student, read_weights(self.weights), name=str(self.weights))
         student.float()
-        num_classes = probe(student, teacher.spec, role="student")
-        if num_classes != teacher.num_classes:
-            raise NetworkError(
-                f"the teacher knows {teacher.num_classes} classes and the student {num_classes}; they must be equal"
-            )
+        check_same_classes(teacher.num_classes, probe(student, teacher.spec, role="student"))
         return student
