@@ -1,0 +1,160 @@
+"""Commands that look at what there is: measure and report."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import tyro
+
+from beliefmatch.console import Display, print_json, print_text
+from beliefmatch.errors import SettingsError
+
+if TYPE_CHECKING:
+    from beliefmatch.metrics.measurement import Measurement
+    from beliefmatch.metrics.transition import TransitionPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFlags:
+    """A network as `transfer` names it, or none."""
+
+    architecture: str | None = None
+    """Built-in name such as wide_resnet_40_1, or file.py:function for your own."""
+    weights: Path | None = None
+    """Safetensors file, or state dict written by torch.save. Only your own function may do without."""
+    num_classes: int = 10
+    """Number of classes of a built-in architecture."""
+
+
+def measure(
+    run: tyro.conf.Positional[Path | None] = None,
+    /,
+    *,
+    images: Path,
+    teacher: NetworkFlags = NetworkFlags(),
+    student: NetworkFlags = NetworkFlags(),
+    dataset: Literal["cifar10", "svhn"] = "cifar10",
+    shape: tuple[int, ...] | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    resize: bool = False,
+    batch_size: int = 500,
+    transition: int | None = None,
+    guided_by: Literal["student", "teacher"] = "student",
+    transition_steps: int = 100,
+    transition_seed: int = 0,
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    out: Path | None = None,
+    display: Display = "full",
+) -> None:
+    """Measure how far two networks agree on images: those of a run, or any two that you name.
+
+    Numbers of a run go into measurement.json and result.json of its folder.
+
+    Args:
+        run: Run folder. Without one, name --teacher.architecture and --student.architecture.
+        images: File .npz with an array images (n, height, width, channels) uint8 and, for accuracy, labels (n,).
+        teacher: One network, instead of a run's teacher.
+        student: The other, instead of a run's student.
+        dataset: What two named networks were trained on: sets their normalisation.
+        shape: Shape of one input of two named networks instead of the dataset's, such as 1 28 28.
+        mean: Mean of each channel that two named networks were trained with, in pixels scaled to [0, 1].
+        std: Standard deviation of each channel that two named networks were trained with, in pixels scaled to [0, 1].
+        resize: Resize images of another size than the networks take; otherwise they are refused.
+        batch_size: Images at a time.
+        transition: Measure the mean transition error too, from so many images on which both agree; the paper took 1000.
+            It takes far longer than all else: half an hour on two cores for 200 images of WRN-16-1 against WRN-16-2.
+        guided_by: Which network's gradient leads from class to class.
+        transition_steps: Gradient steps from each image to each other class.
+        transition_seed: Of the choice of images.
+        accelerator: Kind of device.
+        out: JSON file for all numbers, besides what goes into a run's folder.
+        display: Tables, errors alone, or JSON for scripts.
+    """
+    from beliefmatch.data.images import read_images
+    from beliefmatch.engine.atomic import write_json
+    from beliefmatch.engine.evaluation import describe, measure_networks, measure_run
+    from beliefmatch.engine.record import RunFolder
+    from beliefmatch.metrics.transition import TransitionPlan
+    from beliefmatch.recipes.datasets import choose_inputs
+
+    if batch_size < 1:
+        raise SettingsError(f"batch_size must be at least 1; got {batch_size}")
+    plan = None
+    if transition is not None:
+        plan = TransitionPlan(
+            num_images=transition, guided_by=guided_by, num_steps=transition_steps, seed=transition_seed
+        )
+    named = teacher.architecture, student.architecture
+    if run is not None and any(named):
+        raise SettingsError(f"{run} has its own two networks: give either a run folder or two networks, not both")
+    if run is not None:
+        RunFolder(run).read()
+        data = read_images(images)
+        measurement = measure_run(
+            RunFolder(run),
+            data.images,
+            data.labels,
+            name=images.name,
+            batch_size=batch_size,
+            resize=resize,
+            transition=plan,
+            accelerator=accelerator,
+        )
+    else:
+        first, second = _load("teacher", teacher), _load("student", student)
+        spec = choose_inputs(dataset, shape, mean, std)
+        data = read_images(images)
+        measurement = measure_networks(
+            first.load(spec),
+            second.load(spec),
+            spec,
+            data.images,
+            data.labels,
+            batch_size=batch_size,
+            resize=resize,
+            transition=plan,
+            accelerator=accelerator,
+        )
+    if out is not None:
+        write_json(out, describe(measurement, name=images.name, transition=plan))
+    _print_measurement(measurement, plan, images, display)
+
+
+def _load(role: str, flags: NetworkFlags) -> Any:
+    from beliefmatch.models.zoo import Network
+
+    if flags.architecture is None:
+        raise SettingsError(f"name a run folder, or two networks: --{role}.architecture is missing")
+    return Network(architecture=flags.architecture, weights=flags.weights, num_classes=flags.num_classes)
+
+
+def _print_measurement(
+    measurement: "Measurement", plan: "TransitionPlan | None", images: Path, display: Display
+) -> None:
+    if display == "json":
+        from beliefmatch.engine.evaluation import describe
+
+        print_json(describe(measurement, name=images.name, transition=plan))
+    elif display == "full":
+        from rich.console import Console
+
+        from beliefmatch.tables import measurement_tables
+
+        for table in measurement_tables(measurement):
+            Console().print(table)
+        print_text(f"measured on {measurement.num_images} images of {images}")
+
+
+def report(runs: tyro.conf.Positional[tuple[Path, ...]], /, *, out: Path | None = None) -> None:
+    """Write one page about one run or several, side by side: report.html in the first run's folder.
+
+    Args:
+        runs: Run folders. Those that differ in their seed alone are averaged.
+        out: Where to write the page instead.
+    """
+    from beliefmatch.report.page import write_report
+
+    if not runs:
+        raise SettingsError("name at least one run folder: beliefmatch report RUN [RUN ...]")
+    print_text(f"wrote {write_report(runs, out=out)}")
