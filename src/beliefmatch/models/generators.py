@@ -1,9 +1,37 @@
 """Generators: noise in, network inputs out. Their outputs are unbounded and live in the network's normalised space."""
 
+import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv2d, conv_transpose2d, interpolate, pad
 
 from beliefmatch.errors import NetworkError
 from beliefmatch.models.inputs import InputSpec
+
+
+class UpsampledConv(nn.Conv2d):
+    """A 3x3 convolution of its nearest-neighbour upsampled input, with the parameters of a plain 3x3 convolution.
+
+    Where the size doubles, pixels that are copies of one another meet several of the nine weights at once. Adding these
+    weights first leaves a transposed convolution of the small input: four products an output pixel instead of nine,
+    and no large input at all.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, size: tuple[int, int]) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1)
+        self.size = size
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Map (batch, in channels, height, width) to (batch, out channels, *size)."""
+        height, width = input.shape[2:]
+        if self.size != (2 * height, 2 * width):
+            return conv2d(interpolate(input, size=self.size), self.weight, self.bias, padding=1)
+        # Row r of the transposed kernel gathers the weights that a copy reaches at offset r - 1 from its output.
+        flipped = self.weight.flip(2, 3)
+        tall = pad(flipped, (0, 0, 0, 1)) + pad(flipped, (0, 0, 1, 0))
+        kernel = (pad(tall, (0, 1)) + pad(tall, (1, 0))).transpose(0, 1)
+        # A transposed convolution does not take channels last from its kernel alone, as a convolution does.
+        small, kernel = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (input, kernel))
+        return conv_transpose2d(small, kernel, self.bias, stride=2, padding=1)
 
 
 class ImageGenerator(nn.Module):
@@ -17,16 +45,17 @@ class ImageGenerator(nn.Module):
         super().__init__()
         channels, height, width = shape
         half, quarter = (-(-height // 2), -(-width // 2)), (-(-height // 4), -(-width // 4))
+        # Nothing stands where the released code upsamples, so that weights keep their names.
         self.layers = nn.Sequential(
             nn.Linear(noise_size, 128 * quarter[0] * quarter[1]),
             nn.Unflatten(1, (128, *quarter)),
             nn.BatchNorm2d(128),
-            nn.Upsample(size=half),
-            nn.Conv2d(128, 128, 3, padding=1),
+            nn.Identity(),
+            UpsampledConv(128, 128, size=half),
             nn.BatchNorm2d(128),
             nn.LeakyReLU(0.2),
-            nn.Upsample(size=(height, width)),
-            nn.Conv2d(128, 64, 3, padding=1),
+            nn.Identity(),
+            UpsampledConv(128, 64, size=(height, width)),
             nn.BatchNorm2d(64),
             nn.LeakyReLU(0.2),
             nn.Conv2d(64, channels, 3, padding=1),
