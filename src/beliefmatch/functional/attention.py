@@ -18,15 +18,14 @@ def attention_map(activation: Tensor) -> Tensor:
     return normalize(widened(activation).square().mean(dim=1).flatten(start_dim=1), dim=1)
 
 
-def attention_distance(teacher_activation: Tensor, student_activation: Tensor) -> Tensor:
-    """Mean over positions of the squared difference of both attention maps.
+def attention_distance(teacher_map: Tensor, student_map: Tensor) -> Tensor:
+    """Mean over positions of the squared difference of two attention maps.
 
     Args:
-        teacher_activation: (batch, teacher channels, *positions).
-        student_activation: (batch, student channels, *positions), the same positions.
+        teacher_map: (batch, positions), from `attention_map`.
+        student_map: (batch, positions), likewise.
 
     Returns:
         (batch,), in [0, 2 / positions].
     """
-    difference = attention_map(student_activation) - attention_map(teacher_activation)
-    return difference.square().mean(dim=1)
+    return (student_map - teacher_map).square().mean(dim=1)

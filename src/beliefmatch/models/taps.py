@@ -3,12 +3,13 @@
 import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 
 from beliefmatch.errors import NetworkError, TapError
+from beliefmatch.functional.attention import attention_map
 from beliefmatch.functional.precision import widened
 
 
@@ -22,6 +23,14 @@ class Beliefs:
     """Output of each tapped module, by name: (batch, channels, *positions)."""
     inputs: dict[str, Tensor]
     """Input of each module tapped at its input, by name."""
+    maps: dict[str, Tensor] = field(default_factory=dict)
+    """Attention maps that were asked for, by name."""
+
+    def attention_map(self, name: str) -> Tensor:
+        """Give the attention map of a tapped output, (batch, positions), worked out once however often it is used."""
+        if name not in self.maps:
+            self.maps[name] = attention_map(self.outputs[name])
+        return self.maps[name]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,7 @@ class AbstractObjective(ABC):
     def attention(self, teacher: Beliefs, student: Beliefs) -> Tensor:
         """Sum the attention distances of all tap pairs, of which there is at least one, (batch,)."""
         distances = [
-            attention_distance(teacher.outputs[pair.teacher], student.outputs[pair.student]) for pair in self.taps or ()
+            attention_distance(teacher.attention_map(pair.teacher), student.attention_map(pair.student))
+            for pair in self.taps or ()
         ]
         return sum(distances[1:], start=distances[0])
