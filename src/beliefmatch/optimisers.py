@@ -2,13 +2,14 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LRScheduler, MultiStepLR
+from torch.optim.lr_scheduler import LambdaLR
 
 from beliefmatch.errors import SettingsError
 
@@ -18,7 +19,8 @@ class Optimisation:
     """What moves the parameters of one network, and moves with them."""
 
     optimiser: torch.optim.Optimizer
-    schedule: LRScheduler
+    schedule: LambdaLR
+    """Moves the learning rate by a factor that the number of rounds gives, so that no value has to be fetched."""
     gradient_clip: float
     """Largest L2 norm of all gradients together; infinity for none."""
 
@@ -79,8 +81,13 @@ class Adam(AbstractOptimiser):
 
     def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
         """Make the optimiser of a network, and a schedule over all rounds."""
-        optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
-        schedule = ConstantLR(optimiser, factor=1.0) if self.constant else CosineAnnealingLR(optimiser, num_rounds)
+
+        def factor(rounds: int) -> float:
+            return 1.0 if self.constant else (1 + math.cos(math.pi * rounds / num_rounds)) / 2
+
+        optimiser = make_adam(network.parameters(), self.learning_rate)
+        schedule = LambdaLR(optimiser, factor)
+        keep_rates_on_device(optimiser)
         return Optimisation(optimiser=optimiser, schedule=schedule, gradient_clip=self.gradient_clip)
 
 
@@ -116,12 +123,44 @@ class StepwiseSgd(AbstractOptimiser):
 
     def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
         """Make the optimiser of a network, and a schedule over all rounds."""
-        optimiser = torch.optim.SGD(
-            network.parameters(), lr=self.learning_rate, momentum=self.momentum, weight_decay=self.weight_decay
-        )
         milestones = [round(drop * num_rounds) for drop in self.drops]
-        schedule = MultiStepLR(optimiser, milestones, gamma=self.drop_factor)
+
+        def factor(rounds: int) -> float:
+            return self.drop_factor ** sum(rounds >= milestone for milestone in milestones)
+
+        parameters = list(network.parameters())
+        optimiser = torch.optim.SGD(
+            parameters,
+            lr=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            fused=_can_fuse(parameters),
+        )
+        schedule = LambdaLR(optimiser, factor)
+        keep_rates_on_device(optimiser)
         return Optimisation(optimiser=optimiser, schedule=schedule, gradient_clip=math.inf)
+
+
+def make_adam(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Adam:
+    """Make Adam (betas .9 and .999, no decay), with all its steps in one kernel where the device has one."""
+    parameters = list(parameters)
+    captured = any(parameter.is_cuda for parameter in parameters)
+    return torch.optim.Adam(parameters, lr=learning_rate, fused=_can_fuse(parameters), capturable=captured)
+
+
+def keep_rates_on_device(optimiser: torch.optim.Optimizer) -> None:
+    """Make the learning rates of parameters on a CUDA device tensors there: a captured round reads them anew each time.
+
+    To be called after the schedule is made, which keeps the numbers that they begin from.
+    """
+    for group in optimiser.param_groups:
+        device = group["params"][0].device
+        if device.type == "cuda":
+            group["lr"] = torch.tensor(group["lr"], dtype=torch.float32, device=device)
+
+
+def _can_fuse(parameters: list[nn.Parameter]) -> bool:
+    return all(parameter.device.type in ("cpu", "cuda") for parameter in parameters)
 
 
 def _check_positive(name: str, value: float) -> None:

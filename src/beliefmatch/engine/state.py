@@ -52,7 +52,9 @@ def unpack(state: Any, packed: Packed) -> None:
             for key, buffer in _unsaved_buffers(value).items():
                 buffer.copy_(new.pop(key))
             value.load_state_dict(new)
-        elif isinstance(value, torch.optim.Optimizer | LRScheduler):
+        elif isinstance(value, torch.optim.Optimizer):
+            _unpack_optimiser(value, new)
+        elif isinstance(value, LRScheduler):
             value.load_state_dict(new)
         elif isinstance(value, torch.Generator):
             value.set_state(new.cpu())
@@ -71,6 +73,25 @@ def modules_in(state: Any) -> Iterator[nn.Module]:
             yield value
         elif dataclasses.is_dataclass(value):
             yield from modules_in(value)
+
+
+def generators_in(state: Any) -> Iterator[torch.Generator]:
+    """Yield the random generators of a state, in order."""
+    for _, value in _fields(state):
+        if isinstance(value, torch.Generator):
+            yield value
+        elif dataclasses.is_dataclass(value):
+            yield from generators_in(value)
+
+
+def _unpack_optimiser(optimiser: torch.optim.Optimizer, packed: Packed) -> None:
+    rates = [group["lr"] for group in optimiser.param_groups]
+    optimiser.load_state_dict(packed)
+    for group, rate in zip(optimiser.param_groups, rates, strict=True):
+        if isinstance(rate, Tensor):
+            # Schedule and captured rounds know this tensor, so it stays and takes the value.
+            rate.fill_(group["lr"])
+            group["lr"] = rate
 
 
 def _unsaved_buffers(module: nn.Module) -> dict[str, Tensor]:
