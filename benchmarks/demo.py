@@ -17,7 +17,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from beliefmatch.demo import run_demo
-from beliefmatch.engine.run import RunOptions
+from beliefmatch.engine.options import RunOptions
 from machine import describe_machine, write_results
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from beliefmatch.engine.run import RunOptions
+from beliefmatch.engine.options import RunOptions
 from beliefmatch.toy import Through, run_toy
 from machine import describe_machine, table, write_results
 

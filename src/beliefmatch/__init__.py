@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from beliefmatch.data.images import read_images as read_images
     from beliefmatch.engine.evaluation import measure_run as measure_run
     from beliefmatch.engine.files import Result as Result
+    from beliefmatch.engine.options import RunOptions as RunOptions
     from beliefmatch.engine.record import RunFolder as RunFolder
     from beliefmatch.engine.record import load_student as load_student
-    from beliefmatch.engine.run import RunOptions as RunOptions
     from beliefmatch.engine.run import run as run
     from beliefmatch.engine.transfer import Transfer as Transfer
     from beliefmatch.errors import BeliefMatchError as BeliefMatchError
@@ -45,7 +45,7 @@ HOMES = {
     "Network": "models.zoo",
     "Result": "engine.files",
     "RunFolder": "engine.record",
-    "RunOptions": "engine.run",
+    "RunOptions": "engine.options",
     "TapPair": "models.taps",
     "Transfer": "engine.transfer",
     "load_student": "engine.record",

@@ -9,9 +9,10 @@ from torch.nn.functional import cross_entropy
 from beliefmatch.data.digits import read_digits
 from beliefmatch.data.images import LabelledImages
 from beliefmatch.engine.evaluation import measure_run
+from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.own_teacher import TEACHER_FILE, make_own_teacher
 from beliefmatch.engine.record import RunFolder
-from beliefmatch.engine.run import Observer, RunOptions, run
+from beliefmatch.engine.run import Observer, run
 from beliefmatch.functional.augmentation import random_affine
 from beliefmatch.metrics.measurement import Measurement
 from beliefmatch.models.inputs import DIGITS

@@ -22,10 +22,11 @@ from beliefmatch.data.toy import LabelledPoints, draw_toy
 from beliefmatch.engine.atomic import write_bytes
 from beliefmatch.engine.evaluation import load_pair
 from beliefmatch.engine.files import PLANE_HALF_SIDE
+from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.own_teacher import TEACHER_FILE, make_own_teacher
 from beliefmatch.engine.pictures import plane_classes
 from beliefmatch.engine.record import RunFolder
-from beliefmatch.engine.run import Observer, RunOptions, run
+from beliefmatch.engine.run import Observer, run
 from beliefmatch.engine.transfer import Transfer
 from beliefmatch.errors import FolderError
 from beliefmatch.functional.classification import correct
@@ -99,7 +100,10 @@ def run_toy(
         folder, lambda: train_teacher(draw_toy(seed)[0]), seed=seed, resume=options.resume
     )
     picture_every = options.picture_every or max(transfer.rounds // NUM_FRAMES, 1)
-    run(transfer, replace(options, picture_every=picture_every), observer=observer, may_hold=(TEACHER_FILE,))
+    # Points of the plane lie too close for 16 bits, and networks this small gain nothing by them.
+    precision = "32-true" if options.precision == "auto" else options.precision
+    options = replace(options, picture_every=picture_every, precision=precision)
+    run(transfer, options, observer=observer, may_hold=(TEACHER_FILE,))
     return _measure(folder, seed, teacher_seconds=teacher_seconds, with_trails=through == "free_points")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from beliefmatch.demo import run_demo
+from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.own_teacher import TEACHER_FILE
-from beliefmatch.engine.run import RunOptions
 from beliefmatch.errors import FolderError
 from tiny import named
 

@@ -13,9 +13,10 @@ from safetensors.torch import save_file
 from torch.nn.functional import kl_div, log_softmax, softmax
 
 import beliefmatch.toy as module
+from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.own_teacher import TEACHER_FILE
 from beliefmatch.engine.record import RunFolder
-from beliefmatch.engine.run import RunOptions, run
+from beliefmatch.engine.run import run
 from beliefmatch.engine.transfer import run_round
 from beliefmatch.errors import FolderError
 from beliefmatch.models.zoo import Network, make_network

@@ -34,7 +34,7 @@ def demo(
         display: Progress and tables, errors alone, or JSON lines for scripts.
     """
     from beliefmatch.demo import run_demo
-    from beliefmatch.engine.run import RunOptions
+    from beliefmatch.engine.options import RunOptions
     from beliefmatch.recipes.digits import NUM_ROUNDS
     from beliefmatch.report.page import write_report
 
@@ -70,7 +70,7 @@ def toy(
         through: Where the pseudo points come from: free parameters as in the paper's notebook, or a generator.
         display: Progress and tables, errors alone, or JSON lines for scripts.
     """
-    from beliefmatch.engine.run import RunOptions
+    from beliefmatch.engine.options import RunOptions
     from beliefmatch.toy import num_rounds, run_toy
 
     set_display(display)
@@ -94,7 +94,8 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
         print_text(f"{transfer.__doc__}\n\n{RECIPES_HELP}")
         return
     from beliefmatch import recipes
-    from beliefmatch.engine.run import RunOptions, run
+    from beliefmatch.engine.options import RunOptions
+    from beliefmatch.engine.run import run
 
     if name not in recipes.ALL:
         raise SettingsError(f"no recipe is called {name!r}; there are {', '.join(recipes.ALL)}")

@@ -1,11 +1,10 @@
 """Running a transfer in a folder: start or resume, log, checkpoint, and write what came out."""
 
-import copy
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -15,60 +14,23 @@ from torch import Tensor, nn
 from beliefmatch.engine.atomic import write_json
 from beliefmatch.engine.checkpoint import load_checkpoint, save_checkpoint
 from beliefmatch.engine.files import Result, Row
+from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.pictures import write_curves, write_grid, write_plane
+from beliefmatch.engine.precision import SettledPrecision, make_fabric, settle_precision
 from beliefmatch.engine.record import RunFolder, settings_of
-from beliefmatch.engine.state import modules_in, pack
+from beliefmatch.engine.rehearsal import rehearse
+from beliefmatch.engine.rounds import Rounds
+from beliefmatch.engine.state import modules_in
 from beliefmatch.engine.tensorboard import TensorBoardLog, check_tensorboard
-from beliefmatch.engine.transfer import Transfer, TransferState, run_round, start, with_taps
-from beliefmatch.errors import BeliefMatchError, DivergedError, NetworkError, SettingsError, first_line
+from beliefmatch.engine.transfer import Transfer, TransferState, start, with_taps
+from beliefmatch.errors import DivergedError, SettingsError
 from beliefmatch.models.cost import measure_cost, measure_latency, peak_memory
 from beliefmatch.models.teacher import Teacher
 
 logger = logging.getLogger(__name__)
 
-Precision = Literal["32-true", "bf16-mixed", "64-true"]
-
 Observer = Callable[[int, Row | None], None]
 """Called after every round with the rounds completed, and with the logged row where one was due."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """Where and on what a run takes place. None of this changes what is computed, but for precision and devices."""
-
-    folder: Path
-    """Run folder; made if missing. A run in it is never overwritten."""
-    resume: bool = False
-    """Continue the run in the folder from its last checkpoint; begin it if there is none."""
-    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Kind of device."""
-    devices: int = 1
-    """Number of devices, one process each. The batch is shared out between them."""
-    precision: Precision = "32-true"
-    """Floating-point precision."""
-    log_every: int | None = None
-    """Rounds between lines of metrics.jsonl. Default: a hundredth of all, at most 100."""
-    checkpoint_every: int | None = None
-    """Rounds between checkpoints. Default: a twentieth of all, at most 500."""
-    picture_every: int | None = None
-    """Rounds between grids of pseudo images. Default: a tenth of all."""
-    log: Literal["none", "tensorboard"] = "none"
-    """Where logged rows go besides metrics.jsonl. tensorboard: the folder tensorboard within the run folder."""
-
-    def __post_init__(self) -> None:
-        for name in ("devices", "log_every", "checkpoint_every", "picture_every"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise SettingsError(f"{name} must be at least 1; got {value}")
-
-    def filled(self, rounds: int) -> "RunOptions":
-        """Settle the intervals that were left open."""
-        return replace(
-            self,
-            log_every=self.log_every or min(max(rounds // 100, 1), 100),
-            checkpoint_every=self.checkpoint_every or min(max(rounds // 20, 1), 500),
-            picture_every=self.picture_every or max(rounds // 10, 1),
-        )
 
 
 def run(
@@ -88,11 +50,16 @@ def run(
         BeliefMatchError: a network, a file or a setting does not fit; the folder cannot be used; training diverged.
     """
     options = options.filled(transfer.rounds)
+    if options.micro_batch is not None:
+        transfer = replace(transfer, micro_batch=options.micro_batch)
     if options.log == "tensorboard":
         check_tensorboard()
-    fabric = _make_fabric(options)
+    folder = RunFolder(options.folder)
+    accelerator = _choose_accelerator(options)
+    precision = _choose_precision(options, folder, accelerator)
+    fabric = make_fabric(accelerator, precision, devices=options.devices)
     share = transfer.plan.share(fabric)
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with _fastest_kernels(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(transfer.seed)
         teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
         student = transfer.student.build(teacher)
@@ -102,13 +69,12 @@ def run(
             teacher,
             num_processes=fabric.world_size,
             device=fabric.device.type,
-            precision=options.precision,
+            precision=precision,
         )
-        folder = RunFolder(options.folder)
         if fabric.is_global_zero:
             folder.check_place(resume=options.resume, may_hold=may_hold)
             folder.check_settings(settings)
-            rehearse(transfer, teacher, student, share=share, precision=options.precision)
+            rehearse(transfer, teacher, student, share=share, precision=precision)
         fabric.launch()
         if fabric.is_global_zero:
             folder.begin(settings)
@@ -120,38 +86,6 @@ def run(
             folder.release()
 
 
-def rehearse(transfer: Transfer, teacher: Teacher, student: nn.Module, *, share: int, precision: Precision) -> None:
-    """Do one round with copies of both networks, on the CPU and on two examples, before anything is written.
-
-    Args:
-        transfer: with the taps of its objective settled.
-        teacher: copied.
-        student: copied.
-        share: examples a batch in one process; with one, the rehearsal takes one too.
-        precision: of the run.
-
-    Raises:
-        NetworkError: a round fails in a way that a forward pass in eval mode did not show, such as batch-norm on one
-            value a channel.
-        BeliefMatchError: the source cannot serve these networks.
-    """
-    small = replace(transfer, batch_size=min(share, 2))
-    with torch.random.fork_rng(devices=[]):
-        try:
-            copied = Teacher(copy.deepcopy(teacher.module), teacher.spec)
-            fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
-            state = start(small, copied, copy.deepcopy(student), fabric)
-            run_round(small, state, copied, fabric)
-            pack(state)
-        except BeliefMatchError:
-            raise
-        except Exception as error:
-            # Networks are the user's own and can fail in any way.
-            raise NetworkError(
-                f"a first round in train mode fails: {type(error).__name__}: {first_line(error)}"
-            ) from error
-
-
 def _say_taps(transfer: Transfer) -> None:
     if transfer.objective.uses_taps:
         pairs = ", ".join(f"{pair.teacher} with {pair.student}" for pair in transfer.objective.taps or ())
@@ -159,17 +93,32 @@ def _say_taps(transfer: Transfer) -> None:
         logger.info("attention transfer: %s", pairs or none)
 
 
-def _make_fabric(options: RunOptions) -> Fabric:
+def _choose_accelerator(options: RunOptions) -> Literal["cpu", "cuda", "mps"]:
+    """Find the kind of device; auto takes the fastest there is."""
     if options.accelerator == "cuda" and torch.cuda.device_count() < options.devices:
         raise SettingsError(f"{options.devices} CUDA devices were asked for and {torch.cuda.device_count()} are there")
     if options.accelerator == "mps" and not torch.backends.mps.is_available():
         raise SettingsError("no MPS device is there; try --accelerator auto")
-    return Fabric(
-        accelerator=options.accelerator,
-        devices=options.devices,
-        strategy="ddp" if options.devices > 1 else "auto",
-        precision=options.precision,
-    )
+    if options.accelerator != "auto":
+        return options.accelerator
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _choose_precision(options: RunOptions, folder: RunFolder, accelerator: str) -> SettledPrecision:
+    if options.precision == "auto" and options.resume and folder.holds_run:
+        return folder.read()["settings"]["precision"]
+    return settle_precision(options.precision, accelerator)
+
+
+@contextmanager
+def _fastest_kernels() -> Iterator[None]:
+    """Let cuDNN time its kernels in the first rounds and keep the fastest."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 class _Run:
@@ -198,6 +147,8 @@ class _Run:
         # Each process draws its own dropout, from here on.
         torch.manual_seed(transfer.seed + fabric.global_rank)
         self.seconds_before = self._resume()
+        self.rounds = Rounds(transfer, self.state, teacher, fabric, options.execution)
+        logger.info("on %s in %s, %s", fabric.device.type, fabric._precision.precision, self.rounds.describe())
         self.tensorboard: TensorBoardLog | None = None
         if fabric.is_global_zero:
             if facts := transfer.source.facts(self.state.source):
@@ -221,7 +172,7 @@ class _Run:
     def to_end(self) -> Result:
         """Do the rounds that are left and write what came out."""
         while self.state.round < self.transfer.rounds:
-            record = run_round(self.transfer, self.state, self.teacher, self.fabric)
+            record = self.rounds.next()
             last = self.state.round == self.transfer.rounds
             pictured = last or self.state.round % self._every("picture") == 0
             row = self._log(record) if pictured or self.state.round % self._every("log") == 0 else None

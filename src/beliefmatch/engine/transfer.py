@@ -43,11 +43,15 @@ class Transfer:
     """Rounds that the source of the recipe prints, where it does: what this run is a fraction of."""
     freeze_batch_norm: bool = False
     """Whether the student's batch-norm layers keep the statistics they have, as in eval mode, while it learns."""
+    micro_batch: int | None = None
+    """Examples that pass teacher and student at once in one process, so that large batches fit; None for all of them.
+    Gradients are those of the whole batch, but where batch-norm takes statistics it takes them of the micro-batch."""
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "batch_size"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise SettingsError(f"{name} must be above 0; got {getattr(self, name)}")
+        for name in ("rounds", "batch_size", "micro_batch"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise SettingsError(f"{name} must be above 0; got {value}")
         if not 0 <= self.seed < 2**63:
             raise SettingsError(f"seed must be at least 0 and below 2**63; got {self.seed}")
         self.source.check()
@@ -57,7 +61,7 @@ class Transfer:
     @property
     def plan(self) -> Plan:
         """What the source needs to know."""
-        return Plan(num_rounds=self.rounds, batch_size=self.batch_size, seed=self.seed)
+        return Plan(num_rounds=self.rounds, batch_size=self.batch_size, seed=self.seed, micro_batch=self.micro_batch)
 
 
 @dataclass(kw_only=True)
@@ -72,6 +76,8 @@ class TransferState:
     student_passes: int
     """Examples that passed the student forwards in this process, in the generator's steps too."""
     teacher_passes: int
+    device_round: Tensor
+    """(), int64: rounds completed, on the device, where a captured round can count them."""
     first_bad_round: Tensor
     """(), int64: first round with a loss or gradient that was not finite, -1 while there is none. On the device."""
 
@@ -93,6 +99,7 @@ def start(transfer: Transfer, teacher: Teacher, student: nn.Module, fabric: Fabr
         round=0,
         student_passes=0,
         teacher_passes=0,
+        device_round=torch.zeros((), dtype=torch.int64, device=fabric.device),
         first_bad_round=torch.full((), -1, device=fabric.device),
     )
 
@@ -124,6 +131,14 @@ def _check_pair(pair: TapPair, first: Tensor, second: Tensor) -> None:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Lesson:
+    """A micro-batch, and what the teacher says to it."""
+
+    batch: Batch
+    taught: Beliefs
+
+
 def run_round(transfer: Transfer, state: TransferState, teacher: Teacher, fabric: Fabric) -> dict[str, Tensor]:
     """Do one round: improve the source, then take one student step for each of its batches.
 
@@ -138,47 +153,82 @@ def run_round(transfer: Transfer, state: TransferState, teacher: Teacher, fabric
         gives each class, (steps, classes), on the device. Fetching them is up to the caller: nothing here waits for
         the device.
     """
+    record = run_on_device(transfer, state, teacher, fabric)
+    end_round(transfer, state)
+    return record
+
+
+def run_on_device(transfer: Transfer, state: TransferState, teacher: Teacher, fabric: Fabric) -> dict[str, Tensor]:
+    """Do all of a round that is work for the device: what can be captured once and replayed. See `run_round`."""
     record = transfer.source.improve(state.source, teacher, state.student, fabric)
     steps: list[dict[str, Tensor]] = []
+    answers: list[tuple[Tensor, Tensor]] = []
     seen: Batch | None = None
-    taught: Beliefs | None = None
+    lessons: list[_Lesson] = []
     for batch in transfer.source.batches(state.source, fabric):
-        if taught is None or batch is not seen:
-            taught = _teach(transfer.objective, teacher, batch, fabric)
+        if batch is not seen:
+            lessons = _teach(transfer, teacher, batch, fabric)
         seen = batch
-        steps.append(_student_step(transfer.objective, state, batch, taught, fabric))
-    state.optimisation.end_round()
-    state.round += 1
+        losses, learnt = _student_step(transfer.objective, state, lessons, fabric)
+        steps.append(losses)
+        answers.append((torch.cat([lesson.taught.logits for lesson in lessons]), learnt))
     record |= {name: torch.stack([step[name] for step in steps]) for name in steps[0]}
+    record |= _compare(*(torch.stack(logits) for logits in zip(*answers, strict=True)))
     _share_buffers(state, fabric)
     _watch(state, record)
     return record
 
 
-def _teach(objective: AbstractObjective, teacher: Teacher, batch: Batch, fabric: Fabric) -> Beliefs:
+def end_round(transfer: Transfer, state: TransferState) -> None:
+    """Do what a round ends with on the host: learning rates follow their schedules, and the round counts."""
+    transfer.source.end_round(state.source)
+    state.optimisation.end_round()
+    state.round += 1
+
+
+def _teach(transfer: Transfer, teacher: Teacher, batch: Batch, fabric: Fabric) -> list[_Lesson]:
+    size = transfer.micro_batch or len(batch.inputs)
+    inputs = batch.inputs.split(size)
+    labels = batch.labels.split(size) if batch.labels is not None else [None] * len(inputs)
+    taps = [pair.teacher for pair in transfer.objective.taps or ()]
     with torch.no_grad(), fabric.autocast():
-        return teacher.beliefs(batch.inputs, taps=[pair.teacher for pair in objective.taps or ()])
+        return [
+            _Lesson(batch=Batch(inputs=part, labels=sought), taught=teacher.beliefs(part, taps=taps))
+            for part, sought in zip(inputs, labels, strict=True)
+        ]
 
 
 def _student_step(
-    objective: AbstractObjective, state: TransferState, batch: Batch, taught: Beliefs, fabric: Fabric
-) -> dict[str, Tensor]:
-    with fabric.autocast():
-        learnt = beliefs(state.student, batch.inputs, outputs=[pair.student for pair in objective.taps or ()])
-        terms = {name: term.mean() for name, term in objective(taught, learnt, batch.labels).items()}
-    loss = torch.stack(list(terms.values())).sum()
-    loss.backward()
+    objective: AbstractObjective, state: TransferState, lessons: list[_Lesson], fabric: Fabric
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Take one step. Gives losses and the gradient's norm, (), and the student's logits before it, (batch, classes)."""
+    taps = [pair.student for pair in objective.taps or ()]
+    num_examples = sum(len(lesson.batch.inputs) for lesson in lessons)
+    rows: list[dict[str, Tensor]] = []
+    logits: list[Tensor] = []
+    for lesson in lessons:
+        with fabric.autocast():
+            learnt = beliefs(state.student, lesson.batch.inputs, outputs=taps)
+            terms = objective(lesson.taught, learnt, lesson.batch.labels)
+            row = {f"student_{name}": term.sum() / num_examples for name, term in terms.items()}
+        loss = torch.stack(list(row.values())).sum()
+        loss.backward()
+        rows.append({"student_loss": loss.detach(), **{name: term.detach() for name, term in row.items()}})
+        logits.append(learnt.logits.detach())
     norm = state.optimisation.step(fabric)
-    logits = learnt.logits.detach()
+    losses = rows[0] if len(rows) == 1 else {name: torch.stack([row[name] for row in rows]).sum() for name in rows[0]}
+    return losses | {"student_gradient_norm": norm}, torch.cat(logits)
+
+
+def _compare(taught: Tensor, learnt: Tensor) -> dict[str, Tensor]:
+    """Compare what teacher and student said in each student step, both (steps, batch, classes)."""
+    flat, steps = (taught.flatten(0, 1), learnt.flatten(0, 1)), learnt.shape[:2]
     return {
-        "student_loss": loss.detach(),
-        **{f"student_{name}": term.detach() for name, term in terms.items()},
-        "student_gradient_norm": norm,
-        "teacher_confidence": confidence(taught.logits).mean(),
-        "student_confidence": confidence(logits).mean(),
-        "batch_agreement": agreement(taught.logits, logits).to(loss.dtype).mean(),
-        "teacher_classes": class_frequencies(taught.logits),
-        "student_classes": class_frequencies(logits),
+        "teacher_confidence": confidence(flat[0]).view(steps).mean(dim=1),
+        "student_confidence": confidence(flat[1]).view(steps).mean(dim=1),
+        "batch_agreement": agreement(*flat).to(learnt.dtype).view(steps).mean(dim=1),
+        "teacher_classes": class_frequencies(taught),
+        "student_classes": class_frequencies(learnt),
     }
 
 
@@ -191,5 +241,6 @@ def _share_buffers(state: TransferState, fabric: Fabric) -> None:
 
 def _watch(state: TransferState, record: dict[str, Tensor]) -> None:
     finite = torch.cat([value.flatten() for value in record.values()]).isfinite().all()
-    now = torch.full_like(state.first_bad_round, state.round)
-    state.first_bad_round.copy_(torch.where(finite | (state.first_bad_round >= 0), state.first_bad_round, now))
+    state.device_round.add_(1)
+    known = finite | (state.first_bad_round >= 0)
+    state.first_bad_round.copy_(torch.where(known, state.first_bad_round, state.device_round))

@@ -1,7 +1,8 @@
 """Right or wrong, alike or not, sure or unsure: one value per example."""
 
+import torch
 from torch import Tensor
-from torch.nn.functional import one_hot, softmax
+from torch.nn.functional import softmax
 
 
 def correct(logits: Tensor, labels: Tensor) -> Tensor:
@@ -43,15 +44,16 @@ def confidence(logits: Tensor) -> Tensor:
 
 
 def class_frequencies(logits: Tensor) -> Tensor:
-    """How often each class is the most likely one. It belongs to the batch, not to an example.
+    """How often each class is the most likely one. It belongs to a batch, not to an example.
 
     Args:
-        logits: (batch, classes).
+        logits: (*batches, batch, classes), one batch or several.
 
     Returns:
-        (classes,), in [0, 1], with sum 1.
+        (*batches, classes), in [0, 1], with sum 1 over classes.
     """
-    return one_hot(logits.argmax(dim=1), logits.shape[1]).to(logits.dtype).mean(dim=0)
+    classes = torch.arange(logits.shape[-1], device=logits.device)
+    return (logits.argmax(dim=-1, keepdim=True) == classes).to(logits.dtype).mean(dim=-2)
 
 
 def in_top(logits: Tensor, labels: Tensor, k: int) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Literal
 from beliefmatch.data.images import LabelledImages, read_labelled_images
 from beliefmatch.engine.atomic import make_folder, write_bytes, write_json
 from beliefmatch.engine.files import RunFiles
-from beliefmatch.engine.run import RunOptions
+from beliefmatch.engine.options import RunOptions
 from beliefmatch.errors import SettingsError
 from beliefmatch.metrics.transition import TransitionPlan
 from beliefmatch.models.zoo import Network

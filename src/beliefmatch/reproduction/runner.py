@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from beliefmatch.data.images import Images
 from beliefmatch.engine.evaluation import measure_run
+from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.record import RunFolder
-from beliefmatch.engine.run import Observer, RunOptions, run
+from beliefmatch.engine.run import Observer, run
 from beliefmatch.metrics.transition import TransitionPlan
 from beliefmatch.reproduction.experiments import Cell, Label
 

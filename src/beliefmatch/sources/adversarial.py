@@ -7,7 +7,7 @@ statistics that the teacher's batch-norm layers remember (Yin et al. 2020).
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -21,7 +21,8 @@ from beliefmatch.models.placement import place
 from beliefmatch.models.taps import beliefs
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.optimisers import Adam, Optimisation
-from beliefmatch.sources.base import AbstractSource, Batch, Plan
+from beliefmatch.sources.ascent import input_gradient
+from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
 from beliefmatch.sources.noise import NoiseStream
 
 
@@ -34,6 +35,8 @@ class AdversarialState:
     noise: NoiseStream
     round_noise: Tensor
     """(batch, noise size), drawn for this round."""
+    micro_batch: int | None = field(metadata=FIXED)
+    """Examples that pass teacher and student at once; the generator takes the whole batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,15 +93,20 @@ class Adversarial(AbstractSource[AdversarialState]):
         optimiser = Adam(learning_rate=self.learning_rate, gradient_clip=self.gradient_clip)
         optimisation = optimiser.start(generator, plan.num_rounds)
         round_noise = torch.zeros(noise.share, self.noise_size, dtype=teacher.dtype, device=fabric.device)
-        return AdversarialState(generator=generator, optimisation=optimisation, noise=noise, round_noise=round_noise)
+        return AdversarialState(
+            generator=generator,
+            optimisation=optimisation,
+            noise=noise,
+            round_noise=round_noise,
+            micro_batch=plan.micro_batch,
+        )
 
     def improve(
         self, state: AdversarialState, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> dict[str, Tensor]:
         """Take the generator steps of one round, all on the same noise."""
-        state.round_noise = state.noise.draw(fabric)
+        state.round_noise.copy_(state.noise.draw(fabric))
         rows = [self._generator_step(state, teacher, student, fabric) for _ in range(self.generator_steps)]
-        state.optimisation.end_round()
         return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
     def batches(self, state: AdversarialState, fabric: Fabric) -> Iterator[Batch]:
@@ -111,6 +119,10 @@ class Adversarial(AbstractSource[AdversarialState]):
                     batch = Batch(inputs=state.generator(noise).to(noise.dtype))
             yield batch
 
+    def end_round(self, state: AdversarialState) -> None:
+        """Move the generator's learning rate along its schedule."""
+        state.optimisation.end_round()
+
     def samples(self, state: AdversarialState, fabric: Fabric) -> Tensor:
         """Generate from this round's noise without moving the generator's batch-norm statistics."""
         buffers = {name: buffer.clone() for name, buffer in state.generator.named_buffers()}
@@ -121,18 +133,17 @@ class Adversarial(AbstractSource[AdversarialState]):
     def _generator_step(
         self, state: AdversarialState, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> dict[str, Tensor]:
+        def losses(inputs: Tensor) -> dict[str, Tensor]:
+            with fabric.autocast():
+                return self._losses(inputs, teacher, student)
+
         with fabric.autocast():
             generated = state.generator(state.round_noise)
-        # Gradients are taken to the inputs alone, so that none is ever computed for parameters of either network.
-        inputs = generated.detach().requires_grad_()
-        with fabric.autocast():
-            losses = self._losses(inputs, teacher, student)
-        loss = torch.stack(list(losses.values())).sum()
-        (gradient,) = torch.autograd.grad(loss, inputs)
+        gradient, found = input_gradient(losses, generated, state.micro_batch)
         generated.backward(gradient)
         norm = state.optimisation.step(fabric)
-        detached = {name: value.detach() for name, value in losses.items()}
-        return {"generator_loss": loss.detach(), **detached, "generator_gradient_norm": norm}
+        loss = torch.stack(list(found.values())).sum()
+        return {"generator_loss": loss, **found, "generator_gradient_norm": norm}
 
     def _losses(self, inputs: Tensor, teacher: Teacher, student: nn.Module) -> dict[str, Tensor]:
         read = teacher.beliefs(inputs, tap_batch_norms=self.batch_norm_weight != 0)

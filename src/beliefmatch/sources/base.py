@@ -25,6 +25,8 @@ class Plan:
     batch_size: int
     """Examples a batch, over all processes together."""
     seed: int
+    micro_batch: int | None = None
+    """Examples that pass teacher and student at once; None for the whole batch."""
 
     def share(self, fabric: Fabric) -> int:
         """Examples a batch in this process.
@@ -56,6 +58,9 @@ class AbstractSource(ABC, Generic[State]):
 
     citation: ClassVar[str]
     """Authors, year and title of the method."""
+    why_eager: ClassVar[str] = ""
+    """Why `improve` and `batches` decide something on the host, so that a round of them cannot be captured once and
+    replayed; empty where all they do is work for the device."""
 
     @abstractmethod
     def check(self) -> None:
@@ -82,6 +87,9 @@ class AbstractSource(ABC, Generic[State]):
     @abstractmethod
     def batches(self, state: State, fabric: Fabric) -> Iterator[Batch]:
         """Yield the batch of each student step of this round."""
+
+    def end_round(self, state: State) -> None:
+        """Do what a round ends with on the host, such as to move a learning rate along its schedule."""
 
     def facts(self, state: State) -> dict[str, Any]:
         """Tell what `start` found and a reader of the run should know, as JSON values for source.json."""

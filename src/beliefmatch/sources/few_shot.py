@@ -56,6 +56,8 @@ class FewShot(AbstractSource[FewShotState]):
         "Micaelli & Storkey 2019, Zero-shot Knowledge Transfer via Adversarial Belief Matching, NeurIPS"
     )
 
+    why_eager: ClassVar[str] = "the host counts which real images come next"
+
     images: Path
     """File .npz with arrays images (n, height, width, channels) uint8 and labels (n,) integers."""
     images_per_class: int | None = None

@@ -6,7 +6,7 @@ and since they persist from round to round, they travel.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -17,8 +17,9 @@ from beliefmatch.errors import SettingsError
 from beliefmatch.functional.divergences import kl_divergence
 from beliefmatch.models.taps import beliefs
 from beliefmatch.models.teacher import Teacher
-from beliefmatch.optimisers import average_over_processes
-from beliefmatch.sources.base import AbstractSource, Batch, Plan
+from beliefmatch.optimisers import average_over_processes, make_adam
+from beliefmatch.sources.ascent import input_gradient
+from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
 
 
 class BoundedPoints(nn.Module):
@@ -43,6 +44,8 @@ class FreePointsState:
     optimiser: torch.optim.Adam
     share: int
     """Examples a batch in this process."""
+    micro_batch: int | None = field(metadata=FIXED)
+    """Examples that pass teacher and student at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +89,10 @@ class FreePoints(AbstractSource[FreePointsState]):
         shape = (plan.batch_size, *teacher.spec.shape)
         noise = torch.randn(shape, generator=random, device=fabric.device, dtype=teacher.dtype)
         points = BoundedPoints(self.start_mean + noise, self.bound)
-        optimiser = torch.optim.Adam(points.parameters(), lr=self.learning_rate)
-        return FreePointsState(points=points, optimiser=optimiser, share=plan.share(fabric))
+        optimiser = make_adam(points.parameters(), self.learning_rate)
+        return FreePointsState(
+            points=points, optimiser=optimiser, share=plan.share(fabric), micro_batch=plan.micro_batch
+        )
 
     def improve(
         self, state: FreePointsState, teacher: Teacher, student: nn.Module, fabric: Fabric
@@ -109,17 +114,20 @@ class FreePoints(AbstractSource[FreePointsState]):
     def _ascent_step(
         self, state: FreePointsState, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> dict[str, Tensor]:
+        def losses(inputs: Tensor) -> dict[str, Tensor]:
+            with fabric.autocast():
+                divergence = kl_divergence(teacher.beliefs(inputs).logits, beliefs(student, inputs).logits)
+            return {"points_loss": -divergence.mean()}
+
         inputs = _mine(state.points(), state, fabric)
-        with fabric.autocast():
-            loss = -kl_divergence(teacher.beliefs(inputs).logits, beliefs(student, inputs).logits).mean()
-        # Gradients are taken to the points alone, so that none is ever computed for parameters of either network.
-        (gradient,) = torch.autograd.grad(loss, state.points.free)
+        to_inputs, found = input_gradient(losses, inputs, state.micro_batch)
+        (gradient,) = torch.autograd.grad(inputs, state.points.free, to_inputs)
         average_over_processes([gradient], fabric)
         norm = gradient.norm()
         state.points.free.grad = gradient.clamp_(-self.gradient_clamp, self.gradient_clamp)
         state.optimiser.step()
         state.optimiser.zero_grad(set_to_none=True)
-        return {"points_loss": loss.detach(), "points_gradient_norm": norm}
+        return {**found, "points_gradient_norm": norm}
 
 
 def _mine(whole: Tensor, state: FreePointsState, fabric: Fabric) -> Tensor:

@@ -1,0 +1,41 @@
+"""The floating-point precision that suits a machine, and the fabric that computes in it."""
+
+from typing import Literal
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
+
+SettledPrecision = Literal["32-true", "bf16-mixed", "64-true"]
+Precision = Literal["auto", "32-true", "bf16-mixed", "64-true"]
+
+
+def settle_precision(asked: Precision, device_type: str) -> SettledPrecision:
+    """Make auto what it stands for: bf16-mixed where the device multiplies 16-bit floats natively, else 32-true.
+
+    In bf16-mixed convolutions and matrix products take 16-bit inputs; weights, optimisers, losses, softmax and the
+    statistics of batch-norm stay in 32 bits.
+    """
+    if asked != "auto":
+        return asked
+    return "bf16-mixed" if multiplies_bf16(device_type) else "32-true"
+
+
+def multiplies_bf16(device_type: str) -> bool:
+    """Whether a kind of device has instructions for products of bfloat16."""
+    if device_type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device_type == "cpu":
+        # torch tells it under no public name.
+        return any(getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return False
+
+
+def make_fabric(accelerator: str, precision: SettledPrecision, *, devices: int = 1) -> Fabric:
+    """Make a fabric for one kind of device."""
+    strategy = "ddp" if devices > 1 else "auto"
+    if precision != "bf16-mixed":
+        return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=precision)
+    # Named as a precision it would be announced once for every fabric.
+    mixed = MixedPrecision(precision, accelerator)
+    return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, plugins=mixed)
