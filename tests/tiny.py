@@ -50,6 +50,13 @@ def make_conv_teacher() -> nn.Module:
     return network
 
 
+def make_plain_conv() -> nn.Module:
+    """A convnet without batch-norm for 1x8x8."""
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.Tanh(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 10)
+    )
+
+
 def make_nan_teacher() -> nn.Module:
     """A network whose weights are not finite."""
     network = make_conv_teacher()

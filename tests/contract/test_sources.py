@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from beliefmatch.engine.plain import TYPES
 from beliefmatch.engine.record import fingerprint
 from beliefmatch.engine.state import pack, unpack
+from beliefmatch.engine.transfer import run_on_device, run_round
 from beliefmatch.errors import SettingsError
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.base import AbstractSource
@@ -135,3 +137,41 @@ def test_packed_and_unpacked_it_continues_bit_for_bit(name: str, tmp_path: objec
 def test_settings_out_of_range_are_refused(source: AbstractSource[Any], setting: str) -> None:
     with pytest.raises(SettingsError, match=f"source.{setting} must be above 0"):
         replace(tiny_transfer(), source=replace(source, **{setting: 0}))
+
+
+class NothingIsFetched(TorchDispatchMode):
+    """Fails where a number is fetched from the device, or a shape depends on values there."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert func.overloadpacket.__name__ not in ("_local_scalar_dense", "nonzero", "masked_select", "bincount"), func
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_round_that_may_be_captured_moves_everything_in_place_and_fetches_nothing(name: str) -> None:
+    if SOURCES[name].why_eager:
+        pytest.skip(SOURCES[name].why_eager)
+    transfer, state, teacher, fabric = begin(replace(tiny_transfer(), source=SOURCES[name]))
+    run_round(transfer, state, teacher, fabric)
+    before = pack(state)
+    places, numbers = [tensor.data_ptr() for tensor in places_in(before)], numbers_in(before)
+    with NothingIsFetched():
+        run_on_device(transfer, state, teacher, fabric)
+    after = pack(state)
+    assert [tensor.data_ptr() for tensor in places_in(after)] == places
+    assert numbers_in(after) == numbers
+
+
+def places_in(packed: Any) -> list[Tensor]:
+    """Tensors of a packed state, but for the states of random generators, which are copied out."""
+    if isinstance(packed, Tensor):
+        return [packed] if packed.dtype != torch.uint8 else []
+    parts = packed.values() if isinstance(packed, dict) else packed if isinstance(packed, list) else ()
+    return [tensor for part in parts for tensor in places_in(part)]
+
+
+def numbers_in(packed: Any) -> list[float]:
+    """Numbers of a packed state that the host holds."""
+    if isinstance(packed, int | float):
+        return [packed]
+    parts = packed.values() if isinstance(packed, dict) else packed if isinstance(packed, list) else ()
+    return [number for part in parts for number in numbers_in(part)]

@@ -13,6 +13,7 @@ from torch import Tensor
 from beliefmatch.engine.state import generators_in, pack, unpack
 from beliefmatch.engine.transfer import Transfer, TransferState, end_round, run_on_device, run_round
 from beliefmatch.errors import first_line
+from beliefmatch.models.compiled import CompiledForward
 from beliefmatch.models.teacher import Teacher
 
 logger = logging.getLogger(__name__)
@@ -45,10 +46,18 @@ class Rounds:
         self.why_eager = "asked for" if execution == "eager" else why_not_captured(transfer, fabric)
         self.warmed_up = 0
         self.captured: _CapturedRound | None = None
+        self.compiled = _compile(transfer, state, teacher) if execution == "compiled" else []
 
     def describe(self) -> str:
         """Say in a few words how the rounds are done."""
-        return f"eager rounds ({self.why_eager})" if self.why_eager else "rounds captured as a CUDA graph"
+        compiled = "compiled networks, " if self.compiled else ""
+        rounds = f"eager rounds ({self.why_eager})" if self.why_eager else "rounds captured as a CUDA graph"
+        return compiled + rounds
+
+    def end(self) -> None:
+        """Give both networks their own forward pass back."""
+        for compiled in self.compiled:
+            compiled.remove()
 
     def next(self) -> dict[str, Tensor]:
         """Do one round and give its record, which the next round may overwrite."""
@@ -100,6 +109,15 @@ class Rounds:
         for generator in _generators(self.state, self.fabric):
             # A capture that broke off leaves its generators waiting for it; their copies do not.
             generator.graphsafe_set_state(generator.clone_state())
+
+
+def _compile(transfer: Transfer, state: TransferState, teacher: Teacher) -> list[CompiledForward]:
+    pairs = transfer.objective.taps or ()
+    statistics = teacher.batch_norms if transfer.source.reads_batch_norms else ()
+    return [
+        CompiledForward(teacher.module, outputs={pair.teacher for pair in pairs}, inputs=statistics),
+        CompiledForward(state.student, outputs={pair.student for pair in pairs}),
+    ]
 
 
 class _CapturedRound:

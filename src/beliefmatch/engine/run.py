@@ -242,6 +242,7 @@ class _Run:
             )
 
     def _finish(self) -> Result:
+        self.rounds.end()
         for counter in self.counters:
             counter.remove()
         if self.tensorboard:

@@ -70,6 +70,11 @@ class Adversarial(AbstractSource[AdversarialState]):
     gradient_clip: float = 5.0
     """Largest L2 norm of the generator's gradient."""
 
+    @property
+    def reads_batch_norms(self) -> bool:
+        """Whether the statistics have a weight."""
+        return self.batch_norm_weight != 0
+
     def check(self) -> None:
         """Check steps, sizes, temperature and learning rate.
 
@@ -146,9 +151,9 @@ class Adversarial(AbstractSource[AdversarialState]):
         return {"generator_loss": loss, **found, "generator_gradient_norm": norm}
 
     def _losses(self, inputs: Tensor, teacher: Teacher, student: nn.Module) -> dict[str, Tensor]:
-        read = teacher.beliefs(inputs, tap_batch_norms=self.batch_norm_weight != 0)
+        read = teacher.beliefs(inputs, tap_batch_norms=self.reads_batch_norms)
         divergence = DIVERGENCES[self.divergence](read.logits, beliefs(student, inputs).logits, self.temperature)
         losses = {"generator_divergence": -self.divergence_weight * divergence.mean()}
-        if self.batch_norm_weight != 0:
+        if self.reads_batch_norms:
             losses["generator_statistics"] = self.batch_norm_weight * teacher.statistics_gap(read)
         return losses

@@ -62,6 +62,11 @@ class AbstractSource(ABC, Generic[State]):
     """Why `improve` and `batches` decide something on the host, so that a round of them cannot be captured once and
     replayed; empty where all they do is work for the device."""
 
+    @property
+    def reads_batch_norms(self) -> bool:
+        """Whether it taps the inputs of the teacher's batch-norm layers."""
+        return False
+
     @abstractmethod
     def check(self) -> None:
         """Check that every setting is in its range; a transfer calls this when it is made.

@@ -1,0 +1,147 @@
+"""Rounds as a run does them. No CUDA device is needed: graphs are played by a stand-in that records what a round does
+and undoes it, as capturing does no work, and does it again at each replay. benchmarks/check_gpu.py uses real ones.
+"""
+
+import copy
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from beliefmatch.engine import rounds
+from beliefmatch.engine.rounds import NUM_WARM_UP, Rounds, why_not_captured
+from beliefmatch.engine.state import pack, unpack
+from beliefmatch.engine.transfer import run_on_device
+from tiny import begin, tiny_transfer, vector_transfer
+
+NUM_ROUNDS = NUM_WARM_UP + 3
+
+
+class StandIn:
+    """A CUDA graph of one round, without CUDA."""
+
+    run: tuple[Any, ...]
+    replaying = False
+    record: dict[str, torch.Tensor]
+
+    def register_generator_state(self, generator: torch.Generator) -> None:
+        pass
+
+    def replay(self) -> None:
+        StandIn.replaying = True
+        StandIn.record = run_on_device(*StandIn.run)
+        StandIn.replaying = False
+
+
+@contextmanager
+def record(_graph: StandIn, **_options: Any) -> Iterator[None]:
+    before = copy.deepcopy(pack(StandIn.run[1])), torch.get_rng_state()
+    yield
+    passes = StandIn.run[1].student_passes, StandIn.run[1].teacher_passes
+    unpack(StandIn.run[1], before[0])
+    StandIn.run[1].student_passes, StandIn.run[1].teacher_passes = passes
+    torch.set_rng_state(before[1])
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "why_not_captured", lambda *_: "")
+    monkeypatch.setattr(rounds, "_no_waiting", nullcontext)
+    monkeypatch.setattr(rounds, "_generators", lambda *_: [])
+    stream = SimpleNamespace(wait_stream=lambda _: None)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda *_: None)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", StandIn)
+    monkeypatch.setattr(torch.cuda, "graph", record)
+
+
+def do_rounds(execution: str, num_rounds: int = NUM_ROUNDS) -> tuple[Any, Rounds, list[float]]:
+    run = begin(tiny_transfer(rounds=NUM_ROUNDS))
+    StandIn.run = run
+    transfer, state, teacher, fabric = run
+
+    def count(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if not StandIn.replaying:
+            state.student_passes += len(inputs[0])
+
+    state.student.register_forward_pre_hook(count)
+    doing = Rounds(transfer, state, teacher, fabric, execution)  # pyright: ignore[reportArgumentType]
+    for _ in range(num_rounds):
+        doing.next()
+    return state, doing, [float(parameter.detach().sum()) for parameter in state.student.parameters()]
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_captured_rounds_do_what_eager_ones_do() -> None:
+    eager, captured = do_rounds("eager"), do_rounds("auto")
+    assert captured[1].captured is not None
+    assert eager[1].captured is None
+    assert captured[2] == eager[2]
+    states = eager[0], captured[0]
+    assert states[0].round == states[1].round == int(states[1].device_round) == NUM_ROUNDS
+    assert states[0].student_passes == states[1].student_passes > 0
+    rates = [state.optimisation.optimiser.param_groups[0]["lr"] for state in states]
+    assert rates[0] == rates[1]
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_round_that_waits_for_the_device_is_undone_and_done_eagerly(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    eager = do_rounds("eager")
+    entered: list[str] = []
+
+    @contextmanager
+    def waits() -> Iterator[None]:
+        yield
+        entered.append("waited")
+        raise RuntimeError("called a synchronizing CUDA operation\nand more")
+
+    monkeypatch.setattr(rounds, "_no_waiting", waits)
+    with caplog.at_level(logging.INFO):
+        found = do_rounds("auto")
+    assert entered == ["waited"]
+    assert found[2] == eager[2]
+    assert found[1].captured is None
+    said = [line.getMessage() for line in caplog.records]
+    assert said == [
+        "rounds run eagerly from here on, since one cannot be captured: called a synchronizing CUDA operation"
+    ]
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_capture_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    eager = do_rounds("eager")
+
+    @contextmanager
+    def fails(_graph: StandIn, **_options: Any) -> Iterator[None]:
+        raise RuntimeError("operation not permitted when stream is capturing")
+        yield
+
+    monkeypatch.setattr(torch.cuda, "graph", fails)
+    found = do_rounds("auto")
+    assert found[1].captured is None
+    assert "not permitted" in found[1].describe()
+    assert found[2] == eager[2]
+
+
+def test_why_rounds_are_eager_is_said() -> None:
+    transfer, state, teacher, fabric = begin(vector_transfer())
+    assert "CUDA" in why_not_captured(transfer, fabric)
+    assert "CUDA" in Rounds(transfer, state, teacher, fabric, "auto").describe()
+    assert "asked for" in Rounds(transfer, state, teacher, fabric, "eager").describe()
+
+
+def test_the_device_counts_rounds_as_the_host_does() -> None:
+    state, doing, _ = do_rounds("eager")
+    assert int(state.device_round) == state.round == NUM_ROUNDS
+    assert_close(doing.next()["student_loss"].isfinite().all(), torch.tensor(data=True))
