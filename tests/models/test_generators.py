@@ -2,33 +2,12 @@
 
 import pytest
 import torch
-from torch import nn
+from plain_generator import plain_generator
 from torch.testing import assert_close
 
 from beliefmatch.models.cost import measure_cost
 from beliefmatch.models.generators import ImageGenerator
 from beliefmatch.models.inputs import InputSpec
-
-
-def plain_generator(noise_size: int, shape: tuple[int, int, int]) -> nn.Sequential:
-    """The generator as the released code has it: upsample, then convolve."""
-    channels, height, width = shape
-    half, quarter = (-(-height // 2), -(-width // 2)), (-(-height // 4), -(-width // 4))
-    return nn.Sequential(
-        nn.Linear(noise_size, 128 * quarter[0] * quarter[1]),
-        nn.Unflatten(1, (128, *quarter)),
-        nn.BatchNorm2d(128),
-        nn.Upsample(size=half),
-        nn.Conv2d(128, 128, 3, padding=1),
-        nn.BatchNorm2d(128),
-        nn.LeakyReLU(0.2),
-        nn.Upsample(size=(height, width)),
-        nn.Conv2d(128, 64, 3, padding=1),
-        nn.BatchNorm2d(64),
-        nn.LeakyReLU(0.2),
-        nn.Conv2d(64, channels, 3, padding=1),
-        nn.BatchNorm2d(channels),
-    )
 
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (2, 8, 12), (1, 10, 7), (3, 5, 5)])

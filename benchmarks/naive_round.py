@@ -1,0 +1,91 @@
+"""One round of adversarial belief matching as its released code does it: the yardstick of round.py.
+
+In 32 bits and contiguous memory; the generator runs anew, with gradients, in each of the eleven sub-steps; gradients
+are computed for the parameters of all three networks wherever they pass; each optimiser goes tensor by tensor.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import log_softmax, normalize, softmax
+from torch.nn.utils import clip_grad_norm_
+
+from beliefmatch.models.taps import Beliefs, beliefs
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "models"))
+from plain_generator import plain_generator
+
+NOISE_SIZE = 100
+NUM_STUDENT_STEPS = 10
+ATTENTION_WEIGHT = 250.0
+CLIP = 5.0
+
+
+@dataclass
+class NaiveRound:
+    """Teacher, student and generator on one device, contiguous, and what moves them."""
+
+    teacher: nn.Module
+    student: nn.Module
+    generator: nn.Module
+    optimisers: tuple[torch.optim.Adam, torch.optim.Adam]
+    batch_size: int
+    device: torch.device
+
+    @classmethod
+    def start(
+        cls, teacher: nn.Module, student: nn.Module, shape: tuple[int, int, int], batch_size: int, device: torch.device
+    ) -> "NaiveRound":
+        """Put the networks on a device and make a generator and both optimisers."""
+        generator = plain_generator(NOISE_SIZE, shape).to(device)
+        teacher, student = teacher.to(device).eval(), student.to(device).train()
+        optimisers = (
+            torch.optim.Adam(generator.parameters(), lr=1e-3, foreach=False),
+            torch.optim.Adam(student.parameters(), lr=2e-3, foreach=False),
+        )
+        return cls(teacher, student, generator, optimisers, batch_size, device)
+
+    def next(self) -> None:
+        """Do one round: a generator step, then ten student steps, all on the same noise."""
+        noise = torch.randn(self.batch_size, NOISE_SIZE, device=self.device)
+        taught, learnt = self._answers(noise)
+        self._step(-_divergence(taught, learnt), self.generator, self.optimisers[0])
+        for _ in range(NUM_STUDENT_STEPS):
+            taught, learnt = self._answers(noise)
+            loss = _divergence(taught, learnt) + ATTENTION_WEIGHT * _attention(taught, learnt)
+            self._step(loss, self.student, self.optimisers[1])
+
+    def _answers(self, noise: Tensor) -> tuple[Beliefs, Beliefs]:
+        inputs = self.generator(noise)
+        first, second = (
+            beliefs(network, inputs, outputs=getattr(network, "attention_taps", ()))
+            for network in (self.teacher, self.student)
+        )
+        return first, second
+
+    def _step(self, loss: Tensor, network: nn.Module, optimiser: torch.optim.Adam) -> None:
+        for each in (self.teacher, self.student, self.generator):
+            each.zero_grad()
+        loss.backward()
+        clip_grad_norm_(network.parameters(), CLIP)
+        optimiser.step()
+
+
+def _divergence(taught: Beliefs, learnt: Beliefs) -> Tensor:
+    target = softmax(taught.logits, dim=1)
+    return (target * (target.clamp_min(1e-30).log() - log_softmax(learnt.logits, dim=1))).mean()
+
+
+def _attention(taught: Beliefs, learnt: Beliefs) -> Tensor:
+    terms = [
+        (_map(first) - _map(second)).pow(2).mean()
+        for first, second in zip(taught.outputs.values(), learnt.outputs.values(), strict=True)
+    ]
+    return torch.stack(terms).sum() if terms else torch.zeros((), device=taught.logits.device)
+
+
+def _map(activation: Tensor) -> Tensor:
+    return normalize(activation.pow(2).mean(dim=1).flatten(1), dim=1)

@@ -1,0 +1,195 @@
+"""Speed of one round of the paper's recipe: naive, ours in 32 bits, ours as shipped.
+
+    python benchmarks/round.py [--pair 40-2:16-1] [--quick] [--repeats 3] [--batch-size 128] [--device cpu] [--profile]
+
+Pairs are TEACHER:STUDENT, of Wide ResNets on 3x32x32 or lenet_5:lenet_5_half on 1x28x28; all of them unless one is
+named. (a) is the naive round of naive_round.py; (b) is our loop in fp32; (c) is our loop as a user gets it, with the
+precision and the execution that `auto` chooses; on a GPU, (d) is (c) with compiled networks. Repeats are interleaved
+and medians taken. A round shows each of its eleven steps a batch of images. FLOP/s are of the work that each way really
+does, as torch counts it, against a large matrix product in the same precision in the same run. Peak memory is that of a
+process of its own. Weights are fresh, which changes nothing about speed. Writes
+`benchmarks/results/round_DEVICE.json`, but for --quick, which times one naive round. The last line for each pair is one
+JSON object: {"pair", "speedup_fp32", "speedup_shipped"}.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+from beliefmatch.engine.precision import SettledPrecision, make_fabric, settle_precision
+from beliefmatch.engine.rounds import NUM_WARM_UP, Execution, Rounds
+from beliefmatch.engine.transfer import start, with_taps
+from beliefmatch.models.cost import peak_memory
+from beliefmatch.models.teacher import Teacher
+from beliefmatch.models.zoo import Network, make_network
+from beliefmatch.recipes import zero_shot
+from beliefmatch.students.named import NamedStudent
+from machine import RESULTS, describe_machine, table, write_results
+from naive_round import NaiveRound
+
+PAIRS = ("40-2:16-1", "40-2:40-1", "16-2:16-1", "lenet_5:lenet_5_half")
+PEAK_SIZE = {"cpu": 2048, "cuda": 8192}
+WAYS = {"naive": "a", "fp32": "b", "shipped": "c", "compiled": "d"}
+
+Step = Callable[[], object]
+
+
+def make_step(way: str, pair: str, batch_size: int, device: str) -> Step:
+    """Make what does one round of a pair in one way."""
+    torch.manual_seed(0)
+    names = [name if name.startswith("lenet") else f"wide_resnet_{name.replace('-', '_')}" for name in pair.split(":")]
+    shape = (1, 28, 28) if pair.startswith("lenet") else (3, 32, 32)
+    teacher, student = (make_network(name, in_channels=shape[0], num_classes=10) for name in names)
+    if way == "naive":
+        return NaiveRound.start(teacher, student, shape, batch_size, torch.device(device)).next
+    precision: SettledPrecision = "32-true" if way == "fp32" else settle_precision("auto", device)
+    execution: Execution = "compiled" if way == "compiled" else "auto"
+    transfer = zero_shot(
+        teacher=Network(architecture=names[0]),
+        student=NamedStudent(architecture=names[1]),
+        shape=shape,
+        batch_size=batch_size,
+    )
+    fabric = make_fabric(device, precision)
+    frozen = Teacher(teacher, transfer.inputs)
+    transfer = replace(transfer, objective=with_taps(transfer.objective, frozen, student))
+    return Rounds(transfer, start(transfer, frozen, student, fabric), frozen, fabric, execution).next
+
+
+def synchronise(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def seconds_of(step: Step, device: str, num_times: int) -> float:
+    synchronise(device)
+    began = time.perf_counter()
+    for _ in range(num_times):
+        step()
+    synchronise(device)
+    return (time.perf_counter() - began) / num_times
+
+
+def measure_peak(precision: str, device: str) -> float:
+    """Measure FLOP/s of a large matrix product."""
+    size = PEAK_SIZE[device]
+    dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
+    first, second = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    seconds = [seconds_of(lambda: first @ second, device, 3) for _ in range(5)]
+    return 2 * size**3 / median(seconds[1:])
+
+
+def count_work(way: str, pair: str, batch_size: int, device: str) -> int:
+    """Count the floating-point operations of one round."""
+    step = make_step(way, pair, batch_size, device)
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops()
+
+
+def memory_of(way: str, pair: str, arguments: argparse.Namespace) -> int:
+    """Measure the most bytes in use, in a process of its own."""
+    command = [sys.executable, __file__, "--pair", pair, "--memory-of", way, "--device", arguments.device]
+    command += ["--batch-size", str(arguments.batch_size)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+
+
+def measure_pair(pair: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Time one pair in every way, and print its table."""
+    device, batch_size = arguments.device, arguments.batch_size
+    shipped = settle_precision("auto", device)
+    precisions = {"naive": "32-true", "fp32": "32-true", "shipped": shipped}
+    if device == "cuda":
+        precisions["compiled"] = shipped
+    peaks = {precision: measure_peak(precision, device) for precision in set(precisions.values())}
+    steps = {way: make_step(way, pair, batch_size, device) for way in precisions}
+    num_times = 20 if device == "cuda" else 1
+    for way, step in steps.items():
+        if not (arguments.quick and way == "naive"):
+            seconds_of(step, device, NUM_WARM_UP + 2 if device == "cuda" else 1)
+    seconds: dict[str, list[float]] = {way: [] for way in steps}
+    for _ in range(1 if arguments.quick else arguments.repeats):
+        for way, step in steps.items():
+            seconds[way].append(seconds_of(step, device, num_times))
+    medians = {way: median(timed) for way, timed in seconds.items()}
+    if arguments.profile:
+        show_profile(steps["shipped"], device)
+    rows = []
+    for way, precision in precisions.items():
+        row = {
+            "way": f"({WAYS[way]}) {way}",
+            "precision": precision,
+            "seconds_a_round": round(medians[way], 5),
+            "rounds_a_second": round(1 / medians[way], 2),
+            "images_a_second": round(11 * batch_size / medians[way]),
+        }
+        if not arguments.quick:
+            work = count_work("naive" if way == "naive" else "fp32", pair, batch_size, "cpu")
+            row |= {
+                "gmacs_a_round": round(work / 2e9, 1),
+                "gflops": round(work / medians[way] / 1e9, 1),
+                "peak_gflops": round(peaks[precision] / 1e9, 1),
+                "of_peak": round(work / medians[way] / peaks[precision], 3),
+                "peak_memory_mib": round(memory_of(way, pair, arguments) / 2**20),
+            }
+        rows.append(row)
+    print(f"\n{pair}, batch {batch_size}, on {device}\n\n{table(rows)}\n", flush=True)
+    found = {
+        "pair": pair,
+        "speedup_fp32": round(medians["naive"] / medians["fp32"], 2),
+        "speedup_shipped": round(medians["naive"] / medians["shipped"], 2),
+    }
+    if "compiled" in medians:
+        found["speedup_compiled"] = round(medians["naive"] / medians["compiled"], 2)
+    return {"machine": describe_machine(), "seconds": seconds, "rows": rows, **found}
+
+
+def show_profile(step: Step, device: str) -> None:
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
+    with profile(activities=activities) as profiled:
+        step()
+        synchronise(device)
+    print(profiled.key_averages().table(sort_by=f"self_{device}_time_total", row_limit=15))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pair", choices=PAIRS)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--profile", action="store_true", help="show where the time of (c) goes")
+    parser.add_argument("--memory-of", choices=tuple(WAYS), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.memory_of:
+        step = make_step(arguments.memory_of, arguments.pair, arguments.batch_size, arguments.device)
+        for _ in range(3 if arguments.device == "cpu" else NUM_WARM_UP + 2):
+            step()
+        print(peak_memory(torch.device(arguments.device)))
+        return
+    name = f"round_{arguments.device}"
+    earlier = RESULTS / f"{name}.json"
+    pairs = json.loads(earlier.read_text())["pairs"] if earlier.is_file() else {}
+    lines = []
+    for pair in [arguments.pair] if arguments.pair else PAIRS:
+        pairs[pair] = measure_pair(pair, arguments)
+        lines.append({key: value for key, value in pairs[pair].items() if key == "pair" or key.startswith("speedup")})
+        if not arguments.quick:
+            write_results(name, {"pairs": pairs})
+    for line in lines:
+        print(json.dumps(line))
+
+
+if __name__ == "__main__":
+    main()
