@@ -1,7 +1,8 @@
 """One round of adversarial belief matching as its released code does it: the yardstick of round.py.
 
-In 32 bits and contiguous memory; the generator runs anew, with gradients, in each of the eleven sub-steps; gradients
-are computed for the parameters of all three networks wherever they pass; each optimiser goes tensor by tensor.
+In 32 bits and contiguous memory; the generator runs anew in each of the eleven sub-steps and gradients flow back into
+it in all of them; gradients are computed for the parameters of all networks that they pass, the teacher's too; each
+optimiser goes tensor by tensor. For 40-2 -> 16-1 that is 768 GMAC a round.
 """
 
 import sys
@@ -51,20 +52,20 @@ class NaiveRound:
     def next(self) -> None:
         """Do one round: a generator step, then ten student steps, all on the same noise."""
         noise = torch.randn(self.batch_size, NOISE_SIZE, device=self.device)
-        taught, learnt = self._answers(noise)
+        inputs = self.generator(noise)
+        taught, learnt = self._answer(self.teacher, inputs), self._answer(self.student, inputs)
         self._step(-_divergence(taught, learnt), self.generator, self.optimisers[0])
-        for _ in range(NUM_STUDENT_STEPS):
-            taught, learnt = self._answers(noise)
+        for number in range(NUM_STUDENT_STEPS):
+            inputs = self.generator(noise)
+            if number == 0:
+                with torch.no_grad():
+                    taught = self._answer(self.teacher, inputs)
+            learnt = self._answer(self.student, inputs)
             loss = _divergence(taught, learnt) + ATTENTION_WEIGHT * _attention(taught, learnt)
             self._step(loss, self.student, self.optimisers[1])
 
-    def _answers(self, noise: Tensor) -> tuple[Beliefs, Beliefs]:
-        inputs = self.generator(noise)
-        first, second = (
-            beliefs(network, inputs, outputs=getattr(network, "attention_taps", ()))
-            for network in (self.teacher, self.student)
-        )
-        return first, second
+    def _answer(self, network: nn.Module, inputs: Tensor) -> Beliefs:
+        return beliefs(network, inputs, outputs=getattr(network, "attention_taps", ()))
 
     def _step(self, loss: Tensor, network: nn.Module, optimiser: torch.optim.Adam) -> None:
         for each in (self.teacher, self.student, self.generator):

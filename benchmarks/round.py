@@ -5,9 +5,9 @@
 Pairs are TEACHER:STUDENT, of Wide ResNets on 3x32x32 or lenet_5:lenet_5_half on 1x28x28; all of them unless one is
 named. (a) is the naive round of naive_round.py; (b) is our loop in fp32; (c) is our loop as a user gets it, with the
 precision and the execution that `auto` chooses; on a GPU, (d) is (c) with compiled networks. Repeats are interleaved
-and medians taken. A round shows each of its eleven steps a batch of images. FLOP/s are of the work that each way really
-does, as torch counts it, against a large matrix product in the same precision in the same run. Peak memory is that of a
-process of its own. Weights are fresh, which changes nothing about speed. Writes
+and medians taken; each way is a process of its own. A round shows each of its eleven steps a batch of images. FLOP/s
+are of the work that each way really does, as torch counts it, against a large matrix product in the same precision in
+the same run. Weights are fresh, which changes nothing about speed. Writes
 `benchmarks/results/round_DEVICE.json`, but for --quick, which times one naive round. The last line for each pair is one
 JSON object: {"pair", "speedup_fp32", "speedup_shipped"}.
 """
@@ -89,19 +89,44 @@ def measure_peak(precision: str, device: str) -> float:
     return 2 * size**3 / median(seconds[1:])
 
 
-def count_work(way: str, pair: str, batch_size: int, device: str) -> int:
-    """Count the floating-point operations of one round."""
-    step = make_step(way, pair, batch_size, device)
+def count_work(way: str, pair: str, batch_size: int) -> int:
+    """Count the floating-point operations of one round, by doing it on the CPU with a batch of four."""
+    step = make_step(way, pair, 4, "cpu")
     with FlopCounterMode(display=False) as counter:
         step()
-    return counter.get_total_flops()
+    return counter.get_total_flops() * batch_size // 4
 
 
-def memory_of(way: str, pair: str, arguments: argparse.Namespace) -> int:
-    """Measure the most bytes in use, in a process of its own."""
-    command = [sys.executable, __file__, "--pair", pair, "--memory-of", way, "--device", arguments.device]
-    command += ["--batch-size", str(arguments.batch_size)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+class Worker:
+    """A process that does rounds in one way when told to, so that no way shares another's memory."""
+
+    def __init__(self, way: str, pair: str, arguments: argparse.Namespace) -> None:
+        command = [sys.executable, __file__, "--pair", pair, "--work", way, "--device", arguments.device]
+        command += ["--batch-size", str(arguments.batch_size)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.ask(0)
+
+    def ask(self, num_times: int) -> tuple[float, int]:
+        """Do so many rounds; tell seconds a round, and the most bytes in use so far."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(f"{num_times}\n")
+        self.process.stdin.flush()
+        seconds, memory = json.loads(self.process.stdout.readline())
+        return seconds, memory
+
+    def end(self) -> None:
+        """Let the process end."""
+        self.process.communicate()
+
+
+def work(way: str, pair: str, arguments: argparse.Namespace) -> None:
+    """Be a worker."""
+    step = make_step(way, pair, arguments.batch_size, arguments.device)
+    for line in sys.stdin:
+        num_times = int(line)
+        seconds = seconds_of(step, arguments.device, num_times) if num_times else 0.0
+        print(json.dumps([seconds, peak_memory(torch.device(arguments.device))]), flush=True)
 
 
 def measure_pair(pair: str, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -112,18 +137,20 @@ def measure_pair(pair: str, arguments: argparse.Namespace) -> dict[str, Any]:
     if device == "cuda":
         precisions["compiled"] = shipped
     peaks = {precision: measure_peak(precision, device) for precision in set(precisions.values())}
-    steps = {way: make_step(way, pair, batch_size, device) for way in precisions}
-    num_times = 20 if device == "cuda" else 1
-    for way, step in steps.items():
+    workers = {way: Worker(way, pair, arguments) for way in precisions}
+    for way, worker in workers.items():
         if not (arguments.quick and way == "naive"):
-            seconds_of(step, device, NUM_WARM_UP + 2 if device == "cuda" else 1)
-    seconds: dict[str, list[float]] = {way: [] for way in steps}
+            worker.ask(NUM_WARM_UP + 2 if device == "cuda" else 1)
+    answers: dict[str, list[tuple[float, int]]] = {way: [] for way in workers}
     for _ in range(1 if arguments.quick else arguments.repeats):
-        for way, step in steps.items():
-            seconds[way].append(seconds_of(step, device, num_times))
+        for way, worker in workers.items():
+            answers[way].append(worker.ask(20 if device == "cuda" else 2 if way != "naive" else 1))
+    for worker in workers.values():
+        worker.end()
+    seconds = {way: [round(each, 5) for each, _ in found] for way, found in answers.items()}
     medians = {way: median(timed) for way, timed in seconds.items()}
     if arguments.profile:
-        show_profile(steps["shipped"], device)
+        show_profile(make_step("shipped", pair, batch_size, device), device)
     rows = []
     for way, precision in precisions.items():
         row = {
@@ -132,15 +159,15 @@ def measure_pair(pair: str, arguments: argparse.Namespace) -> dict[str, Any]:
             "seconds_a_round": round(medians[way], 5),
             "rounds_a_second": round(1 / medians[way], 2),
             "images_a_second": round(11 * batch_size / medians[way]),
+            "peak_memory_mib": round(answers[way][-1][1] / 2**20),
         }
         if not arguments.quick:
-            work = count_work("naive" if way == "naive" else "fp32", pair, batch_size, "cpu")
+            done = count_work("naive" if way == "naive" else "fp32", pair, batch_size)
             row |= {
-                "gmacs_a_round": round(work / 2e9, 1),
-                "gflops": round(work / medians[way] / 1e9, 1),
+                "gmacs_a_round": round(done / 2e9, 1),
+                "gflops": round(done / medians[way] / 1e9, 1),
                 "peak_gflops": round(peaks[precision] / 1e9, 1),
-                "of_peak": round(work / medians[way] / peaks[precision], 3),
-                "peak_memory_mib": round(memory_of(way, pair, arguments) / 2**20),
+                "of_peak": round(done / medians[way] / peaks[precision], 3),
             }
         rows.append(row)
     print(f"\n{pair}, batch {batch_size}, on {device}\n\n{table(rows)}\n", flush=True)
@@ -156,6 +183,7 @@ def measure_pair(pair: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def show_profile(step: Step, device: str) -> None:
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
+    step()
     with profile(activities=activities) as profiled:
         step()
         synchronise(device)
@@ -170,13 +198,10 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--profile", action="store_true", help="show where the time of (c) goes")
-    parser.add_argument("--memory-of", choices=tuple(WAYS), help=argparse.SUPPRESS)
+    parser.add_argument("--work", choices=tuple(WAYS), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.memory_of:
-        step = make_step(arguments.memory_of, arguments.pair, arguments.batch_size, arguments.device)
-        for _ in range(3 if arguments.device == "cpu" else NUM_WARM_UP + 2):
-            step()
-        print(peak_memory(torch.device(arguments.device)))
+    if arguments.work:
+        work(arguments.work, arguments.pair, arguments)
         return
     name = f"round_{arguments.device}"
     earlier = RESULTS / f"{name}.json"

@@ -11,6 +11,7 @@ from beliefmatch.engine.transfer import Transfer, TransferState, start, with_tap
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.models.zoo import Network
+from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.recipes import digits, zero_shot
 from beliefmatch.students.named import NamedStudent
 
@@ -115,6 +116,20 @@ def vector_transfer(rounds: int = 4, batch_size: int = 8, seed: int = 0) -> Tran
         teacher=Network(architecture=named("make_mlp_teacher")),
         student=NamedStudent(architecture=named("make_mlp_student")),
         shape=VECTOR.shape,
+        rounds=rounds,
+        batch_size=batch_size,
+        seed=seed,
+    )
+
+
+def image_transfer(rounds: int = 3, batch_size: int = 10, seed: int = 0) -> Transfer:
+    """The paper's recipe with attention, on images and networks without batch-norm."""
+    return zero_shot(
+        teacher=Network(architecture=named("make_plain_conv")),
+        student=NamedStudent(architecture=named("make_plain_conv")),
+        shape=(1, 8, 8),
+        taps=("0",),
+        objective=BeliefMatching(divergence_weight=0.1, attention_weight=2.0),
         rounds=rounds,
         batch_size=batch_size,
         seed=seed,

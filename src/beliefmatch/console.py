@@ -8,9 +8,6 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
 Display = Literal["full", "quiet", "json"]
 """full: progress and tables. quiet: errors alone. json: one JSON object a line on the standard output."""
 
@@ -40,6 +37,10 @@ class RunProgress:
     """
 
     def __init__(self, num_rounds: int, display: Display = "full", *, name: str = "") -> None:
+        # Whoever asks for help needs no progress bar, and should not wait for one.
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+
         self.console = Console(stderr=True)
         self.num_rounds = num_rounds
         self.display: Display = display

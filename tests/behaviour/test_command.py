@@ -404,3 +404,22 @@ def test_half_a_command_says_what_is_missing(
 ) -> None:
     assert main(words) == 2
     assert_matches(message, error_line(capsys))
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    told = capsys.readouterr().out
+    assert all(f"  {name}" in told for name in ("demo", "transfer", "measure", "report", "toy", "reproduce"))
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("beliefmatch 0.")
+
+
+@pytest.mark.parametrize(("words", "message"), [([], "name a command: demo"), (["trnsfer"], "no command is called")])
+def test_a_command_that_is_not_there_is_told(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert main(words) == 2
+    assert message in error_line(capsys)

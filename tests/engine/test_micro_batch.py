@@ -9,25 +9,8 @@ from torch.testing import assert_close
 from beliefmatch.engine.transfer import Transfer, run_round
 from beliefmatch.errors import SettingsError
 from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.zoo import Network
-from beliefmatch.objectives.belief_matching import BeliefMatching
-from beliefmatch.recipes import zero_shot
 from beliefmatch.sources.free_points import FreePoints
-from beliefmatch.students.named import NamedStudent
-from tiny import begin, named, vector_transfer
-
-
-def image_transfer() -> Transfer:
-    """Networks without batch-norm under the image generator, which has some, with attention."""
-    return zero_shot(
-        teacher=Network(architecture=named("make_plain_conv")),
-        student=NamedStudent(architecture=named("make_plain_conv")),
-        shape=(1, 8, 8),
-        taps=("0",),
-        objective=BeliefMatching(divergence_weight=0.1, attention_weight=2.0),
-        rounds=3,
-        batch_size=10,
-    )
+from tiny import begin, image_transfer, vector_transfer
 
 
 @pytest.mark.parametrize("micro_batch", [1, 3, 5, 64])

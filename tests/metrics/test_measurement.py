@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassCalibrationError
 
 from beliefmatch.errors import ImagesError, NetworkError, SettingsError
+from beliefmatch.metrics.answers import measure_accuracy
 from beliefmatch.metrics.measurement import Measurement, measure_pair
 from beliefmatch.metrics.transition import TransitionPlan
 from beliefmatch.models.inputs import DIGITS, InputSpec, check_fit
@@ -164,3 +165,18 @@ def test_networks_of_other_classes_are_refused() -> None:
 
     with pytest.raises(NetworkError, match="the teacher knows 10 classes and the student 7"):
         measure_networks(make_conv_teacher(), make_seven_classes(), DIGITS, IMAGES, LABELS, accelerator="cpu")
+
+
+def test_images_are_streamed_and_never_held_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    converted: list[int] = []
+    from_pixels = InputSpec.from_pixels
+
+    def watched(spec: InputSpec, pixels: Tensor) -> Tensor:
+        converted.append(len(pixels))
+        return from_pixels(spec, pixels)
+
+    monkeypatch.setattr(InputSpec, "from_pixels", watched)
+    found = measured()
+    assert measure_accuracy(TEACHER, DIGITS, IMAGES, LABELS, batch_size=77) == found.teacher_accuracy
+    assert max(converted) == 77
+    assert sum(converted) == 2 * len(IMAGES)

@@ -1,5 +1,6 @@
 """The command: parses, calls the library, prints. Heavy imports stand inside the commands, so --help is instant."""
 
+import inspect
 import logging
 import os
 import sys
@@ -10,10 +11,17 @@ import tyro
 from beliefmatch.cli.measuring import measure, report
 from beliefmatch.cli.reproducing import reproduce
 from beliefmatch.cli.runs import demo, toy, transfer, transfer_by
-from beliefmatch.console import is_first_process
-from beliefmatch.errors import BeliefMatchError
+from beliefmatch.console import is_first_process, print_text
+from beliefmatch.errors import BeliefMatchError, SettingsError
 
-DESCRIPTION = "Compress a pretrained network into a smaller one without any of the data it was trained on."
+COMMANDS = {
+    "demo": demo,
+    "transfer": transfer,
+    "measure": measure,
+    "report": report,
+    "toy": toy,
+    "reproduce": reproduce,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,24 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s")
     logging.getLogger().setLevel(logging.INFO if is_first_process() else logging.ERROR)
     try:
-        if len(arguments) > 1 and arguments[0] == "transfer":
-            transfer_by(arguments[1], arguments[2:])
-        else:
-            commands = {
-                "demo": demo,
-                "transfer": transfer,
-                "measure": measure,
-                "report": report,
-                "toy": toy,
-                "reproduce": reproduce,
-            }
-            tyro.extras.subcommand_cli_from_dict(
-                commands,
-                prog="beliefmatch",
-                description=DESCRIPTION,
-                args=arguments,
-                config=(tyro.conf.AvoidSubcommands,),
-            )
+        _run_command(arguments)
     except BeliefMatchError as error:
         if is_first_process():
             sys.stderr.write(f"beliefmatch: error: {error}\n")
@@ -58,3 +49,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return 2
     return 0
+
+
+def _run_command(arguments: Sequence[str]) -> None:
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("", ())
+    if name in ("-h", "--help"):
+        print_text(_overview())
+    elif name == "--version":
+        import importlib.metadata
+
+        print_text(f"beliefmatch {importlib.metadata.version('beliefmatch')}")
+    elif name not in COMMANDS:
+        problem = f"no command is called {name!r}; there are" if name else "name a command:"
+        raise SettingsError(f"{problem} {', '.join(COMMANDS)} (beliefmatch --help says what they do)")
+    elif name == "transfer" and rest:
+        transfer_by(rest[0], rest[1:])
+    else:
+        tyro.cli(COMMANDS[name], prog=f"beliefmatch {name}", args=rest, config=(tyro.conf.AvoidSubcommands,))
+
+
+def _overview() -> str:
+    """List the commands. A parser of all their flags would take longer to build than a reader waits."""
+    width = max(map(len, COMMANDS))
+    first = {name: (inspect.getdoc(command) or "").splitlines()[0] for name, command in COMMANDS.items()}
+    return "\n".join(
+        [
+            "usage: beliefmatch COMMAND ...",
+            "",
+            "Compress a pretrained network into a smaller one without any of the data it was trained on.",
+            "",
+            "commands:",
+            *(f"  {name:{width}}  {line}" for name, line in first.items()),
+            "",
+            "beliefmatch COMMAND --help lists the settings of one; beliefmatch --version tells the version.",
+        ]
+    )

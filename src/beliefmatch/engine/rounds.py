@@ -10,6 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from beliefmatch.engine.memory import keep_freed_memory
 from beliefmatch.engine.state import generators_in, pack, unpack
 from beliefmatch.engine.transfer import Transfer, TransferState, end_round, run_on_device, run_round
 from beliefmatch.errors import first_line
@@ -44,6 +45,8 @@ class Rounds:
         self.teacher = teacher
         self.fabric = fabric
         self.why_eager = "asked for" if execution == "eager" else why_not_captured(transfer, fabric)
+        if fabric.device.type == "cpu":
+            keep_freed_memory()
         self.warmed_up = 0
         self.captured: _CapturedRound | None = None
         self.compiled = _compile(transfer, state, teacher) if execution == "compiled" else []

@@ -1,5 +1,8 @@
 """Attention transfer: Zagoruyko & Komodakis 2017, as used by Micaelli & Storkey 2019."""
 
+from typing import Any
+
+import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -15,7 +18,24 @@ def attention_map(activation: Tensor) -> Tensor:
     Returns:
         (batch, positions).
     """
-    return normalize(widened(activation).square().mean(dim=1).flatten(start_dim=1), dim=1)
+    squares = _SumOfSquares.apply(activation) / activation.shape[1]
+    return normalize(squares.flatten(start_dim=1), dim=1)
+
+
+class _SumOfSquares(torch.autograd.Function):
+    """Sum over channels of the squared activation. Its gradient is one product, in the layout and type of the
+    activation; the one that torch composes spreads over channels first, in float32, and that outweighs all else here.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, activation: Tensor) -> Tensor:
+        ctx.save_for_backward(activation)
+        return widened(activation).square().sum(dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (activation,) = ctx.saved_tensors
+        return activation * (2 * gradients[0]).to(activation.dtype).unsqueeze(1)
 
 
 def attention_distance(teacher_map: Tensor, student_map: Tensor) -> Tensor:

@@ -52,12 +52,12 @@ def answer(
         none = inputs.new_zeros(len(inputs), 0)
         parts.append(
             Answers(
-                teacher_class=logits[0].argmax(dim=1).cpu(),
-                student_class=logits[1].argmax(dim=1).cpu(),
-                divergence=kl_divergence(*logits).cpu(),
-                right=torch.cat([none, *right], dim=1).cpu(),
-                top=torch.cat([none, *top], dim=1).cpu(),
-                gaps=torch.cat([none, *gaps], dim=1).cpu(),
+                teacher_class=logits[0].argmax(dim=1),
+                student_class=logits[1].argmax(dim=1),
+                divergence=kl_divergence(*logits),
+                right=torch.cat([none, *right], dim=1),
+                top=torch.cat([none, *top], dim=1),
+                gaps=torch.cat([none, *gaps], dim=1),
                 num_classes=num_classes,
             )
         )
@@ -65,8 +65,9 @@ def answer(
 
 
 def _joined(parts: list[Answers]) -> Answers:
+    # Fetched here and not batch by batch, so that the host never waits while there are images left to send.
     names = ("teacher_class", "student_class", "divergence", "right", "top", "gaps")
-    whole = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
+    whole = {name: torch.cat([getattr(part, name) for part in parts]).cpu() for name in names}
     return Answers(**whole, num_classes=parts[0].num_classes)
 
 
@@ -74,11 +75,11 @@ def measure_accuracy(
     network: nn.Module, spec: InputSpec, images: Tensor, labels: Tensor, *, batch_size: int = 500
 ) -> float:
     """Measure the fraction of images that one network, in eval mode, gives their label. See `measure_pair`."""
-    right = 0
+    right: list[Tensor] = []
     for inputs, targets in _batches(network, spec, images, labels, batch_size):
         with torch.no_grad():
-            right += int(correct(network.eval()(inputs), targets).sum())
-    return right / len(labels)
+            right.append(correct(network.eval()(inputs), targets))
+    return int(torch.cat(right).sum()) / len(labels)
 
 
 def _batches(

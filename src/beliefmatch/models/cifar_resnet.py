@@ -46,8 +46,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, in channels, height, width) to (batch, out channels, height / stride, width / stride)."""
-        residual = self.bn2(self.conv2(relu(self.bn1(self.conv1(x)))))
-        return relu(self.shortcut(x) + residual)
+        residual = self.bn2(self.conv2(relu(self.bn1(self.conv1(x)), inplace=True)))
+        return relu(self.shortcut(x) + residual, inplace=True)
 
 
 class CifarResNet(nn.Module):
@@ -76,6 +76,6 @@ class CifarResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, in channels, height, width) to logits (batch, classes)."""
-        x = relu(self.bn1(self.conv1(x)))
+        x = relu(self.bn1(self.conv1(x)), inplace=True)
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(adaptive_avg_pool2d(x, 1).flatten(1))

@@ -29,8 +29,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, in channels, height, width) to (batch, out channels, height / stride, width / stride)."""
-        activated = relu(self.bn1(x))
-        residual = self.conv2(relu(self.bn2(self.conv1(activated))))
+        activated = relu(self.bn1(x), inplace=True)
+        residual = self.conv2(relu(self.bn2(self.conv1(activated)), inplace=True))
         if self.shortcut is None:
             return x + residual
         return self.shortcut(activated if self.shortcut_input == "activated" else x) + residual
@@ -68,4 +68,4 @@ class WideResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, in channels, height, width) to logits (batch, classes)."""
         x = self.group3(self.group2(self.group1(self.conv1(x))))
-        return self.fc(adaptive_avg_pool2d(relu(self.bn(x)), 1).flatten(1))
+        return self.fc(adaptive_avg_pool2d(relu(self.bn(x), inplace=True), 1).flatten(1))

@@ -1,0 +1,243 @@
+"""Check on a GPU that whatever makes rounds fast leaves their results alone.
+
+    python benchmarks/check_gpu.py [--device cuda]
+
+Prints pass, FAIL or skip for each check, and why; exits with 1 where one fails. Fast and eager are compared in 64 bits,
+so that nothing but the order of sums may differ. `--device cpu` does what can be done without a GPU. Writes
+`benchmarks/results/check_DEVICE.json`. The last line is one JSON object: {"passed", "failed", "skipped"}, names of
+checks.
+"""
+
+import argparse
+import json
+import logging
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from beliefmatch.engine.options import RunOptions
+from beliefmatch.engine.precision import SettledPrecision, make_fabric
+from beliefmatch.engine.record import load_student
+from beliefmatch.engine.rounds import NUM_WARM_UP, Execution, Rounds
+from beliefmatch.engine.run import run
+from beliefmatch.engine.transfer import Transfer, TransferState, start, with_taps
+from beliefmatch.models.teacher import Teacher
+from beliefmatch.sources.adversarial import Adversarial
+from beliefmatch.sources.free_points import FreePoints
+from machine import describe_machine, write_results
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from tiny import image_transfer, make_conv_teacher, tiny_transfer, vector_transfer
+
+NUM_ROUNDS = NUM_WARM_UP + 6
+TRANSFERS: dict[str, Callable[[], Transfer]] = {
+    "batch-norm, dropout, fresh noise, statistics": lambda: tiny_transfer(rounds=NUM_ROUNDS),
+    "attention": lambda: image_transfer(rounds=NUM_ROUNDS),
+    "vectors": lambda: vector_transfer(rounds=NUM_ROUNDS),
+    "free points": lambda: replace(vector_transfer(rounds=NUM_ROUNDS), source=FreePoints(ascent_steps=3)),
+}
+
+
+class SkippedError(Exception):
+    """A check needs what this device lacks."""
+
+
+@dataclass
+class Done:
+    """What some rounds gave."""
+
+    rounds: Rounds
+    state: TransferState
+    records: list[dict[str, Tensor]] = field(repr=False)
+
+
+def do_rounds(
+    transfer: Transfer,
+    device: str,
+    execution: Execution,
+    *,
+    precision: SettledPrecision = "64-true",
+    student: nn.Module | None = None,
+    noise: list[Tensor] | None = None,
+) -> Done:
+    """Do all rounds of a transfer from its seed."""
+    torch.manual_seed(transfer.seed)
+    fabric = make_fabric(device, precision)
+    teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
+    student = student or transfer.student.build(teacher)
+    transfer = replace(transfer, objective=with_taps(transfer.objective, teacher, student))
+    state = start(transfer, teacher, student, fabric)
+    if noise is not None:
+        state.source.noise = Played([each.to(fabric.device) for each in noise])
+    rounds = Rounds(transfer, state, teacher, fabric, execution)
+    records = [{name: value.clone() for name, value in rounds.next().items()} for _ in range(transfer.rounds)]
+    rounds.end()
+    return Done(rounds, state, records)
+
+
+@dataclass
+class Played:
+    """Noise that was drawn before."""
+
+    left: list[Tensor]
+
+    def draw(self, fabric: Fabric) -> Tensor:
+        """Give the next."""
+        return self.left.pop(0)
+
+
+def check_equal(found: Done, wanted: Done, tolerance: float = 1e-6) -> None:
+    """Compare all records, weights and buffers."""
+    for number, (ours, theirs) in enumerate(zip(found.records, wanted.records, strict=True)):
+        for name in theirs:
+            assert_close(ours[name].cpu(), theirs[name].cpu(), rtol=tolerance, atol=tolerance, msg=f"{name} {number}")
+    ours, theirs = found.state.student.state_dict(), wanted.state.student.state_dict()
+    for name in theirs:
+        assert_close(ours[name].cpu(), theirs[name].cpu(), rtol=tolerance, atol=tolerance, msg=name)
+
+
+def need_cuda(device: str) -> None:
+    if device != "cuda":
+        raise SkippedError("only a CUDA device captures rounds")
+
+
+def captured_equals_eager(device: str, make: Callable[[], Transfer]) -> None:
+    need_cuda(device)
+    eager, captured = do_rounds(make(), device, "eager"), do_rounds(make(), device, "auto")
+    assert captured.rounds.captured is not None, captured.rounds.why_eager
+    check_equal(captured, eager)
+
+
+def captured_bf16_equals_eager_bf16(device: str) -> None:
+    need_cuda(device)
+    make = TRANSFERS["attention"]
+    eager, captured = (do_rounds(make(), device, way, precision="bf16-mixed") for way in ("eager", "auto"))
+    assert captured.rounds.captured is not None, captured.rounds.why_eager
+    check_equal(captured, eager, tolerance=2e-2)
+
+
+def compiled_equals_eager(device: str) -> None:
+    eager, compiled = (do_rounds(TRANSFERS["attention"](), device, way) for way in ("eager", "compiled"))
+    if device == "cuda":
+        assert compiled.rounds.captured is not None, compiled.rounds.why_eager
+    check_equal(compiled, eager)
+
+
+def micro_batches_equal_whole(device: str) -> None:
+    for name in ("attention", "vectors", "free points"):
+        whole = TRANSFERS[name]()
+        check_equal(do_rounds(replace(whole, micro_batch=3), device, "auto"), do_rounds(whole, device, "eager"))
+
+
+def device_equals_cpu(device: str) -> None:
+    transfer = TRANSFERS["attention"]()
+    assert isinstance(transfer.source, Adversarial)
+    random = torch.Generator().manual_seed(1)
+    size = (transfer.batch_size, transfer.source.noise_size)
+    noise = [torch.randn(size, generator=random, dtype=torch.float64) for _ in range(transfer.rounds)]
+    found, wanted = (do_rounds(transfer, place, "eager", noise=noise) for place in (device, "cpu"))
+    check_equal(found, wanted)
+
+
+class Waiting(nn.Module):
+    """A network that looks at a value on the host in each pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = make_conv_teacher()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, 1, 8, 8) to logits (batch, 10)."""
+        logits = self.network(x)
+        return logits if float(logits.detach().sum()) < float("inf") else logits * 0
+
+
+def a_network_that_waits_runs_eagerly(device: str) -> None:
+    need_cuda(device)
+    make = TRANSFERS["batch-norm, dropout, fresh noise, statistics"]
+    eager, found = (do_rounds(make(), device, way, student=Waiting()) for way in ("eager", "auto"))
+    assert found.rounds.captured is None
+    assert found.rounds.why_eager, "no reason is given"
+    check_equal(found, eager)
+
+
+class CutError(Exception):
+    """The run is cut short on purpose."""
+
+
+def a_resumed_run_equals_a_whole_one(device: str) -> None:
+    transfer = TRANSFERS["batch-norm, dropout, fresh noise, statistics"]()
+
+    def cut(done: int, _row: dict[str, Any] | None) -> None:
+        if done == NUM_WARM_UP + 2:
+            raise CutError
+
+    with tempfile.TemporaryDirectory() as folder:
+        options = {
+            name: RunOptions(
+                folder=Path(folder) / name,
+                accelerator="cuda" if device == "cuda" else "cpu",
+                precision="64-true",
+                checkpoint_every=1,
+                resume=True,
+            )
+            for name in ("whole", "cut")
+        }
+        run(transfer, options["whole"])
+        try:
+            run(transfer, options["cut"], observer=cut)
+        except CutError:
+            run(transfer, options["cut"])
+        whole, resumed = (load_student(each.folder).state_dict() for each in options.values())
+    for name in whole:
+        assert_close(resumed[name], whole[name], rtol=1e-5, atol=1e-6, msg=name)
+
+
+CHECKS: dict[str, Callable[[str], None]] = {
+    **{
+        f"captured equals eager: {name}": lambda device, make=make: captured_equals_eager(device, make)
+        for name, make in TRANSFERS.items()
+    },
+    "captured equals eager in bf16": captured_bf16_equals_eager_bf16,
+    "compiled equals eager": compiled_equals_eager,
+    "micro-batches equal whole batches": micro_batches_equal_whole,
+    "the device equals the CPU": device_equals_cpu,
+    "a network that waits for the device runs eagerly": a_network_that_waits_runs_eagerly,
+    "a resumed run equals a whole one": a_resumed_run_equals_a_whole_one,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    logging.basicConfig(format="      %(message)s", level=logging.INFO)
+    torch.backends.cudnn.deterministic = True
+    found: dict[str, list[str]] = {"passed": [], "failed": [], "skipped": []}
+    for name, check in CHECKS.items():
+        try:
+            check(arguments.device)
+            found["passed"].append(name)
+            print(f"pass  {name}", flush=True)
+        except SkippedError as reason:
+            found["skipped"].append(name)
+            print(f"skip  {name}: {reason}", flush=True)
+        except Exception as error:
+            # One failure must not hide what the other checks find.
+            found["failed"].append(name)
+            print(f"FAIL  {name}: {type(error).__name__}: {error}", flush=True)
+    write_results(f"check_{arguments.device}", {"machine": describe_machine(), **found})
+    print(json.dumps(found))
+    return 1 if found["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Measuring the accuracy of a network against the obvious loop.
+
+    python benchmarks/measuring.py [--images 10000] [--architecture wide_resnet_16_1] [--repeats 5] [--device cpu]
+
+Both take the same images of 3x32x32, 500 at a time, interleaved. Writes `benchmarks/results/measuring_DEVICE.json`. The
+last line is one JSON object: {"ratio"}, seconds of the obvious loop over ours.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+
+from beliefmatch.metrics.answers import measure_accuracy
+from beliefmatch.models.inputs import CIFAR10
+from beliefmatch.models.placement import place
+from beliefmatch.models.zoo import make_network
+from machine import describe_machine, write_results
+
+BATCH_SIZE = 500
+
+
+def obvious_accuracy(network: nn.Module, images: Tensor, labels: Tensor, device: torch.device) -> float:
+    assert CIFAR10.mean is not None
+    assert CIFAR10.std is not None
+    mean = torch.tensor(CIFAR10.mean, device=device).view(1, 3, 1, 1)
+    std = torch.tensor(CIFAR10.std, device=device).view(1, 3, 1, 1)
+    right = 0
+    network.eval()
+    with torch.no_grad():
+        for start in range(0, len(images), BATCH_SIZE):
+            pixels = images[start : start + BATCH_SIZE].to(device).permute(0, 3, 1, 2).float() / 255
+            predicted = network((pixels - mean) / std).argmax(dim=1)
+            right += (predicted == labels[start : start + BATCH_SIZE].to(device)).sum().item()
+    return right / len(images)
+
+
+def timed(measure: Callable[[], float]) -> tuple[float, float]:
+    began = time.perf_counter()
+    found = measure()
+    return found, time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--architecture", default="wide_resnet_16_1")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    device = torch.device(arguments.device)
+    images = torch.randint(256, (arguments.images, 32, 32, 3), dtype=torch.uint8)
+    labels = torch.randint(10, (arguments.images,))
+    plain, ours = (make_network(arguments.architecture, in_channels=3, num_classes=10) for _ in range(2))
+    ours.load_state_dict(plain.state_dict())
+    plain.to(device)
+    place(ours, device, torch.float32)
+    rows = []
+    for repeat in range(arguments.repeats + 1):
+        slow = timed(lambda: obvious_accuracy(plain, images, labels, device))
+        fast = timed(lambda: measure_accuracy(ours, CIFAR10, images, labels, batch_size=BATCH_SIZE))
+        assert abs(slow[0] - fast[0]) < 2e-3, (slow, fast)
+        if repeat:
+            rows.append({"obvious": round(slow[1], 4), "ours": round(fast[1], 4)})
+            print(json.dumps(rows[-1]), flush=True)
+    ratio = round(median(row["obvious"] for row in rows) / median(row["ours"] for row in rows), 2)
+    results = {"machine": describe_machine(), "settings": vars(arguments), "seconds": rows, "ratio": ratio}
+    write_results(f"measuring_{device.type}", results)
+    print(json.dumps({"ratio": ratio}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Time until beliefmatch is there.
+
+    python benchmarks/startup.py [--repeats 9]
+
+Times fresh processes, interleaved: python alone, importing torch, importing beliefmatch, importing all that a run
+needs, and `beliefmatch --help`. Writes `benchmarks/results/startup.json`. The last line is one JSON object:
+{"help_seconds", "import_ratio", "run_ratio"}; both ratios are to importing torch.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+from statistics import median
+
+from machine import describe_machine, write_results
+
+COMMANDS = {
+    "python": [sys.executable, "-c", "pass"],
+    "torch": [sys.executable, "-c", "import torch"],
+    "beliefmatch": [sys.executable, "-c", "import torch, beliefmatch"],
+    "run": [sys.executable, "-c", "from beliefmatch import run"],
+    "help": [str(Path(sysconfig.get_path("scripts")) / "beliefmatch"), "--help"],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=9)
+    arguments = parser.parse_args()
+    seconds: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    for repeat in range(arguments.repeats + 1):
+        for name, command in COMMANDS.items():
+            began = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            if repeat:
+                seconds[name].append(round(time.perf_counter() - began, 4))
+    medians = {name: median(timed) for name, timed in seconds.items()}
+    summary = {
+        "help_seconds": round(medians["help"], 3),
+        "import_ratio": round(medians["beliefmatch"] / medians["torch"], 3),
+        "run_ratio": round(medians["run"] / medians["torch"], 3),
+    }
+    write_results("startup", {"machine": describe_machine(), "seconds": seconds, "medians": medians, **summary})
+    print(json.dumps({"medians": medians}))
+    print(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    main()
