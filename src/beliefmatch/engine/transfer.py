@@ -14,8 +14,9 @@ from beliefmatch.errors import SettingsError, TapError
 from beliefmatch.functional.classification import agreement, class_frequencies, confidence
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.modes import evaluating
+from beliefmatch.models.pairs import choose_pairs
 from beliefmatch.models.placement import place
-from beliefmatch.models.taps import Beliefs, TapPair, beliefs, declared_pairs
+from beliefmatch.models.taps import Beliefs, TapPair, beliefs
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.base import AbstractObjective
@@ -110,9 +111,9 @@ def with_taps(objective: AbstractObjective, teacher: Teacher, student: nn.Module
     Raises:
         TapError: a name does not exist, or two activations of a pair differ in their positions.
     """
-    pairs = objective.taps if objective.taps is not None else declared_pairs(teacher.module, student)
-    if not objective.uses_taps:
-        pairs = ()
+    pairs = ()
+    if objective.uses_taps:
+        pairs = objective.taps if objective.taps is not None else choose_pairs(teacher.module, student, teacher.spec)
     batch = torch.zeros((1, *teacher.spec.shape), dtype=teacher.dtype)
     with evaluating(student), torch.no_grad():
         first = teacher.beliefs(batch, taps=[pair.teacher for pair in pairs]).outputs

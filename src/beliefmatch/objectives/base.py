@@ -17,7 +17,8 @@ class AbstractObjective(ABC):
     citation: ClassVar[str]
     """Authors, year and title of the method."""
     taps: tuple[TapPair, ...] | None = None
-    """Activations to read. None: those that both architectures declare, found when a run starts."""
+    """Activations to read. None: those that both architectures declare, or else the last of each resolution that both
+    reach, found when a run starts."""
 
     @property
     @abstractmethod

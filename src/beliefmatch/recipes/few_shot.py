@@ -74,7 +74,7 @@ def few_shot(
         budget: Fraction of the paper's rounds to do, for small machines. The result says it.
         batch_size: Images a batch, over all devices together.
         taps: Activations for attention transfer, as TEACHER_MODULE=STUDENT_MODULE; one name if they are called alike.
-            Default: those that both architectures declare.
+            Default: those that both architectures declare, or else the last of each resolution that both reach.
         optimiser: Of the student.
         seed: Of fresh weights, of the subset, of order and augmentation.
     """

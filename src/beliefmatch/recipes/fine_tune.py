@@ -52,7 +52,7 @@ def fine_tune(
         batch_size: Images a batch, over all devices together.
         objective: What the student matches.
         taps: Activations for attention transfer, as TEACHER_MODULE=STUDENT_MODULE; one name if they are called alike.
-            Default: those that both architectures declare.
+            Default: those that both architectures declare, or else the last of each resolution that both reach.
         student_learning_rate: Adam's learning rate, falling to 0 by a cosine over all rounds.
         student_gradient_clip: Largest L2 norm of the student's gradient.
         freeze_batch_norm: Keep the statistics that the student's batch-norm layers have, in training as in use;

@@ -58,7 +58,7 @@ def zero_shot(
             over classes. With another number of classes set both weights to 1 / classes.
         objective: What the student matches on them.
         taps: Activations for attention transfer, as TEACHER_MODULE=STUDENT_MODULE; one name if they are called alike.
-            Default: those that both architectures declare.
+            Default: those that both architectures declare, or else the last of each resolution that both reach.
         student_learning_rate: Adam's learning rate for the student, falling to 0 by a cosine over all rounds.
         student_gradient_clip: Largest L2 norm of the student's gradient.
         seed: Of fresh weights and of all noise.
