@@ -58,6 +58,37 @@ def make_plain_conv() -> nn.Module:
     )
 
 
+def make_signal_network() -> nn.Module:
+    """A classifier of signals of two channels and any length."""
+    return nn.Sequential(
+        nn.Conv1d(2, 6, 5, padding=2),
+        nn.BatchNorm1d(6),
+        nn.ReLU(),
+        nn.MaxPool1d(2),
+        nn.Conv1d(6, 8, 3, padding=1),
+        nn.AdaptiveAvgPool1d(1),
+        nn.Flatten(),
+        nn.Linear(8, 4),
+    )
+
+
+def make_wide_network() -> nn.Module:
+    """A classifier of images of five channels, of any size, with group normalisation."""
+    return nn.Sequential(
+        nn.Conv2d(5, 4, 3, padding=1),
+        nn.GroupNorm(2, 4),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 3),
+    )
+
+
+def make_vector_generator() -> nn.Module:
+    """Noise of six numbers in, vectors of twelve features out."""
+    return nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12))
+
+
 def make_nan_teacher() -> nn.Module:
     """A network whose weights are not finite."""
     network = make_conv_teacher()

@@ -36,7 +36,7 @@ def test_odd_networks_run_to_their_end(tmp_path: Path, teacher: str, student: st
             {
                 "teacher__architecture": odd("make_matrix"),
                 "student__architecture": odd("make_matrix"),
-                "shape": (4, 4),
+                "shape": (2, 2, 2, 2),
             },
             "no generator fits inputs of shape",
         ),

@@ -50,10 +50,14 @@ def test_generators_fit_images_of_any_size(shape: tuple[int, int, int]) -> None:
     assert ImageGenerator(4, shape)(torch.randn(3, 4)).shape == (3, *shape)
 
 
-def test_generators_fit_vectors_and_refuse_the_rest() -> None:
-    assert make_generator(4, InputSpec(shape=(2,)))(torch.randn(3, 4)).shape == (3, 2)
+@pytest.mark.parametrize("shape", [(2,), (1, 1), (2, 3), (3, 50)])
+def test_generators_fit_vectors_and_signals(shape: tuple[int, ...]) -> None:
+    assert make_generator(4, InputSpec(shape=shape))(torch.randn(3, 4)).shape == (3, *shape)
+
+
+def test_generators_refuse_the_rest() -> None:
     with pytest.raises(NetworkError, match="no generator fits"):
-        make_generator(4, InputSpec(shape=(2, 3)))
+        make_generator(4, InputSpec(shape=(2, 3, 4, 5)))
 
 
 def test_shortcut_conventions_differ_in_what_they_compute() -> None:

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, interpolate, pad
 
-from beliefmatch.errors import NetworkError
+from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.zoo import make_network
 
 
 class UpsampledConv(nn.Conv2d):
@@ -67,6 +68,34 @@ class ImageGenerator(nn.Module):
         return self.layers(noise)
 
 
+class SignalGenerator(nn.Module):
+    """The image generator with one position axis, for signals of any number of channels and any length."""
+
+    def __init__(self, noise_size: int, shape: tuple[int, int]) -> None:
+        super().__init__()
+        channels, length = shape
+        half, quarter = -(-length // 2), -(-length // 4)
+        self.layers = nn.Sequential(
+            nn.Linear(noise_size, 128 * quarter),
+            nn.Unflatten(1, (128, quarter)),
+            nn.BatchNorm1d(128),
+            nn.Upsample(size=half),
+            nn.Conv1d(128, 128, 3, padding=1),
+            nn.BatchNorm1d(128),
+            nn.LeakyReLU(0.2),
+            nn.Upsample(size=length),
+            nn.Conv1d(128, 64, 3, padding=1),
+            nn.BatchNorm1d(64),
+            nn.LeakyReLU(0.2),
+            nn.Conv1d(64, channels, 3, padding=1),
+            nn.BatchNorm1d(channels),
+        )
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """Map (batch, noise size) to (batch, channels, length)."""
+        return self.layers(noise)
+
+
 class VectorGenerator(nn.Module):
     """Two hidden layers of 256 units, for inputs that are one vector of features. It has no batch-norm."""
 
@@ -85,18 +114,43 @@ class VectorGenerator(nn.Module):
         return self.layers(noise)
 
 
-def make_generator(noise_size: int, spec: InputSpec) -> nn.Module:
-    """Choose the generator that fits the input shape.
+def make_generator(noise_size: int, spec: InputSpec, *, own: str | None = None) -> nn.Module:
+    """Choose the generator that fits the input shape, or make the user's own.
+
+    Args:
+        noise_size: length of the noise vector.
+        spec: of the inputs to generate.
+        own: `file.py:function`, called without arguments; it returns a module that maps (batch, noise size) to
+            (batch, *spec.shape). None: ours.
 
     Raises:
-        NetworkError: inputs are neither images nor vectors.
+        NetworkError: inputs are neither images, signals nor vectors, or the user's own generator does not fit.
     """
+    if own is not None:
+        return _make_own(own, noise_size, spec)
     match spec.shape:
         case (num_features,):
             return VectorGenerator(noise_size, num_features)
+        case (channels, length):
+            return SignalGenerator(noise_size, (channels, length))
         case (channels, height, width):
             return ImageGenerator(noise_size, (channels, height, width))
         case _:
             raise NetworkError(
-                f"no generator fits inputs of shape {spec.shape}: expected (channels, height, width) or (features,)"
+                f"no generator fits inputs of shape {spec.shape}: expected (channels, height, width), (channels, "
+                "length) or (features,); name your own with --source.generator my_file.py:make_generator"
             )
+
+
+def _make_own(name: str, noise_size: int, spec: InputSpec) -> nn.Module:
+    generator = make_network(name, in_channels=noise_size, num_classes=2)
+    try:
+        with torch.no_grad():
+            found = generator(torch.randn(2, noise_size))
+    except Exception as error:
+        # A network of the user's own can fail in any way.
+        raise NetworkError(f"{name} does not take noise of shape (2, {noise_size}): {first_line(error)}") from error
+    given = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+    if given != (2, *spec.shape):
+        raise NetworkError(f"{name} makes {given} of noise (2, {noise_size}), expected {(2, *spec.shape)}")
+    return generator

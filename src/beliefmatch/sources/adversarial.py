@@ -20,6 +20,7 @@ from beliefmatch.models.generators import make_generator
 from beliefmatch.models.placement import place
 from beliefmatch.models.taps import beliefs
 from beliefmatch.models.teacher import Teacher
+from beliefmatch.models.zoo import locate
 from beliefmatch.optimisers import Adam, Optimisation
 from beliefmatch.sources.ascent import input_gradient
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
@@ -55,6 +56,9 @@ class Adversarial(AbstractSource[AdversarialState]):
     """Student steps a round."""
     noise_size: int = 100
     """Length of the noise vector z."""
+    generator: str | None = None
+    """Your own generator as file.py:function, called without arguments: it returns a module that maps (batch, noise
+    size) to (batch, *input shape). None: one that fits the input shape."""
     fresh_noise: bool = False
     """Draw new noise, and so a new pseudo batch, for every student step; otherwise one z serves the whole round."""
     divergence: DivergenceName = "kl"
@@ -75,19 +79,24 @@ class Adversarial(AbstractSource[AdversarialState]):
         """Whether the statistics have a weight."""
         return self.batch_norm_weight != 0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "generator", self.generator and locate(self.generator))
+
     def check(self) -> None:
         """Check steps, sizes, temperature and learning rate.
 
         Raises:
             SettingsError: one is not above 0.
         """
+        if self.generator is not None and ":" not in self.generator:
+            raise SettingsError(f"source.generator is {self.generator!r}; expected my_file.py:make_generator")
         for name in ("generator_steps", "student_steps", "noise_size", "temperature", "learning_rate", "gradient_clip"):
             if not 0 < getattr(self, name) < math.inf:
                 raise SettingsError(f"source.{name} must be above 0; got {getattr(self, name)}")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> AdversarialState:
         """Make a fresh generator for the teacher's inputs. Seeds the noise alone; weights follow torch's own seed."""
-        generator = make_generator(self.noise_size, teacher.spec)
+        generator = make_generator(self.noise_size, teacher.spec, own=self.generator)
         place(generator, fabric.device, teacher.dtype)
         noise = NoiseStream(
             random=torch.Generator(device=fabric.device).manual_seed(plan.seed),
