@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 from beliefmatch.engine.state import modules_in
 from beliefmatch.errors import SettingsError, TapError
 from beliefmatch.functional.classification import agreement, class_frequencies, confidence
+from beliefmatch.models.heads import keep_logits_precise
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.modes import evaluating
 from beliefmatch.models.pairs import choose_pairs
@@ -88,6 +89,7 @@ def start(transfer: Transfer, teacher: Teacher, student: nn.Module, fabric: Fabr
     dtype = torch.float64 if fabric._precision.precision == "64-true" else torch.float32
     for network in (teacher.module, student):
         place(network, fabric.device, dtype)
+        keep_logits_precise(network, teacher.spec)
     student.train()
     if transfer.freeze_batch_norm:
         for layer in student.modules():
