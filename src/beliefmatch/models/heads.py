@@ -1,6 +1,7 @@
 """Logits in 32 bits, where everything before them is in 16."""
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,9 +31,11 @@ def find_head(network: nn.Module, spec: InputSpec) -> nn.Module | None:
     """Find the linear layer or convolution whose output, perhaps flattened, is what the network returns."""
     given: list[tuple[nn.Module, Tensor]] = []
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
-    handles = [
-        layer.register_forward_hook(lambda layer, _inputs, output: given.append((layer, output))) for layer in layers
-    ]
+
+    def keep(layer: nn.Module, _inputs: Any, output: Tensor) -> None:
+        given.append((layer, output))
+
+    handles = [layer.register_forward_hook(keep) for layer in layers]
     first = next(iter(network.parameters()), torch.zeros(()))
     try:
         with evaluating(network), torch.no_grad():
