@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from beliefmatch.engine.precision import make_fabric
 from beliefmatch.engine.state import pack, unpack
-from beliefmatch.optimisers import AbstractOptimiser, Adam, Optimisation, StepwiseSgd
+from beliefmatch.optimisers import AbstractOptimiser, Adam, CosineSgd, Optimisation, StepwiseSgd
 
 NUM_ROUNDS = 20
 
@@ -22,7 +22,7 @@ def plain(settings: AbstractOptimiser, moved: nn.Module) -> tuple[torch.optim.Op
     if isinstance(settings, Adam):
         optimiser = torch.optim.Adam(moved.parameters(), lr=settings.learning_rate, foreach=False)
         return optimiser, None if settings.constant else CosineAnnealingLR(optimiser, NUM_ROUNDS)
-    assert isinstance(settings, StepwiseSgd)
+    assert isinstance(settings, StepwiseSgd | CosineSgd)
     optimiser = torch.optim.SGD(
         moved.parameters(),
         lr=settings.learning_rate,
@@ -30,6 +30,8 @@ def plain(settings: AbstractOptimiser, moved: nn.Module) -> tuple[torch.optim.Op
         weight_decay=settings.weight_decay,
         foreach=False,
     )
+    if isinstance(settings, CosineSgd):
+        return optimiser, CosineAnnealingLR(optimiser, NUM_ROUNDS)
     return optimiser, MultiStepLR(optimiser, [6, 12, 16], gamma=settings.drop_factor)
 
 
@@ -39,8 +41,9 @@ def plain(settings: AbstractOptimiser, moved: nn.Module) -> tuple[torch.optim.Op
         Adam(learning_rate=1e-2, gradient_clip=1e9),
         Adam(learning_rate=1e-2, gradient_clip=1e9, constant=True),
         StepwiseSgd(),
+        CosineSgd(),
     ],
-    ids=["adam", "constant adam", "sgd"],
+    ids=["adam", "constant adam", "sgd", "cosine sgd"],
 )
 def test_weights_and_rates_follow_those_of_torch(settings: AbstractOptimiser) -> None:
     ours, theirs = network(), network()

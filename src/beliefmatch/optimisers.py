@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -116,10 +116,7 @@ class StepwiseSgd(AbstractOptimiser):
             _check_positive(name, getattr(self, name))
         if not all(0 < drop < 1 for drop in self.drops):
             raise SettingsError(f"drops are fractions of all rounds, between 0 and 1; got {self.drops}")
-        if self.momentum < 0 or self.weight_decay < 0:
-            raise SettingsError(
-                f"momentum and weight_decay must not be below 0; got {self.momentum}, {self.weight_decay}"
-            )
+        _check_sgd(self.momentum, self.weight_decay)
 
     def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
         """Make the optimiser of a network, and a schedule over all rounds."""
@@ -128,24 +125,64 @@ class StepwiseSgd(AbstractOptimiser):
         def factor(rounds: int) -> float:
             return self.drop_factor ** sum(rounds >= milestone for milestone in milestones)
 
-        parameters = list(network.parameters())
-        optimiser = torch.optim.SGD(
-            parameters,
-            lr=self.learning_rate,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            fused=_can_fuse(parameters),
-        )
-        schedule = LambdaLR(optimiser, factor)
-        keep_rates_on_device(optimiser)
-        return Optimisation(optimiser=optimiser, schedule=schedule, gradient_clip=math.inf)
+        return _start_sgd(network, self.learning_rate, self.momentum, self.weight_decay, factor)
 
 
-def make_adam(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Adam:
-    """Make Adam (betas .9 and .999, no decay), with all its steps in one kernel where the device has one."""
+@dataclass(frozen=True, kw_only=True)
+class CosineSgd(AbstractOptimiser):
+    """Stochastic gradient descent with momentum, whose learning rate falls to 0 by a cosine over all rounds.
+
+    It does not clip. Defaults: the DataFree benchmark of Fang et al. 2021.
+    """
+
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+
+    def check(self) -> None:
+        """Check learning rate, momentum and decay.
+
+        Raises:
+            SettingsError: one is out of its range.
+        """
+        _check_positive("learning_rate", self.learning_rate)
+        _check_sgd(self.momentum, self.weight_decay)
+
+    def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
+        """Make the optimiser of a network, and a schedule over all rounds."""
+
+        def factor(rounds: int) -> float:
+            return (1 + math.cos(math.pi * rounds / num_rounds)) / 2
+
+        return _start_sgd(network, self.learning_rate, self.momentum, self.weight_decay, factor)
+
+
+def _start_sgd(
+    network: nn.Module,
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float,
+    factor: Callable[[int], float],
+) -> Optimisation:
+    parameters = list(network.parameters())
+    optimiser = torch.optim.SGD(
+        parameters,
+        lr=learning_rate,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        fused=_can_fuse(parameters),
+    )
+    schedule = LambdaLR(optimiser, factor)
+    keep_rates_on_device(optimiser)
+    return Optimisation(optimiser=optimiser, schedule=schedule, gradient_clip=math.inf)
+
+
+def make_adam(parameters: Iterable[nn.Parameter], learning_rate: float, *, first_beta: float = 0.9) -> torch.optim.Adam:
+    """Make Adam (second beta .999, no decay), with all its steps in one kernel where the device has one."""
     parameters = list(parameters)
     captured = any(parameter.is_cuda for parameter in parameters)
-    return torch.optim.Adam(parameters, lr=learning_rate, fused=_can_fuse(parameters), capturable=captured)
+    betas = (first_beta, 0.999)
+    return torch.optim.Adam(parameters, lr=learning_rate, betas=betas, fused=_can_fuse(parameters), capturable=captured)
 
 
 def keep_rates_on_device(optimiser: torch.optim.Optimizer) -> None:
@@ -161,6 +198,11 @@ def keep_rates_on_device(optimiser: torch.optim.Optimizer) -> None:
 
 def _can_fuse(parameters: list[nn.Parameter]) -> bool:
     return all(parameter.device.type in ("cpu", "cuda") for parameter in parameters)
+
+
+def _check_sgd(momentum: float, weight_decay: float) -> None:
+    if momentum < 0 or weight_decay < 0:
+        raise SettingsError(f"momentum and weight_decay must not be below 0; got {momentum}, {weight_decay}")
 
 
 def _check_positive(name: str, value: float) -> None:

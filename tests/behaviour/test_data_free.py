@@ -55,6 +55,7 @@ def guarded(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         ("digits", "make_conv_teacher", ()),
         ("zero_shot", "make_conv_teacher", ("--shape", "1", "8", "8")),
         ("zero_shot", "make_mlp_teacher", ("--shape", "12")),
+        ("fast", "make_mlp_teacher", ("--shape", "12", "--source.student-steps", "2", "--source.warm-up", "1")),
     ],
 )
 def test_a_transfer_reads_no_images(tmp_path: Path, recipe: str, teacher: str, more: tuple[str, ...]) -> None:

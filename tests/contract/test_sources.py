@@ -16,11 +16,37 @@ from beliefmatch.engine.transfer import run_on_device, run_round
 from beliefmatch.errors import SettingsError
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.base import AbstractSource
+from beliefmatch.sources.cmi import Cmi
+from beliefmatch.sources.dafl import Dafl
+from beliefmatch.sources.deep_inversion import DeepInversion
+from beliefmatch.sources.dfad import Dfad
+from beliefmatch.sources.dfq import Dfq
+from beliefmatch.sources.fast import Fast
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.free_points import FreePoints
+from beliefmatch.sources.nayer import Nayer
+from beliefmatch.sources.noise import Noise
+from beliefmatch.sources.terms import Terms
+from beliefmatch.sources.textures import Textures
+from beliefmatch.sources.unlabelled import Unlabelled
 from tiny import begin, tiny_transfer
 
 SMALL: dict[str, Any] = {"student_steps": 3, "noise_size": 6}
+
+GENERATOR = f"{Path(__file__).parent / 'small_generator.py'}:make"
+POOLED: dict[str, Any] = {"making_steps": 2, "student_steps": 2}
+MADE: dict[str, Any] = POOLED | {"noise_size": 6, "generator": GENERATOR}
+EVERY_TERM = Terms(
+    adversarial=1.0,
+    divergence="js",
+    adversarial_where="agreed",
+    statistics=1.0,
+    one_hot=1.0,
+    balance=1.0,
+    activation=1.0,
+    total_variation=1.0,
+    l2=1.0,
+)
 
 IMAGES = Path(__file__).parent / "images.npz"
 """Forty images of noise, four of each class."""
@@ -33,9 +59,30 @@ SOURCES: dict[str, AbstractSource[Any]] = {
     "statistics": Adversarial(**SMALL, divergence="l1", batch_norm_weight=1.0),
     "few images": FewShot(images=IMAGES, images_per_class=3, augmentation="crop_flip"),
     "free points": FreePoints(ascent_steps=2, student_steps=3),
+    "dafl": Dafl(**SMALL),
+    "dfad": Dfad(**SMALL),
+    "dfq": Dfq(**SMALL),
+    "every term": Dfq(**SMALL, terms=EVERY_TERM),
+    "deep inversion": DeepInversion(**POOLED),
+    "cmi": Cmi(**MADE),
+    "cmi with crops": Cmi(**MADE, augmentation="crop_flip", warm_up=1),
+    "fast": Fast(**MADE, warm_up=2),
+    "fast with crops": Fast(**MADE, warm_up=1, augmentation="crop_flip", made_batch=5),
+    "reptile": Fast(**MADE, warm_up=1, outer="reptile", capacity=12),
+    "nayer": Nayer(**MADE, warm_up=1, generator_life=1),
+    "nayer with learnt embeddings": Nayer(**MADE, warm_up=0, embedding="learnt", embedding_size=5),
+    "pool against a student in train mode": Fast(**MADE, warm_up=0, terms=replace(EVERY_TERM, student_mode="train")),
+    "noise": Noise(student_steps=3),
+    "uniform noise": Noise(student_steps=3, distribution="uniform"),
+    "textures": Textures(student_steps=3),
+    "unlabelled": Unlabelled(images=IMAGES, student_steps=3),
+    "unlabelled with crops": Unlabelled(images=IMAGES, student_steps=3, augmentation="crop_flip"),
 }
 
-MOVES_STUDENT_BUFFERS = {"paper", "fresh noise", "two generator steps", "jensen-shannon", "statistics", "free points"}
+MOVES_STUDENT_BUFFERS = {
+    *("paper", "fresh noise", "two generator steps", "jensen-shannon", "statistics", "free points", "dfad"),
+    "pool against a student in train mode",
+}
 """Sources that say they run the student in train mode while they improve."""
 
 
@@ -131,7 +178,11 @@ def test_packed_and_unpacked_it_continues_bit_for_bit(name: str, tmp_path: objec
     [
         *((Adversarial(), name) for name in ("generator_steps", "student_steps", "noise_size", "temperature")),
         *((FreePoints(), name) for name in ("ascent_steps", "student_steps", "bound", "gradient_clamp")),
-        *((source, "learning_rate") for source in (Adversarial(), FreePoints())),
+        *((source, "learning_rate") for source in (Adversarial(), FreePoints(), Dfq(), Fast(), Nayer(), Cmi())),
+        *((Fast(), name) for name in ("making_steps", "student_steps", "batches_per_round", "capacity", "noise_size")),
+        *((Cmi(), name) for name in ("contrast_temperature", "num_others")),
+        *((source, "student_steps") for source in (Dafl(), DeepInversion(), Noise(), Unlabelled(images=IMAGES))),
+        (Nayer(), "generator_life"),
     ],
 )
 def test_settings_out_of_range_are_refused(source: AbstractSource[Any], setting: str) -> None:

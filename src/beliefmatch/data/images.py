@@ -1,4 +1,4 @@
-"""Images from a file, with or without labels."""
+"""Images from a file or a folder, with or without labels."""
 
 import zipfile
 from dataclasses import dataclass
@@ -11,6 +11,10 @@ from torch import Tensor
 
 from beliefmatch.errors import ImagesError, first_line
 from beliefmatch.models.inputs import check_pixels
+
+COLOURS = {1: "L", 3: "RGB"}
+"""How Pillow calls images of so many channels."""
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 EXPECTED = (
     "expected an .npz with an array images (n, height, width, channels) uint8, and where there are labels an array "
@@ -72,6 +76,36 @@ def read_images(path: Path) -> Images:
         return LabelledImages(images=images, labels=labels if labels.is_floating_point() else labels.long())
     except ImagesError as error:
         raise ImagesError(f"{path}: {error}") from error
+
+
+def read_image_folder(path: Path, *, shape: tuple[int, int, int]) -> Images:
+    """Read all image files of a folder and of those within it, in the order of their names, without labels.
+
+    Args:
+        path: of the folder.
+        shape: (channels, height, width) to bring every image to; one channel is grey, three are RGB.
+
+    Raises:
+        ImagesError: there are none, one is damaged, or images cannot have so many channels.
+    """
+    # It comes with matplotlib, and no other part of the library needs it.
+    from PIL import Image  # noqa: PLC0415
+
+    channels, height, width = shape
+    if channels not in COLOURS:
+        raise ImagesError(f"image files give 1 or 3 channels, not {channels}: name an .npz file instead of {path}")
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise ImagesError(f"no image files in {path}; expected files that end in {', '.join(IMAGE_SUFFIXES)}")
+    images = np.empty((len(files), height, width, channels), dtype=np.uint8)
+    for index, file in enumerate(files):
+        try:
+            with Image.open(file) as image:
+                resized = image.convert(COLOURS[channels]).resize((width, height), Image.Resampling.BILINEAR)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ImagesError(f"{file} cannot be read as an image ({first_line(error)})") from error
+        images[index] = np.asarray(resized).reshape(height, width, channels)
+    return Images(images=torch.from_numpy(images))
 
 
 def read_labelled_images(path: Path) -> LabelledImages:

@@ -10,25 +10,48 @@ from beliefmatch.models.taps import TapPair
 from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.objectives.distillation import Distillation
-from beliefmatch.optimisers import Adam, StepwiseSgd
+from beliefmatch.optimisers import Adam, CosineSgd, StepwiseSgd
 from beliefmatch.sources.adversarial import Adversarial
+from beliefmatch.sources.cmi import Cmi
+from beliefmatch.sources.dafl import Dafl
+from beliefmatch.sources.deep_inversion import DeepInversion
+from beliefmatch.sources.dfad import Dfad
+from beliefmatch.sources.dfq import Dfq
+from beliefmatch.sources.fast import Fast
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.free_points import FreePoints
+from beliefmatch.sources.nayer import Nayer
+from beliefmatch.sources.noise import Noise
+from beliefmatch.sources.terms import Terms
+from beliefmatch.sources.textures import Textures
+from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.students.named import NamedStudent
 
 TYPES: dict[str, type] = {
     "Adam": Adam,
     "Adversarial": Adversarial,
     "BeliefMatching": BeliefMatching,
+    "Cmi": Cmi,
+    "CosineSgd": CosineSgd,
+    "Dafl": Dafl,
+    "DeepInversion": DeepInversion,
+    "Dfad": Dfad,
+    "Dfq": Dfq,
     "Distillation": Distillation,
+    "Fast": Fast,
     "FewShot": FewShot,
     "FreePoints": FreePoints,
     "InputSpec": InputSpec,
     "NamedStudent": NamedStudent,
+    "Nayer": Nayer,
     "Network": Network,
+    "Noise": Noise,
     "StepwiseSgd": StepwiseSgd,
     "TapPair": TapPair,
+    "Terms": Terms,
+    "Textures": Textures,
     "Transfer": Transfer,
+    "Unlabelled": Unlabelled,
 }
 
 

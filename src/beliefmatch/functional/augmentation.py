@@ -1,14 +1,32 @@
 """Random changes of images that leave their class alone, on whatever device they lie."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, pad
+
+Augmentation = Literal["none", "crop_flip"]
 
 MAX_ROTATION = 0.2
 """Radians."""
 MAX_ZOOM = 0.1
 MAX_SHIFT = 0.15
 """Fraction of half the image."""
+
+
+def crop_and_flip(images: Tensor, padding: int, random: torch.Generator) -> Tensor:
+    """Crop after padding, and mirror half of the images; see below.
+
+    Args:
+        images: (batch, channels, height, width), any type.
+        padding: pixels on each side.
+        random: draws, on the images' device.
+
+    Returns:
+        (batch, channels, height, width).
+    """
+    return random_flip(random_crop(images, padding, random), random)
 
 
 def random_crop(images: Tensor, padding: int, random: torch.Generator) -> Tensor:

@@ -6,7 +6,7 @@ from torch.nn.functional import conv2d, conv_transpose2d, interpolate, pad
 
 from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.zoo import make_network
+from beliefmatch.models.origins.own_file import make_own
 
 
 class UpsampledConv(nn.Conv2d):
@@ -114,6 +114,63 @@ class VectorGenerator(nn.Module):
         return self.layers(noise)
 
 
+class LinearSets(nn.Module):
+    """Linear layers side by side, drawn from N(0, 1) and without bias at first."""
+
+    def __init__(self, num_sets: int, in_features: int, out_features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(num_sets, in_features, out_features))
+        self.bias = nn.Parameter(torch.empty(num_sets, 1, out_features))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw all layers."""
+        nn.init.normal_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        """Map (examples, in features) to (sets, examples, out features)."""
+        return torch.matmul(input, self.weight) + self.bias
+
+
+class NoisyLayer(nn.Module):
+    """Label embeddings through a linear layer that is noise: Tran et al. 2024 (NAYER).
+
+    There is a layer for each set of inputs, and a set holds a class at most once, so that inputs of one class differ.
+    Batch-norm over classes comes first.
+    """
+
+    def __init__(self, num_classes: int, num_sets: int, noise_size: int, *, embedding_size: int | None = None) -> None:
+        """Draw everything.
+
+        Args:
+            num_classes: embeddings.
+            num_sets: linear layers.
+            noise_size: length of what comes out.
+            embedding_size: length of embeddings that learn; None for one-hot ones that do not.
+        """
+        super().__init__()
+        if embedding_size is None:
+            self.register_buffer("one_hot", torch.eye(num_classes))
+        else:
+            self.embeddings = nn.Embedding(num_classes, embedding_size)
+        self.norm = nn.BatchNorm1d(embedding_size or num_classes)
+        self.linear = LinearSets(num_sets, embedding_size or num_classes, noise_size)
+
+    def forward(self, labels: Tensor, sets: Tensor) -> Tensor:
+        """Give each label of each set its noise.
+
+        Args:
+            labels: (batch,), classes.
+            sets: (batch,), which layer is whose.
+
+        Returns:
+            (batch, noise size).
+        """
+        table = self.get_buffer("one_hot") if "one_hot" in self._buffers else self.embeddings.weight
+        return self.linear(self.norm(table))[sets, labels]
+
+
 def make_generator(noise_size: int, spec: InputSpec, *, own: str | None = None) -> nn.Module:
     """Choose the generator that fits the input shape, or make the user's own.
 
@@ -143,7 +200,7 @@ def make_generator(noise_size: int, spec: InputSpec, *, own: str | None = None) 
 
 
 def _make_own(name: str, noise_size: int, spec: InputSpec) -> nn.Module:
-    generator = make_network(name, in_channels=noise_size, num_classes=2)
+    generator = make_own(name)
     try:
         with torch.no_grad():
             found = generator(torch.randn(2, noise_size))

@@ -1,5 +1,6 @@
-"""What the residual networks of the literature share: their 3x3 convolution and their initial weights."""
+"""What residual networks of the literature share, their 3x3 convolution and initial weights; and fresh weights."""
 
+import torch
 from torch import nn
 
 
@@ -15,3 +16,21 @@ def he_normal_fan_out(network: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, nn.Linear):
             nn.init.zeros_(module.bias)
+
+
+def redraw(network: nn.Module, random: torch.Generator) -> None:
+    """Draw the weights of every module anew in place, as it did when it was made; torch's own random state stays.
+
+    Modules without `reset_parameters`, such as a bare parameter's owner, keep what they have.
+
+    Args:
+        network: on any device.
+        random: gives the seed of the weights, so that all processes draw the same.
+    """
+    seed = int(torch.randint(2**62, (), generator=random, device=random.device))
+    devices = {parameter.device for parameter in network.parameters() if parameter.is_cuda}
+    with torch.random.fork_rng(devices=list(devices)):
+        torch.manual_seed(seed)
+        for module in network.modules():
+            if callable(reset := getattr(module, "reset_parameters", None)):
+                reset()

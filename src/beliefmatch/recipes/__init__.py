@@ -3,19 +3,57 @@
 from collections.abc import Callable
 
 from beliefmatch.engine.transfer import Transfer
+from beliefmatch.recipes.best import best
+from beliefmatch.recipes.cmi import cmi
+from beliefmatch.recipes.dafl import dafl
+from beliefmatch.recipes.deep_inversion import deep_inversion
+from beliefmatch.recipes.dfad import dfad
+from beliefmatch.recipes.dfq import dfq
 from beliefmatch.recipes.digits import digits
+from beliefmatch.recipes.fast import fast
 from beliefmatch.recipes.few_shot import few_shot
 from beliefmatch.recipes.fine_tune import fine_tune
+from beliefmatch.recipes.nayer import nayer
+from beliefmatch.recipes.noise import noise
 from beliefmatch.recipes.toy import toy, toy_generator
+from beliefmatch.recipes.unlabelled import unlabelled
 from beliefmatch.recipes.zero_shot import zero_shot
 
 ALL: dict[str, Callable[..., Transfer]] = {
     "zero_shot": zero_shot,
+    "best": best,
     "digits": digits,
+    "dafl": dafl,
+    "dfad": dfad,
+    "dfq": dfq,
+    "deep_inversion": deep_inversion,
+    "cmi": cmi,
+    "fast": fast,
+    "nayer": nayer,
+    "noise": noise,
+    "unlabelled": unlabelled,
     "few_shot": few_shot,
     "fine_tune": fine_tune,
     "toy": toy,
     "toy_generator": toy_generator,
 }
 
-__all__ = ["ALL", "digits", "few_shot", "fine_tune", "toy", "toy_generator", "zero_shot"]
+__all__ = [
+    "ALL",
+    "best",
+    "cmi",
+    "dafl",
+    "deep_inversion",
+    "dfad",
+    "dfq",
+    "digits",
+    "fast",
+    "few_shot",
+    "fine_tune",
+    "nayer",
+    "noise",
+    "toy",
+    "toy_generator",
+    "unlabelled",
+    "zero_shot",
+]

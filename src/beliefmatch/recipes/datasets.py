@@ -1,10 +1,9 @@
 """What the paper's two data sets fix: normalisation, and how long to train. No data is read."""
 
-from dataclasses import replace
 from typing import Literal
 
+from beliefmatch.functional.augmentation import Augmentation
 from beliefmatch.models.inputs import CIFAR10, SVHN, InputSpec
-from beliefmatch.sources.few_shot import Augmentation
 
 Dataset = Literal["cifar10", "svhn"]
 INPUTS: dict[Dataset, InputSpec] = {"cifar10": CIFAR10, "svhn": SVHN}
@@ -24,13 +23,28 @@ def choose_inputs(
     shape: tuple[int, ...] | None,
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
+    known: InputSpec | None = None,
 ) -> InputSpec:
-    """Take a shape of the user's own with its own normalisation, or else the data set's with what they changed of it.
+    """Take what the user says of the inputs, then what the teacher's origin knows, then what the data set fixes.
+
+    A shape of the user's own has its own normalisation, unless the teacher's is known for as many channels. The data
+    set's normalisation serves inputs of its shape alone.
+
+    Args:
+        dataset: what the networks were trained on.
+        shape: of one input, from the user.
+        mean: of each channel, from the user.
+        std: likewise.
+        known: what `Network.known_inputs` told.
 
     Raises:
         SettingsError: mean or std do not fit the shape.
     """
-    if shape is not None:
-        return InputSpec(shape=shape, mean=mean, std=std)
-    known = INPUTS[dataset]
-    return replace(known, mean=mean or known.mean, std=std or known.std)
+    usual = INPUTS[dataset]
+    if known is None:
+        known = usual if shape is None else InputSpec(shape=shape)
+    elif known.shape == usual.shape and known.mean is None:
+        known = usual
+    shape = known.shape if shape is None else shape
+    fits = shape[:1] == known.shape[:1]
+    return InputSpec(shape=shape, mean=mean or (known.mean if fits else None), std=std or (known.std if fits else None))

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Literal
 
 from beliefmatch.engine.transfer import Transfer
+from beliefmatch.functional.augmentation import Augmentation
 from beliefmatch.models.taps import parse_taps
 from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.optimisers import StepwiseSgd
 from beliefmatch.recipes.budget import scaled
 from beliefmatch.recipes.datasets import Dataset, choose_augmentation, choose_inputs
-from beliefmatch.sources.few_shot import Augmentation, FewShot
+from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.students.named import NamedStudent
 
 Method = Literal["no_teacher", "kd", "at", "kd_at"]
@@ -82,7 +83,7 @@ def few_shot(
     return Transfer(
         recipe="few_shot",
         teacher=teacher,
-        inputs=choose_inputs(dataset, shape, mean, std),
+        inputs=choose_inputs(dataset, shape, mean, std, teacher.known_inputs()),
         student=student,
         source=FewShot(
             images=images,

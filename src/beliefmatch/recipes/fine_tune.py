@@ -5,12 +5,13 @@ from pathlib import Path
 
 from beliefmatch.engine.transfer import Transfer
 from beliefmatch.errors import SettingsError
+from beliefmatch.functional.augmentation import Augmentation
 from beliefmatch.models.taps import parse_taps
 from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.optimisers import Adam
 from beliefmatch.recipes.datasets import Dataset, choose_augmentation, choose_inputs
-from beliefmatch.sources.few_shot import Augmentation, FewShot
+from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.students.named import NamedStudent
 
 NUM_STEPS = 1000
@@ -69,7 +70,7 @@ def fine_tune(
     return Transfer(
         recipe="fine_tune",
         teacher=teacher,
-        inputs=choose_inputs(dataset, shape, mean, std),
+        inputs=choose_inputs(dataset, shape, mean, std, teacher.known_inputs()),
         student=student,
         source=FewShot(
             images=images,

@@ -63,7 +63,7 @@ def zero_shot(
         student_gradient_clip: Largest L2 norm of the student's gradient.
         seed: Of fresh weights and of all noise.
     """
-    inputs = choose_inputs(dataset, shape, mean, std)
+    inputs = choose_inputs(dataset, shape, mean, std, teacher.known_inputs())
     if taps is not None:
         objective = replace(objective, taps=parse_taps(taps))
     return Transfer(

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -50,6 +50,8 @@ class Batch:
     """(batch, *shape), network inputs, detached."""
     labels: Tensor | None = None
     """(batch,), where the source knows them."""
+    teacher_logits: Tensor | None = None
+    """(batch, classes), what the teacher says to these very inputs, where the source has kept it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,15 @@ class AbstractSource(ABC, Generic[State]):
     def reads_batch_norms(self) -> bool:
         """Whether it taps the inputs of the teacher's batch-norm layers."""
         return False
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether it taps the teacher's features, the input of its last layer."""
+        return False
+
+    def shortened(self) -> Self:
+        """Give the same settings with no more steps than it takes to see that a round works; see `engine.rehearsal`."""
+        return self
 
     @abstractmethod
     def check(self) -> None:

@@ -1,25 +1,23 @@
 """Few real images of each class: the baselines of Micaelli & Storkey 2019, section 4.2.
 
-This is the one source that opens data, and so the one file here that may import the room of data; it does so when a run
-of it starts, and no other run ever loads that room.
+With `unlabelled.py` this is a source that opens data, and so may import the room of data; it does so when a run of it
+starts, and no other run ever loads that room.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.errors import ImagesError, SettingsError
-from beliefmatch.functional.augmentation import random_crop, random_flip
+from beliefmatch.functional.augmentation import Augmentation, crop_and_flip
 from beliefmatch.models.inputs import InputSpec, check_fit
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
-
-Augmentation = Literal["none", "crop_flip"]
 
 
 @dataclass(kw_only=True)
@@ -118,7 +116,7 @@ class FewShot(AbstractSource[FewShotState]):
         rows = self._next_rows(state, state.share * fabric.world_size)
         pixels = state.pixels[rows]
         if self.augmentation == "crop_flip":
-            pixels = random_flip(random_crop(pixels, self.padding, state.random), state.random)
+            pixels = crop_and_flip(pixels, self.padding, state.random)
         mine = slice(fabric.global_rank * state.share, (fabric.global_rank + 1) * state.share)
         yield Batch(inputs=self._inputs(state, pixels[mine]), labels=state.labels[rows[mine]])
 

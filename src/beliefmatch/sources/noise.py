@@ -1,26 +1,87 @@
-"""Noise that every process draws alike."""
+"""Noise: the baseline of Micaelli & Storkey 2019 and others, in which nothing seeks and every input is random.
 
-from dataclasses import dataclass
+Teachers say much about few classes of it, and batch-norm layers see other statistics than on data, so students of noise
+are poor; that shows what a source is worth.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
+
+from beliefmatch.models.teacher import Teacher
+from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
+from beliefmatch.sources.checks import check_positive
+from beliefmatch.sources.noise_stream import NoiseStream
+from beliefmatch.sources.pool import PixelRange, pixel_range
+
+Distribution = Literal["normal", "uniform"]
 
 
 @dataclass(kw_only=True)
-class NoiseStream:
-    """Draws standard normal noise. All processes draw the whole batch and each keeps its share, so that any number of
-    processes sees the same noise.
-    """
+class NoiseState:
+    """All that moves."""
 
-    random: torch.Generator
-    share: int
-    """Examples a batch in this process."""
-    size: int
-    dtype: torch.dtype
+    noise: NoiseStream
+    shape: tuple[int, ...] = field(metadata=FIXED)
+    pixels: PixelRange | None = field(metadata=FIXED)
 
-    def draw(self, fabric: Fabric) -> Tensor:
-        """Draw (share, size), on the device."""
-        shape = (self.share * fabric.world_size, self.size)
-        whole = torch.randn(shape, generator=self.random, device=self.random.device, dtype=self.dtype)
-        return whole[fabric.global_rank * self.share :][: self.share]
+
+@dataclass(frozen=True, kw_only=True)
+class Noise(AbstractSource[NoiseState]):
+    """Inputs that are noise, new for every student step."""
+
+    citation: ClassVar[str] = (
+        "Micaelli & Storkey 2019, Zero-shot Knowledge Transfer via Adversarial Belief Matching, NeurIPS"
+    )
+
+    distribution: Distribution = "normal"
+    """normal: mean 0 and variance 1 among network inputs. uniform: from black to white where the normalisation of
+    images is known, or else with mean 0 and variance 1."""
+    student_steps: int = 10
+    """Student steps a round."""
+
+    def check(self) -> None:
+        """Check the number of steps.
+
+        Raises:
+            SettingsError: it is not above 0.
+        """
+        check_positive(self, "student_steps")
+
+    def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> NoiseState:
+        """Seed the noise."""
+        noise = NoiseStream(
+            random=torch.Generator(device=fabric.device).manual_seed(plan.seed),
+            share=plan.share(fabric),
+            size=math.prod(teacher.spec.shape),
+            dtype=teacher.dtype,
+        )
+        pixels = pixel_range(teacher.spec, fabric.device, teacher.dtype)
+        return NoiseState(noise=noise, shape=teacher.spec.shape, pixels=pixels)
+
+    def improve(self, state: NoiseState, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
+        """Do nothing: noise is as good as it gets."""
+        return {}
+
+    def batches(self, state: NoiseState, fabric: Fabric) -> Iterator[Batch]:
+        """Draw a batch for every student step."""
+        for _ in range(self.student_steps):
+            yield Batch(inputs=self._draw(state, state.noise, fabric))
+
+    def samples(self, state: NoiseState, fabric: Fabric) -> Tensor:
+        """Show the batch that would come next."""
+        return self._draw(state, replace(state.noise, random=state.noise.random.clone_state()), fabric)
+
+    def _draw(self, state: NoiseState, noise: NoiseStream, fabric: Fabric) -> Tensor:
+        drawn = noise.draw(fabric).view(-1, *state.shape)
+        if self.distribution == "normal":
+            return drawn
+        even = torch.special.ndtr(drawn)
+        if state.pixels is not None:
+            return state.pixels.black + even * (state.pixels.white - state.pixels.black)
+        return math.sqrt(12) * (even - 0.5)

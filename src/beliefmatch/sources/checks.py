@@ -1,0 +1,38 @@
+"""Checks of settings that several sources share."""
+
+import math
+from typing import Any
+
+from beliefmatch.errors import SettingsError
+
+
+def check_positive(source: Any, *names: str) -> None:
+    """Check that settings of a source are above 0 and finite.
+
+    Raises:
+        SettingsError: one is not.
+    """
+    for name in names:
+        if not 0 < getattr(source, name) < math.inf:
+            raise SettingsError(f"source.{name} must be above 0; got {getattr(source, name)}")
+
+
+def check_not_negative(source: Any, *names: str) -> None:
+    """Check that settings of a source are finite and not below 0.
+
+    Raises:
+        SettingsError: one is.
+    """
+    for name in names:
+        if not 0 <= getattr(source, name) < math.inf:
+            raise SettingsError(f"source.{name} must not be below 0; got {getattr(source, name)}")
+
+
+def check_own_generator(name: str | None) -> None:
+    """Check how the user's own generator is named.
+
+    Raises:
+        SettingsError: it is not file.py:function.
+    """
+    if name is not None and ":" not in name:
+        raise SettingsError(f"source.generator is {name!r}; expected my_file.py:make_generator")

@@ -1,0 +1,182 @@
+"""CMI: Fang et al. 2021, "Contrastive Model Inversion for Data-Free Knowledge Distillation".
+
+Every batch has a generator drawn anew for it, trained together with its latents as DeepInversion trains inputs. A
+contrastive term keeps batches from repeating: each input must be told from all that the pool already holds.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from beliefmatch.errors import NetworkError
+from beliefmatch.functional.inversion import contrastive_loss
+from beliefmatch.functional.precision import widened
+from beliefmatch.models.generators import make_generator
+from beliefmatch.models.initialisation import redraw
+from beliefmatch.models.placement import place
+from beliefmatch.models.taps import Beliefs
+from beliefmatch.models.teacher import Teacher
+from beliefmatch.models.zoo import locate
+from beliefmatch.optimisers import average_over_processes, make_adam
+from beliefmatch.sources.base import Plan
+from beliefmatch.sources.checks import check_not_negative, check_own_generator, check_positive
+from beliefmatch.sources.descent import descend
+from beliefmatch.sources.pooled import AbstractPooled, PooledState
+from beliefmatch.sources.terms import Terms
+
+EMBEDDING_SIZE = 128
+
+
+@dataclass(kw_only=True)
+class CmiState(PooledState):
+    """All that moves."""
+
+    generator: nn.Module
+    embedder: nn.Module
+    """Maps the teacher's features to what is compared, and learns to tell inputs apart."""
+    optimiser: torch.optim.Adam
+    """Of the embedder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cmi(AbstractPooled[CmiState]):
+    """A new generator for every batch. Defaults: the benchmark's run from scratch on CIFAR-10, without a set of images
+    inverted beforehand. The memory bank is the pool: inputs drawn from it pass the teacher once for each batch.
+    """
+
+    citation: ClassVar[str] = (
+        "Fang et al. 2021, Contrastive Model Inversion for Data-Free Knowledge Distillation, IJCAI"
+    )
+
+    making_steps: int = 200
+    """Steps of generator and latents for each batch."""
+    noise_size: int = 256
+    """Length of the latents z."""
+    generator: str | None = None
+    """Your own generator as file.py:function, called without arguments: it returns a module that maps (batch, noise
+    size) to (batch, *input shape). None: one that fits the input shape."""
+    learning_rate: float = 1e-3
+    """Adam's learning rate for generator, latents and embedder."""
+    contrast: float = 0.8
+    """Weight of the contrastive term."""
+    contrast_temperature: float = 0.1
+    """Cosine similarities are divided by it."""
+    num_others: int = 1024
+    """Inputs drawn from the pool that each new one is told from; its own batch comes besides (the number is ours)."""
+    terms: Terms = Terms(adversarial=0.5, adversarial_where="agreed", statistics=1.0, one_hot=1.0)
+    """What each batch minimises besides."""
+
+    @property
+    def reads_features(self) -> bool:
+        """Always: the contrastive term compares them."""
+        return True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "generator", self.generator and locate(self.generator))
+
+    def check(self) -> None:
+        """Check what all pools check, the noise, the learning rate and the contrastive term.
+
+        Raises:
+            SettingsError: one is out of its range.
+        """
+        AbstractPooled.check(self)
+        check_own_generator(self.generator)
+        check_positive(self, "noise_size", "learning_rate", "contrast_temperature", "num_others")
+        check_not_negative(self, "contrast")
+
+    def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> CmiState:
+        """Make generator and embedder. Their weights follow torch's own seed; the generator's later the source's.
+
+        Raises:
+            NetworkError: the teacher's features are not known.
+        """
+        if teacher.feature_tap is None:
+            raise NetworkError(
+                "the teacher's logits are not the output of a linear layer or convolution, so its features, which CMI "
+                "compares, are not known; try the recipe fast"
+            )
+        common = self.start_pooled(teacher, plan, fabric)
+        generator = make_generator(self.noise_size, teacher.spec, own=self.generator)
+        one = torch.zeros((1, *teacher.spec.shape), dtype=teacher.dtype, device=fabric.device)
+        with torch.no_grad():
+            num_features = features_of(teacher.beliefs(one, tap_features=True), teacher).shape[1]
+        embedder = nn.Sequential(
+            nn.Linear(num_features, EMBEDDING_SIZE), nn.ReLU(), nn.Linear(EMBEDDING_SIZE, EMBEDDING_SIZE)
+        )
+        for network in (generator, embedder):
+            place(network, fabric.device, teacher.dtype)
+        optimiser = make_adam(embedder.parameters(), self.learning_rate)
+        return CmiState(**vars(common), generator=generator, embedder=embedder, optimiser=optimiser)
+
+    def make(
+        self, state: CmiState, terms: Terms, teacher: Teacher, student: nn.Module, fabric: Fabric
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Train a fresh generator with its latents, and the embedder beside them."""
+        redraw(state.generator, state.random)
+        labels = self.draw_labels(state, teacher.num_classes, fabric)
+        latents = nn.Parameter(self.draw(state, self.noise_size, fabric=fabric))
+        optimiser = make_adam([*state.generator.parameters(), latents], self.learning_rate, first_beta=0.5)
+        others = self._others(state, teacher, fabric)
+        seen: list[tuple[Tensor, Tensor]] = []
+
+        def contrast(inputs: Tensor, read: Beliefs) -> dict[str, Tensor]:
+            queries = features_of(read, teacher)
+            keys = self._other_view(state, inputs, queries, teacher)
+            seen.append((queries.detach(), keys.detach()))
+            return {"contrast": self.contrast * self._contrast(state, queries, keys, others).mean()}
+
+        def train_embedder() -> None:
+            queries, keys = (torch.cat(parts) for parts in zip(*seen, strict=True))
+            seen.clear()
+            with fabric.autocast():
+                loss = self._contrast(state, queries, keys, others).mean()
+            loss.backward()
+            average_over_processes([p.grad for p in state.embedder.parameters() if p.grad is not None], fabric)
+            state.optimiser.step()
+            state.optimiser.zero_grad(set_to_none=True)
+
+        return descend(
+            lambda: self.bounded(state, state.generator(latents)),
+            self.losses_of(
+                state, terms=terms, labels=labels, teacher=teacher, student=student, fabric=fabric, more=contrast
+            ),
+            optimiser,
+            fabric,
+            steps=self.making_steps,
+            shared=list(state.generator.parameters()),
+            micro_batch=state.micro_batch,
+            after_gradient=train_embedder,
+        )
+
+    def _contrast(self, state: CmiState, queries: Tensor, keys: Tensor, others: Tensor) -> Tensor:
+        first, second, third = (widened(state.embedder(features)) for features in (queries, keys, others))
+        return contrastive_loss(first, second, third, self.contrast_temperature)
+
+    def _other_view(self, state: CmiState, inputs: Tensor, queries: Tensor, teacher: Teacher) -> Tensor:
+        """Read the features of another crop of the same inputs; where none is made, those of the one there is."""
+        if state.pool.padding is None:
+            return queries.detach()
+        return features_of(teacher.beliefs(self.augmented(state, inputs), tap_features=True), teacher)
+
+    def _others(self, state: CmiState, teacher: Teacher, fabric: Fabric) -> Tensor:
+        """Read the features of inputs drawn from the pool, (others, features); none of an empty one."""
+        if state.pool.held == 0:
+            first = next(state.embedder.parameters())
+            return first.new_zeros(0, first.shape[1])
+        inputs = state.pool.draw(min(self.num_others, state.pool.held), state.random, fabric).inputs
+        with torch.no_grad(), fabric.autocast():
+            parts = [
+                features_of(teacher.beliefs(part, tap_features=True), teacher)
+                for part in inputs.split(state.micro_batch or len(inputs))
+            ]
+        return torch.cat(parts)
+
+
+def features_of(read: Beliefs, teacher: Teacher) -> Tensor:
+    """Give the features that were read, (batch, features)."""
+    assert teacher.feature_tap is not None
+    return read.inputs[teacher.feature_tap].flatten(start_dim=1)

@@ -1,0 +1,33 @@
+"""DAFL: Chen et al. 2019, "Data-Free Learning of Student Networks".
+
+A generator makes inputs that the teacher is sure of, that are spread evenly over its classes and that excite its
+features. The student takes no part in the generator's step.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+from beliefmatch.sources.generating import AbstractGenerating
+from beliefmatch.sources.terms import Terms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dafl(AbstractGenerating):
+    """A generator trained against the teacher alone. Defaults: the released code for CIFAR-10 (one-hot .05; 1 for
+    MNIST) with the paper's weight of the activations. The paper's code learns from the batch that the generator was
+    just graded on; here the student sees new ones of the improved generator.
+    """
+
+    citation: ClassVar[str] = "Chen et al. 2019, Data-Free Learning of Student Networks, ICCV"
+
+    noise_size: int = 1000
+    """Length of the noise vector z."""
+    learning_rate: float = 0.02
+    """Adam's learning rate for the generator, falling to 0 by a cosine over all rounds (the fall is ours)."""
+    terms: Terms = Terms(one_hot=0.05, balance=5 / math.log(10), activation=0.1)
+    """What the generator minimises. The paper's balance, 5, is with logarithms to the base ten."""
+
+    def minimised(self) -> Terms:
+        """Give the terms."""
+        return self.terms

@@ -1,0 +1,60 @@
+"""Making one batch better, step by step: what every source does that fills a pool."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from beliefmatch.optimisers import average_over_processes
+from beliefmatch.sources.ascent import input_gradient
+
+
+def descend(
+    make: Callable[[], Tensor],
+    losses: Callable[[Tensor], dict[str, Tensor]],
+    optimiser: torch.optim.Optimizer,
+    fabric: Fabric,
+    *,
+    steps: int,
+    shared: Sequence[nn.Parameter] = (),
+    micro_batch: int | None = None,
+    after_gradient: Callable[[], None] | None = None,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Take steps down the losses of a batch, and keep the batch of the step where their sum was lowest.
+
+    Args:
+        make: gives the batch as its parameters have it now, (batch, *shape).
+        losses: gives named losses of a batch, each () and a mean over it; see `input_gradient`.
+        optimiser: moves whatever the batch is made of.
+        fabric: precision and processes.
+        steps: at least one.
+        shared: parameters that are alike in all processes, whose gradients are averaged. All others belong to this
+            process's share of the batch.
+        micro_batch: inputs that pass the networks at once.
+        after_gradient: called in each step once parameters have their gradients, before they move.
+
+    Returns:
+        The best batch, detached, and the losses of each step with their sum as `loss`, (steps,).
+    """
+    rows: list[dict[str, Tensor]] = []
+    best, lowest = None, None
+    for _ in range(steps):
+        with fabric.autocast():
+            made = make()
+        gradient, found = input_gradient(losses, made, micro_batch)
+        loss = torch.stack(list(found.values())).sum()
+        if best is None or lowest is None:
+            best, lowest = made.detach().clone(), loss
+        else:
+            best = torch.where(loss < lowest, made.detach(), best)
+            lowest = torch.minimum(loss, lowest)
+        made.backward(gradient)
+        average_over_processes([parameter.grad for parameter in shared if parameter.grad is not None], fabric)
+        if after_gradient is not None:
+            after_gradient()
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        rows.append({"loss": loss, **found})
+    assert best is not None
+    return best, {name: torch.stack([row[name] for row in rows]) for name in rows[0]}

@@ -1,0 +1,31 @@
+"""DFAD: Fang et al. 2019, "Data-Free Adversarial Distillation".
+
+A generator maximises the mean absolute difference of both networks' logits, whose gradient, unlike that of the KL, does
+not vanish as the student nears the teacher. Five student steps, each on fresh noise, follow each of its steps.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from beliefmatch.sources.generating import AbstractGenerating
+from beliefmatch.sources.terms import Terms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dfad(AbstractGenerating):
+    """A generator trained against the student alone. As in the released code the student is in train mode in the
+    generator's step too, so its batch-norm statistics move there. Ours: logits lose their mean over classes first.
+    """
+
+    citation: ClassVar[str] = "Fang et al. 2019, Data-Free Adversarial Distillation, arXiv 1912.11006"
+
+    student_steps: int = 5
+    """Student steps a round."""
+    noise_size: int = 256
+    """Length of the noise vector z."""
+    terms: Terms = Terms(adversarial=1.0, divergence="l1", student_mode="train")
+    """What the generator minimises."""
+
+    def minimised(self) -> Terms:
+        """Give the terms."""
+        return self.terms

@@ -1,0 +1,122 @@
+"""NAYER: Tran et al. 2024, "Noisy Layer Data Generation for Efficient and Effective Data-free Knowledge Distillation".
+
+The noise is no input but a layer: label embeddings pass a linear layer that is drawn anew for every batch and learns
+with the generator for a few steps, so that the generator finds each class fast and each batch differs.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from beliefmatch.models.generators import NoisyLayer, make_generator
+from beliefmatch.models.initialisation import redraw
+from beliefmatch.models.placement import place
+from beliefmatch.models.teacher import Teacher
+from beliefmatch.models.zoo import locate
+from beliefmatch.optimisers import make_adam
+from beliefmatch.sources.base import Plan
+from beliefmatch.sources.checks import check_own_generator, check_positive
+from beliefmatch.sources.descent import descend
+from beliefmatch.sources.pooled import AbstractPooled, PooledState, mine
+from beliefmatch.sources.terms import Terms
+
+Embedding = Literal["one_hot", "learnt"]
+
+
+@dataclass(kw_only=True)
+class NayerState(PooledState):
+    """All that moves."""
+
+    noisy: NoisyLayer
+    generator: nn.Module
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nayer(AbstractPooled[NayerState]):
+    """A generator behind a noisy layer. Defaults: the released settings for CIFAR-10, but for what only a text encoder
+    gives, its embeddings of the names of classes: here they are one-hot, or learnt from random ones.
+    """
+
+    citation: ClassVar[str] = (
+        "Tran et al. 2024, NAYER: Noisy Layer Data Generation for Efficient and Effective Data-free Knowledge "
+        "Distillation, CVPR"
+    )
+
+    making_steps: int = 30
+    """Steps of generator and noisy layer for each batch."""
+    batches_per_round: int = 2
+    """Batches made a round."""
+    warm_up: int = 200
+    """Batches made before the first student step, without the adversarial term."""
+    generator_life: int = 10
+    """Rounds after which the generator is drawn anew."""
+    embedding: Embedding = "one_hot"
+    """What stands for a class: a unit vector, or a vector drawn at random that learns with the generator."""
+    embedding_size: int = 512
+    """Length of learnt embeddings."""
+    noise_size: int = 256
+    """Length of what the noisy layer gives to the generator."""
+    generator: str | None = None
+    """Your own generator as file.py:function, called without arguments: it returns a module that maps (batch, noise
+    size) to (batch, *input shape). None: one that fits the input shape."""
+    learning_rate: float = 4e-3
+    """Adam's learning rate for generator and noisy layer."""
+    terms: Terms = Terms(adversarial=1.33, adversarial_where="agreed", statistics=10.0, one_hot=0.5)
+    """What each batch minimises."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "generator", self.generator and locate(self.generator))
+
+    def check(self) -> None:
+        """Check what all pools check, sizes, the generator's life and the learning rate.
+
+        Raises:
+            SettingsError: one is out of its range.
+        """
+        AbstractPooled.check(self)
+        check_own_generator(self.generator)
+        check_positive(self, "generator_life", "embedding_size", "noise_size", "learning_rate")
+
+    def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> NayerState:
+        """Make generator and noisy layer. Their weights follow torch's own seed, and later the source's."""
+        common = self.start_pooled(teacher, plan, fabric)
+        num_sets = -(-common.made_share * fabric.world_size // teacher.num_classes)
+        size = self.embedding_size if self.embedding == "learnt" else None
+        noisy = NoisyLayer(teacher.num_classes, num_sets, self.noise_size, embedding_size=size)
+        generator = make_generator(self.noise_size, teacher.spec, own=self.generator)
+        for network in (noisy, generator):
+            place(network, fabric.device, teacher.dtype)
+        return NayerState(**vars(common), noisy=noisy, generator=generator)
+
+    def make(
+        self, state: NayerState, terms: Terms, teacher: Teacher, student: nn.Module, fabric: Fabric
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Draw the noisy layer, and from time to time the generator, and train both for this batch."""
+        if state.batches_made >= self.warm_up and self._is_due(state):
+            redraw(state.generator, state.random)
+            redraw(state.noisy.norm, state.random)
+        redraw(state.noisy.linear, state.random)
+        order = torch.randperm(teacher.num_classes, generator=state.random, device=state.random.device)
+        # Sets follow one another, each with every class once, and the last with some.
+        whole = order.repeat(len(state.noisy.linear.weight))[: state.made_share * fabric.world_size]
+        labels = mine(whole, state.made_share, fabric)
+        first = fabric.global_rank * state.made_share
+        sets = torch.arange(first, first + len(labels), device=labels.device) // teacher.num_classes
+        parameters = [*state.noisy.parameters(), *state.generator.parameters()]
+        return descend(
+            lambda: self.bounded(state, state.generator(state.noisy(labels, sets))),
+            self.losses_of(state, terms=terms, labels=labels, teacher=teacher, student=student, fabric=fabric),
+            make_adam(parameters, self.learning_rate, first_beta=0.5),
+            fabric,
+            steps=self.making_steps,
+            shared=parameters,
+            micro_batch=state.micro_batch,
+        )
+
+    def _is_due(self, state: NayerState) -> bool:
+        """Whether this is the first batch of a round in which the generator is to be drawn anew."""
+        since = state.batches_made - self.warm_up
+        return since % (self.generator_life * self.batches_per_round) == 0

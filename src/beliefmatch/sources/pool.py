@@ -1,0 +1,154 @@
+"""A pool of inputs on the device that batches are drawn from: 8 bits a value where inputs are images, 16 elsewhere."""
+
+from dataclasses import dataclass, field
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from beliefmatch.functional.augmentation import Augmentation, crop_and_flip
+from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.teacher import Teacher
+from beliefmatch.sources.base import FIXED, Batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelRange:
+    """Where black and white lie among network inputs."""
+
+    black: Tensor
+    """(channels, 1, 1)."""
+    white: Tensor
+    """(channels, 1, 1)."""
+
+    def bound(self, raw: Tensor) -> Tensor:
+        """Bend free values into the range by a tanh with slope 1 in its middle, (batch, *shape)."""
+        half, middle = (self.white - self.black) / 2, (self.white + self.black) / 2
+        return middle + half * torch.tanh((raw - middle) / half)
+
+    def to_bytes(self, inputs: Tensor) -> Tensor:
+        """Round to the nearest of 256 values between black and white, (batch, *shape), uint8."""
+        return (255 * (inputs - self.black) / (self.white - self.black)).round().clamp(0, 255).to(torch.uint8)
+
+    def from_bytes(self, stored: Tensor) -> Tensor:
+        """Undo `to_bytes`, (batch, *shape), in the floating type of the range."""
+        return self.black + stored.to(self.black.dtype) * ((self.white - self.black) / 255)
+
+
+def pixel_range(spec: InputSpec, device: torch.device, dtype: torch.dtype) -> PixelRange | None:
+    """Find the range of inputs that are images of known normalisation; None for all others, which have no bounds."""
+    if len(spec.shape) != 3 or spec.mean is None or spec.std is None:
+        return None
+    ends = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 1, spec.shape[0])
+    black, white = spec.from_pixels(ends)[:, :, :1, :1].to(device, dtype)
+    return PixelRange(black=black, white=white)
+
+
+@dataclass(kw_only=True)
+class Pool:
+    """A ring of inputs, written and read in place. Draws are with replacement."""
+
+    stored: Tensor
+    """(capacity, *shape), uint8 for images whose normalisation is known, bfloat16 for all else; on the device."""
+    teacher_logits: Tensor | None
+    """(capacity, classes), what the teacher says to what is stored; None where batches are augmented."""
+    held: int
+    """Inputs in it."""
+    next: int
+    """Where the next input goes."""
+    pixels: PixelRange | None = field(metadata=FIXED)
+    padding: int | None = field(metadata=FIXED)
+    """Pixels that are padded on each side before a crop and a flip; None for neither."""
+    dtype: torch.dtype = field(metadata=FIXED)
+    """Of network inputs."""
+    micro_batch: int | None = field(metadata=FIXED)
+    """Inputs that pass the teacher at once."""
+
+    @property
+    def capacity(self) -> int:
+        """Inputs it has room for."""
+        return len(self.stored)
+
+    def add(self, inputs: Tensor, teacher: Teacher, fabric: Fabric) -> None:
+        """Store inputs over the oldest ones, and what the teacher says to them as stored.
+
+        Args:
+            inputs: (inputs, *shape), no more than the capacity, alike in all processes.
+            teacher: for its logits.
+            fabric: precision.
+        """
+        assert len(inputs) <= self.capacity
+        rows = torch.arange(self.next, self.next + len(inputs), device=self.stored.device) % self.capacity
+        detached = inputs.detach()
+        self.stored[rows] = self.pixels.to_bytes(detached) if self.pixels else detached.to(self.stored.dtype)
+        self.next = (self.next + len(inputs)) % self.capacity
+        self.held = min(self.held + len(inputs), self.capacity)
+        if self.teacher_logits is not None:
+            for part in rows.split(self.micro_batch or len(rows)):
+                with torch.no_grad(), fabric.autocast():
+                    self.teacher_logits[part] = teacher.beliefs(self.read(part)).logits
+
+    def read(self, rows: Tensor) -> Tensor:
+        """Read inputs by their place, (rows, *shape), as the network takes them."""
+        return self._inputs(self.stored[rows])
+
+    def draw(self, share: int, random: torch.Generator, fabric: Fabric) -> Batch:
+        """Draw a batch at random, each process its share of one that all of them draw.
+
+        Args:
+            share: examples a batch in this process.
+            random: draws, on the device.
+            fabric: the processes.
+        """
+        count = share * fabric.world_size
+        rows = torch.randint(self.held, (count,), generator=random, device=self.stored.device)
+        mine = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
+        if self.padding is not None:
+            stored = crop_and_flip(self.stored[rows], self.padding, random)[mine]
+            return Batch(inputs=self._inputs(stored))
+        known = self.teacher_logits
+        return Batch(inputs=self.read(rows[mine]), teacher_logits=None if known is None else known[rows[mine]])
+
+    def newest(self, count: int) -> Tensor:
+        """Read the inputs stored last, the newest first, (at most count, *shape)."""
+        back = torch.arange(1, min(count, self.held) + 1, device=self.stored.device)
+        return self.read((self.next - back) % self.capacity)
+
+    def _inputs(self, stored: Tensor) -> Tensor:
+        inputs = self.pixels.from_bytes(stored) if self.pixels else stored.to(self.dtype)
+        return inputs.contiguous(memory_format=torch.channels_last) if inputs.dim() == 4 else inputs
+
+
+def make_pool(
+    capacity: int,
+    teacher: Teacher,
+    device: torch.device,
+    *,
+    augmentation: Augmentation | None,
+    padding: int,
+    micro_batch: int | None,
+) -> Pool:
+    """Make an empty pool for the teacher's inputs.
+
+    Args:
+        capacity: inputs it has room for.
+        teacher: for whose inputs.
+        device: where it lies.
+        augmentation: of batches; only what has height and width can be cropped and flipped. None means none.
+        padding: pixels that are padded on each side before a crop.
+        micro_batch: inputs that pass the teacher at once.
+    """
+    pixels = pixel_range(teacher.spec, device, teacher.dtype)
+    augmented = augmentation == "crop_flip" and len(teacher.spec.shape) == 3
+    shape = (capacity, *teacher.spec.shape)
+    logits = (capacity, teacher.num_classes)
+    return Pool(
+        stored=torch.zeros(shape, dtype=torch.uint8 if pixels else torch.bfloat16, device=device),
+        teacher_logits=None if augmented else torch.zeros(logits, dtype=teacher.dtype, device=device),
+        held=0,
+        next=0,
+        pixels=pixels,
+        padding=padding if augmented else None,
+        dtype=teacher.dtype,
+        micro_batch=micro_batch,
+    )

@@ -1,0 +1,253 @@
+"""What sources share that make one batch after the other and keep them: a round makes some, and draws from all."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self, TypeVar
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from beliefmatch.errors import SettingsError
+from beliefmatch.functional.augmentation import Augmentation, crop_and_flip
+from beliefmatch.models.taps import Beliefs
+from beliefmatch.models.teacher import Teacher
+from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
+from beliefmatch.sources.checks import check_not_negative, check_positive
+from beliefmatch.sources.pool import Pool, make_pool
+from beliefmatch.sources.terms import Terms
+
+
+@dataclass(kw_only=True)
+class PooledState:
+    """All that moves in each of these sources; a method adds its own."""
+
+    pool: Pool
+    random: torch.Generator
+    """Draws classes, noise, fresh weights, augmentations and batches."""
+    rounds: int
+    """Rounds begun."""
+    batches_made: int
+    share: int = field(metadata=FIXED)
+    """Examples a batch in this process."""
+    made_share: int = field(metadata=FIXED)
+    """Inputs made at a time in this process."""
+    micro_batch: int | None = field(metadata=FIXED)
+
+
+State = TypeVar("State", bound=PooledState)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbstractPooled(AbstractSource[State]):
+    """Batches made one by one, each by steps of its own, and kept in a pool that the student learns from.
+
+    Images of known normalisation are bounded to the range of pixels and kept in 8 bits a value; all else is unbounded
+    and kept in bfloat16. Crops and flips need height and width. The student is in eval mode unless the terms say
+    otherwise. Of each batch the step with the lowest loss is kept.
+    """
+
+    why_eager: ClassVar[str] = "the host makes batches for a pool and counts what it holds"
+
+    making_steps: int
+    """Steps that each batch takes."""
+    student_steps: int = 400
+    """Student steps a round, each on a batch drawn from the pool."""
+    batches_per_round: int = 1
+    """Batches made a round."""
+    warm_up: int = 0
+    """Batches made before the first student step, without the adversarial term."""
+    made_batch: int | None = None
+    """Inputs made at a time, over all processes together. None: as many as a batch of the student's."""
+    capacity: int = 50_000
+    """Most inputs kept; a new one then takes the place of the oldest. None are set aside for more than a run makes."""
+    augmentation: Augmentation | None = None
+    """Of what the networks see of images, while they are made and afterwards. crop_flip: crops after padding with
+    zeros, and mirror images. None: what the recipe finds right, or else none."""
+    padding: int = 4
+    """Pixels that are padded on each side before a crop."""
+    terms: Terms
+    """What each batch minimises."""
+
+    @property
+    def reads_batch_norms(self) -> bool:
+        """Whether the statistics have a weight."""
+        return self.terms.statistics != 0
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether the features have a weight."""
+        return self.terms.activation != 0
+
+    @abstractmethod
+    def make(
+        self, state: State, terms: Terms, teacher: Teacher, student: nn.Module, fabric: Fabric
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Make one batch.
+
+        Args:
+            state: of the method.
+            terms: what to minimise, which is less than `self.terms` while the pool warms up.
+            teacher: stays.
+            student: stays.
+            fabric: precision and processes.
+
+        Returns:
+            This process's share, (made share, *shape), and the losses of each step, (steps,).
+        """
+
+    def check(self) -> None:
+        """Check numbers of steps and batches, the padding and the terms.
+
+        Raises:
+            SettingsError: one is out of its range.
+        """
+        check_positive(self, "making_steps", "student_steps", "batches_per_round", "capacity")
+        check_not_negative(self, "warm_up", "padding")
+        if self.made_batch is not None:
+            check_positive(self, "made_batch")
+            self._check_capacity(self.made_batch)
+        self.terms.check()
+        if self.warm_up:
+            self._warm_up_terms().check()
+
+    def shortened(self) -> Self:
+        """Give the same settings with few steps and few inputs."""
+        few = {name: min(getattr(self, name), 2) for name in ("making_steps", "student_steps", "warm_up")}
+        return replace(self, **few, batches_per_round=1, made_batch=None)
+
+    def start_pooled(self, teacher: Teacher, plan: Plan, fabric: Fabric) -> PooledState:
+        """Make what all these sources need: an empty pool, and what draws.
+
+        Raises:
+            SettingsError: the pool holds less than a batch, or a batch cannot be shared evenly.
+            NetworkError: a term reads something that the teacher does not have.
+        """
+        self.terms.check_fit(teacher)
+        making = replace(plan, batch_size=self.made_batch or plan.batch_size)
+        self._check_capacity(making.batch_size)
+        total = (plan.num_rounds * self.batches_per_round + self.warm_up) * making.batch_size
+        pool = make_pool(
+            min(self.capacity, total),
+            teacher,
+            fabric.device,
+            augmentation=self.augmentation,
+            padding=self.padding,
+            micro_batch=plan.micro_batch,
+        )
+        return PooledState(
+            pool=pool,
+            random=torch.Generator(device=fabric.device).manual_seed(plan.seed),
+            rounds=0,
+            batches_made=0,
+            share=plan.share(fabric),
+            made_share=making.share(fabric),
+            micro_batch=plan.micro_batch,
+        )
+
+    def improve(self, state: State, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
+        """Make the batches of one round; before the first, those that warm the pool up."""
+        if state.rounds == 0:
+            for _ in range(self.warm_up):
+                self._make_and_keep(state, self._warm_up_terms(), teacher, student, fabric)
+        state.rounds += 1
+        rows = [self._make_and_keep(state, self.terms, teacher, student, fabric) for _ in range(self.batches_per_round)]
+        return {f"generator_{name}": torch.cat([row[name] for row in rows]) for name in rows[0]}
+
+    def batches(self, state: State, fabric: Fabric) -> Iterator[Batch]:
+        """Draw from the pool."""
+        for _ in range(self.student_steps):
+            yield state.pool.draw(state.share, state.random, fabric)
+
+    def samples(self, state: State, fabric: Fabric) -> Tensor:
+        """Show the newest of the pool."""
+        return state.pool.newest(state.share)
+
+    def losses_of(
+        self,
+        state: State,
+        *,
+        terms: Terms,
+        labels: Tensor | None,
+        teacher: Teacher,
+        student: nn.Module,
+        fabric: Fabric,
+        more: Callable[[Tensor, Beliefs], dict[str, Tensor]] | None = None,
+    ) -> Callable[[Tensor], dict[str, Tensor]]:
+        """Give the function that judges a batch by the terms, as the networks see it: augmented, if it is to be.
+
+        Args:
+            state: draws the augmentation.
+            terms: what to minimise.
+            labels: (made share,), classes asked for; or None. A micro-batch is not told apart by it, so its labels
+                follow in order.
+            teacher: is read.
+            student: runs where the divergence has a weight.
+            fabric: precision.
+            more: losses of a method's own, of the batch before it was augmented and of what the teacher said after.
+        """
+        position = 0
+
+        def losses(inputs: Tensor) -> dict[str, Tensor]:
+            nonlocal position
+            wanted = None
+            if labels is not None:
+                wanted = labels[position : position + len(inputs)]
+                position = (position + len(inputs)) % len(labels)
+            seen = self.augmented(state, inputs)
+            with fabric.autocast():
+                read = terms.read(seen, teacher, features=self.reads_features)
+                found = terms.losses(seen, read, teacher, student, wanted)
+                return found if more is None else found | more(inputs, read)
+
+        return losses
+
+    def augmented(self, state: State, inputs: Tensor) -> Tensor:
+        """Crop and flip, where batches drawn from the pool are."""
+        return inputs if state.pool.padding is None else crop_and_flip(inputs, state.pool.padding, state.random)
+
+    def draw(self, state: State, *shape: int, fabric: Fabric) -> Tensor:
+        """Draw standard normal noise, (made share, *shape): this process's share of what all of them draw."""
+        whole = torch.randn(
+            (state.made_share * fabric.world_size, *shape),
+            generator=state.random,
+            device=state.random.device,
+            dtype=state.pool.dtype,
+        )
+        return mine(whole, state.made_share, fabric)
+
+    def draw_labels(self, state: State, num_classes: int, fabric: Fabric) -> Tensor:
+        """Draw classes at random, (made share,)."""
+        count = state.made_share * fabric.world_size
+        whole = torch.randint(num_classes, (count,), generator=state.random, device=state.random.device)
+        return mine(whole, state.made_share, fabric)
+
+    def bounded(self, state: State, raw: Tensor) -> Tensor:
+        """Bound images of known normalisation to the range of pixels, in the type of network inputs."""
+        wide = raw.to(state.pool.dtype)
+        return state.pool.pixels.bound(wide) if state.pool.pixels else wide
+
+    def _check_capacity(self, batch_size: int) -> None:
+        if batch_size > self.capacity:
+            raise SettingsError(
+                f"source.capacity must be at least the {batch_size} inputs made at a time; got {self.capacity}"
+            )
+
+    def _warm_up_terms(self) -> Terms:
+        return replace(self.terms, adversarial=0.0)
+
+    def _make_and_keep(
+        self, state: State, terms: Terms, teacher: Teacher, student: nn.Module, fabric: Fabric
+    ) -> dict[str, Tensor]:
+        made, found = self.make(state, terms, teacher, student, fabric)
+        state.batches_made += 1
+        gathered = fabric.all_gather(made) if fabric.world_size > 1 else made
+        assert isinstance(gathered, Tensor)
+        state.pool.add(gathered.reshape(-1, *made.shape[1:]), teacher, fabric)
+        return found
+
+
+def mine(whole: Tensor, share: int, fabric: Fabric) -> Tensor:
+    """View the part of this process."""
+    return whole.narrow(0, fabric.global_rank * share, share)
