@@ -1,20 +1,53 @@
 """What all tests share."""
 
+import contextlib
+import importlib.util
+import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 # Test processes run side by side; with all threads each they would wait for one another more than they compute.
-THREADS = max(1, (os.cpu_count() or 1) // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+WORKERS = os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+CORES = os.cpu_count() or 1
+THREADS = max(1, CORES // int(WORKERS)) if WORKERS else int(os.environ.get("OMP_NUM_THREADS", CORES))
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
 torch.set_num_threads(THREADS)
 
+# Beside the CPU build of torch, torchvision's wheel cannot load its own operators, and then looks for two of them in
+# vain when it is imported, as timm and onnx2torch do. Nothing here runs them.
+OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
+
+
+def define_missing_operators() -> None:
+    """Define the operators of torchvision that its import looks for, where its own cannot be loaded."""
+    found = importlib.util.find_spec("torchvision")
+    for library in Path(str(found.origin)).parent.glob("_C*.so") if found else ():
+        with contextlib.suppress(OSError):
+            torch.ops.load_library(library)
+    for name in ("nms", "qnms"):
+        if not hasattr(torch.ops.torchvision, name):
+            OPERATORS.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
+
+
+define_missing_operators()
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(autouse=True)
+def root_log_as_it_was() -> Iterator[None]:
+    """Undo what the command does to the log of the whole process, where a test runs it in its own."""
+    log = logging.getLogger()
+    level, handlers = log.level, list(log.handlers)
+    yield
+    log.setLevel(level)
+    log.handlers[:] = handlers
 
 
 @pytest.fixture

@@ -13,6 +13,10 @@ class NetworkError(BeliefMatchError):
     """A network cannot be built, or does not fit the inputs or the other network."""
 
 
+class ExtraError(BeliefMatchError):
+    """A package that only some need is missing, or cannot be imported."""
+
+
 class WeightsError(BeliefMatchError):
     """A weights file is missing, damaged, unsafe or does not fit its network."""
 
@@ -37,7 +41,15 @@ class ResumeError(BeliefMatchError):
     """A run cannot be continued with these settings or from this checkpoint."""
 
 
-class DivergedError(BeliefMatchError):
+class ExportError(BeliefMatchError):
+    """A network cannot be exported, or its file does not answer as it does."""
+
+
+class CollapseError(BeliefMatchError):
+    """The student or the source collapsed while training, and the run was told to stop then."""
+
+
+class DivergedError(CollapseError):
     """A loss or a gradient stopped being finite while training."""
 
 

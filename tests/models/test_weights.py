@@ -108,3 +108,40 @@ def test_shapes_that_do_not_fit_are_named() -> None:
     weights = make_network("lenet_5", in_channels=1, num_classes=7).state_dict()
     with pytest.raises(WeightsError, match=r"fc2.weight has shape \(7, 84\), the network expects \(10, 84\)"):
         fit_weights(lenet(), weights, name="file")
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "backbone.", "model.module."])
+def test_a_common_prefix_is_found_and_said(prefix: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    network, other = lenet(), lenet()
+    weights = {prefix + key: value for key, value in network.state_dict().items()} | {"loss.scale": torch.ones(2)}
+    fit_weights(other, weights, name="file")
+    assert torch.equal(network.state_dict()["fc2.weight"], other.state_dict()["fc2.weight"])
+    assert caplog.messages == [f"keys of file fit without their prefix {prefix}; others are left out: 1"]
+
+
+def test_prefixes_that_both_fit_are_for_the_user_to_choose() -> None:
+    network, other = lenet(), lenet()
+    weights = {f"student.{key}": value + 1 for key, value in network.state_dict().items()}
+    weights |= {f"ema.{key}": value for key, value in network.state_dict().items()}
+    with pytest.raises(WeightsError, match=r"fit under several prefixes: student., ema.; choose one with"):
+        fit_weights(other, weights, name="file")
+    with pytest.raises(WeightsError, match=r"has no key that begins with mean.; it has such as student.conv1"):
+        fit_weights(other, weights, name="file", strip_prefix="mean")
+    fit_weights(other, weights, name="file", strip_prefix="ema")
+    assert torch.equal(network.state_dict()["fc2.weight"], other.state_dict()["fc2.weight"])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_other_floating_types_are_converted(tmp_path: Path, dtype: torch.dtype) -> None:
+    network, other, path = lenet(), lenet(), tmp_path / "weights.safetensors"
+    save_file({key: value.to(dtype) for key, value in network.state_dict().items()}, path)
+    fit_weights(other, read_weights(path), name="file")
+    assert {value.dtype for value in other.parameters()} == {torch.float32}
+    torch.testing.assert_close(other.state_dict(), network.state_dict(), atol=1e-2, rtol=1e-2)
+
+
+def test_other_channels_point_to_the_shape() -> None:
+    weights = make_network("lenet_5", in_channels=3, num_classes=10).state_dict()
+    with pytest.raises(WeightsError, match=r"conv1.weight has shape .*other channels\? .* begin with 3: --shape 3"):
+        fit_weights(lenet(), weights, name="file")

@@ -19,11 +19,14 @@ class NetworkFlags:
     """A network as `transfer` names it, or none."""
 
     architecture: str | None = None
-    """Built-in name such as wide_resnet_40_1, or file.py:function for your own."""
+    """Built-in name such as wide_resnet_40_1; timm:NAME, torchvision:NAME, hf:FOLDER, file.py:function for your own, a
+    program exported as .pt2, or an .onnx file."""
     weights: Path | None = None
-    """Safetensors file, or state dict written by torch.save. Only your own function may do without."""
+    """Safetensors file, or state dict written by torch.save. Names that bring their weights may do without."""
     num_classes: int = 10
-    """Number of classes of a built-in architecture."""
+    """Number of classes, where neither architecture nor weights fix it."""
+    strip_prefix: str | None = None
+    """What keys of the weights begin with, such as module.; by default it is found, and said."""
 
 
 def measure(
@@ -103,7 +106,7 @@ def measure(
         )
     else:
         first, second = _load("teacher", teacher), _load("student", student)
-        spec = choose_inputs(dataset, shape, mean, std)
+        spec = choose_inputs(dataset, shape, mean, std, first.known_inputs() or second.known_inputs())
         data = read_images(images)
         measurement = measure_networks(
             first.load(spec),
@@ -126,7 +129,12 @@ def _load(role: str, flags: NetworkFlags) -> Any:
 
     if flags.architecture is None:
         raise SettingsError(f"name a run folder, or two networks: --{role}.architecture is missing")
-    return Network(architecture=flags.architecture, weights=flags.weights, num_classes=flags.num_classes)
+    return Network(
+        architecture=flags.architecture,
+        weights=flags.weights,
+        num_classes=flags.num_classes,
+        strip_prefix=flags.strip_prefix,
+    )
 
 
 def _print_measurement(

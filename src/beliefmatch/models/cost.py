@@ -4,7 +4,7 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -50,24 +50,35 @@ def measure_latency(networks: Sequence[nn.Module], spec: InputSpec) -> list[floa
     Returns:
         Median seconds of each.
     """
-    seconds: list[list[float]] = [[] for _ in networks]
     with evaluating(*networks), torch.no_grad():
-        for _ in range(NUM_WARM_UP + NUM_TIMED):
-            for network, timed in zip(networks, seconds, strict=True):
-                timed.append(_seconds_of_one(network, spec))
-    return [median(timed[NUM_WARM_UP:]) for timed in seconds]
+        return time_interleaved([_one_example(network, spec) for network in networks])
 
 
-def _seconds_of_one(network: nn.Module, spec: InputSpec) -> float:
+def _one_example(network: nn.Module, spec: InputSpec) -> Callable[[], object]:
     first = next(iter(network.parameters()), torch.zeros(()))
     example = torch.zeros((1, *spec.shape), dtype=first.dtype, device=first.device)
-    if example.is_cuda:
-        torch.cuda.synchronize(example.device)
-    began = time.perf_counter()
-    network(example)
-    if example.is_cuda:
-        torch.cuda.synchronize(example.device)
-    return time.perf_counter() - began
+
+    def run() -> None:
+        network(example)
+        if example.is_cuda:
+            torch.cuda.synchronize(example.device)
+
+    return run
+
+
+def time_interleaved(calls: Sequence[Callable[[], object]]) -> list[float]:
+    """Time some calls in turns, so that whatever else the machine does hits all alike; each waits for its own work.
+
+    Returns:
+        Median seconds of each.
+    """
+    seconds: list[list[float]] = [[] for _ in calls]
+    for _ in range(NUM_WARM_UP + NUM_TIMED):
+        for call, timed in zip(calls, seconds, strict=True):
+            began = time.perf_counter()
+            call()
+            timed.append(time.perf_counter() - began)
+    return [median(timed[NUM_WARM_UP:]) for timed in seconds]
 
 
 def peak_memory(device: torch.device) -> int:

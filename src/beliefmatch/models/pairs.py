@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.modes import evaluating
-from beliefmatch.models.taps import TapPair, declared_pairs
+from beliefmatch.models.taps import TapPair, can_be_tapped, declared_pairs
 
 
 def choose_pairs(teacher: nn.Module, student: nn.Module, spec: InputSpec) -> tuple[TapPair, ...]:
@@ -33,6 +33,8 @@ def last_feature_maps(network: nn.Module, spec: InputSpec) -> dict[torch.Size, s
     Returns:
         Names by resolution, in the order in which the network leaves the resolutions behind.
     """
+    if not can_be_tapped(network):
+        return {}
     given: list[tuple[str, Tensor, int]] = []
 
     def keep(name: str, output: object) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from beliefmatch.errors import NetworkError, TapError
+from beliefmatch.errors import TapError
 from beliefmatch.functional.attention import attention_map
 from beliefmatch.functional.precision import widened
+from beliefmatch.models.outputs import logits_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +81,12 @@ def beliefs(network: nn.Module, batch: Tensor, *, outputs: Sequence[str] = (), i
         inputs: names of modules whose input to keep.
 
     Raises:
-        TapError: a name does not exist (the message lists those that do), or its module did not run.
+        TapError: a name does not exist (the message lists those that do), its module did not run, or the network
+            takes a batch in pieces.
         NetworkError: the network returned something other than logits (batch, classes).
     """
+    if (outputs or inputs) and not can_be_tapped(network):
+        raise TapError("nothing can be tapped in a program that takes a fixed number of examples: export it for any")
     found = Beliefs(logits=batch, outputs={}, inputs={})
     with ExitStack() as stack:
         for name in outputs:
@@ -90,14 +94,17 @@ def beliefs(network: nn.Module, batch: Tensor, *, outputs: Sequence[str] = (), i
         for name in inputs:
             stack.enter_context(_tap_input(find_module(network, name), name, found.inputs))
         # A copy, since a network may begin with an operation in place, and the batch is seen again.
-        logits = network(batch.clone())
+        output = network(batch.clone())
     for name in (*outputs, *inputs):
         if name not in found.outputs and name not in found.inputs:
             raise TapError(f"module {name!r} did not run, so nothing could be read from it")
-    if not isinstance(logits, Tensor) or logits.dim() != 2:
-        what = f"a tensor of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise NetworkError(f"{type(network).__name__} returned {what}, expected logits (batch, classes)")
+    logits = logits_of(output, network=type(network).__name__, batch_size=len(batch))
     return Beliefs(logits=widened(logits), outputs=found.outputs, inputs=found.inputs)
+
+
+def can_be_tapped(network: nn.Module) -> bool:
+    """Tell whether activations within a network are those of the whole batch; not where it takes a batch in pieces."""
+    return not getattr(network, "runs_in_pieces", False)
 
 
 def find_module(network: nn.Module, name: str) -> nn.Module:

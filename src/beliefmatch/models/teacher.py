@@ -1,6 +1,7 @@
 """The teacher: a network that never moves."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import cast
 
 import torch
@@ -9,9 +10,10 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 
 from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.functional.statistics import statistics_gap
+from beliefmatch.models.heads import find_head
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.modes import evaluating
-from beliefmatch.models.taps import Beliefs, beliefs
+from beliefmatch.models.taps import Beliefs, beliefs, can_be_tapped
 
 NUM_PROBES = 16
 
@@ -35,9 +37,20 @@ class Teacher:
         """Floating type of its parameters, which its inputs share."""
         return next((parameter.dtype for parameter in self.module.parameters()), torch.float32)
 
-    def beliefs(self, batch: Tensor, *, taps: Sequence[str] = (), tap_batch_norms: bool = False) -> Beliefs:
+    @cached_property
+    def feature_tap(self) -> str | None:
+        """Name of the layer whose output are the logits, so that its input are the features; None if there is none."""
+        head = find_head(self.module, self.spec)
+        return next((name for name, module in self.module.named_modules() if module is head), None) or None
+
+    def beliefs(
+        self, batch: Tensor, *, taps: Sequence[str] = (), tap_batch_norms: bool = False, tap_features: bool = False
+    ) -> Beliefs:
         """Run the teacher; see `taps.beliefs`. Gradients to the batch flow where the caller has them enabled."""
-        return beliefs(self.module, batch, outputs=taps, inputs=tuple(self.batch_norms) if tap_batch_norms else ())
+        inputs = tuple(self.batch_norms) if tap_batch_norms else ()
+        if tap_features and self.feature_tap:
+            inputs += (self.feature_tap,)
+        return beliefs(self.module, batch, outputs=taps, inputs=inputs)
 
     def statistics_gap(self, read: Beliefs) -> Tensor:
         """Sum over batch-norm layers of the gap between a batch and the remembered statistics.
@@ -58,6 +71,8 @@ class Teacher:
 def _running_batch_norms(module: nn.Module, batch: Tensor) -> dict[str, _BatchNorm]:
     """Find the batch-norm layers with remembered statistics that a batch passes; an auxiliary head's do not count."""
     layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, _BatchNorm)}
+    if not layers or not can_be_tapped(module):
+        return {}
     passed: set[nn.Module] = set()
     handles = [layer.register_forward_pre_hook(lambda layer, _: passed.add(layer)) for layer in layers.values()]
     with torch.no_grad():

@@ -1,6 +1,7 @@
 """Reading weights from files without running what is in them, and fitting them to a network."""
 
 import difflib
+import logging
 import pickle
 import re
 import warnings
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import WeightsError
 from beliefmatch.models.key_maps import find_convention
+
+logger = logging.getLogger(__name__)
 
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net")
 """Keys under which training scripts put the state dict of the network."""
@@ -74,39 +77,107 @@ def _state_dict_in(loaded: Any, path: Path) -> dict[str, Tensor]:
     raise WeightsError(f"{path} holds a {type(loaded).__name__}, expected a state dict")
 
 
-def fit_weights(network: nn.Module, weights: Mapping[str, Tensor], *, name: str) -> None:
+def fit_weights(
+    network: nn.Module, weights: Mapping[str, Tensor], *, name: str, strip_prefix: str | None = None
+) -> None:
     """Load weights into a network in place, under our key names or any known convention of others.
 
-    A leading `module.` (left by data-parallel training) is dropped; counters of batches that batch-norm has seen may
-    be missing.
+    Counters of batches that batch-norm has seen may be missing. Numbers of other floating types are converted.
 
     Args:
         network: receives the weights.
         weights: names to tensors.
         name: what to call the weights in errors, such as their path.
+        strip_prefix: what the keys begin with there and not here, such as `module.`; keys without it are left out.
+            None: found, where keys fit without it alone, and said in the log.
 
     Raises:
         WeightsError: keys are missing or left over (with the nearest), or a shape differs.
     """
-    keys = [key.removeprefix("module.") for key in weights]
-    convention = find_convention(network, keys)
-    renamed = [convention.rename(key) if convention else key for key in keys]
-    state = dict(zip(renamed, weights.values(), strict=True))
+    state = _choose_keys(network, weights, name=name, strip_prefix=strip_prefix)
     expected = network.state_dict()
-    missing = [key for key in expected if key not in state and not key.endswith("num_batches_tracked")]
-    surplus = [key for key in state if key not in expected]
-    if missing or surplus:
-        raise WeightsError(f"{name} does not fit the network: {_explain_keys(missing, surplus)}")
     for key, tensor in state.items():
         if tensor.shape != expected[key].shape:
             raise WeightsError(
                 f"{name} does not fit the network: {key} has shape {tuple(tensor.shape)}, "
-                f"the network expects {tuple(expected[key].shape)} (another architecture, or number of classes or "
-                "channels?)"
+                f"the network expects {tuple(expected[key].shape)} ({_explain_shapes(tensor, expected[key])})"
             )
         if tensor.is_complex() or tensor.layout != torch.strided:
             raise WeightsError(f"{name} does not fit the network: {key} is complex or sparse, expected a plain tensor")
     network.load_state_dict(state, strict=False)
+
+
+def _choose_keys(
+    network: nn.Module, weights: Mapping[str, Tensor], *, name: str, strip_prefix: str | None
+) -> dict[str, Tensor]:
+    """Name weights as the network does, without a prefix of their own."""
+    prefix = _find_prefix(network, weights, name) if strip_prefix is None else strip_prefix
+    prefix += "." if prefix and not prefix.endswith(".") else ""
+    state = _rename(network, weights, prefix)
+    if not state:
+        raise WeightsError(f"{name} has no key that begins with {prefix}; it has such as {_few(weights)}")
+    missing, surplus = _unfitting(network, state)
+    if missing or surplus:
+        raise WeightsError(f"{name} does not fit the network: {_explain_keys(missing, surplus)}")
+    return state
+
+
+def _find_prefix(network: nn.Module, weights: Mapping[str, Tensor], name: str) -> str:
+    """Find what keys begin with that the network's do not; empty where they fit as they are, or not at all."""
+    if not any(_unfitting(network, _rename(network, weights, ""))):
+        return ""
+    fitting = [
+        prefix
+        for prefix in _prefixes(network, weights)
+        if not any(_unfitting(network, _rename(network, weights, prefix)))
+    ]
+    if len(fitting) > 1:
+        raise WeightsError(
+            f"{name} holds weights that fit under several prefixes: {', '.join(fitting)}; choose one with "
+            "--teacher.strip-prefix or --student.strip-prefix"
+        )
+    if not fitting:
+        return ""
+    left = sum(not key.startswith(fitting[0]) for key in weights)
+    others = f"; others are left out: {left}" if left else ""
+    logger.info("keys of %s fit without their prefix %s%s", name, fitting[0], others)
+    return fitting[0]
+
+
+def _rename(network: nn.Module, weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Give the weights whose keys begin with a prefix, under our names."""
+    stripped = {key.removeprefix(prefix): tensor for key, tensor in weights.items() if key.startswith(prefix)}
+    convention = find_convention(network, list(stripped))
+    return {convention.rename(key) if convention else key: tensor for key, tensor in stripped.items()}
+
+
+def _unfitting(network: nn.Module, state: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
+    """List keys that the network has and the weights lack, and the other way round."""
+    expected = network.state_dict()
+    missing = [key for key in expected if key not in state and not key.endswith("num_batches_tracked")]
+    return missing, [key for key in state if key not in expected]
+
+
+def _prefixes(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    """List all that keys begin with, up to a dot, if as many keys do as the network has parameters."""
+    beginnings: dict[str, int] = {}
+    for key in weights:
+        parts = key.split(".")
+        for depth in range(1, len(parts)):
+            beginning = ".".join(parts[:depth]) + "."
+            beginnings[beginning] = beginnings.get(beginning, 0) + 1
+    needed = len(list(network.parameters()))
+    return [beginning for beginning, count in beginnings.items() if count >= needed]
+
+
+def _explain_shapes(given: Tensor, expected: Tensor) -> str:
+    """Guess in which setting the two networks differ."""
+    if given.dim() == expected.dim() >= 3 and given.shape[:1] == expected.shape[:1]:
+        channels = given.shape[1]
+        return f"other channels? The inputs that these weights take begin with {channels}: --shape {channels} ..."
+    if given.shape[1:] == expected.shape[1:]:
+        return f"another number of classes? --teacher.num-classes {given.shape[0]}, if they are a teacher's"
+    return "another architecture, or number of classes or channels?"
 
 
 def _explain_keys(missing: list[str], surplus: list[str]) -> str:

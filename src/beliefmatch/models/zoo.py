@@ -1,22 +1,28 @@
-"""Architectures by name, and a user's own by `file.py:function`."""
+"""Architectures by name: those built in, and whatever the names of other origins stand for."""
 
 import difflib
-import importlib
-import importlib.util
 import re
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
-from beliefmatch.errors import BeliefMatchError, NetworkError, SettingsError
+from beliefmatch.errors import NetworkError, SettingsError
 from beliefmatch.models.cifar_resnet import CifarResNet
 from beliefmatch.models.convnet import ConvNet
-from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.inputs import CIFAR10, InputSpec
 from beliefmatch.models.lenet import LeNet5, LeNet32
 from beliefmatch.models.mlp import MLP
+from beliefmatch.models.origins import (
+    exported_program,
+    from_hugging_face,
+    from_timm,
+    from_torchvision,
+    onnx_model,
+)
+from beliefmatch.models.origins.base import AbstractOrigin
+from beliefmatch.models.origins.own_file import OwnFile
+from beliefmatch.models.outputs import return_logits
 from beliefmatch.models.weights import fit_weights, read_weights
 from beliefmatch.models.wide_resnet import WideResNet
 
@@ -31,19 +37,70 @@ EXAMPLES = (
 """Names that stand for all: depths, widths and factors are free where the literature leaves them free."""
 
 
-def make_network(architecture: str, *, in_channels: int, num_classes: int) -> nn.Module:
-    """Make a network with fresh weights from its name.
+ELSEWHERE = "timm:NAME, torchvision:NAME, hf:FOLDER, my_file.py:make_network, program.pt2, model.onnx"
+"""How networks are named that are not built in."""
 
-    Names: `wide_resnet_DEPTH_FACTOR`, with `_raw` where the 1x1 shortcut takes the raw input; `cifar_resnet_DEPTH`,
-    with `_b` for shortcut option B; `lenet_5`, with `_half`, `_bn`, `_tanh`; `lenet_32`; `convnet_WIDTH`; `mlp_WIDTH`
-    with any number of hidden widths, for vectors of features; or `file.py:function` or `package.module:function`,
-    called without arguments.
+
+def find_origin(architecture: str) -> AbstractOrigin:
+    """Tell by its form where an architecture comes from; nothing is imported or read."""
+    if architecture.startswith(from_timm.PREFIX):
+        return from_timm.FromTimm(architecture=architecture)
+    if architecture.startswith(from_torchvision.PREFIX):
+        return from_torchvision.FromTorchvision(architecture=architecture)
+    if architecture.startswith(from_hugging_face.PREFIX):
+        return from_hugging_face.FromHuggingFace(architecture=architecture)
+    if architecture.endswith(exported_program.SUFFIX):
+        return exported_program.ExportedProgram(architecture=architecture)
+    if architecture.endswith(onnx_model.SUFFIX):
+        return onnx_model.OnnxModel(architecture=architecture)
+    if ":" in architecture:
+        return OwnFile(architecture=architecture)
+    return BuiltIn(architecture=architecture)
+
+
+def make_network(
+    architecture: str,
+    *,
+    in_channels: int,
+    num_classes: int,
+    pretrained: bool = False,
+) -> nn.Module:
+    """Make a network with fresh weights from its name; it returns its logits, whatever else it may know.
+
+    Names that are built in: `wide_resnet_DEPTH_FACTOR`, with `_raw` where the 1x1 shortcut takes the raw input;
+    `cifar_resnet_DEPTH`, with `_b` for shortcut option B; `lenet_5`, with `_half`, `_bn`, `_tanh`; `lenet_32`;
+    `convnet_WIDTH`; `mlp_WIDTH` with any number of hidden widths, for vectors of features. Others: `models.origins`.
+
+    Args:
+        architecture: the name.
+        in_channels: channels of its inputs, where the name leaves them open.
+        num_classes: likewise.
+        pretrained: begin with weights of the origin's own, where the name asks for them.
 
     Raises:
-        NetworkError: the name is unknown (with the nearest), or the user's function fails.
+        NetworkError: the name is unknown (with the nearest), or its network cannot be made.
+        ExtraError: the package that it comes from is missing.
     """
-    if ":" in architecture:
-        return _make_own(architecture)
+    origin = find_origin(architecture)
+    network = origin.make(in_channels=in_channels, num_classes=num_classes, pretrained=pretrained)
+    return network if isinstance(origin, BuiltIn) else return_logits(network)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltIn(AbstractOrigin):
+    """An architecture of ours."""
+
+    def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
+        """See the base."""
+        return _make_built_in(self.architecture, in_channels=in_channels, num_classes=num_classes)
+
+    def load(self, spec: InputSpec, *, num_classes: int) -> nn.Module:
+        """Refuse: an architecture of ours has no weights."""
+        self.make(in_channels=spec.shape[0], num_classes=num_classes)
+        raise NetworkError(f"{self.architecture} has no weights: name their file with --teacher.weights FILE")
+
+
+def _make_built_in(architecture: str, *, in_channels: int, num_classes: int) -> nn.Module:
     sizes = {"in_channels": in_channels, "num_classes": num_classes}
     if match := re.fullmatch(r"wide_resnet_(\d+)_(\d+)(_raw)?", architecture):
         depth, factor = _depth(architecture, int(match[1]), remainder=4), int(match[2])
@@ -60,15 +117,12 @@ def make_network(architecture: str, *, in_channels: int, num_classes: int) -> nn
     if re.fullmatch(r"mlp(_[1-9]\d*)+", architecture):
         return MLP(tuple(map(int, architecture.split("_")[1:])), **sizes)
     nearest = ", ".join(difflib.get_close_matches(architecture, EXAMPLES, n=3, cutoff=0))
-    raise NetworkError(
-        f"no architecture is called {architecture!r}; the nearest are {nearest}. Your own: my_file.py:make_network"
-    )
+    raise NetworkError(f"no architecture is called {architecture!r}; the nearest are {nearest}. Others: {ELSEWHERE}")
 
 
 def locate(architecture: str) -> str:
-    """Make the path in `file.py:function` absolute, so that a run can be loaded from anywhere; leave other names."""
-    place, _, function = architecture.rpartition(":")
-    return f"{Path(place).absolute()}:{function}" if place.endswith(".py") else architecture
+    """Make a path in the name of an architecture absolute, so that it can be found from anywhere."""
+    return find_origin(architecture).locate()
 
 
 def _depth(architecture: str, depth: int, *, remainder: int) -> int:
@@ -78,60 +132,19 @@ def _depth(architecture: str, depth: int, *, remainder: int) -> int:
     return depth
 
 
-def _make_own(architecture: str) -> nn.Module:
-    place, _, name = architecture.rpartition(":")
-    folder = str(Path(place).parent.absolute() if place.endswith(".py") else Path.cwd())
-    # The user's file may import its neighbours, at once or when it is called.
-    sys.path.insert(0, folder)
-    try:
-        return _call_own(architecture, place, name)
-    finally:
-        sys.path.remove(folder)
-
-
-def _call_own(architecture: str, place: str, name: str) -> nn.Module:
-    try:
-        module = _import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
-    except BeliefMatchError:
-        raise
-    except Exception as error:
-        raise NetworkError(f"{place} cannot be imported: {type(error).__name__}: {error}") from error
-    make: Callable[[], object] | None = getattr(module, name, None)
-    if make is None:
-        found = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        nearest = ", ".join(difflib.get_close_matches(name, found, n=3, cutoff=0)) or "none"
-        raise NetworkError(f"{place} has no function {name!r}; the nearest are {nearest}")
-    try:
-        network = make()
-    except Exception as error:
-        raise NetworkError(f"{architecture} failed when called: {type(error).__name__}: {error}") from error
-    if not isinstance(network, nn.Module):
-        raise NetworkError(f"{architecture} returned a {type(network).__name__}, expected a torch.nn.Module")
-    return network
-
-
-def _import_file(path: Path) -> object:
-    if not path.is_file():
-        raise NetworkError(f"no file at {path}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)
-    spec.loader.exec_module(module)
-    return module
-
-
 @dataclass(frozen=True, kw_only=True)
 class Network:
     """A trained network: an architecture and the file with its weights."""
 
     architecture: str
-    """Built-in name such as wide_resnet_40_1, or file.py:function for your own."""
+    """Built-in name such as wide_resnet_40_1; timm:NAME, torchvision:NAME, hf:FOLDER, file.py:function for your own, a
+    program exported as .pt2, or an .onnx file."""
     weights: Path | None = None
-    """Safetensors file, or state dict written by torch.save. Only your own function may do without."""
+    """Safetensors file, or state dict written by torch.save. Names that bring their weights may do without."""
     num_classes: int = 10
-    """Number of classes of a built-in architecture."""
+    """Number of classes, where neither architecture nor weights fix it."""
+    strip_prefix: str | None = None
+    """What keys of the weights begin with, such as module.; by default it is found, and said."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", locate(self.architecture))
@@ -141,15 +154,61 @@ class Network:
         """Make the network and load its weights.
 
         Raises:
-            NetworkError: the architecture cannot be made, or is built in and has no weights.
+            NetworkError: the architecture cannot be made, or has no weights and none were named.
+            ExtraError: the package that it comes from is missing.
             SettingsError: there are fewer than two classes.
             WeightsError: the weights cannot be read or do not fit.
         """
         if self.num_classes < 2:
             raise SettingsError(f"num_classes must be at least 2; got {self.num_classes}")
-        if self.weights is None and ":" not in self.architecture:
-            raise NetworkError(f"{self.architecture} has no weights: name their file with --teacher.weights FILE")
-        network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=self.num_classes)
-        if self.weights is not None:
-            fit_weights(network, read_weights(self.weights), name=str(self.weights))
+        if self.weights is None:
+            network = return_logits(find_origin(self.architecture).load(spec, num_classes=self.num_classes))
+        else:
+            network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=self.num_classes)
+            weights = read_weights(self.weights)
+            fit_weights(network, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
         return network.float()
+
+    def known_inputs(self) -> InputSpec | None:
+        """Tell what the network takes as far as its name or file says, without loading weights; None where it does not.
+
+        Raises:
+            NetworkError: the name is unknown, or the file cannot be read.
+            ExtraError: the package that it comes from is missing.
+        """
+        return find_origin(self.architecture).known_inputs()
+
+
+def load_model(
+    name: str,
+    *,
+    weights: Path | str | None = None,
+    num_classes: int = 10,
+    shape: tuple[int, ...] | None = None,
+    strip_prefix: str | None = None,
+) -> nn.Module:
+    """Load any network as teachers are loaded.
+
+    Args:
+        name: built-in name, timm:NAME, torchvision:NAME, hf:FOLDER, file.py:function, a .pt2 or an .onnx file.
+        weights: safetensors file or state dict, where the name does not bring its weights.
+        num_classes: number of classes, where neither name nor weights fix it.
+        shape: of one input, such as (1, 28, 28); None: what name or file say, or else (3, 32, 32).
+        strip_prefix: what keys of the weights begin with, such as `module.`; None: found, and said in the log.
+
+    Returns:
+        A network in eval mode that maps (batch, *shape) to logits (batch, classes), float32, on the CPU.
+
+    Raises:
+        NetworkError: the network cannot be made, or has no weights and none were named.
+        ExtraError: the package that it comes from is missing.
+        WeightsError: the weights cannot be read or do not fit.
+    """
+    network = Network(
+        architecture=name,
+        weights=Path(weights) if weights is not None else None,
+        num_classes=num_classes,
+        strip_prefix=strip_prefix,
+    )
+    spec = InputSpec(shape=shape) if shape is not None else network.known_inputs() or CIFAR10
+    return network.load(spec).eval()

@@ -1,0 +1,69 @@
+"""What every origin of networks promises."""
+
+import ast
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from beliefmatch.models.inputs import InputSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbstractOrigin(ABC):
+    """An architecture as the user named it, and what its origin makes of the name."""
+
+    architecture: str
+
+    @abstractmethod
+    def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
+        """Make the network with fresh weights, to train it or to load others.
+
+        Args:
+            in_channels: channels of its inputs, where the origin can choose them.
+            num_classes: likewise.
+            pretrained: begin with the origin's own weights where the name asks for them, as `?pretrained` does.
+
+        Raises:
+            NetworkError: it cannot be made.
+            ExtraError: the package that it comes from is missing.
+        """
+
+    @abstractmethod
+    def load(self, spec: InputSpec, *, num_classes: int) -> nn.Module:
+        """Make the network with the origin's own weights.
+
+        Args:
+            spec: of the inputs that it will get.
+            num_classes: classes, where neither name nor weights say how many there are.
+
+        Raises:
+            NetworkError: it cannot be made, or has no weights.
+            ExtraError: the package that it comes from is missing.
+        """
+
+    def known_inputs(self) -> InputSpec | None:
+        """Tell what the network takes, without loading weights; None where its origin does not say."""
+        return None
+
+    def locate(self) -> str:
+        """Give the architecture with any path in it made absolute, so that it is found from anywhere."""
+        return self.architecture
+
+
+def split_query(text: str) -> tuple[str, dict[str, Any]]:
+    """Split NAME?key=value&flag into the name and its arguments; values are numbers, tuples, booleans or else text."""
+    name, _, query = text.partition("?")
+    arguments: dict[str, Any] = {}
+    for part in filter(None, query.split("&")):
+        key, equals, value = part.partition("=")
+        arguments[key] = _value(value) if equals else True
+    return name, arguments
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

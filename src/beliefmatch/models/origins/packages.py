@@ -1,0 +1,73 @@
+"""Packages that only some networks need, imported when such a network is named."""
+
+import importlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from beliefmatch.errors import ExtraError, first_line
+
+NOISY = ("transformers", "huggingface_hub", "timm", "torch.export", "onnx", "onnx2torch")
+"""Loggers of packages that say more than a user of ours can use."""
+ONLY_WEIGHTS = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+"""What makes every `torch.load` refuse to unpickle anything but weights, whatever its caller asked for."""
+
+
+def require(module: str, *, install: str) -> Any:
+    """Import a module of an optional package.
+
+    Args:
+        module: dotted name.
+        install: what pip installs it by, such as beliefmatch[timm].
+
+    Raises:
+        ExtraError: the package is missing or cannot be imported.
+    """
+    # Converted networks give such warnings whenever they run, which `quiet` cannot know.
+    warnings.filterwarnings("ignore", module="onnx2torch")
+    package, line = module.partition(".")[0], f"pip install '{install}'"
+    try:
+        with quiet():
+            return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = (error.name or package).partition(".")[0]
+        what = f"the package {package}" if missing == package else f"the package {missing}, which {package} needs,"
+        raise ExtraError(f"{what} is not installed: {line}") from error
+    except Exception as error:
+        # A package that does not fit the others that are installed can fail in any way.
+        raise ExtraError(
+            f"the package {package} cannot be imported ({first_line(error)}); mend it with {line}"
+        ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what packages warn their own developers of from the user, for a while."""
+    loggers = [logging.getLogger(name) for name in NOISY]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextmanager
+def only_weights() -> Iterator[None]:
+    """Let nothing be unpickled but weights, whatever a package asks `torch.load` for, for a while."""
+    before = os.environ.get(ONLY_WEIGHTS)
+    os.environ[ONLY_WEIGHTS] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[ONLY_WEIGHTS]
+        else:
+            os.environ[ONLY_WEIGHTS] = before

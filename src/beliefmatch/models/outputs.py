@@ -1,0 +1,77 @@
+"""Finding the logits in whatever a network returns."""
+
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+from torch import Tensor, nn
+
+from beliefmatch.errors import NetworkError
+
+
+def logits_of(output: object, *, network: str, batch_size: int) -> Tensor:
+    """Find the logits in what a network returned.
+
+    A tensor of (batch, classes) is taken as it is; of an object its `.logits`; of a mapping the entry "logits", or
+    else its only tensor of (batch, classes); of a tuple or list its first tensor of (batch, classes).
+
+    Args:
+        output: what it returned.
+        network: what to call it in the error.
+        batch_size: examples that it was given.
+
+    Returns:
+        (batch, classes).
+
+    Raises:
+        NetworkError: there are none; the message says what there is.
+    """
+    found = _find(output, batch_size)
+    if found is None:
+        raise NetworkError(f"{network} returned {_describe(output)}, expected logits ({batch_size}, classes)")
+    return found
+
+
+def return_logits(network: nn.Module) -> nn.Module:
+    """Let a network return its logits alone, by a hook: names, state dict and copies of it stay as they are."""
+    if _keep_logits not in network._forward_hooks.values():
+        network.register_forward_hook(_keep_logits)
+    return network
+
+
+def _keep_logits(network: nn.Module, inputs: tuple[Any, ...], output: object) -> object:
+    # What is a tensor already is judged by whoever asked for it: it need not be logits within a network of ours.
+    if isinstance(output, Tensor):
+        return output
+    # Not len(): it would fix the size of the batch when the network is traced for export.
+    return logits_of(output, network=type(network).__name__, batch_size=inputs[0].shape[0])
+
+
+def _find(output: object, batch_size: int) -> Tensor | None:
+    if _is_logits(output, batch_size):
+        return output
+    named = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+    if _is_logits(named, batch_size):
+        return named
+    if isinstance(output, Mapping):
+        fitting = [value for value in output.values() if _is_logits(value, batch_size)]
+        return fitting[0] if len(fitting) == 1 else None
+    if isinstance(output, tuple | list):
+        return next((value for value in output if _is_logits(value, batch_size)), None)
+    return None
+
+
+def _is_logits(value: object, batch_size: int) -> TypeGuard[Tensor]:
+    return isinstance(value, Tensor) and value.dim() == 2 and value.shape[0] == batch_size and value.is_floating_point()
+
+
+def _describe(output: object) -> str:
+    """Say in a few words what something is: type, and shapes or keys of what it holds."""
+    if isinstance(output, Tensor):
+        kind = "" if output.is_floating_point() else f"{str(output.dtype).removeprefix('torch.')} "
+        return f"a {kind}tensor of shape {tuple(output.shape)}"
+    if isinstance(output, Mapping):
+        inner = ", ".join(f"{key}: {_describe(value)}" for key, value in list(output.items())[:4])
+        return f"{type(output).__name__} of {{{inner}}}"
+    if isinstance(output, tuple | list):
+        return f"{type(output).__name__} of ({', '.join(_describe(value) for value in output[:4])})"
+    return type(output).__name__

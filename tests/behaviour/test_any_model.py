@@ -1,0 +1,297 @@
+"""Networks from anywhere as teachers and students, by their names alone; and what is said where one cannot be used."""
+
+import contextlib
+import io
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.constants
+import numpy as np
+import pytest
+import timm
+import torch
+import torch.hub
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torchvision.models import get_model
+from transformers import ResNetConfig, ResNetForImageClassification, ViTConfig, ViTForImageClassification
+
+from beliefmatch import load_student
+from beliefmatch.cli import main
+from beliefmatch.models.zoo import Network, make_network
+from tiny import named
+
+SHAPE = (3, 24, 24)
+TIMM = "timm:test_vit?img_size=24&patch_size=8"
+TORCHVISION = "torchvision:squeezenet1_1"
+
+
+def transfer(folder: Path, *words: object) -> int:
+    """Run two rounds of the paper's recipe."""
+    small = ("--rounds", 2, "--batch-size", 2, "--source.noise-size", 4, "--source.student-steps", 1)
+    return main([str(word) for word in ("transfer", "zero_shot", "--folder", folder, *small, *words)])
+
+
+def weights_of(network: nn.Module, path: Path, prefix: str = "") -> Path:
+    save_file({prefix + key: tensor.contiguous() for key, tensor in network.state_dict().items()}, path)
+    return path
+
+
+def hugging_face(folder: Path, num_classes: int = 10) -> Path:
+    """Save a tiny vision transformer as transformers does."""
+    sizes: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+    }
+    config = ViTConfig(**sizes, image_size=24, patch_size=8)
+    config.num_labels = num_classes
+    with contextlib.redirect_stderr(io.StringIO()):
+        ViTForImageClassification(config).save_pretrained(folder / "vit")
+    return folder / "vit"
+
+
+def hugging_face_resnet(folder: Path) -> Path:
+    config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+    config.num_labels = 3
+    with contextlib.redirect_stderr(io.StringIO()):
+        ResNetForImageClassification(config).save_pretrained(folder / "resnet")
+    return folder / "resnet"
+
+
+def exported(folder: Path, suffix: str) -> Path:
+    """Write a small network as a program for three examples."""
+    network, path = make_network("convnet_4", in_channels=3, num_classes=10).eval(), folder / f"teacher.{suffix}"
+    example = (torch.randn(3, *SHAPE),)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        if suffix == "pt2":
+            torch.export.save(torch.export.export(network, example), path)
+        else:
+            torch.onnx.export(network, example, path, dynamo=True, verbose=False)
+    return path
+
+
+class WithLogits(nn.Module):
+    """Returns an object, and has no batch-norm."""
+
+    def __init__(self, form: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.convolution, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 10)
+        self.form = form
+
+    def forward(self, batch: Tensor) -> Any:
+        return self.form(self.head(self.convolution(batch).relu().mean(dim=(2, 3))))
+
+
+def make_dict() -> nn.Module:
+    return WithLogits(lambda logits: {"features": logits[:, :, None], "out": logits})
+
+
+def make_tuple() -> nn.Module:
+    return WithLogits(lambda logits: (logits[:, :, None], logits, 3))
+
+
+def own(function: str) -> str:
+    return f"{__file__}:{function}"
+
+
+def teacher_words(kind: str, folder: Path) -> list[object]:
+    """Make a teacher of a kind and name it."""
+    match kind:
+        case "timm":
+            network = timm.create_model("test_vit", img_size=24, patch_size=8, num_classes=10)
+            path = weights_of(network, folder / "w.safetensors", "module.")
+            return ["--teacher.architecture", TIMM, "--teacher.weights", path]
+        case "torchvision":
+            network = get_model("squeezenet1_1", num_classes=10)
+            torch.save({"state_dict": network.state_dict()}, folder / "w.pth")
+            return ["--teacher.architecture", TORCHVISION, "--teacher.weights", folder / "w.pth"]
+        case "hf":
+            return ["--teacher.architecture", f"hf:{hugging_face(folder)}"]
+        case "pt2" | "onnx":
+            return ["--teacher.architecture", exported(folder, kind)]
+        case _:
+            return ["--teacher.architecture", own(f"make_{kind}")]
+
+
+@pytest.mark.parametrize(
+    ("teacher", "student"),
+    [
+        ("timm", "convnet_4"),
+        ("torchvision", TIMM),
+        ("hf", "timm:test_resnet"),
+        ("pt2", TORCHVISION),
+        ("onnx", "convnet_4"),
+        ("dict", own("make_tuple")),
+        ("tuple", "hf"),
+    ],
+)
+def test_a_run_with_networks_of_others_ends_with_a_student_that_loads(
+    tmp_path: Path, teacher: str, student: str
+) -> None:
+    torch.manual_seed(0)
+    student = f"hf:{hugging_face_resnet(tmp_path)}" if student == "hf" else student
+    words = teacher_words(teacher, tmp_path)
+    shape = () if teacher in ("hf", "pt2", "onnx") else ("--shape", *SHAPE)
+    assert transfer(tmp_path / "run", *words, "--student.architecture", student, *shape) == 0
+    network = load_student(tmp_path / "run")
+    assert network(torch.randn(5, *SHAPE)).shape == (5, 10)
+    images = {"images": np.zeros((20, 24, 24, 3), np.uint8), "labels": np.arange(20) % 10}
+    np.savez(tmp_path / "images.npz", **images)
+    assert main(["measure", str(tmp_path / "run"), "--images", str(tmp_path / "images.npz")]) == 0
+
+
+def test_a_teacher_tells_its_inputs_to_a_run_and_to_a_measurement(tmp_path: Path) -> None:
+    network = make_network("mlp_8", in_channels=12, num_classes=4).eval()
+    path = tmp_path / "teacher.pt2"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.export.save(torch.export.export(network, (torch.randn(3, 12),)), path)
+    words = ["--teacher.architecture", path, "--student.architecture", "mlp_4"]
+    assert transfer(tmp_path / "run", *words) == 0
+    assert load_student(tmp_path / "run")(torch.randn(5, 12)).shape == (5, 4)
+
+
+def test_two_named_networks_of_others_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "images.npz", images=np.zeros((20, 24, 24, 3), np.uint8))
+    words = [
+        "--teacher.architecture",
+        f"hf:{hugging_face(tmp_path)}",
+        "--student.architecture",
+        exported(tmp_path, "pt2"),
+    ]
+    assert main([str(word) for word in ("measure", *words, "--images", tmp_path / "images.npz")]) == 0
+    assert "measured on 20 images" in capsys.readouterr().out
+
+
+def test_a_prefix_that_is_found_is_said_and_one_that_is_named_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    network = make_network("convnet_4", in_channels=3, num_classes=10)
+    path, state = tmp_path / "w.safetensors", network.state_dict()
+    save_file({f"model.{key}": tensor for key, tensor in state.items()}, path)
+    words = ["--teacher.architecture", "convnet_4", "--teacher.weights", path, "--student.architecture", "convnet_4"]
+    assert transfer(tmp_path / "run", *words) == 0
+    assert "fit without their prefix model." in caplog.text
+    save_file({f"{prefix}.{key}": tensor.clone() for key, tensor in state.items() for prefix in ("model", "ema")}, path)
+    refused(tmp_path, capsys, words, "fit under several prefixes: ema., model.; choose one with --teacher.strip-prefix")
+    refused(tmp_path, capsys, [*words, "--teacher.strip-prefix", "mdl"], "no key that begins with mdl.")
+    assert transfer(tmp_path / "other", *words, "--teacher.strip-prefix", "ema") == 0
+
+
+BAD: list[tuple[list[object], str]] = [
+    (["--teacher.architecture", "timm:resnet81"], "timm knows no model 'resnet81'; the nearest are resnet18"),
+    (["--teacher.architecture", "timm:resnet18"], "timm:resnet18 has no weights: .* or write timm:resnet18.pretrained"),
+    (
+        ["--teacher.architecture", "timm:test_vit?sise=3", "--teacher.weights", "x"],
+        "timm:test_vit.sise=3: it cannot be made .*sise",
+    ),
+    (["--teacher.architecture", "torchvision:resnet81"], "torchvision has no classifier 'resnet81'; the nearest are"),
+    (["--teacher.architecture", "torchvision:resnet18"], r"resnet18 has no weights: .* or write .*\?weights=DEFAULT"),
+    (["--teacher.architecture", "torchvision:resnet18?weights=BEST"], "no weights 'BEST' for resnet18; there are"),
+    (["--teacher.architecture", "hf:/nowhere/at/all"], "no folder at /nowhere/at/all: hf: takes a folder"),
+    (["--teacher.architecture", "tim:resnet18"], "tim cannot be imported: .*; known are timm:NAME"),
+    (["--teacher.architecture", "wide_resnet_401"], "no architecture is called .*nearest are .* Others: timm:NAME"),
+    (["--teacher.architecture", "nowhere.pt2"], "nowhere.pt2 cannot be read: No such file"),
+    (["--teacher.architecture", "nowhere.onnx"], "no file at .*nowhere.onnx"),
+    (["--teacher.architecture", own("make_tuple"), "--student.architecture", "x.pt2"], "x.pt2 is a program"),
+    (["--teacher.architecture", own("make_tuple"), "--student.architecture", "x.onnx"], "x.onnx is a program"),
+    (["--teacher.architecture", named("make_seven_classes"), "--shape", 1, 8, 8, "--student.architecture", TORCHVISION],
+     "torchvision:squeezenet1_1 takes 3 channels, the inputs have 1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "message"), BAD, ids=[message[:40] for _, message in BAD])
+def test_what_cannot_be_used_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[object], message: str
+) -> None:
+    if "--student.architecture" not in words:
+        words = [*words, "--student.architecture", "convnet_4"]
+    refused(tmp_path, capsys, words, message)
+
+
+def refused(folder: Path, capsys: pytest.CaptureFixture[str], words: Sequence[object], message: str) -> None:
+    __tracebackhide__ = True
+    capsys.readouterr()
+    assert transfer(folder / "refused", *words) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    with pytest.raises(ValueError, match=f"^beliefmatch: error: .*{message}"):
+        raise ValueError(lines[0])
+    assert not (folder / "refused").exists()
+
+
+def test_networks_that_do_not_fit_each_other_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = weights_of(get_model("squeezenet1_1", num_classes=1000), tmp_path / "w.safetensors")
+    many = ["--teacher.architecture", TORCHVISION, "--teacher.weights", path]
+    student = ["--student.architecture", own("make_dict")]
+    refused(tmp_path, capsys, [*many, *student], r"another number of classes\? --teacher.num-classes 1000")
+    classes = "the teacher knows 1000 classes and the student 10; they must be equal"
+    refused(tmp_path, capsys, [*many, "--teacher.num-classes", 1000, *student], classes)
+    colour = weights_of(make_network("lenet_5", in_channels=3, num_classes=10), tmp_path / "colour.safetensors")
+    grey = ["--teacher.architecture", "lenet_5", "--teacher.weights", colour, "--shape", 1, 28, 28]
+    refused(tmp_path, capsys, [*grey, *student], r"other channels\? .* begin with 3: --shape 3")
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("timm:resnet18?pretrained", "timm"),
+        ("hf:some/where", "transformers"),
+        ("torchvision:resnet18?weights=DEFAULT", "torchvision"),
+        ("model.onnx", "onnx"),
+    ],
+)
+def test_a_missing_package_says_the_line_that_installs_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, package: str
+) -> None:
+    extra = {"transformers": r"beliefmatch\[hf\]", "torchvision": package}.get(package, rf"beliefmatch\[{package}\]")
+    for module in [module for module in sys.modules if module.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, package, None)
+    words = ["--teacher.architecture", name, "--student.architecture", "convnet_4"]
+    refused(tmp_path, capsys, words, f"the package {package} is not installed: pip install '{extra}'")
+
+
+def test_weights_that_cannot_be_downloaded_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise OSError("the network is down\nand stays so")
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", unreachable)
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", unreachable)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    student = ["--student.architecture", "convnet_4"]
+    for name, message in (
+        ("torchvision:squeezenet1_1?weights=DEFAULT", "its weights cannot be had, .* the network is down.$"),
+        ("timm:test_vit?pretrained", "its weights cannot be had"),
+        ("hf:nobody/nothing", "has no configuration that transformers understands"),
+    ):
+        refused(tmp_path, capsys, ["--teacher.architecture", name, *student], message)
+
+
+def test_a_classifier_without_its_head_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = ViTForImageClassification.from_pretrained(hugging_face(tmp_path))
+    with contextlib.redirect_stderr(io.StringIO()):
+        network.vit.save_pretrained(tmp_path / "vit")
+    words = ["--teacher.architecture", f"hf:{tmp_path / 'vit'}", "--student.architecture", "convnet_4"]
+    refused(tmp_path, capsys, words, "has no weights for 2 of its tensors, such as classifier.bias")
+
+
+def test_pretrained_networks_tell_what_they_were_trained_with() -> None:
+    known = Network(architecture="timm:test_vit?pretrained&img_size=64").known_inputs()
+    assert known
+    assert (known.shape, known.mean) == ((3, 64, 64), (0.5, 0.5, 0.5))
+    known = Network(architecture="torchvision:resnet18?weights=IMAGENET1K_V1").known_inputs()
+    assert known
+    assert (known.shape, known.std) == ((3, 224, 224), (0.229, 0.224, 0.225))
+    assert Network(architecture="timm:test_vit").known_inputs() is None
