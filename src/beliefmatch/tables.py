@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from beliefmatch.engine.exports import Export
 from beliefmatch.engine.files import Result
 from beliefmatch.metrics.measurement import ClassScores, Estimate, Measurement
 
@@ -36,6 +37,20 @@ def result_table(result: Result, *, teacher_seconds: float | None = None) -> Tab
             percent(result.agreement),
             "" if seconds is None else f"{seconds:.1f} s",
         )
+    return table
+
+
+def export_table(export: Export) -> Table:
+    """Set teacher and student side by side as they are deployed; a dash stands for what was not measured."""
+    table = Table()
+    table.add_column("")
+    onnxruntime = ("in onnxruntime",) if export.format == "onnx" else ()
+    for heading in ("MACs", "file", "in torch", *onnxruntime):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, deployed in (("teacher", export.teacher), ("student", export.student)):
+        latencies = deployed.torch_latency, *((deployed.onnxruntime_latency,) if onnxruntime else ())
+        shown = ("-" if seconds is None else f"{1e3 * seconds:.3g} ms" for seconds in latencies)
+        table.add_row(name, short(deployed.macs), f"{short(deployed.bytes)}B", *shown)
     return table
 
 

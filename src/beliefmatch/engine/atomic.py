@@ -3,6 +3,8 @@
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from beliefmatch.errors import FolderError
@@ -17,19 +19,52 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         FolderError: the disk is full or the folder cannot be written; the old file is untouched.
     """
+    with replacing(path, content):
+        pass
+
+
+@contextmanager
+def replacing(path: Path, content: bytes) -> Iterator[Path]:
+    """Write beside a file what shall replace it, and replace it at the end of the block unless that raises.
+
+    Yields:
+        The new file beside the old one, flushed to the disk.
+
+    Raises:
+        FolderError: the disk is full or the folder cannot be written; the old file is untouched.
+    """
+    temporary = _write_beside(path, content)
+    try:
+        yield temporary
+        with _telling(path):
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_beside(path: Path, content: bytes) -> Path:
     temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
+        with _telling(path):
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
+            temporary = Path(name)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            return temporary
+    except BaseException:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
         kept = " (the old one is untouched)" if path.exists() else ""
         raise FolderError(f"cannot write {path}: {error.strerror}{kept}") from error
 

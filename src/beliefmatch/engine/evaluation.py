@@ -26,12 +26,22 @@ def load_pair(folder: RunFolder) -> tuple[Teacher, nn.Module]:
         BeliefMatchError: either network cannot be loaded.
     """
     student = load_student(folder.path)
+    return load_teacher(folder), student
+
+
+def load_teacher(folder: RunFolder) -> Teacher:
+    """Load the teacher of a run.
+
+    Raises:
+        FolderError: there is no run, or the teacher's weights are no longer those it used.
+        BeliefMatchError: the teacher cannot be loaded.
+    """
     settings = folder.read()["settings"]
     transfer = folder.read_transfer()
     teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
     if fingerprint(teacher.module) != settings["teacher_sha256"]:
         raise FolderError(f"the teacher's weights have changed since the run in {folder.path} used them")
-    return teacher, student
+    return teacher
 
 
 def measure_run(

@@ -109,9 +109,12 @@ class RunFolder(RunFiles):
         """
         plain = self.read()["settings"]["transfer"]
         try:
-            return from_plain(plain)
+            transfer = from_plain(plain)
         except (KeyError, TypeError, AttributeError) as error:
             raise FolderError(f"{self.run} is damaged, or from another version: {error!r}") from error
+        if not isinstance(transfer, Transfer):
+            raise FolderError(f"{self.run} is damaged: it holds no transfer")
+        return transfer
 
     def append_metrics(self, row: Row) -> None:
         """Append one line to metrics.jsonl.

@@ -1,0 +1,92 @@
+"""The command that makes a file to deploy."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from beliefmatch.cli.shown import set_display
+from beliefmatch.console import Display, print_json, print_text
+
+if TYPE_CHECKING:
+    from beliefmatch.export.export import Exported
+
+
+def export(
+    run: tyro.conf.Positional[Path],
+    /,
+    *,
+    to: Literal["onnx", "pt2", "safetensors"],
+    out: Path | None = None,
+    pixels: Literal["uint8", "unit"] | None = None,
+    images: Path | None = None,
+    teacher_license: str | None = None,
+    overwrite: bool = False,
+    display: Display = "full",
+) -> None:
+    """Export the student of a run as a file to deploy, checked in a fresh process, with a model card beside it.
+
+    A file that does not answer as the student does is not left anywhere. What was found goes into result.json too.
+
+    Args:
+        run: Run folder.
+        to: onnx for onnxruntime and others (pip install 'beliefmatch[onnx]'), pt2 for torch.export.load, safetensors
+            for the weights alone.
+        out: File to write, or folder for it. Default: model.onnx, model.pt2 or model.safetensors in the run folder.
+        pixels: Let the file take (batch, channels, height, width) pixels and normalise them itself: uint8 from 0 to
+            255, or unit for floats from 0 to 1. Default: it takes network inputs.
+        images: File .npz with an array images (n, height, width, channels) uint8 and, for accuracy, labels (n,), to
+            compare the file with the student on.
+        teacher_license: Licence of the teacher's weights, for the model card.
+        overwrite: Replace a file and a model card that are there.
+        display: Tables, errors alone, or JSON for scripts.
+    """
+    from beliefmatch.data.images import read_images
+    from beliefmatch.engine.record import RunFolder
+    from beliefmatch.export.check import Examples
+    from beliefmatch.export.export import export_student
+
+    set_display(display)
+    folder = RunFolder(run)
+    folder.read()
+    examples = None
+    if images is not None:
+        data = read_images(images)
+        examples = Examples(name=images.name, inputs=data.images, labels=data.labels)
+    exported = export_student(
+        folder,
+        to,
+        out=out,
+        pixels=pixels,
+        images=examples,
+        teacher_license=teacher_license,
+        overwrite=overwrite,
+    )
+    _print_export(exported, display)
+
+
+def _print_export(exported: "Exported", display: Display) -> None:
+    if display == "json":
+        from dataclasses import asdict
+
+        files = {"file": str(exported.file), "card": str(exported.card)}
+        print_json({**files, **asdict(exported.export)})
+    elif display == "full":
+        from rich.console import Console
+
+        from beliefmatch.tables import export_table, percent
+
+        export = exported.export
+        Console().print(export_table(export))
+        for check in (export.pseudo, *([export.images] if export.images else [])):
+            accuracy = "" if check.accuracy is None else f"; accuracy {percent(check.accuracy)}"
+            print_text(
+                f"{exported.file.name} and the student on {check.num_examples} {check.name}: logits differ by at most "
+                f"{check.max_logit_difference:.2g} (of {check.largest_logit:.3g}), agreement "
+                f"{percent(check.agreement)}{accuracy}"
+            )
+        if export.num_noise:
+            print_text(f"{export.num_noise} of these were standard normal noise: {export.why_noise}")
+        if export.why_no_teacher:
+            print_text(f"numbers of the teacher are missing: {export.why_no_teacher}")
+        print_text(f"wrote {exported.file} and {exported.card}")

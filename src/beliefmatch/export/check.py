@@ -1,0 +1,139 @@
+"""Whether an exported file answers as the student does."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, repeat
+
+import torch
+from torch import Tensor, nn
+
+from beliefmatch.engine.exports import FileCheck
+from beliefmatch.errors import ExportError, ImagesError
+from beliefmatch.export.fresh import FreshProcess
+from beliefmatch.export.graph import Pixels
+from beliefmatch.functional.classification import correct
+from beliefmatch.models.inputs import InputSpec, check_fit
+
+LOGIT_TOLERANCE = 1e-3
+"""Largest difference of a logit, in units of the largest logit or of 1. Other kernels add the same numbers in another
+order: over the depth of a network that makes about 1e-6 of it in float32. A forgotten normalisation or a layer in
+train mode makes some tenths."""
+TIE = 1e-5
+"""Two classes whose logits lie this near, in the same units, are as likely as each other but for rounding."""
+LEAST_AGREEMENT = 0.999
+"""Fraction of inputs that must be given the student's class."""
+
+BATCH_SIZES = (1, 7, 56, 64, 128)
+"""Of the first batches: one example, and more than the file was traced with. Batches after them have the last size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """Inputs to compare on."""
+
+    name: str
+    inputs: Tensor
+    """(n, *shape) float32 network inputs, or (n, height, width, channels) uint8 stored images."""
+    labels: Tensor | None = None
+    """(n,), integers."""
+
+
+def check_images_fit(images: Tensor, labels: Tensor | None, spec: InputSpec, num_classes: int) -> None:
+    """Check that stored images are what an exported file takes, which resizes none.
+
+    Raises:
+        ImagesError: they are not.
+    """
+    check_fit(images, labels, spec, num_classes, resize=True)
+    if tuple(images.shape[1:3]) != spec.shape[1:]:
+        sizes = "x".join(map(str, images.shape[1:3])), "x".join(map(str, spec.shape[1:]))
+        raise ImagesError(f"images are {sizes[0]}, an exported file takes {sizes[1]} and resizes none")
+
+
+def check_file(
+    process: FreshProcess, student: nn.Module, spec: InputSpec, pixels: Pixels | None, examples: Examples
+) -> FileCheck:
+    """Ask a file, and set what it says beside what the student says.
+
+    Args:
+        process: holds the file.
+        student: on the CPU.
+        spec: of its inputs.
+        pixels: what the file takes instead of network inputs.
+        examples: to ask about.
+
+    Raises:
+        ExportError: the file does not answer, or its logits or classes differ by more than rounding.
+    """
+    told: list[Tensor] = []
+    answered: list[Tensor] = []
+    with torch.no_grad():
+        for part in _batches(examples.inputs):
+            inputs, taken = both_inputs(part, spec, pixels)
+            told.append(student(inputs))
+            answered.append(process.answer(taken))
+            if answered[-1].shape != told[-1].shape:
+                shapes = tuple(answered[-1].shape), tuple(told[-1].shape)
+                raise ExportError(f"the file gives {shapes[0]} where the student gives {shapes[1]}")
+    return compare(torch.cat(told), torch.cat(answered), name=examples.name, labels=examples.labels)
+
+
+def compare(told: Tensor, answered: Tensor, *, name: str, labels: Tensor | None = None) -> FileCheck:
+    """Compare logits of the student with those of a file, both (n, classes).
+
+    Raises:
+        ExportError: logits or classes differ by more than rounding.
+    """
+    difference, largest = float((told - answered).abs().max()), float(told.abs().max())
+    unit = max(1.0, largest)
+    likelihood = told.gather(1, answered.argmax(dim=1, keepdim=True)).squeeze(1)
+    agreement = float((likelihood >= told.amax(dim=1) - TIE * unit).float().mean())
+    # A difference that is not a number is not below any tolerance either.
+    if not (difference <= LOGIT_TOLERANCE * unit and agreement >= LEAST_AGREEMENT):
+        raise ExportError(
+            f"the file does not answer as the student does on {name}: a logit differs by {difference:.3g} (logits go "
+            f"up to {largest:.3g}), and {100 * agreement:.2f} % of classes agree; nothing was left of it"
+        )
+    return FileCheck(
+        name=name,
+        num_examples=len(told),
+        largest_logit=largest,
+        max_logit_difference=difference,
+        agreement=agreement,
+        accuracy=None if labels is None else float(correct(answered, labels).float().mean()),
+        student_accuracy=None if labels is None else float(correct(told, labels).float().mean()),
+    )
+
+
+def both_inputs(examples: Tensor, spec: InputSpec, pixels: Pixels | None) -> tuple[Tensor, Tensor]:
+    """Give the same examples as the student takes them and as the file takes them.
+
+    Where the file takes pixels, both get what remains of network inputs as uint8 pixels, and the student gets it
+    through `InputSpec.from_pixels`, not through the graph that is checked.
+
+    Args:
+        examples: (batch, *shape) network inputs, or (batch, height, width, channels) uint8 stored images.
+        spec: of the student's inputs.
+        pixels: what the file takes instead.
+
+    Returns:
+        Network inputs (batch, *shape) for the student, and (batch, *shape) for the file.
+    """
+    if examples.dtype != torch.uint8:
+        if pixels is None:
+            return examples, examples
+        examples = (255 * spec.to_pixels(examples)).round().to(torch.uint8).permute(0, 2, 3, 1)
+    inputs = spec.from_pixels(examples)
+    if pixels is None:
+        return inputs, inputs
+    channels_first = examples.permute(0, 3, 1, 2).contiguous()
+    return inputs, channels_first if pixels == "uint8" else channels_first.float() / 255
+
+
+def _batches(inputs: Tensor) -> Iterator[Tensor]:
+    start = 0
+    for size in chain(BATCH_SIZES, repeat(BATCH_SIZES[-1])):
+        if start >= len(inputs):
+            return
+        yield inputs[start : start + size]
+        start += size

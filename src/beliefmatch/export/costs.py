@@ -1,0 +1,83 @@
+"""What teacher and student cost where they are deployed, before and after."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from beliefmatch.engine.exports import Deployed
+from beliefmatch.errors import ExportError
+from beliefmatch.export.formats import FORMATS, FormatName, input_name
+from beliefmatch.export.graph import DeployedGraph, example_of
+from beliefmatch.models.cost import measure_cost, time_interleaved
+from beliefmatch.models.inputs import InputSpec
+
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """Of both networks."""
+
+    student: Deployed
+    teacher: Deployed
+    why_no_teacher: str | None
+    """Why numbers of a teacher that is there are missing."""
+
+
+def measure_deployed(
+    name: FormatName, spec: InputSpec, student: DeployedGraph, content: bytes, teacher: DeployedGraph | None
+) -> Costs:
+    """Measure files, work and latency of both networks on the CPU, one example at a time, all latencies interleaved.
+
+    Args:
+        name: of the format.
+        spec: of the inputs of both.
+        student: as exported.
+        content: of the student's file.
+        teacher: with the same pixels before it. None: it cannot be loaded.
+
+    Raises:
+        ExportError: no network of the two can be exported; the teacher's failure alone leaves its numbers out.
+    """
+    contents, why_missing = {"student": content}, None
+    graphs = {"student": student} | ({} if teacher is None else {"teacher": teacher})
+    if teacher is not None:
+        try:
+            contents["teacher"] = FORMATS[name].write(teacher, spec)
+        except ExportError as error:
+            why_missing = f"the teacher cannot be exported: {error}"
+    calls: dict[tuple[str, str], Call] = {(role, "torch"): _torch_call(graph, spec) for role, graph in graphs.items()}
+    if name == "onnx":
+        calls |= {
+            (role, "onnxruntime"): _onnxruntime_call(written, graphs[role], spec) for role, written in contents.items()
+        }
+    with torch.inference_mode():
+        seconds = dict(zip(calls, time_interleaved(list(calls.values())), strict=True))
+    found = [
+        Deployed(
+            bytes=len(contents[role]) if role in contents else None,
+            macs=measure_cost(graphs[role].network, spec).macs if role in graphs else None,
+            torch_latency=seconds.get((role, "torch")),
+            onnxruntime_latency=seconds.get((role, "onnxruntime")),
+        )
+        for role in ("student", "teacher")
+    ]
+    return Costs(student=found[0], teacher=found[1], why_no_teacher=why_missing)
+
+
+def _torch_call(graph: nn.Module, spec: InputSpec) -> Call:
+    assert isinstance(graph, DeployedGraph)
+    example = example_of(spec, graph.pixels, batch_size=1)
+    return lambda: graph(example)
+
+
+def _onnxruntime_call(content: bytes, graph: DeployedGraph, spec: InputSpec) -> Call:
+    import onnxruntime  # noqa: PLC0415
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    example = {input_name(graph): example_of(spec, graph.pixels, batch_size=1).numpy()}
+    return lambda: session.run(None, example)

@@ -1,0 +1,159 @@
+"""Exporting the student of a finished run: write, ask the file in a fresh process, compare, and only then keep it."""
+
+import hashlib
+import importlib.metadata
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from beliefmatch.engine.atomic import make_folder, replacing
+from beliefmatch.engine.evaluation import load_teacher
+from beliefmatch.engine.exports import Export
+from beliefmatch.engine.files import read_json
+from beliefmatch.engine.own_teacher import TEACHER_FILE
+from beliefmatch.engine.record import RunFolder, load_student
+from beliefmatch.errors import BeliefMatchError, FolderError, SettingsError
+from beliefmatch.export.card import check_card, write_card
+from beliefmatch.export.check import Examples, check_file, check_images_fit
+from beliefmatch.export.costs import measure_deployed
+from beliefmatch.export.formats import FORMATS, FormatName, check_installed
+from beliefmatch.export.fresh import opened
+from beliefmatch.export.graph import DeployedGraph, Pixels, check_pixels_fit
+from beliefmatch.export.pseudo import draw_pseudo
+from beliefmatch.models.teacher import Teacher
+
+STEM = "model"
+"""Of the file's name, unless the user names it; the run folder holds a student.safetensors of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What came of an export."""
+
+    file: Path
+    card: Path
+    export: Export
+
+
+def export_student(
+    folder: RunFolder,
+    to: FormatName,
+    *,
+    out: Path | None = None,
+    pixels: Pixels | None = None,
+    images: Examples | None = None,
+    teacher_license: str | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Export the student of a finished run, with a model card beside it, and enter what was found into result.json.
+
+    The file is written beside its place, loaded in a fresh process and compared with the student; it takes its place
+    only if it agrees.
+
+    Args:
+        folder: of the run.
+        to: format.
+        out: file to write, or folder for it. Default: the run folder.
+        pixels: whether the file takes pixels, uint8 or float32 in [0, 1], and normalises them itself; None: it takes
+            network inputs.
+        images: real images to compare on besides pseudo inputs.
+        teacher_license: licence of the teacher, for the model card.
+        overwrite: whether a file and a model card that are there may be replaced.
+
+    Raises:
+        FolderError: there is no finished run, or the file or the card cannot be written or would replace another.
+        SettingsError: the format does not exist or needs what is not installed, or takes no pixels.
+        ImagesError: images do not fit the student.
+        ExportError: the student cannot be exported, or the file does not agree with it.
+    """
+    target = _check(folder, to, out=out, pixels=pixels, images=images, overwrite=overwrite)
+    transfer = folder.read_transfer()
+    spec = transfer.inputs
+    student = DeployedGraph(load_student(folder.path), spec, pixels)
+    content = FORMATS[to].write(student, spec)
+    teacher, why_no_teacher = _load_teacher(folder)
+    drawn = draw_pseudo(folder, transfer, teacher)
+    name = "pseudo inputs and noise" if drawn.num_noise else "fresh pseudo inputs"
+    examples = [Examples(name=name, inputs=drawn.inputs), *([images] if images else [])]
+    make_folder(target.parent)
+    with replacing(target, content) as temporary:
+        with opened(temporary, to, folder.student_facts) as process:
+            checks = [check_file(process, student.network, spec, pixels, each) for each in examples]
+        taught = None if teacher is None else DeployedGraph(teacher.module, spec, pixels)
+        costs = measure_deployed(to, spec, student, content, taught)
+    export = Export(
+        format=to,
+        pixels=pixels,
+        sha256=hashlib.sha256(content).hexdigest(),
+        pseudo=checks[0],
+        num_noise=drawn.num_noise,
+        why_noise=drawn.why_noise,
+        images=checks[1] if images else None,
+        student=costs.student,
+        teacher=costs.teacher,
+        why_no_teacher=why_no_teacher or costs.why_no_teacher,
+        threads=torch.get_num_threads(),
+        versions={package: importlib.metadata.version(package) for package in ("torch", *FORMATS[to].modules)},
+        teacher_license=teacher_license,
+    )
+    result = folder.read_result()
+    folder.write_result(replace(result, exports=(result.exports or {}) | {_key(folder, target): export}))
+    return Exported(file=target, card=write_card(folder, target.parent), export=export)
+
+
+def _check(
+    folder: RunFolder,
+    to: FormatName,
+    *,
+    out: Path | None,
+    pixels: Pixels | None,
+    images: Examples | None,
+    overwrite: bool,
+) -> Path:
+    """Check all that can be checked before any work, and settle where the file goes."""
+    folder.read()
+    folder.read_result()
+    if to not in FORMATS:
+        raise SettingsError(f"no format is called {to!r}; there are {', '.join(FORMATS)}")
+    spec = folder.read_transfer().inputs
+    if pixels is not None and not FORMATS[to].holds_graph:
+        raise SettingsError(f"a {to} file holds weights alone, so it cannot take pixels: leave out --pixels")
+    check_pixels_fit(spec, pixels)
+    target = _settle_target(folder, to, out)
+    if target.exists() and not overwrite:
+        raise FolderError(f"{target} is there already: add --overwrite to replace it, or name another --out")
+    if target.parent.resolve() == folder.path.resolve() and target.name in (folder.student.name, TEACHER_FILE):
+        raise FolderError(f"{target} belongs to the run itself: name another --out")
+    existing = next(parent for parent in target.absolute().parents if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise FolderError(f"{existing} is no folder that can be written: name another --out")
+    check_card(folder, target.parent, overwrite=overwrite)
+    if images is not None:
+        check_images_fit(images.inputs, images.labels, spec, read_json(folder.student_facts)["num_classes"])
+    check_installed(to)
+    return target
+
+
+def _settle_target(folder: RunFolder, to: FormatName, out: Path | None) -> Path:
+    if out is None or out.is_dir():
+        return (out or folder.path) / f"{STEM}.{to}"
+    if out.suffix == f".{to}":
+        return out
+    if out.suffix:
+        raise SettingsError(f"--out {out} should end in .{to}, or be a folder")
+    return out / f"{STEM}.{to}"
+
+
+def _load_teacher(folder: RunFolder) -> tuple[Teacher | None, str | None]:
+    try:
+        return load_teacher(folder), None
+    except BeliefMatchError as error:
+        return None, f"it cannot be loaded: {error}"
+
+
+def _key(folder: RunFolder, target: Path) -> str:
+    """Name a file in result.json: in the run folder by its name, elsewhere by its path."""
+    inside = target.parent.resolve() == folder.path.resolve()
+    return target.name if inside else str(target.resolve())

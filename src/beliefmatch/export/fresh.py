@@ -1,0 +1,79 @@
+"""Asking an exported file in a fresh process, which knows nothing but the file."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import torch
+from torch import Tensor
+
+from beliefmatch.errors import ExportError
+from beliefmatch.export.answer import read_array, write_array
+
+
+class FreshProcess:
+    """A process that has loaded an exported file; `opened` starts and ends it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], complaints: IO[bytes]) -> None:
+        self.process = process
+        self.complaints = complaints
+
+    def answer(self, inputs: Tensor) -> Tensor:
+        """Give logits (batch, classes) for what the file takes, (batch, *shape).
+
+        Raises:
+            ExportError: the file cannot be loaded, or does not take this batch.
+        """
+        assert self.process.stdin
+        assert self.process.stdout
+        try:
+            write_array(self.process.stdin, inputs.contiguous().numpy())
+            found = read_array(self.process.stdout)
+        except BrokenPipeError:
+            found = None
+        if found is None:
+            raise ExportError(f"the file does not answer in a fresh process: {self._last_words()}")
+        return torch.from_numpy(found)
+
+    def _last_words(self) -> str:
+        self.process.wait()
+        self.complaints.seek(0)
+        lines = self.complaints.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"it ended with code {self.process.returncode}"
+
+
+@contextmanager
+def opened(file: Path, name: str, facts: Path) -> Iterator[FreshProcess]:
+    """Hold an exported file in a fresh process while the block lasts.
+
+    Args:
+        file: to load.
+        name: of its format.
+        facts: student.json of the run.
+    """
+    # -P: a file of the user's own that is called like a module must not be taken for it.
+    words = ["-P", "-m", "beliefmatch.export.answer", str(file), name, str(facts)]
+    with (
+        tempfile.TemporaryFile() as complaints,
+        subprocess.Popen(
+            [sys.executable, *words],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            # torch.export.load must not unpickle anything but tensors.
+            env=os.environ | {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"},
+        ) as process,
+    ):
+        try:
+            yield FreshProcess(process, complaints)
+        finally:
+            process.kill()
+            assert process.stdin
+            # What it did not read any more would be sent once again.
+            with suppress(BrokenPipeError):
+                process.stdin.close()

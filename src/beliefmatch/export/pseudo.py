@@ -1,0 +1,119 @@
+"""Fresh inputs from where a finished run left its source: ones that the student was not trained on."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from beliefmatch.engine.precision import make_fabric
+from beliefmatch.engine.record import RunFolder, load_student
+from beliefmatch.engine.state import unpack
+from beliefmatch.engine.transfer import Transfer
+from beliefmatch.errors import BeliefMatchError, ResumeError, first_line
+from beliefmatch.models.teacher import Teacher
+from beliefmatch.sources.base import AbstractSource
+from beliefmatch.sources.few_shot import FewShot
+from beliefmatch.sources.generating import AbstractGenerating
+
+NUM_PSEUDO = 256
+
+OTHER_SEED = 2**61
+"""Set apart from a run's seed, it gives noise that the run did not draw."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PseudoInputs:
+    """Network inputs that need no data."""
+
+    inputs: Tensor
+    """(256, *shape), float32."""
+    num_noise: int
+    """So many of them, the last ones, are standard normal noise."""
+    why_noise: str | None
+
+
+def draw_pseudo(folder: RunFolder, transfer: Transfer, teacher: Teacher | None) -> PseudoInputs:
+    """Draw from the source as the run left it, with noise that the run has not used; the folder stays as it is.
+
+    Where the source cannot be had again, or would read real images, the inputs are standard normal noise.
+
+    Args:
+        folder: of the finished run.
+        transfer: its settings.
+        teacher: which a source is started for. None: it cannot be loaded.
+    """
+    drawn, why_noise = torch.empty((0, *transfer.inputs.shape)), None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(transfer.seed ^ OTHER_SEED)
+        try:
+            drawn = _draw_from_source(folder, transfer, teacher)
+        except BeliefMatchError as error:
+            why_noise = str(error)
+        if why_noise is None and len(drawn) < NUM_PSEUDO:
+            why_noise = f"the source has no more than {len(drawn)} inputs"
+        noise = torch.randn((NUM_PSEUDO - len(drawn), *transfer.inputs.shape))
+    return PseudoInputs(inputs=torch.cat([drawn, noise]), num_noise=len(noise), why_noise=why_noise)
+
+
+def _draw_from_source(folder: RunFolder, transfer: Transfer, teacher: Teacher | None) -> Tensor:
+    if isinstance(transfer.source, FewShot):
+        raise ResumeError("the run's inputs are real images")
+    if teacher is None:
+        raise ResumeError("the run's source needs the teacher, which cannot be loaded")
+    if not folder.checkpoint.is_file():
+        raise ResumeError(f"the run has no {folder.checkpoint.name}")
+    source, fabric = _drawing_anew(transfer.source), make_fabric("cpu", "32-true")
+    plan = replace(transfer.plan, seed=transfer.seed ^ OTHER_SEED)
+    state = source.start(teacher, load_student(folder.path).train(), plan, fabric)
+    _put_back(folder, state)
+    drawn: list[Tensor] = []
+    for inputs in _distinct(source, state, fabric):
+        drawn.append(inputs.float())
+        if sum(map(len, drawn)) >= NUM_PSEUDO:
+            break
+    return torch.cat(drawn)[:NUM_PSEUDO]
+
+
+def _drawing_anew(source: AbstractSource[Any]) -> AbstractSource[Any]:
+    """Let a source draw new inputs for every batch, not once a round."""
+    return replace(source, fresh_noise=True) if isinstance(source, AbstractGenerating) else source
+
+
+def _put_back(folder: RunFolder, state: Any) -> None:
+    """Put what the checkpoint knows of the source into a fresh state."""
+    try:
+        content = torch.load(folder.checkpoint, map_location="cpu", weights_only=True)
+        packed = content["state"]["source"]
+        _keep_generators(state, packed)
+        unpack(state, packed)
+    except Exception as error:
+        # A damaged checkpoint can fail in any way, and all of them mean the same here.
+        raise ResumeError(f"{folder.checkpoint.name} cannot be read: {first_line(error)}") from error
+
+
+def _keep_generators(state: Any, packed: dict[str, Any]) -> None:
+    """Leave the random generators of a fresh state as they are, seeded anew, on the CPU."""
+    for field in dataclasses.fields(state):
+        value = getattr(state, field.name)
+        if isinstance(value, torch.Generator):
+            packed[field.name] = value.get_state()
+        elif dataclasses.is_dataclass(value) and field.name in packed:
+            _keep_generators(value, packed[field.name])
+
+
+def _distinct(source: AbstractSource[Any], state: Any, fabric: Fabric) -> Iterator[Tensor]:
+    """Yield batches round after round, each once, until a round brings nothing new."""
+    last: Tensor | None = None
+    while True:
+        found = False
+        for batch in source.batches(state, fabric):
+            if last is not None and torch.equal(last, batch.inputs):
+                continue
+            last, found = batch.inputs.clone(), True
+            yield last
+        if not found:
+            return

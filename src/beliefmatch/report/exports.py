@@ -1,0 +1,46 @@
+"""The section about exported files: what each is, how near it comes to the student, what it costs."""
+
+from collections.abc import Sequence
+
+from beliefmatch.engine.exports import Export
+from beliefmatch.report.elements import Cell, Part, Section, Table, number_cell, text_cell
+from beliefmatch.report.runs import Run
+
+COLUMNS = ("bytes", "logit difference", "same class", "on images", "latency in torch", "in onnxruntime")
+
+
+def exports_section(runs: Sequence[Run]) -> Section | None:
+    """Tabulate the exported files of all runs; None where there are none."""
+    found = [
+        (run, name, export)
+        for run in runs
+        if run.result is not None
+        for name, export in (run.result.exports or {}).items()
+    ]
+    if not found:
+        return None
+    several = len(runs) > 1
+    rows = tuple(
+        (text_cell(name), *((text_cell(run.name),) if several else ()), *_cells(export)) for run, name, export in found
+    )
+    columns = ("file", *(("run",) if several else ()), *COLUMNS)
+    return Section(
+        name="exports",
+        title="Exported files",
+        text="Each was loaded again in a fresh process and set beside the student in torch: largest difference of a "
+        "logit, and how often both gave the same class, on pseudo inputs and on real images. Latency is that of one "
+        "example on the CPU.",
+        parts=(Part(tables=(Table(caption="Exported files", columns=columns, rows=rows, sortable=True),)),),
+    )
+
+
+def _cells(export: Export) -> tuple[Cell, ...]:
+    checked, student, unmeasured = export.pseudo, export.student, "not measured"
+    return (
+        number_cell("bytes", student.bytes, missing=unmeasured),
+        text_cell(f"{checked.max_logit_difference:.2g}", value=checked.max_logit_difference),
+        number_cell("fraction", checked.agreement, detail=f"on {checked.num_examples:,} {checked.name}"),
+        number_cell("fraction", export.images and export.images.agreement, missing="not compared"),
+        number_cell("seconds", student.torch_latency, missing=unmeasured),
+        number_cell("seconds", student.onnxruntime_latency, missing=unmeasured),
+    )

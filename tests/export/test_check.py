@@ -1,0 +1,60 @@
+"""When a file agrees, and what both sides are given."""
+
+import pytest
+import torch
+
+from beliefmatch.errors import ExportError, ImagesError
+from beliefmatch.export.check import LOGIT_TOLERANCE, both_inputs, check_images_fit, compare
+from beliefmatch.export.graph import Pixels
+from beliefmatch.models.inputs import DIGITS
+
+TOLD = torch.tensor([[3.0, 1.0, 0.0], [0.0, 20.0, 1.0], [1.0, 2.0, 3.0]])
+
+
+def test_rounding_is_forgiven() -> None:
+    found = compare(TOLD, TOLD + 1e-5, name="noise", labels=torch.tensor([0, 1, 0]))
+    assert (found.num_examples, found.largest_logit, found.agreement) == (3, 20.0, 1.0)
+    assert found.max_logit_difference == pytest.approx(1e-5, rel=0.2)
+    assert found.accuracy == found.student_accuracy == pytest.approx(2 / 3)
+
+
+def test_logits_that_grow_are_measured_by_the_largest() -> None:
+    compare(TOLD, TOLD + 0.9 * 20 * LOGIT_TOLERANCE, name="noise")
+    with pytest.raises(ExportError, match=r"on noise: a logit differs by 0.022 \(logits go up to 20\)"):
+        compare(TOLD, TOLD + 1.1 * 20 * LOGIT_TOLERANCE, name="noise")
+
+
+def test_another_class_is_refused_unless_both_are_as_likely() -> None:
+    near = torch.tensor([[0.0, 2e-4, -1.0]])
+    with pytest.raises(ExportError, match=r"0.00 % of classes agree; nothing was left"):
+        compare(near, near.flip(1).roll(-1, 1), name="noise")
+    tie = torch.tensor([[0.0, 2e-6, -1.0]])
+    assert compare(tie, tie.flip(1).roll(-1, 1), name="noise").agreement == 1.0
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_is_not_finite_never_agrees(bad: float) -> None:
+    answered = TOLD.clone()
+    answered[0, 0] = bad
+    with pytest.raises(ExportError):
+        compare(TOLD, answered, name="noise")
+
+
+@pytest.mark.parametrize("pixels", ["uint8", "unit"])
+def test_both_sides_get_the_same_pixels(pixels: Pixels) -> None:
+    inputs = 2 * torch.randn(4, 1, 8, 8)
+    student, file = both_inputs(inputs, DIGITS, pixels)
+    unit = file.float() / 255 if pixels == "uint8" else file
+    assert file.dtype == (torch.uint8 if pixels == "uint8" else torch.float32)
+    assert torch.allclose(unit, DIGITS.to_pixels(inputs), atol=0.51 / 255)
+    assert torch.allclose(DIGITS.to_pixels(student), unit, atol=1e-6)
+
+
+def test_without_pixels_pseudo_inputs_stay_as_they_are() -> None:
+    inputs = 9 * torch.randn(4, 1, 8, 8)
+    assert all(torch.equal(side, inputs) for side in both_inputs(inputs, DIGITS, None))
+
+
+def test_images_are_not_resized() -> None:
+    with pytest.raises(ImagesError, match="images are 9x8, an exported file takes 8x8 and resizes none"):
+        check_images_fit(torch.zeros(2, 9, 8, 1, dtype=torch.uint8), None, DIGITS, 10)
