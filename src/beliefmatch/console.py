@@ -48,6 +48,7 @@ class RunProgress:
         self.began: float | None = None
         self.first_round = 0
         self.last_line = 0
+        self.last_completed = -1
         self.losses = ""
         self.progress = Progress(
             MofNCompleteColumn(),
@@ -63,6 +64,10 @@ class RunProgress:
             print_json({"run": self.name, "rounds": self.num_rounds, **row})
         if self.display != "full":
             return
+        if completed <= self.last_completed:
+            # The run collapsed and began again.
+            self.began, self.last_line = None, 0
+        self.last_completed = completed
         if self.began is None:
             self.began, self.first_round = time.monotonic(), completed
             if self.console.is_terminal:

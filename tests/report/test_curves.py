@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from beliefmatch.engine.watch import effective_number
 from beliefmatch.report.curves import Curve, entry, gather, tabulate, tell, thin
 from beliefmatch.report.runs import Run, read_runs
-from beliefmatch.report.shares import effective_number, shares
+from beliefmatch.report.shares import shares
 
 
 @pytest.fixture

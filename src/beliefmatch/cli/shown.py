@@ -4,7 +4,7 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from beliefmatch.console import Display, print_json
+from beliefmatch.console import Display, print_json, print_text
 
 
 def set_display(display: Display) -> None:
@@ -26,3 +26,5 @@ def print_run(path: Path, display: Display, *, teacher_seconds: float | None = N
         from beliefmatch.tables import result_table
 
         Console().print(result_table(result, teacher_seconds=teacher_seconds))
+        for collapse in result.collapses:
+            print_text(f"collapsed ({collapse.kind}) in round {collapse.round}, attempt {collapse.attempt + 1}")

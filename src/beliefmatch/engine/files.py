@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from beliefmatch.engine.exports import Export, make_export
 from beliefmatch.errors import FolderError
 
 PLANE_HALF_SIDE = 3.0
@@ -12,6 +13,28 @@ PLANE_HALF_SIDE = 3.0
 
 Row = dict[str, Any]
 """A line of metrics.jsonl: the round, seconds, means over the round, and frequencies of each class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collapse:
+    """A collapse of a run: what `engine.watch` found and what was done."""
+
+    kind: str
+    """One of `engine.watch.Kind`."""
+    round: int
+    """In which it was named."""
+    since: int
+    """First round that looked so."""
+    seen: str
+    """What was seen, in words."""
+    action: str
+    """continue, stop or restart."""
+    attempt: int
+    """0 for the first beginning of the run, one more after each restart."""
+    seed: int
+    """Of that attempt."""
+    seconds: float
+    """Training time by then, over all attempts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +65,10 @@ class Result:
     student_passes: int | None = None
     """Examples that passed the student forwards while training, over all processes."""
     teacher_passes: int | None = None
+    exports: dict[str, Export] | None = None
+    """Exported files of the student, by their paths; those in the run folder by their names. None: there are none."""
+    collapses: tuple[Collapse, ...] = ()
+    """What collapses.json tells."""
 
 
 class RunFiles:
@@ -53,6 +80,7 @@ class RunFiles:
         self.metrics = path / "metrics.jsonl"
         self.result = path / "result.json"
         self.measurement = path / "measurement.json"
+        self.collapses = path / "collapses.json"
         self.source = path / "source.json"
         self.student = path / "student.safetensors"
         self.student_facts = path / "student.json"
@@ -101,9 +129,25 @@ class RunFiles:
         if not self.result.is_file():
             raise FolderError(f"the run in {self.path} has not finished: continue it with --resume")
         try:
-            return Result(**read_json(self.result))
-        except TypeError as error:
+            values = read_json(self.result)
+            exports = values.pop("exports", None)
+            made = None if exports is None else {name: make_export(**export) for name, export in exports.items()}
+            collapses = tuple(Collapse(**each) for each in values.pop("collapses", ()))
+            return Result(**values, exports=made, collapses=collapses)
+        except (TypeError, AttributeError) as error:
             raise FolderError(f"{self.result} is damaged: {error}") from error
+
+    def read_collapses(self) -> list[Collapse]:
+        """Read collapses.json; empty where the run did not collapse.
+
+        Raises:
+            FolderError: the file is damaged.
+        """
+        try:
+            found = read_json(self.collapses)["collapses"] if self.collapses.is_file() else []
+            return [Collapse(**each) for each in found]
+        except (KeyError, TypeError) as error:
+            raise FolderError(f"{self.collapses} is damaged: {error!r}") from error
 
     def read_measurement(self) -> dict[str, Any] | None:
         """Read measurement.json; None where nothing was measured.

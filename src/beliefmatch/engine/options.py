@@ -4,15 +4,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from beliefmatch.engine.precision import Precision
 from beliefmatch.engine.rounds import Execution
 from beliefmatch.errors import SettingsError
 
+OnCollapse = Literal["continue", "stop", "restart"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Where and on what a run takes place. None of this changes what is computed, but for precision, devices and the
-    micro-batch of networks with batch-norm.
+    """Where and on what a run takes place. None of this changes what is computed, but for precision, devices, the
+    micro-batch of networks with batch-norm, and a restart after a collapse.
     """
 
     folder: Path
@@ -41,6 +45,11 @@ class RunOptions:
     log: Literal["none", "tensorboard"] = "none"
     """Where logged rows go besides metrics.jsonl. tensorboard: the folder tensorboard within the run folder."""
 
+    on_collapse: OnCollapse = "continue"
+    """What to do when the student gives one class, all inputs are alike, a confidence is pinned, or a loss is not
+    finite. continue: say so once and go on, where losses are finite. stop: end the run. restart: begin again with
+    another seed, at most three times. All of it is told in collapses.json and in the report."""
+
     def __post_init__(self) -> None:
         for name in ("devices", "micro_batch", "log_every", "checkpoint_every", "picture_every"):
             value = getattr(self, name)
@@ -55,3 +64,18 @@ class RunOptions:
             checkpoint_every=self.checkpoint_every or min(max(rounds // 20, 1), 500),
             picture_every=self.picture_every or max(rounds // 10, 1),
         )
+
+
+def choose_accelerator(options: RunOptions) -> Literal["cpu", "cuda", "mps"]:
+    """Find the kind of device; auto takes the fastest there is.
+
+    Raises:
+        SettingsError: what was asked for is not there.
+    """
+    if options.accelerator == "cuda" and torch.cuda.device_count() < options.devices:
+        raise SettingsError(f"{options.devices} CUDA devices were asked for and {torch.cuda.device_count()} are there")
+    if options.accelerator == "mps" and not torch.backends.mps.is_available():
+        raise SettingsError("no MPS device is there; try --accelerator auto")
+    if options.accelerator != "auto":
+        return options.accelerator
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

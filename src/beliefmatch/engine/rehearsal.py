@@ -30,7 +30,7 @@ def rehearse(
             value a channel, or gives values that are not finite.
         BeliefMatchError: the source cannot serve these networks.
     """
-    small = replace(transfer, batch_size=min(share, 2))
+    small = replace(transfer, source=transfer.source.shortened(), batch_size=min(share, 2))
     with torch.random.fork_rng(devices=[]):
         try:
             copied = Teacher(copy.deepcopy(teacher.module), teacher.spec)

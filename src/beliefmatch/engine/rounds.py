@@ -116,9 +116,11 @@ class Rounds:
 
 def _compile(transfer: Transfer, state: TransferState, teacher: Teacher) -> list[CompiledForward]:
     pairs = transfer.objective.taps or ()
-    statistics = teacher.batch_norms if transfer.source.reads_batch_norms else ()
+    read = [*teacher.batch_norms] if transfer.source.reads_batch_norms else []
+    if transfer.source.reads_features and teacher.feature_tap:
+        read.append(teacher.feature_tap)
     return [
-        CompiledForward(teacher.module, outputs={pair.teacher for pair in pairs}, inputs=statistics),
+        CompiledForward(teacher.module, outputs={pair.teacher for pair in pairs}, inputs=read),
         CompiledForward(state.student, outputs={pair.student for pair in pairs}),
     ]
 

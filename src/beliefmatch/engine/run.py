@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from beliefmatch.engine.atomic import write_json
 from beliefmatch.engine.checkpoint import load_checkpoint, save_checkpoint
 from beliefmatch.engine.files import Result, Row
-from beliefmatch.engine.options import RunOptions
+from beliefmatch.engine.guard import BeginAgain, Guard, seconds_before, seed_of, settle_attempt
+from beliefmatch.engine.options import RunOptions, choose_accelerator
 from beliefmatch.engine.pictures import write_curves, write_grid, write_plane
 from beliefmatch.engine.precision import SettledPrecision, make_fabric, settle_precision
 from beliefmatch.engine.record import RunFolder, settings_of
@@ -23,7 +24,6 @@ from beliefmatch.engine.rounds import Rounds
 from beliefmatch.engine.state import modules_in
 from beliefmatch.engine.tensorboard import TensorBoardLog, check_tensorboard
 from beliefmatch.engine.transfer import Transfer, TransferState, start, with_taps
-from beliefmatch.errors import DivergedError, SettingsError
 from beliefmatch.models.cost import measure_cost, measure_latency, peak_memory
 from beliefmatch.models.teacher import Teacher
 
@@ -47,7 +47,8 @@ def run(
         may_hold: names of files that a new run may find in its folder.
 
     Raises:
-        BeliefMatchError: a network, a file or a setting does not fit; the folder cannot be used; training diverged.
+        BeliefMatchError: a network, a file or a setting does not fit; the folder cannot be used; training collapsed
+            and the options say to stop then.
     """
     options = options.filled(transfer.rounds)
     if options.micro_batch is not None:
@@ -55,14 +56,12 @@ def run(
     if options.log == "tensorboard":
         check_tensorboard()
     folder = RunFolder(options.folder)
-    accelerator = _choose_accelerator(options)
+    accelerator = choose_accelerator(options)
     precision = _choose_precision(options, folder, accelerator)
     fabric = make_fabric(accelerator, precision, devices=options.devices)
     share = transfer.plan.share(fabric)
     with _fastest_kernels(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(transfer.seed)
-        teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
-        student = transfer.student.build(teacher)
+        teacher, student = _make_networks(transfer)
         transfer = replace(transfer, objective=with_taps(transfer.objective, teacher, student))
         settings = settings_of(
             transfer,
@@ -81,9 +80,41 @@ def run(
             _say_taps(transfer)
         fabric.barrier()
         try:
-            return _Run(transfer, options, teacher, student, folder=folder, fabric=fabric, observer=observer).to_end()
+            return _do_attempts(transfer, options, teacher, student, folder=folder, fabric=fabric, observer=observer)
         finally:
             folder.release()
+
+
+def _make_networks(transfer: Transfer, attempt: int = 0) -> tuple[Teacher, nn.Module]:
+    """Load the teacher, which the seed of the run decides where it has no weights, and make an attempt's student."""
+    torch.manual_seed(transfer.seed)
+    teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
+    if attempt:
+        torch.manual_seed(seed_of(transfer.seed, attempt))
+    return teacher, transfer.student.build(teacher)
+
+
+def _do_attempts(
+    transfer: Transfer,
+    options: RunOptions,
+    teacher: Teacher,
+    student: nn.Module,
+    *,
+    folder: RunFolder,
+    fabric: Fabric,
+    observer: Observer | None,
+) -> Result:
+    """Do attempts, mostly one, until one comes to its end."""
+    while True:
+        if attempt := settle_attempt(folder, fabric):
+            teacher, student = _make_networks(transfer, attempt)
+        seeded = replace(transfer, seed=seed_of(transfer.seed, attempt))
+        try:
+            return _Run(
+                seeded, options, teacher, student, folder=folder, fabric=fabric, observer=observer, attempt=attempt
+            ).to_end()
+        except BeginAgain:
+            continue
 
 
 def _say_taps(transfer: Transfer) -> None:
@@ -91,17 +122,6 @@ def _say_taps(transfer: Transfer) -> None:
         pairs = ", ".join(f"{pair.teacher} with {pair.student}" for pair in transfer.objective.taps or ())
         none = "none: the networks have no resolution in common; name some with --taps TEACHER_MODULE=STUDENT_MODULE"
         logger.info("attention transfer: %s", pairs or none)
-
-
-def _choose_accelerator(options: RunOptions) -> Literal["cpu", "cuda", "mps"]:
-    """Find the kind of device; auto takes the fastest there is."""
-    if options.accelerator == "cuda" and torch.cuda.device_count() < options.devices:
-        raise SettingsError(f"{options.devices} CUDA devices were asked for and {torch.cuda.device_count()} are there")
-    if options.accelerator == "mps" and not torch.backends.mps.is_available():
-        raise SettingsError("no MPS device is there; try --accelerator auto")
-    if options.accelerator != "auto":
-        return options.accelerator
-    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _choose_precision(options: RunOptions, folder: RunFolder, accelerator: str) -> SettledPrecision:
@@ -122,7 +142,7 @@ def _fastest_kernels() -> Iterator[None]:
 
 
 class _Run:
-    """One run under way."""
+    """One attempt under way: mostly the whole run."""
 
     def __init__(
         self,
@@ -134,6 +154,7 @@ class _Run:
         folder: RunFolder,
         fabric: Fabric,
         observer: Observer | None,
+        attempt: int,
     ) -> None:
         self.transfer = transfer
         self.options = options
@@ -147,6 +168,14 @@ class _Run:
         # Each process draws its own dropout, from here on.
         torch.manual_seed(transfer.seed + fabric.global_rank)
         self.seconds_before = self._resume()
+        self.guard = Guard(
+            transfer,
+            options.on_collapse,
+            folder=folder,
+            fabric=fabric,
+            attempt=attempt,
+            last_round=self.state.round,
+        )
         self.rounds = Rounds(transfer, self.state, teacher, fabric, options.execution)
         logger.info("on %s in %s, %s", fabric.device.type, fabric._precision.precision, self.rounds.describe())
         self.tensorboard: TensorBoardLog | None = None
@@ -154,7 +183,9 @@ class _Run:
             if facts := transfer.source.facts(self.state.source):
                 write_json(folder.source, facts)
             if options.log == "tensorboard":
-                self.tensorboard = TensorBoardLog(folder.path / "tensorboard", first_round=self.state.round)
+                place = folder.path / "tensorboard"
+                place = place / f"restart_{attempt}" if attempt else place
+                self.tensorboard = TensorBoardLog(place, first_round=self.state.round)
         self.began = time.perf_counter()
 
     def _count_passes(self) -> None:
@@ -170,7 +201,18 @@ class _Run:
         )
 
     def to_end(self) -> Result:
-        """Do the rounds that are left and write what came out."""
+        """Do the rounds that are left and write what came out.
+
+        Raises:
+            BeginAgain: it collapsed, and the options say to begin again then.
+        """
+        try:
+            self._do_rounds()
+        finally:
+            self._let_go()
+        return self._finish()
+
+    def _do_rounds(self) -> None:
         while self.state.round < self.transfer.rounds:
             record = self.rounds.next()
             last = self.state.round == self.transfer.rounds
@@ -182,7 +224,14 @@ class _Run:
                 self._checkpoint()
             if self.observer:
                 self.observer(self.state.round, row)
-        return self._finish()
+
+    def _let_go(self) -> None:
+        """Give both networks back as they were, and close the log."""
+        self.rounds.end()
+        for counter in self.counters:
+            counter.remove()
+        if self.tensorboard:
+            self.tensorboard.close()
 
     def _every(self, kind: Literal["log", "checkpoint", "picture"]) -> int:
         return getattr(self.options, f"{kind}_every")
@@ -194,7 +243,7 @@ class _Run:
         if not self.folder.checkpoint.is_file():
             if self.fabric.is_global_zero:
                 self.folder.rewind_metrics(0)
-            return 0.0
+            return seconds_before(self.folder)
         resumed = load_checkpoint(self.folder.checkpoint, self.state, self.fabric)
         if self.fabric.is_global_zero:
             self.folder.rewind_metrics(resumed.round)
@@ -202,17 +251,20 @@ class _Run:
         return resumed.seconds
 
     def _log(self, record: dict[str, Tensor]) -> Row:
-        self._stop_if_diverged()
+        self._check_finite()
         means = {name: value.mean(dim=0) if value.dim() else value for name, value in record.items()}
         joined = self.fabric.all_reduce(torch.cat([mean.flatten() for mean in means.values()]), reduce_op="mean")
         assert isinstance(joined, Tensor)
         row: Row = {"round": self.state.round, "seconds": round(self._seconds(), 3)}
+        row["student_steps"] = len(record["student_loss"])
         for name, value in zip(means, joined.cpu().split([mean.numel() for mean in means.values()]), strict=True):
             row[name] = value.item() if means[name].dim() == 0 else [round(part, 4) for part in value.tolist()]
+        row["confidence_gap"] = row["teacher_confidence"] - row["student_confidence"]
         if self.fabric.is_global_zero:
             self.folder.append_metrics(row)
         if self.tensorboard:
             self.tensorboard.write(row)
+        self.guard.see(row)
         return row
 
     def _picture(self) -> None:
@@ -225,28 +277,19 @@ class _Run:
                 write_plane(place.with_suffix(".npz"), inputs, self.teacher.module, self.state.student)
 
     def _checkpoint(self) -> None:
-        self._stop_if_diverged()
         parameters = [parameter for module in modules_in(self.state) for parameter in module.parameters()]
+        self._check_finite()
         if not all(bool(parameter.isfinite().all()) for parameter in parameters):
             self.state.first_bad_round.fill_(self.state.round)
-            self._stop_if_diverged()
+            self._check_finite()
         save_checkpoint(self.folder.checkpoint, self.state, seconds=self._seconds(), fabric=self.fabric)
 
-    def _stop_if_diverged(self) -> None:
+    def _check_finite(self) -> None:
         bad = int(self.state.first_bad_round)
         if bad >= 0:
-            kept = f"the checkpoint in {self.folder.path} is from before it" if self.folder.checkpoint.is_file() else ""
-            raise DivergedError(
-                f"a loss or gradient stopped being finite in round {bad}; {kept or 'no checkpoint was written yet'}. "
-                "Try a lower --student-learning-rate or --source.learning-rate in another --folder"
-            )
+            self.guard.diverged(bad, round(self._seconds(), 3))
 
     def _finish(self) -> Result:
-        self.rounds.end()
-        for counter in self.counters:
-            counter.remove()
-        if self.tensorboard:
-            self.tensorboard.close()
         if self.folder.result.is_file():
             result = self.folder.read_result()
         else:
@@ -281,4 +324,5 @@ class _Run:
             peak_memory=peak_memory(self.fabric.device),
             student_passes=self.state.student_passes * self.fabric.world_size,
             teacher_passes=self.state.teacher_passes * self.fabric.world_size,
+            collapses=tuple(self.folder.read_collapses()),
         )

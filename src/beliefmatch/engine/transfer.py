@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 from beliefmatch.engine.state import modules_in
 from beliefmatch.errors import SettingsError, TapError
 from beliefmatch.functional.classification import agreement, class_frequencies, confidence
+from beliefmatch.functional.diversity import diversity
 from beliefmatch.models.heads import keep_logits_precise
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.modes import evaluating
@@ -152,9 +153,9 @@ def run_round(transfer: Transfer, state: TransferState, teacher: Teacher, fabric
         fabric: device, precision and processes.
 
     Returns:
-        Losses, gradient norms, confidences and agreement of the round, () or (steps,), and how often each network
-        gives each class, (steps, classes), on the device. Fetching them is up to the caller: nothing here waits for
-        the device.
+        Losses, gradient norms, confidences and agreement of the round, () or (steps,), how often each network gives
+        each class, (steps, classes), and the diversity of each distinct batch, (batches,), where one has several
+        examples; on the device. Fetching them is up to the caller: nothing here waits for the device.
     """
     record = run_on_device(transfer, state, teacher, fabric)
     end_round(transfer, state)
@@ -168,14 +169,19 @@ def run_on_device(transfer: Transfer, state: TransferState, teacher: Teacher, fa
     answers: list[tuple[Tensor, Tensor]] = []
     seen: Batch | None = None
     lessons: list[_Lesson] = []
+    diversities: list[Tensor] = []
     for batch in transfer.source.batches(state.source, fabric):
         if batch is not seen:
             lessons = _teach(transfer, teacher, batch, fabric)
+            if len(batch.inputs) > 1:
+                diversities.append(diversity(batch.inputs))
         seen = batch
         losses, learnt = _student_step(transfer.objective, state, lessons, fabric)
         steps.append(losses)
         answers.append((torch.cat([lesson.taught.logits for lesson in lessons]), learnt))
     record |= {name: torch.stack([step[name] for step in steps]) for name in steps[0]}
+    if diversities:
+        record["batch_diversity"] = torch.stack(diversities)
     record |= _compare(*(torch.stack(logits) for logits in zip(*answers, strict=True)))
     _share_buffers(state, fabric)
     _watch(state, record)
@@ -194,6 +200,12 @@ def _teach(transfer: Transfer, teacher: Teacher, batch: Batch, fabric: Fabric) -
     inputs = batch.inputs.split(size)
     labels = batch.labels.split(size) if batch.labels is not None else [None] * len(inputs)
     taps = [pair.teacher for pair in transfer.objective.taps or ()]
+    if batch.teacher_logits is not None and not taps:
+        kept = [Beliefs(logits=part, outputs={}, inputs={}) for part in batch.teacher_logits.split(size)]
+        return [
+            _Lesson(batch=Batch(inputs=part, labels=sought), taught=taught)
+            for part, sought, taught in zip(inputs, labels, kept, strict=True)
+        ]
     with torch.no_grad(), fabric.autocast():
         return [
             _Lesson(batch=Batch(inputs=part, labels=sought), taught=teacher.beliefs(part, taps=taps))

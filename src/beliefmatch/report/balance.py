@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 
 from beliefmatch.engine.files import Row
-from beliefmatch.report.curves import Curve, Read, draw_curves, gather
+from beliefmatch.engine.watch import effective_number
+from beliefmatch.report.curves import Curve, Read, draw_curves, entry, gather
 from beliefmatch.report.elements import Part, Picture, Section
 from beliefmatch.report.groups import Group
-from beliefmatch.report.shares import draw_shares, effective_number, shares
+from beliefmatch.report.shares import draw_shares, shares
 from beliefmatch.report.training import band_note, batches_of, curves_of
 
 NETWORKS = ("teacher", "student")
@@ -17,7 +18,7 @@ MAX_STACKED = 12
 def balance_section(groups: Sequence[Group]) -> Section | None:
     """Draw confidence and class balance of both networks; None where no run logged them."""
     batches = batches_of(groups)
-    pictures = [*_confidence(groups), *_spread(groups)]
+    pictures = [*_confidence(groups), *_gap(groups), *_spread(groups), *_diversity(groups)]
     num_classes = _num_classes(groups[0])
     if len(groups) == 1 and 0 < num_classes <= MAX_STACKED:
         pictures += [draw_shares(groups[0], network, num_classes, batches) for network in NETWORKS]
@@ -55,6 +56,39 @@ def _confidence(groups: Sequence[Group]) -> list[Picture]:
     return _both(groups, lambda network: curves_of(groups, f"{network}_confidence"), draw)
 
 
+def _gap(groups: Sequence[Group]) -> list[Picture]:
+    title = "confidence gap"
+    curves = _gather(groups, _read_gap, title)
+    note = (
+        "Teacher's confidence less the student's. In public runs on CIFAR-10 it shrank as the student became accurate "
+        "on real images, while losses did not tell."
+    )
+    return [draw_curves(curves, title=_capital(title), note=note, ylabel=title)] if curves else []
+
+
+def _read_gap(row: Row) -> float | None:
+    """Read the gap from both confidences, which runs logged before they logged the gap."""
+    teacher, student = (entry(f"{network}_confidence")(row) for network in NETWORKS)
+    return None if teacher is None or student is None else teacher - student
+
+
+def _diversity(groups: Sequence[Group]) -> list[Picture]:
+    title = f"diversity of {batches_of(groups)}"
+    curves = _gather(groups, entry("batch_diversity"), title)
+    note = (
+        "Standard deviation over the examples of a batch, as a share of the size of its inputs: 0 where all examples "
+        "are alike."
+    )
+    if not curves:
+        return []
+    return [draw_curves(curves, title=_capital(title), note=note, ylabel="batch diversity", limits=(0.0, 1.02))]
+
+
+def _gather(groups: Sequence[Group], read: Read, title: str) -> list[Curve]:
+    found = [gather(group.runs, read, label=group.label if len(groups) > 1 else title) for group in groups]
+    return [curve for curve in found if curve is not None]
+
+
 def _spread(groups: Sequence[Group]) -> list[Picture]:
 
     def draw(curves: list[Curve], whose: str) -> Picture:
@@ -68,12 +102,7 @@ def _spread(groups: Sequence[Group]) -> list[Picture]:
         )
 
     def curves(network: str) -> list[Curve]:
-        read = _effective(f"{network}_classes")
-        found = [
-            gather(group.runs, read, label=group.label if len(groups) > 1 else f"{network}'s classes")
-            for group in groups
-        ]
-        return [curve for curve in found if curve is not None]
+        return _gather(groups, _effective(f"{network}_classes"), f"{network}'s classes")
 
     return _both(groups, curves, draw)
 

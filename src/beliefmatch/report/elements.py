@@ -50,6 +50,14 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """What a reader must know before the rest."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """Pictures under a heading of their own, and tables below them."""
 

@@ -8,8 +8,10 @@ import jinja2
 from beliefmatch.engine.atomic import write_bytes
 from beliefmatch.engine.files import RunFiles
 from beliefmatch.report.balance import balance_section
+from beliefmatch.report.collapses import alarms
 from beliefmatch.report.each_run import runs_table
 from beliefmatch.report.elements import Part, Section
+from beliefmatch.report.exports import exports_section
 from beliefmatch.report.facts import settings_section, student_section, versions_section
 from beliefmatch.report.groups import Group, group_runs
 from beliefmatch.report.headline import headline_table
@@ -59,6 +61,7 @@ def render(runs: Sequence[Run]) -> str:
         kind=_kind(runs),
         title=_title(groups),
         sentences=headline_sentences(groups),
+        alarms=alarms(groups),
         notes=_notes(groups),
         sections=_sections(groups, runs),
     )
@@ -75,6 +78,7 @@ def _sections(groups: Sequence[Group], runs: Sequence[Run]) -> list[Section]:
         measurement_section(groups),
         settings_section(groups),
         versions_section(runs),
+        exports_section(runs),
         student_section(runs),
     )
     return [section for section in sections if section is not None]

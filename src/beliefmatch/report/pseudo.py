@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.image import imread, imsave
 from numpy.typing import NDArray
 
+from beliefmatch.engine.watch import effective_number
 from beliefmatch.errors import FolderError
 from beliefmatch.report.curves import entry, thin
 from beliefmatch.report.elements import Part, Picture, Section, Table, number_cell
@@ -15,7 +16,7 @@ from beliefmatch.report.figures import png_uri
 from beliefmatch.report.groups import Group
 from beliefmatch.report.planes import draw_plane, read_plane
 from beliefmatch.report.runs import Run, round_of
-from beliefmatch.report.shares import effective_number, shares
+from beliefmatch.report.shares import shares
 
 MAX_PICTURES = 4
 """Of one run."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from beliefmatch.engine.files import Result, Row, RunFiles, read_json
+from beliefmatch.engine.files import Collapse, Result, Row, RunFiles, read_json
 from beliefmatch.errors import FolderError
 from beliefmatch.report.measured import Measured, read_measured
 from beliefmatch.report.settings import OWN, Settings, flatten
@@ -30,6 +30,7 @@ class Run:
     result: Result | None
     """None: the run was cut short."""
     measured: Measured | None
+    collapses: tuple[Collapse, ...]
     student_facts: dict[str, Any] | None
     pictures: tuple[Path, ...]
     """Pictures of pseudo batches, in the order of their rounds."""
@@ -111,6 +112,7 @@ def _read_run(path: Path, *, name: str) -> Run:
         rows=_read_rows(files),
         result=_read_result(files),
         measured=read_measured(files),
+        collapses=tuple(files.read_collapses()),
         student_facts=read_json(files.student_facts) if files.student_facts.is_file() else None,
         pictures=_find_pictures(files.pseudo),
     )
@@ -133,6 +135,8 @@ def _read_result(files: RunFiles) -> Result | None:
     result = files.read_result()
     needed = {"student_parameters", "teacher_parameters", "rounds", "seconds"}
     for name, value in asdict(result).items():
+        if name in ("collapses", "exports"):
+            continue
         fits = name not in needed if value is None else isinstance(value, int | float) and math.isfinite(value)
         if not fits:
             raise FolderError(f"{files.result} is damaged: {name} is {value!r}, expected a number")

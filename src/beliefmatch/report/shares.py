@@ -1,13 +1,13 @@
 """How often a network gives each class: read from logged rows, summed up in one number, drawn as stacked areas."""
 
 import math
-from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
 from beliefmatch.engine.files import Row
+from beliefmatch.engine.watch import effective_number
 from beliefmatch.report.curves import MAX_ROWS, Read, Values, gather, thin
 from beliefmatch.report.elements import Cell, Picture, Table, number_cell
 from beliefmatch.report.figures import Theme, draw_figure, number_rounds
@@ -26,12 +26,6 @@ def shares(row: Row, name: str) -> list[float] | None:
     if not all(isinstance(value, int | float) and math.isfinite(value) and value >= 0 for value in values):
         return None
     return values if sum(values) > 0 else None
-
-
-def effective_number(frequencies: Sequence[float]) -> float:
-    """Exponential of the entropy of frequencies, which need not sum to one."""
-    whole = sum(frequencies)
-    return math.exp(-sum(part / whole * math.log(part / whole) for part in frequencies if part > 0))
 
 
 def _share_of(name: str, number: int, num_classes: int) -> Read:

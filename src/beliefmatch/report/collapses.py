@@ -1,0 +1,41 @@
+"""What a reader must know before all else: that a run collapsed, how, and what was done then."""
+
+from collections.abc import Sequence
+
+from beliefmatch.engine.files import Collapse
+from beliefmatch.engine.watch import ADVICE
+from beliefmatch.report.elements import Alarm
+from beliefmatch.report.groups import Group
+from beliefmatch.report.runs import Run
+
+TITLES = {
+    "diverged": "Training diverged",
+    "constant_source": "All inputs of a batch became alike",
+    "one_class": "The student collapsed to one class",
+    "pinned": "A confidence was pinned",
+}
+ACTIONS = {
+    "continue": "The run went on: take what came out of it with doubt.",
+    "stop": "The run was stopped there.",
+    "restart": "The run began again with another seed; what is shown here comes after that.",
+}
+
+
+def alarms(groups: Sequence[Group]) -> list[Alarm]:
+    """Say of each collapse of each run what happened."""
+    single = sum(len(group.runs) for group in groups) == 1
+    return [
+        _alarm(run, collapse, single=single) for group in groups for run in group.runs for collapse in run.collapses
+    ]
+
+
+def _alarm(run: Run, collapse: Collapse, *, single: bool) -> Alarm:
+    title = f"{TITLES.get(collapse.kind, collapse.kind)} in round {collapse.round:,}"
+    which = f", attempt {collapse.attempt + 1} with seed {collapse.seed}" if len(run.collapses) > 1 else ""
+    since = "" if collapse.kind == "diverged" else f"Since round {collapse.since:,} "
+    seen = f"{since}{collapse.seen}"
+    advice = next((text for kind, text in ADVICE.items() if kind == collapse.kind), "")
+    return Alarm(
+        title=f"{'' if single else f'{run.name}: '}{title}{which}.",
+        text=f"{seen[:1].upper()}{seen[1:]}. {ACTIONS.get(collapse.action, '')} {f'Try {advice}.' if advice else ''}",
+    )

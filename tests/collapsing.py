@@ -1,0 +1,101 @@
+"""Networks and generators that collapse on purpose, named on the command line as tests/collapsing.py:function."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from beliefmatch.engine.transfer import Transfer
+from beliefmatch.models.zoo import Network
+from beliefmatch.optimisers import Adam
+from beliefmatch.recipes import digits
+from beliefmatch.sources.adversarial import Adversarial
+from beliefmatch.students.named import NamedStudent
+
+ROUNDS = 45
+"""A collapse is named in round 41: after twenty of ten steps that do not count, and twenty-one that look so."""
+STILL = 1e-9
+"""Learning rate of what shall stay as it is."""
+
+
+class Constant(nn.Module):
+    """Gives the same input to any noise."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pattern = nn.Parameter(torch.linspace(-1, 1, 64).view(1, 1, 8, 8))
+
+    def forward(self, noise: Tensor) -> Tensor:
+        return self.pattern * torch.ones_like(noise[:, :1, None, None])
+
+
+def make_constant_generator() -> nn.Module:
+    """A generator that lost its noise."""
+    return Constant()
+
+
+def make_generator() -> nn.Module:
+    """A generator that is small and fast."""
+    return nn.Sequential(nn.Linear(6, 64), nn.BatchNorm1d(64), nn.Unflatten(1, (1, 8, 8)))
+
+
+def _linear(scale: float, seed: int, bias: float = 0.0) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        last = nn.Linear(64, 10)
+        nn.init.normal_(last.weight, std=scale)
+    with torch.no_grad():
+        last.bias.zero_()[3] = bias
+    return nn.Sequential(nn.Flatten(), last)
+
+
+def make_teacher() -> nn.Module:
+    """A network that gives all ten classes to noise, and is neither sure nor unsure."""
+    return _linear(0.2, 1)
+
+
+def make_one_class() -> nn.Module:
+    """A student that gives class 3 to all, without being sure."""
+    return _linear(0.01, 2, bias=3.0)
+
+
+def make_sure() -> nn.Module:
+    """A student that is sure of everything, and knows nothing."""
+    return _linear(1e6, 3)
+
+
+def make_unsure() -> nn.Module:
+    """A student that is sure of nothing."""
+    return _linear(1e-5, 4)
+
+
+def make_unlucky() -> nn.Module:
+    """A student that gives one class if it is made with seed 0, and answers as the teacher does with any other."""
+    return make_one_class() if torch.initial_seed() == 0 else make_teacher()
+
+
+def named(function: str) -> str:
+    """Name one of the functions here."""
+    return f"{Path(__file__)}:{function}"
+
+
+def collapsing_transfer(kind: str, *, seed: int = 0) -> Transfer:
+    """Make a transfer that collapses in this way and no other; `unlucky` gives one class with seed 0 alone."""
+    student = {"one_class": "make_one_class", "pinned": "make_sure", "unlucky": "make_unlucky"}.get(
+        kind, "make_teacher"
+    )
+    generator = "make_constant_generator" if kind == "constant_source" else "make_generator"
+    transfer = digits(
+        teacher=Network(architecture=named("make_teacher")),
+        student=NamedStudent(architecture=named(student)),
+        source=Adversarial(
+            noise_size=6, student_steps=1 if kind == "diverged" else 10, learning_rate=STILL, generator=named(generator)
+        ),
+        rounds=ROUNDS,
+        batch_size=32,
+        seed=seed,
+    )
+    # A first round is rehearsed, so it takes more than one.
+    rate = 1e38 if kind == "diverged" else STILL
+    return replace(transfer, student_optimiser=Adam(learning_rate=rate, gradient_clip=5.0))
