@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from beliefmatch.engine.run import run as run
     from beliefmatch.engine.transfer import Transfer as Transfer
     from beliefmatch.errors import BeliefMatchError as BeliefMatchError
+    from beliefmatch.export.export import export_student as export_student
     from beliefmatch.metrics.measurement import Measurement as Measurement
     from beliefmatch.metrics.measurement import measure_pair as measure_pair
     from beliefmatch.models.inputs import InputSpec as InputSpec
     from beliefmatch.models.taps import TapPair as TapPair
     from beliefmatch.models.zoo import Network as Network
+    from beliefmatch.models.zoo import load_model as load_model
     from beliefmatch.objectives.belief_matching import BeliefMatching as BeliefMatching
     from beliefmatch.objectives.distillation import Distillation as Distillation
     from beliefmatch.sources.adversarial import Adversarial as Adversarial
@@ -48,6 +50,8 @@ HOMES = {
     "RunOptions": "engine.options",
     "TapPair": "models.taps",
     "Transfer": "engine.transfer",
+    "load_model": "models.zoo",
+    "export_student": "export.export",
     "load_student": "engine.record",
     "measure_pair": "metrics.measurement",
     "measure_run": "engine.evaluation",

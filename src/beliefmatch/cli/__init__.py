@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import tyro
 
+from beliefmatch.cli.comparing import compare
+from beliefmatch.cli.exporting import export
 from beliefmatch.cli.measuring import measure, report
 from beliefmatch.cli.reproducing import reproduce
 from beliefmatch.cli.runs import demo, toy, transfer, transfer_by
@@ -17,8 +19,10 @@ from beliefmatch.errors import BeliefMatchError, SettingsError
 COMMANDS = {
     "demo": demo,
     "transfer": transfer,
+    "compare": compare,
     "measure": measure,
     "report": report,
+    "export": export,
     "toy": toy,
     "reproduce": reproduce,
 }

@@ -1,0 +1,166 @@
+"""Doing the runs of a comparison that are not done yet, and gathering what they found."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from beliefmatch.comparison.candidates import Common, check_inputs, check_recipes
+from beliefmatch.data.images import Images, read_images
+from beliefmatch.engine.atomic import make_folder, write_json
+from beliefmatch.engine.calibrate import calibrate
+from beliefmatch.engine.evaluation import measure_run
+from beliefmatch.engine.files import Result, RunFiles, read_json
+from beliefmatch.engine.options import RunOptions
+from beliefmatch.engine.record import RunFolder
+from beliefmatch.engine.run import Observer, run
+from beliefmatch.errors import CollapseError, FolderError, SettingsError
+from beliefmatch.report.page import write_report
+
+logger = logging.getLogger(__name__)
+
+CALIBRATIONS = "comparison.json"
+TABLE = "table.json"
+Follow = Callable[[str, int], Observer | None]
+"""Gives an observer of the run with this name and so many rounds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What the runs of one recipe found, one value a seed; None where a run came to no end or nothing was measured."""
+
+    recipe: str
+    rounds: int
+    """Of each run, as timed once on the machine that began."""
+    seeds: tuple[int, ...]
+    results: tuple[Result | None, ...]
+    pseudo_agreements: tuple[float | None, ...]
+    """On the last logged pseudo batches: of the recipe's own making, so no measure between recipes."""
+    confidence_gaps: tuple[float | None, ...]
+    collapses: tuple[str, ...]
+    """Kinds, over all runs."""
+
+    def values(self, name: str) -> list[float]:
+        """Give a number of the results of the runs that have it."""
+        return [value for result in self.results if result and (value := getattr(result, name)) is not None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """All that came out, and where the page is."""
+
+    compared: list[Compared]
+    report: Path
+    is_measured: bool
+
+
+def compare(
+    names: Sequence[str],
+    common: Common,
+    *,
+    seconds: float,
+    seeds: Sequence[int],
+    options: RunOptions,
+    images: Path | None,
+    follow: Follow,
+) -> Comparison:
+    """Run each recipe with each seed for the same wall time, measure, and write one page.
+
+    Each run has a folder of its own, `RECIPE/seed_N`. Done again, what is not finished goes on, and recipes and seeds
+    may be added. The number of rounds is timed once a recipe and kept in comparison.json.
+
+    Args:
+        names: of recipes.
+        common: what all are given alike.
+        seconds: wall time of the rounds of one run.
+        seeds: of each recipe.
+        options: of each run; its folder holds the folders of all.
+        images: to measure on afterwards; None: nothing is measured.
+        follow: see `Follow`.
+
+    Raises:
+        BeliefMatchError: a recipe, a network, a setting or the folder cannot be used.
+    """
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise SettingsError(f"name each seed once, and at least one: --seeds 0 1 2; got {' '.join(map(str, seeds))}")
+    check_recipes(names)
+    check_inputs({name: common.transfer(name, seed=seeds[0]) for name in names})
+    data = None if images is None else read_images(images)
+    rounds = _settle_rounds(names, common, seconds=seconds, seed=seeds[0], options=options)
+    # Seed by seed, so that a machine that grows slower does so for all recipes.
+    for seed in seeds:
+        for name in names:
+            place = RunFolder(options.folder / name / f"seed_{seed}")
+            transfer = common.transfer(name, seed=seed, rounds=rounds[name])
+            _complete(transfer, replace(options, folder=place.path, resume=True), follow, f"{name} seed {seed}")
+            if data is not None and images is not None and place.result.is_file():
+                _measure(place, data, name=images.name, options=options)
+    compared = [_gather(name, rounds[name], seeds, options.folder) for name in names]
+    write_json(options.folder / TABLE, {"seconds": seconds, "recipes": [asdict(each) for each in compared]})
+    runs = [options.folder / name / f"seed_{seed}" for name in names for seed in seeds]
+    report = write_report(runs, out=options.folder / "report.html")
+    return Comparison(compared=compared, report=report, is_measured=data is not None)
+
+
+def _settle_rounds(
+    names: Sequence[str], common: Common, *, seconds: float, seed: int, options: RunOptions
+) -> dict[str, int]:
+    """Read how many rounds each recipe does, or time it, one after the other, before any run begins."""
+    path = options.folder / CALIBRATIONS
+    known = _read_calibrations(path, seconds)
+    for name in names:
+        if name not in known:
+            logger.info("timing rounds of %s", name)
+            found = calibrate(common.transfer(name, seed=seed), options, seconds)
+            logger.info("%s: %d rounds, %.3g s each", name, found.rounds, found.seconds_per_round)
+            known[name] = asdict(found)
+            make_folder(options.folder)
+            write_json(path, {"seconds": seconds, "recipes": known})
+    return {name: int(known[name]["rounds"]) for name in names}
+
+
+def _read_calibrations(path: Path, seconds: float) -> dict[str, dict[str, Any]]:
+    folder = path.parent
+    if not path.is_file():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise FolderError(f"{folder} is not empty and holds no comparison: name another --folder")
+        return {}
+    content = read_json(path)
+    if content.get("seconds") != seconds:
+        raise SettingsError(
+            f"the comparison in {folder} gives each run {content.get('seconds')} s, not {seconds} s: "
+            "name another --folder for another budget"
+        )
+    found = content.get("recipes")
+    if not isinstance(found, dict) or not all(isinstance(each.get("rounds"), int) for each in found.values()):
+        raise FolderError(f"{path} is damaged: it holds no rounds")
+    return found
+
+
+def _complete(transfer: Any, options: RunOptions, follow: Follow, name: str) -> None:
+    try:
+        run(transfer, options, observer=follow(name, transfer.rounds))
+    except CollapseError as error:
+        # The others are still worth comparing, and table and report name it.
+        logger.warning("%s came to no end: %s", name, error)
+
+
+def _measure(place: RunFolder, data: Images, *, name: str, options: RunOptions) -> None:
+    measured = place.read_measurement()
+    if measured is None or measured.get("images") != name:
+        measure_run(place, data.images, data.labels, name=name, accelerator=options.accelerator)
+
+
+def _gather(name: str, rounds: int, seeds: Sequence[int], folder: Path) -> Compared:
+    runs = [RunFiles(folder / name / f"seed_{seed}") for seed in seeds]
+    rows = [(each.read_metrics() or [{}])[-1] for each in runs]
+    return Compared(
+        recipe=name,
+        rounds=rounds,
+        seeds=tuple(seeds),
+        results=tuple(each.read_result() if each.result.is_file() else None for each in runs),
+        pseudo_agreements=tuple(row.get("batch_agreement") for row in rows),
+        confidence_gaps=tuple(row.get("confidence_gap") for row in rows),
+        collapses=tuple(collapse.kind for each in runs for collapse in each.read_collapses()),
+    )

@@ -1,0 +1,108 @@
+"""How many rounds a machine does in a time: schedules need their number before the first one."""
+
+import time
+from dataclasses import dataclass, replace
+
+import torch
+from lightning_fabric import Fabric
+
+from beliefmatch.engine.options import RunOptions, choose_accelerator
+from beliefmatch.engine.precision import make_fabric, settle_precision
+from beliefmatch.engine.rounds import NUM_WARM_UP, Rounds
+from beliefmatch.engine.transfer import Transfer, start, with_taps
+from beliefmatch.errors import SettingsError
+from beliefmatch.models.teacher import Teacher
+
+LEAST_ROUNDS = 5
+"""Rounds that are timed, if the time is enough for them."""
+SHARE, LONGEST = 0.1, 60.0
+"""Share of the time that is spent on timing, and seconds that it takes at most. A source may do more in some rounds
+than in others, so many are timed and their mean counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What was timed, and what follows from it."""
+
+    rounds: int
+    seconds_per_round: float
+    start_seconds: float
+    """To start the source and the optimisers."""
+    device: str
+    threads: int
+
+
+def calibrate(transfer: Transfer, options: RunOptions, seconds: float) -> Calibration:
+    """Time some rounds of a transfer on networks of its own, which are thrown away, and tell how many a time holds.
+
+    Nothing is written, and torch's random state is left as it was. What a run does besides its rounds (logs, pictures,
+    checkpoints) is not in it: two seconds or so on a CPU. Other work on the machine is.
+
+    Args:
+        transfer: what to time; its own number of rounds does not matter.
+        options: kind of device, precision, micro-batch and execution.
+        seconds: of wall time that a run shall take.
+
+    Raises:
+        SettingsError: the time is not above 0, or several devices are asked for.
+        BeliefMatchError: a network does not fit.
+    """
+    if seconds <= 0 or options.devices > 1:
+        raise SettingsError(
+            f"rounds are timed for more than 0 seconds on one device; got {seconds} s, {options.devices} devices"
+        )
+    accelerator = choose_accelerator(options)
+    fabric = make_fabric(accelerator, settle_precision(options.precision, accelerator))
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(transfer.seed)
+        began = time.perf_counter()
+        rounds = _start(replace(transfer, micro_batch=options.micro_batch or transfer.micro_batch), options, fabric)
+        start_seconds = time.perf_counter() - began
+        try:
+            per_round = _time(rounds, fabric, seconds)
+        finally:
+            rounds.end()
+    return Calibration(
+        rounds=max(1, round((seconds - start_seconds) / per_round)),
+        seconds_per_round=per_round,
+        start_seconds=start_seconds,
+        device=fabric.device.type,
+        threads=torch.get_num_threads(),
+    )
+
+
+def rounds_for(transfer: Transfer, options: RunOptions, seconds: float) -> int:
+    """Tell how many rounds of a transfer a time holds on this machine, at least one. See `calibrate`."""
+    return calibrate(transfer, options, seconds).rounds
+
+
+def _start(transfer: Transfer, options: RunOptions, fabric: Fabric) -> Rounds:
+    teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
+    student = transfer.student.build(teacher)
+    transfer = replace(transfer, objective=with_taps(transfer.objective, teacher, student))
+    state = start(transfer, teacher, student, fabric)
+    return Rounds(transfer, state, teacher, fabric, options.execution)
+
+
+def _time(rounds: Rounds, fabric: Fabric, seconds: float) -> float:
+    """Seconds a round, without the first ones, in which libraries choose kernels and a graph is captured."""
+    began = time.perf_counter()
+    for _ in range(NUM_WARM_UP + 1):
+        rounds.next()
+        if time.perf_counter() - began > seconds:
+            # A single round takes about as long as the whole run may.
+            break
+    _wait(fabric)
+    began, count, spent = time.perf_counter(), 0, 0.0
+    while spent < min(SHARE * seconds, LONGEST) or (count < LEAST_ROUNDS and spent < seconds):
+        rounds.next()
+        _wait(fabric)
+        count, spent = count + 1, time.perf_counter() - began
+    return spent / count
+
+
+def _wait(fabric: Fabric) -> None:
+    if fabric.device.type == "cuda":
+        torch.cuda.synchronize(fabric.device)
+    elif fabric.device.type == "mps":
+        torch.mps.synchronize()

@@ -1,0 +1,215 @@
+"""Recipes side by side: folders, table, page, going on where it was stopped, and what a user can get wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_command import error_line
+
+from beliefmatch.cli import main
+from beliefmatch.comparison import candidates, runner
+from beliefmatch.comparison.candidates import Common, parse_time
+from beliefmatch.engine import run as running
+from beliefmatch.engine.calibrate import Calibration, calibrate, rounds_for
+from beliefmatch.engine.options import RunOptions
+from beliefmatch.engine.record import RunFolder
+from beliefmatch.errors import CollapseError, SettingsError
+from beliefmatch.models.zoo import Network
+from beliefmatch.report import figures
+from report.html_page import Page
+from tiny import named, tiny_transfer
+
+WORDS = (
+    *("--teacher.architecture", named("make_conv_teacher"), "--student.architecture", named("make_plain_conv")),
+    *("--shape", "1", "8", "8", "--mean", "0.3053", "--std", "0.3761", "--batch-size", "8", "--accelerator", "cpu"),
+)
+ROUNDS = {"zero_shot": 3, "digits": 5}
+
+
+def compare(folder: Path, *more: object, recipes: tuple[str, ...] = ("zero_shot", "digits"), seeds: str = "0 1") -> int:
+    words = [*recipes, *WORDS, "--seeds", *seeds.split(), "--folder", folder, *more]
+    return main(["compare", *map(str, words), *(() if "--budget" in more else ("--budget", "1s"))])
+
+
+@pytest.fixture
+def timed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Replace timing by round numbers, and tell what was timed."""
+    names: list[str] = []
+
+    def calibrated(transfer: Any, _options: RunOptions, seconds: float) -> Calibration:
+        names.append(transfer.recipe)
+        rounds = ROUNDS[transfer.recipe]
+        return Calibration(
+            rounds=rounds, seconds_per_round=seconds / rounds, start_seconds=0.0, device="cpu", threads=1
+        )
+
+    monkeypatch.setattr(runner, "calibrate", calibrated)
+    return names
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave figures empty: drawing takes most of the time."""
+    monkeypatch.setattr(figures, "_render", lambda *_: b"<svg/>")
+    monkeypatch.setattr(running, "write_curves", lambda *_: None)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    path = tmp_path / "digits.npz"
+    np.savez(path, images=random.integers(0, 256, (20, 8, 8, 1), dtype=np.uint8), labels=np.arange(20) % 10)
+    return path
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_every_run_has_its_folder_and_all_are_on_one_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], timed: list[str], images: Path
+) -> None:
+    folder = tmp_path / "compared"
+    assert compare(folder) == 0
+    out = capsys.readouterr().out
+    assert "nothing was measured" in out
+    assert f"{folder / 'report.html'}" in out
+    for name, rounds in ROUNDS.items():
+        assert name in out
+        for seed in (0, 1):
+            run = RunFolder(folder / name / f"seed_{seed}")
+            assert run.read_result().rounds == rounds
+            assert run.read()["seed"] == seed
+    page = Page(folder / "report.html")
+    for words in ("zero_shot (2 runs, seeds 0 and 1)", "digits (2 runs, seeds 0 and 1)", "Each of 4 runs"):
+        assert words in page.text
+    table = json.loads((folder / "table.json").read_text())
+    assert [each["recipe"] for each in table["recipes"]] == ["zero_shot", "digits"]
+    assert all(len(each["results"]) == 2 for each in table["recipes"])
+
+    # Again, with images, another seed and fewer recipes: nothing is timed or done again.
+    before = (folder / "digits" / "seed_0" / "student.safetensors").stat().st_mtime_ns
+    assert compare(folder, "--images", images, "--display", "json", recipes=("digits",), seeds="0 1 2") == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])["recipes"][0]
+    assert [result["student_accuracy"] is not None for result in found["results"]] == [True] * 3
+    assert found["rounds"] == ROUNDS["digits"]
+    assert (folder / "digits" / "seed_0" / "student.safetensors").stat().st_mtime_ns == before
+    assert timed == ["zero_shot", "digits"]
+    assert compare(folder, "--images", images, recipes=("digits",)) == 0
+    assert "nothing was measured" not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_one_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timed: list[str]) -> None:
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    assert compare(whole, seeds="0") == 0
+    run, done = running.run, []
+
+    def run_once(*arguments: Any, **more: Any) -> Any:
+        if done:
+            raise KeyboardInterrupt
+        done.append(1)
+        return run(*arguments, **more)
+
+    monkeypatch.setattr(runner, "run", run_once)
+    assert compare(stopped, seeds="0") == 130
+    monkeypatch.setattr(runner, "run", run)
+    assert compare(stopped, seeds="0") == 0
+    for name in ROUNDS:
+        files = [folder / name / "seed_0" / "student.safetensors" for folder in (whole, stopped)]
+        assert files[0].read_bytes() == files[1].read_bytes()
+    assert timed == ["zero_shot", "digits"] * 2
+
+
+@pytest.mark.usefixtures("undrawn", "timed")
+def test_a_recipe_that_diverges_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = running.run
+
+    def run_or_fail(transfer: Any, options: RunOptions, **more: Any) -> Any:
+        result = run(transfer, options, **more)
+        if transfer.recipe == "zero_shot":
+            RunFolder(options.folder).result.unlink()
+            raise CollapseError("a loss or gradient stopped being finite in round 2")
+        return result
+
+    monkeypatch.setattr(runner, "run", run_or_fail)
+    assert compare(tmp_path / "compared", seeds="0") == 0
+    assert "0 of 1" in capsys.readouterr().out
+    assert (tmp_path / "compared" / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("recipes", "more", "message"),
+    [
+        (("zero_shots",), (), "no recipe is called 'zero_shots'; did you mean zero_shot?"),
+        (("xyz",), (), "no recipe is called 'xyz'; there are zero_shot, best"),
+        (("few_shot",), (), "few_shot learns from real images; these do without: zero_shot"),
+        (("digits", "digits"), (), "digits is named twice"),
+        (("digits",), ("--budget", "soon"), "budget is 'soon'; expected a time above 0 such as 30s, 10m or 1.5h"),
+        (("digits",), ("--budget", "10"), "budget is '10'; expected a time"),
+        (("digits",), ("--budget", "0s"), "budget is '0s'; expected a time"),
+        (("digits",), ("--images", "nowhere.npz"), "nowhere.npz"),
+        (("digits",), ("--seeds", "1", "1"), "name each seed once"),
+        (("digits",), ("--batch-size", "0"), "batch_size must be above 0"),
+    ],
+)
+def test_what_does_not_fit_is_named_and_nothing_is_written(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    recipes: tuple[str, ...],
+    more: tuple[str, ...],
+    message: str,
+) -> None:
+    assert compare(tmp_path / "compared", *more, recipes=recipes) == 2
+    assert message in error_line(capsys)
+    assert not (tmp_path / "compared").exists()
+
+
+def test_what_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "digits", "--budget", "1s"]) == 2
+    assert "--teacher.architecture is missing" in error_line(capsys)
+    words = ["zero_shot", "--budget", "1s", "--teacher.architecture", named("make_conv_teacher"), "--shape", "1", "8"]
+    assert main(["compare", *words, "8"]) == 2
+    assert "zero_shot needs a student: --student.architecture is missing" in error_line(capsys)
+
+
+@pytest.mark.usefixtures("timed", "undrawn")
+def test_a_folder_serves_one_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.txt").write_text("")
+    assert compare(tmp_path) == 2
+    assert "is not empty and holds no comparison" in error_line(capsys)
+    folder = tmp_path / "compared"
+    assert compare(folder, recipes=("digits",), seeds="0") == 0
+    assert compare(folder, "--budget", "2s", recipes=("digits",), seeds="0") == 2
+    assert "gives each run 1.0 s, not 2.0 s" in error_line(capsys)
+    assert compare(folder, "--batch-size", "16", recipes=("digits",), seeds="0") == 2
+    assert "batch_size was 8, is 16 now" in error_line(capsys)
+    (folder / "comparison.json").write_text('{"seconds": 1.0}')
+    assert compare(folder, recipes=("digits",), seeds="0") == 2
+    assert "comparison.json is damaged" in error_line(capsys)
+
+
+def test_inputs_that_differ_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    common = Common(teacher=Network(architecture=named("make_conv_teacher")))
+    both = {name: common.transfer(name, seed=0) for name in ("digits", "toy")}
+    candidates.check_inputs({"digits": both["digits"]})
+    assert not caplog.records
+    candidates.check_inputs(both)
+    assert "do not take the same inputs" in caplog.text
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("10m", 600), ("1.5h", 5400), (" .5m ", 30)])
+def test_times_are_read(text: str, seconds: float) -> None:
+    assert parse_time(text) == seconds
+
+
+def test_rounds_are_timed_on_networks_of_their_own(tmp_path: Path) -> None:
+    options = RunOptions(folder=tmp_path / "none", accelerator="cpu")
+    found = calibrate(tiny_transfer(), options, 1.0)
+    assert found.rounds >= 1
+    assert found.seconds_per_round > 0
+    assert rounds_for(tiny_transfer(), options, 1e-6) == 1
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(SettingsError, match="more than 0 seconds"):
+        rounds_for(tiny_transfer(), options, 0.0)
