@@ -1,14 +1,21 @@
 """A student whose architecture is named."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from torch import nn
 
+from beliefmatch.models.selection import select_weights
 from beliefmatch.models.teacher import Teacher, check_same_classes, probe
 from beliefmatch.models.weights import fit_weights, read_weights
 from beliefmatch.models.zoo import locate, make_network
 from beliefmatch.students.base import AbstractStudent
+
+logger = logging.getLogger(__name__)
+
+Start = Literal["fresh", "teacher"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,9 +23,14 @@ class NamedStudent(AbstractStudent):
     """A network made by name, with fresh weights or with given ones to start from."""
 
     architecture: str
-    """Built-in name such as wide_resnet_16_1, or file.py:function for your own."""
+    """Built-in name such as wide_resnet_16_1; timm:NAME, torchvision:NAME, hf:FOLDER, file.py:function for your own."""
     weights: Path | None = None
-    """Safetensors file or state dict to start from. None: fresh weights."""
+    """Safetensors file or state dict to start from. None: fresh weights, or those that the name asks for."""
+    strip_prefix: str | None = None
+    """What keys of the weights begin with, such as module.; by default it is found, and said."""
+    start: Start | None = None
+    """teacher: what layers of the same name have in the teacher, their first channels where the student is narrower;
+    the two must be of one family. fresh: random weights. None: what the recipe finds right, or else fresh."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", locate(self.architecture))
@@ -29,11 +41,21 @@ class NamedStudent(AbstractStudent):
 
         Raises:
             NetworkError: it cannot be made, does not take the teacher's inputs, or has other classes.
+            ExtraError: the package that it comes from is missing.
             WeightsError: the weights cannot be read or do not fit.
         """
-        student = make_network(self.architecture, in_channels=teacher.spec.shape[0], num_classes=teacher.num_classes)
+        student = make_network(
+            self.architecture,
+            in_channels=teacher.spec.shape[0],
+            num_classes=teacher.num_classes,
+            pretrained=self.weights is None,
+        )
         if self.weights is not None:
-            fit_weights(student, read_weights(self.weights), name=str(self.weights))
+            weights = read_weights(self.weights)
+            fit_weights(student, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
+        elif self.start == "teacher":
+            copied = select_weights(student, teacher.module)
+            logger.info("%d of the student's %d tensors start as the teacher's", len(copied), len(student.state_dict()))
         student.float()
         check_same_classes(teacher.num_classes, probe(student, teacher.spec, role="student"))
         return student

@@ -1,0 +1,107 @@
+"""Images that nobody took: random textures with edges, areas and shades, made of nothing but noise.
+
+Real images have spectra that fall with frequency, and areas with borders. Networks trained on pictures of such noise
+learn useful features (Baradad et al. 2021, "Learning to See by Looking at Noise", whose statistical image models these
+follow; the settings are ours).
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+FLATTEST, STEEPEST = 0.5, 3.0
+"""Exponents of the frequency that amplitudes fall with."""
+SOFTEST, HARDEST = 0.7, 20.0
+"""Factors on noise of variance 1 before a sigmoid: from shades to areas with sharp borders."""
+MASK_HARDNESS = 6.0
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Draws one value for each example, shaped to meet (count, channels, *positions)."""
+
+    count: int
+    num_axes: int
+    """Of positions."""
+    random: torch.Generator
+    dtype: torch.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.count, 1, *(1,) * self.num_axes)
+
+    def uniform(self, low: float, high: float) -> Tensor:
+        drawn = torch.rand(self.shape, generator=self.random, device=self.random.device, dtype=self.dtype)
+        return low + (high - low) * drawn
+
+    def normal(self) -> Tensor:
+        return torch.randn(self.shape, generator=self.random, device=self.random.device, dtype=self.dtype)
+
+    def happens(self, share: float) -> Tensor:
+        return (self.uniform(0, 1) < share).to(self.dtype)
+
+
+def spectral_noise(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """Draw noise whose amplitude falls with a power of the frequency, another one for each example.
+
+    Args:
+        count: examples.
+        shape: (channels, *positions); a vector of features has no positions, and its noise is white.
+        random: draws, on the device.
+        dtype: of what is drawn.
+
+    Returns:
+        (count, *shape), variance 1 and mean 0 in each example with positions. Channels are alike to a random degree.
+    """
+    channels, *positions = shape
+    if not positions:
+        return torch.randn((count, *shape), generator=random, device=random.device, dtype=dtype)
+    draws = _Draws(count, len(positions), random, dtype)
+    alike = draws.uniform(0, 1)
+    falling = _frequencies(positions, random.device, dtype) ** -draws.uniform(FLATTEST, STEEPEST)
+    falling[(..., *(0,) * len(positions))] = 0
+    axes = tuple(range(2, 2 + len(positions)))
+
+    def draw(num_channels: int) -> Tensor:
+        drawn = (2, count, num_channels, *falling.shape[2:])
+        real, imaginary = torch.randn(drawn, generator=random, device=random.device, dtype=dtype)
+        noise = torch.fft.irfftn(torch.complex(real, imaginary) * falling, s=positions, dim=axes)
+        return noise / noise.std(dim=(1, *axes), keepdim=True).clamp_min(1e-6)
+
+    return draw(1) if channels == 1 else alike.sqrt() * draw(1) + (1 - alike).sqrt() * draw(channels)
+
+
+def textures(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """Draw textures: spectral noise bent by a sigmoid of random hardness, half of it cut out by a mask of its kind.
+
+    Args:
+        count: examples.
+        shape: (channels, *positions), or (features,).
+        random: draws, on the device.
+        dtype: of what is drawn.
+
+    Returns:
+        (count, *shape), in [0, 1]. Contrast and brightness differ; one in seven is negative.
+    """
+    draws = _Draws(count, len(shape) - 1, random, dtype)
+    hardness = draws.uniform(math.log(SOFTEST), math.log(HARDEST)).exp()
+    drawn = torch.sigmoid(hardness * (spectral_noise(count, shape, random, dtype) - 0.8 * draws.normal()))
+    if len(shape) > 1:
+        outline = spectral_noise(count, (1, *shape[1:]), random, dtype) - 0.7 * draws.normal()
+        masked = draws.happens(0.5)
+        drawn = drawn * (1 - masked + masked * torch.sigmoid(MASK_HARDNESS * outline))
+    darkest = draws.happens(0.3) * draws.uniform(0, 0.3)
+    brightest = 1 - draws.happens(0.5) * draws.uniform(0, 0.5)
+    drawn = darkest + (brightest - darkest) * drawn
+    negative = draws.happens(0.15)
+    return negative * (1 - drawn) + (1 - negative) * drawn
+
+
+def _frequencies(positions: list[int], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Give the length of each frequency that a real transform keeps, in cycles a position; above 0 for the mean."""
+    axes = [torch.fft.fftfreq(size, device=device, dtype=dtype) for size in positions[:-1]]
+    axes.append(torch.fft.rfftfreq(positions[-1], device=device, dtype=dtype))
+    grid = torch.meshgrid(*axes, indexing="ij")
+    return torch.stack(grid).square().sum(dim=0).sqrt().clamp_min(1 / max(positions) / 2)

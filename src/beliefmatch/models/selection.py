@@ -1,0 +1,35 @@
+"""Starting a small network from a larger one: Xu et al. 2024, "Initializing Models with Larger Ones" (ICLR)."""
+
+import torch
+from torch import Tensor, nn
+
+
+def select_weights(network: nn.Module, larger: nn.Module) -> list[str]:
+    """Copy into a network, in place, what a larger one of the same family has under the same names.
+
+    Where a layer is narrower, the first channels are taken, the same ones in every layer, so that what one layer gives
+    is what the next one was trained on. (Evenly spaced channels, as in the paper, would not meet those of a linear
+    layer behind a flattening.) Where it has fewer blocks, the first of each stage are taken. Running statistics come
+    along.
+
+    Args:
+        network: receives.
+        larger: gives; stays.
+
+    Returns:
+        Names of the parameters and buffers that were copied. Those whose name or number of axes differs, or that are
+        larger than what there is, keep what they have.
+    """
+    given, state = larger.state_dict(), network.state_dict()
+    copied = [name for name, tensor in state.items() if name in given and _fits(tensor, given[name])]
+    with torch.no_grad():
+        for name in copied:
+            first = tuple(slice(size) for size in state[name].shape)
+            state[name].copy_(given[name][first])
+    return copied
+
+
+def _fits(tensor: Tensor, given: Tensor) -> bool:
+    return tensor.dim() == given.dim() and all(
+        size <= there for size, there in zip(tensor.shape, given.shape, strict=True)
+    )
