@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 from safetensors.torch import save_file
 
 from beliefmatch.engine.precision import make_fabric, settle_precision
@@ -122,12 +123,16 @@ def draw(points: dict[str, list[dict[str, Any]]], path: Path) -> None:
             axis.plot(values, [row[quantity] for row in rows], marker="o", color="#0b6e99")
             axis.set_xlabel(names.get(along, along))
             axis.set_ylabel(label)
-            axis.set_ylim(bottom=0)
-            if along == "processes":
-                axis.set_xticks(values)
+            if along != "processes":
+                axis.set_xscale("log")
+            if along in ("batch", "size"):
+                axis.set_yscale("log")
+                axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             else:
-                axis.set_xscale("log", base=2)
-                axis.set_yscale("log", base=2)
+                axis.set_ylim(bottom=0)
+            axis.set_xticks(values, labels=map(str, values))
+            axis.minorticks_off()
             axis.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
 

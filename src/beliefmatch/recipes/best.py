@@ -34,8 +34,8 @@ def best(
 
     Nothing is trained but the student, so a round costs ten student steps and as many passes of the teacher, and no
     generator can collapse. The student starts from the teacher's own weights where both are of one family (Xu et al.
-    2024), unless `--student.start fresh`. Settings were found on MNIST and are the same for every task;
-    docs/results.md says what they brought, and on which tasks nothing was measured yet.
+    2024), unless `--student.start fresh`. Settings are the same for every task. They were found on MNIST and on two
+    LeNet-5 for Fashion-MNIST; docs/methods/best.md says what each brought, and what was not measured yet.
 
     Args:
         teacher: Trained network to learn from.

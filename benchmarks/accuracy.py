@@ -1,0 +1,173 @@
+"""How good a student gets in a given time on real teachers, without their data.
+
+    python benchmarks/accuracy.py --task mnist [--recipe best] [--seeds 0 1 2] [--share 1] [--start fresh]
+
+Each run gets the task's budget of wall time, on whatever device is found: some rounds are timed first, once a task,
+and as many are done as fit. --share takes a part of the budget, and the results say so. The last iterate is measured
+on the test images, which nothing before had seen. Runs that were finished are kept in --folder and not run again; one
+that was cut short goes on. Writes `benchmarks/results/accuracy_TASK_RECIPE.json` (with the share in its name where it
+is not 1). The last line is one JSON object: {"task", "accuracy_mean", "accuracy_std", "seconds_mean"}, in percent.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean, stdev
+
+from beliefmatch import Network, RunFolder, RunOptions, measure_run, read_images, recipes, run
+from beliefmatch.engine.atomic import write_json
+from beliefmatch.engine.calibrate import rounds_for
+from beliefmatch.engine.transfer import Transfer
+from beliefmatch.students.named import NamedStudent
+from machine import describe_machine, write_results
+
+SPARE = 0.97
+"""Part of the budget that rounds are planned for; logs, pictures and checkpoints take the rest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A teacher, its student, and how long a run may take."""
+
+    teacher: str
+    weights: str
+    student: str
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    images: str
+    minutes: float
+    machine: str
+    """What the minutes are meant for."""
+
+
+TASKS = {
+    "mnist": Task(
+        teacher="lenet_5_tanh",
+        weights="mnist/lenet5_kennygnw",
+        student="lenet_5_half_tanh",
+        shape=(1, 28, 28),
+        mean=(0.1307,),
+        std=(0.3081,),
+        images="mnist/test.npz",
+        minutes=10,
+        machine="2 cores",
+    ),
+    "fashion_bn": Task(
+        teacher="lenet_5_bn",
+        weights="fashion_mnist/lenet5_bn_shitrit",
+        student="lenet_5_half_bn",
+        shape=(1, 28, 28),
+        mean=(0.5,),
+        std=(0.5,),
+        images="fashion_mnist/test.npz",
+        minutes=20,
+        machine="2 cores",
+    ),
+    "fashion": Task(
+        teacher="lenet_5",
+        weights="fashion_mnist/lenet5_shitrit",
+        student="lenet_5_half",
+        shape=(1, 28, 28),
+        mean=(0.5,),
+        std=(0.5,),
+        images="fashion_mnist/test.npz",
+        minutes=20,
+        machine="2 cores",
+    ),
+    "cifar10_wrn": Task(
+        teacher="wide_resnet_40_1",
+        weights="cifar10/wrn40_1_ferles_s0",
+        student="wide_resnet_16_1",
+        shape=(3, 32, 32),
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2023, 0.1994, 0.2010),
+        images="cifar10/test.npz",
+        minutes=10,
+        machine="one GPU",
+    ),
+    "cifar10_resnet": Task(
+        teacher="cifar_resnet_56",
+        weights="cifar10/resnet56_akamaster",
+        student="cifar_resnet_20",
+        shape=(3, 32, 32),
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        images="cifar10/test.npz",
+        minutes=10,
+        machine="one GPU",
+    ),
+}
+
+
+def make_transfer(task: Task, recipe: str, data: Path, seed: int, start: str | None) -> Transfer:
+    teacher = Network(architecture=task.teacher, weights=data / "models" / f"{task.weights}.safetensors")
+    student = NamedStudent(architecture=task.student, start="fresh" if start == "fresh" else None)
+    given = {"shape": task.shape, "mean": task.mean, "std": task.std, "seed": seed}
+    return recipes.ALL[recipe](teacher=teacher, student=student, **given)
+
+
+def settle_rounds(transfer: Transfer, options: RunOptions, seconds: float) -> int:
+    """Time rounds once, and keep their number for whoever resumes."""
+    kept = options.folder.parent / "rounds.json"
+    if not kept.is_file():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_json(kept, {"rounds": rounds_for(transfer, options, seconds), "seconds": seconds})
+    return json.loads(kept.read_text())["rounds"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", choices=TASKS, required=True)
+    parser.add_argument("--recipe", choices=recipes.ALL, default="best")
+    parser.add_argument("--start", choices=("fresh",), help="let the student start fresh where the recipe would not")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--share", type=float, default=1.0, help="part of the budget to take")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--folder", type=Path, default=Path("runs/accuracy"))
+    arguments = parser.parse_args()
+    began = time.perf_counter()
+    task = TASKS[arguments.task]
+    name = f"{arguments.task}_{arguments.recipe}"
+    name += f"_{arguments.start}" if arguments.start else ""
+    name += f"_share_{arguments.share:g}" if arguments.share != 1 else ""
+    images = read_images(arguments.data / task.images)
+    rows = []
+    for seed in arguments.seeds:
+        options = RunOptions(folder=arguments.folder / name / f"seed_{seed}", resume=True)
+        transfer = make_transfer(task, arguments.recipe, arguments.data, seed, arguments.start)
+        rounds = settle_rounds(transfer, options, 60 * task.minutes * arguments.share * SPARE)
+        result = run(replace(transfer, rounds=rounds), options)
+        measured = measure_run(RunFolder(options.folder), images.images, images.labels, name=task.images)
+        rows.append(
+            {
+                "seed": seed,
+                "accuracy": round(100 * (measured.student_accuracy or 0), 2),
+                "agreement": round(100 * measured.agreement.value, 2),
+                "seconds": result.seconds,
+                "rounds": rounds,
+                "student_passes": result.student_passes,
+                "teacher_passes": result.teacher_passes,
+            }
+        )
+        print(json.dumps(rows[-1]), flush=True)
+    accuracies = [row["accuracy"] for row in rows]
+    summary = {
+        "task": arguments.task,
+        "accuracy_mean": round(fmean(accuracies), 2),
+        "accuracy_std": round(stdev(accuracies), 2) if len(rows) > 1 else None,
+        "seconds_mean": round(fmean(row["seconds"] for row in rows), 1),
+    }
+    facts = {"recipe": arguments.recipe, "start": arguments.start, "share_of_budget": arguments.share}
+    budget = {"minutes": task.minutes, "meant_for": task.machine}
+    write_results(
+        f"accuracy_{name}", {"machine": describe_machine(), **facts, "budget": budget, "runs": rows, "summary": summary}
+    )
+    print(f"all of it took {time.perf_counter() - began:.0f} s, less what was finished before")
+    print(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    main()
