@@ -6,7 +6,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,14 +40,13 @@ define_missing_operators()
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
+LOG_LEVEL = logging.getLogger().level
+
+
 @pytest.fixture(autouse=True)
-def root_log_as_it_was() -> Iterator[None]:
-    """Undo what the command does to the log of the whole process, where a test runs it in its own."""
-    log = logging.getLogger()
-    level, handlers = log.level, list(log.handlers)
-    yield
-    log.setLevel(level)
-    log.handlers[:] = handlers
+def log_level_as_it_was() -> None:
+    """Undo what the command did to the log of the whole process, where tests or fixtures ran it in their own."""
+    logging.getLogger().setLevel(LOG_LEVEL)
 
 
 @pytest.fixture
