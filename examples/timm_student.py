@@ -15,10 +15,12 @@ arguments = parser.parse_args()
 
 transfer = bm.recipes.zero_shot(
     teacher=bm.Network(
-        architecture="wide_resnet_16_1",
-        weights=arguments.data / "models" / "cifar10" / "wrn16_1_ferles_s0.safetensors",
+        architecture="cifar_resnet_56",
+        weights=arguments.data / "models" / "cifar10" / "resnet56_akamaster.safetensors",
     ),
     student=bm.NamedStudent(architecture=arguments.student),
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
     source=bm.Adversarial(fresh_noise=True, divergence="l1", batch_norm_weight=1.0),
     rounds=arguments.rounds,
     batch_size=arguments.batch_size,

@@ -36,3 +36,14 @@ def test_an_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_an_example_is_under_forty_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) < 40
+
+
+def test_a_student_of_64_features_keeps_95_percent_of_its_teachers_accuracy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tabular_digits.py", "--folder", str(tmp_path / "run")])
+    runpy.run_path(str(EXAMPLES / "tabular_digits.py"), run_name="__main__")
+    said = dict(
+        line.split() for line in capsys.readouterr().out.splitlines() if line.startswith(("teacher", "student"))
+    )
+    assert float(said["student"]) >= 0.95 * float(said["teacher"])

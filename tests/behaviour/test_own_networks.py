@@ -72,3 +72,10 @@ def test_a_tap_that_is_overwritten_in_place_is_refused() -> None:
     with pytest.raises(TapError, match="output of module '0' is changed in place by what follows it"):
         beliefs(network, torch.randn(2, 3), outputs=["0"])
     assert beliefs(network, torch.randn(2, 3), outputs=["1"]).outputs["1"].min() >= 0
+
+
+def test_layers_without_a_size_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "lazy.py"
+    file.write_text("from torch import nn\n\ndef make(): return nn.LazyLinear(10)\n")
+    with pytest.raises(NetworkError, match="learn their size from the first input"):
+        make_network(f"{file}:make", in_channels=1, num_classes=10)

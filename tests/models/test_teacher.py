@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from beliefmatch.errors import NetworkError
 from beliefmatch.models.inputs import DIGITS, InputSpec
@@ -35,3 +36,11 @@ def test_wrong_shape_and_broken_weights_are_named() -> None:
         Teacher(make_conv_teacher(), InputSpec(shape=(3, 8, 8)))
     with pytest.raises(NetworkError, match="not finite"):
         Teacher(make_nan_teacher(), DIGITS)
+
+
+def test_probabilities_are_turned_into_logits() -> None:
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(12, 4))
+    teacher = Teacher(nn.Sequential(*plain, nn.Softmax(dim=1)), InputSpec(shape=(12,)))
+    batch = torch.randn(3, 12)
+    torch.testing.assert_close(teacher.beliefs(batch).logits.softmax(dim=1), plain(batch).softmax(dim=1))
+    assert not torch.allclose(teacher.beliefs(batch).logits.sum(dim=1), torch.ones(3))

@@ -110,6 +110,7 @@ def _render(folder: RunFolder, exports: dict[str, Export]) -> str:
         marker=MARKER,
         licence=licence,
         is_free=is_free,
+        is_normalised=spec.mean is not None and spec.std is not None,
         student=shown(architecture),
         teacher=shown(transfer.teacher.architecture),
         files=file_table(exports),

@@ -1,8 +1,9 @@
 """The teacher: a network that never moves."""
 
+import logging
 from collections.abc import Sequence
 from functools import cached_property
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ from beliefmatch.models.heads import find_head
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.modes import evaluating
 from beliefmatch.models.taps import Beliefs, beliefs, can_be_tapped
+
+logger = logging.getLogger(__name__)
 
 NUM_PROBES = 16
 
@@ -29,6 +32,9 @@ class Teacher:
         """
         self.module = module.eval().requires_grad_(requires_grad=False)
         self.spec = spec
+        if _gives_probabilities(module, spec):
+            logger.warning("the teacher returns probabilities: their logarithms are taken as its logits")
+            module.register_forward_hook(_logarithms)
         self.num_classes = probe(module, spec, role="teacher")
         self.batch_norms = _running_batch_norms(module, _probe_batch(module, spec))
 
@@ -85,6 +91,23 @@ def _running_batch_norms(module: nn.Module, batch: Tensor) -> dict[str, _BatchNo
 def _probe_batch(module: nn.Module, spec: InputSpec) -> Tensor:
     noise = torch.randn((NUM_PROBES, *spec.shape), generator=torch.Generator().manual_seed(0))
     return noise.to(next(iter(module.parameters()), noise))
+
+
+def _gives_probabilities(module: nn.Module, spec: InputSpec) -> bool:
+    """Whether all that a network returns on noise is at least 0 and sums to 1, as behind a softmax."""
+    try:
+        with torch.no_grad():
+            found = module(_probe_batch(module, spec))
+    except Exception:
+        # Whatever is wrong, `probe` finds words for it.
+        return False
+    if not isinstance(found, Tensor) or found.dim() != 2 or found.shape[1] < 2:
+        return False
+    return bool((found >= 0).all() and (found.sum(dim=1) - 1).abs().max() < 1e-3)
+
+
+def _logarithms(_module: nn.Module, _inputs: Any, probabilities: Tensor) -> Tensor:
+    return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
 
 
 def check_same_classes(teacher: int, student: int) -> None:

@@ -1,9 +1,12 @@
 """What the paper's two data sets fix: normalisation, and how long to train. No data is read."""
 
+import logging
 from typing import Literal
 
 from beliefmatch.functional.augmentation import Augmentation
 from beliefmatch.models.inputs import CIFAR10, SVHN, InputSpec
+
+logger = logging.getLogger(__name__)
 
 Dataset = Literal["cifar10", "svhn"]
 INPUTS: dict[Dataset, InputSpec] = {"cifar10": CIFAR10, "svhn": SVHN}
@@ -45,6 +48,12 @@ def choose_inputs(
         known = usual if shape is None else InputSpec(shape=shape)
     elif known.shape == usual.shape and known.mean is None:
         known = usual
+        if mean is None or std is None:
+            logger.warning(
+                "the teacher does not tell how its inputs were normalised: taken to be as for %s; say --mean and --std "
+                "if that is wrong",
+                dataset,
+            )
     shape = known.shape if shape is None else shape
     fits = shape[:1] == known.shape[:1]
     return InputSpec(shape=shape, mean=mean or (known.mean if fits else None), std=std or (known.std if fits else None))

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
-from beliefmatch.errors import BeliefMatchError, NetworkError
+from beliefmatch.errors import BeliefMatchError, NetworkError, first_line
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.origins.base import AbstractOrigin
 
@@ -58,7 +59,7 @@ def _call(architecture: str, place: str, name: str) -> nn.Module:
         hint = (
             "" if place.endswith(".py") else "; known are timm:NAME, torchvision:NAME, hf:FOLDER, my_file.py:function"
         )
-        raise NetworkError(f"{place} cannot be imported: {type(error).__name__}: {error}{hint}") from error
+        raise NetworkError(f"{place} cannot be imported: {type(error).__name__}: {first_line(error)}{hint}") from error
     make: Callable[[], object] | None = getattr(module, name, None)
     if make is None:
         found = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
@@ -67,9 +68,13 @@ def _call(architecture: str, place: str, name: str) -> nn.Module:
     try:
         network = make()
     except Exception as error:
-        raise NetworkError(f"{architecture} failed when called: {type(error).__name__}: {error}") from error
+        raise NetworkError(f"{architecture} failed when called: {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(network, nn.Module):
         raise NetworkError(f"{architecture} returned a {type(network).__name__}, expected a torch.nn.Module")
+    if any(is_lazy(parameter) for parameter in network.parameters()):
+        raise NetworkError(
+            f"{architecture} returned layers that learn their size from the first input: let it run the network once"
+        )
     return network
 
 

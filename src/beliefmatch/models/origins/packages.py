@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
 from beliefmatch.errors import ExtraError, first_line
 
 NOISY = ("transformers", "huggingface_hub", "timm", "torch.export", "onnx", "onnx2torch")
@@ -39,7 +41,8 @@ def require(module: str, *, install: str) -> Any:
     except Exception as error:
         # A package that does not fit the others that are installed can fail in any way.
         raise ExtraError(
-            f"the package {package} cannot be imported ({first_line(error)}); mend it with {line}"
+            f"the package {package} is installed and cannot be imported ({first_line(error)}): does it, with what it "
+            f"needs, fit torch {torch.__version__}? {line} in a fresh environment mends it"
         ) from error
 
 
