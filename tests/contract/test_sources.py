@@ -131,6 +131,19 @@ def test_improve_leaves_teacher_and_student_alone(name: str) -> None:
     assert all(value.isfinite().all() and not value.requires_grad for value in losses.values())
 
 
+def test_it_says_whose_gradients_it_follows(name: str) -> None:
+    source, state, student, teacher, fabric = started(name)
+    followed = {"teacher": False, "student": False}
+
+    def watch(network: str, inputs: tuple[Tensor, ...]) -> None:
+        followed[network] |= inputs[0].requires_grad
+
+    teacher.module.register_forward_pre_hook(lambda _module, inputs: watch("teacher", inputs))
+    student.register_forward_pre_hook(lambda _module, inputs: watch("student", inputs))
+    source.improve(state, teacher, student, fabric)
+    assert followed == {"teacher": source.follows_teacher, "student": source.follows_student}
+
+
 def test_batches_are_finite_detached_and_of_the_right_shape(name: str) -> None:
     source, state, student, teacher, fabric = started(name)
     source.improve(state, teacher, student, fabric)

@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy, softmax
 
 from beliefmatch.errors import ImagesError, SettingsError
 from beliefmatch.functional.classification import agreement
+from beliefmatch.models.gradients import check_gradient
 from beliefmatch.models.inputs import InputSpec
 
 NUM_STEPS = 100
@@ -96,8 +97,12 @@ def measure_transition(
 
     Raises:
         ImagesError: fewer images than asked for have the agreement of both.
+        NetworkError: no gradient reaches the inputs of the guide.
     """
     guide, follower = (student, teacher) if plan.guided_by == "student" else (teacher, student)
+    other = "teacher" if plan.guided_by == "student" else "student"
+    needed_by = f"leads from class to class: try --guided-by {other}"
+    check_gradient(guide, spec, role=plan.guided_by, needed_by=needed_by)
     parameter = next(iter(guide.parameters()), torch.zeros(()))
     inputs = spec.from_pixels(images.to(parameter.device)).to(parameter.dtype)
     chosen, labels = agreeing_images(guide, follower, inputs, num_images=plan.num_images, seed=plan.seed)

@@ -74,6 +74,11 @@ class Cmi(AbstractPooled[CmiState]):
         """Always: the contrastive term compares them."""
         return True
 
+    @property
+    def follows_teacher(self) -> bool:
+        """Also where the contrastive term alone has a weight."""
+        return self.contrast != 0 or self.terms.follow_teacher
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "generator", self.generator and locate(self.generator))
 

@@ -80,6 +80,16 @@ class AbstractPooled(AbstractSource[State]):
         """Whether the features have a weight."""
         return self.terms.activation != 0
 
+    @property
+    def follows_teacher(self) -> bool:
+        """Whether a term that judges the teacher's answers has a weight."""
+        return self.terms.follow_teacher
+
+    @property
+    def follows_student(self) -> bool:
+        """Whether the divergence has a weight."""
+        return self.terms.follow_student
+
     @abstractmethod
     def make(
         self, state: State, terms: Terms, teacher: Teacher, student: nn.Module, fabric: Fabric
