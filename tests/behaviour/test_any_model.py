@@ -148,6 +148,16 @@ def test_a_run_with_networks_of_others_ends_with_a_student_that_loads(
     assert main(["measure", str(tmp_path / "run"), "--images", str(tmp_path / "images.npz")]) == 0
 
 
+def test_two_vision_transformers_share_no_feature_map_and_that_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = [*teacher_words("timm", tmp_path), "--student.architecture", TIMM, "--shape", *SHAPE]
+    with caplog.at_level("INFO"):
+        assert transfer(tmp_path / "run", *words) == 0
+    assert caplog.text.count("attention transfer: none found, none used") == 1
+    assert caplog.text.count("attention transfer:") == 1
+
+
 def test_a_teacher_tells_its_inputs_to_a_run_and_to_a_measurement(tmp_path: Path) -> None:
     network = make_network("mlp_8", in_channels=12, num_classes=4).eval()
     path = tmp_path / "teacher.pt2"

@@ -120,7 +120,10 @@ def _do_attempts(
 def _say_taps(transfer: Transfer) -> None:
     if transfer.objective.uses_taps:
         pairs = ", ".join(f"{pair.teacher} with {pair.student}" for pair in transfer.objective.taps or ())
-        none = "none: the networks have no resolution in common; name some with --taps TEACHER_MODULE=STUDENT_MODULE"
+        none = (
+            "none found, none used: the networks have no resolution of feature maps in common; name some with --taps "
+            "TEACHER_MODULE=STUDENT_MODULE"
+        )
         logger.info("attention transfer: %s", pairs or none)
 
 
