@@ -21,8 +21,9 @@ from beliefmatch.sources.generating import AbstractGenerating
 
 NUM_PSEUDO = 256
 
-OTHER_SEED = 2**61
-"""Set apart from a run's seed, it gives noise that the run did not draw."""
+OTHER_SEED = 2**31
+"""Set apart from a run's seed, it gives noise that the run did not draw. Of a seed a CPU reads the lowest 32 bits
+alone, so it must lie among them."""
 
 
 @dataclass(frozen=True, kw_only=True)
