@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -300,8 +301,29 @@ def test_a_classifier_without_its_head_is_told(tmp_path: Path, capsys: pytest.Ca
 def test_pretrained_networks_tell_what_they_were_trained_with() -> None:
     known = Network(architecture="timm:test_vit?pretrained&img_size=64").known_inputs()
     assert known
-    assert (known.shape, known.mean) == ((3, 64, 64), (0.5, 0.5, 0.5))
+    assert (known.shape, known.mean, known.normalisation_from) == ((3, 64, 64), (0.5, 0.5, 0.5), "told")
     known = Network(architecture="torchvision:resnet18?weights=IMAGENET1K_V1").known_inputs()
     assert known
-    assert (known.shape, known.std) == ((3, 224, 224), (0.229, 0.224, 0.225))
+    assert (known.shape, known.std, known.normalisation_from) == ((3, 224, 224), (0.229, 0.224, 0.225), "told")
     assert Network(architecture="timm:test_vit").known_inputs() is None
+
+
+@pytest.mark.parametrize(
+    ("preprocessor", "mean", "source"),
+    [
+        (None, None, None),
+        ({"do_normalize": False}, None, "told"),
+        ({"do_normalize": True}, None, None),
+        ({"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}, (0.1, 0.2, 0.3), "told"),
+        ({"image_mean": [0.1], "image_std": [0.4]}, None, None),
+    ],
+)
+def test_a_folder_of_hugging_face_tells_a_normalisation_or_that_there_is_none(
+    tmp_path: Path, preprocessor: dict[str, Any] | None, mean: tuple[float, ...] | None, source: str | None
+) -> None:
+    folder = hugging_face(tmp_path)
+    if preprocessor is not None:
+        (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
+    known = Network(architecture=f"hf:{folder}").known_inputs()
+    assert known
+    assert (known.shape, known.mean, known.normalisation_from) == (SHAPE, mean, source)

@@ -19,6 +19,9 @@ def export(
     to: Literal["onnx", "pt2", "safetensors"],
     out: Path | None = None,
     pixels: Literal["uint8", "unit"] | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    assume_normalisation: bool = False,
     images: Path | None = None,
     teacher_license: str | None = None,
     overwrite: bool = False,
@@ -35,6 +38,9 @@ def export(
         out: File to write, or folder for it. Default: model.onnx, model.pt2 or model.safetensors in the run folder.
         pixels: Let the file take (batch, channels, height, width) pixels and normalise them itself: uint8 from 0 to
             255, or unit for floats from 0 to 1. Default: it takes network inputs.
+        mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1]. Default: the run's.
+        std: Standard deviation of each channel that the teacher was trained with, likewise.
+        assume_normalisation: Let a file that takes pixels normalise them by what the run only assumed.
         images: File .npz with an array images (n, height, width, channels) uint8 and, for accuracy, labels (n,), to
             compare the file with the student on.
         teacher_license: Licence of the teacher's weights, for the model card.
@@ -58,6 +64,9 @@ def export(
         to,
         out=out,
         pixels=pixels,
+        mean=mean,
+        std=std,
+        assume_normalisation=assume_normalisation,
         images=examples,
         teacher_license=teacher_license,
         overwrite=overwrite,

@@ -36,7 +36,7 @@ def measure(
     images: Path,
     teacher: NetworkFlags = NetworkFlags(),
     student: NetworkFlags = NetworkFlags(),
-    dataset: Literal["cifar10", "svhn"] = "cifar10",
+    dataset: Literal["cifar10", "svhn"] | None = None,
     shape: tuple[int, ...] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -59,7 +59,7 @@ def measure(
         images: File .npz with an array images (n, height, width, channels) uint8 and, for accuracy, labels (n,).
         teacher: One network, instead of a run's teacher.
         student: The other, instead of a run's student.
-        dataset: What two named networks were trained on: sets their normalisation.
+        dataset: What two named networks were trained on: sets their normalisation. Default: cifar10.
         shape: Shape of one input of two named networks instead of the dataset's, such as 1 28 28.
         mean: Mean of each channel that two named networks were trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that two named networks were trained with, in pixels scaled to [0, 1].
@@ -79,6 +79,7 @@ def measure(
     from beliefmatch.engine.evaluation import describe, measure_networks, measure_run
     from beliefmatch.engine.record import RunFolder
     from beliefmatch.metrics.transition import TransitionPlan
+    from beliefmatch.models.inputs import warn_of_assumed
     from beliefmatch.recipes.datasets import choose_inputs
 
     if batch_size < 1:
@@ -107,6 +108,7 @@ def measure(
     else:
         first, second = _load("teacher", teacher), _load("student", student)
         spec = choose_inputs(dataset, shape, mean, std, first.known_inputs() or second.known_inputs())
+        warn_of_assumed(spec)
         data = read_images(images)
         measurement = measure_networks(
             first.load(spec),

@@ -25,6 +25,7 @@ from beliefmatch.engine.state import modules_in
 from beliefmatch.engine.tensorboard import TensorBoardLog, check_tensorboard
 from beliefmatch.engine.transfer import Transfer, TransferState, start, with_taps
 from beliefmatch.models.cost import measure_cost, measure_latency, peak_memory
+from beliefmatch.models.inputs import warn_of_assumed
 from beliefmatch.models.teacher import Teacher
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ def run(
         fabric.launch()
         if fabric.is_global_zero:
             folder.begin(settings)
+            warn_of_assumed(transfer.inputs)
             _say_taps(transfer)
         fabric.barrier()
         try:

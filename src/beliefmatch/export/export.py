@@ -21,7 +21,9 @@ from beliefmatch.export.costs import measure_deployed
 from beliefmatch.export.formats import FORMATS, FormatName, check_installed
 from beliefmatch.export.fresh import opened
 from beliefmatch.export.graph import DeployedGraph, Pixels, check_pixels_fit
+from beliefmatch.export.normalising import check_normalisation, deployed_spec
 from beliefmatch.export.pseudo import draw_pseudo
+from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.teacher import Teacher
 
 STEM = "model"
@@ -43,6 +45,9 @@ def export_student(
     *,
     out: Path | None = None,
     pixels: Pixels | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    assume_normalisation: bool = False,
     images: Examples | None = None,
     teacher_license: str | None = None,
     overwrite: bool = False,
@@ -58,19 +63,25 @@ def export_student(
         out: file to write, or folder for it. Default: the run folder.
         pixels: whether the file takes pixels, uint8 or float32 in [0, 1], and normalises them itself; None: it takes
             network inputs.
+        mean: of each channel that the teacher was trained with, in pixels scaled to [0, 1]. Default: the run's.
+        std: likewise.
+        assume_normalisation: whether a file may normalise pixels by mean and std that the run only assumed.
         images: real images to compare on besides pseudo inputs.
         teacher_license: licence of the teacher, for the model card.
         overwrite: whether a file and a model card that are there may be replaced.
 
     Raises:
         FolderError: there is no finished run, or the file or the card cannot be written or would replace another.
-        SettingsError: the format does not exist or needs what is not installed, or takes no pixels.
+        SettingsError: the format does not exist or needs what is not installed, or takes no pixels; or nobody said how
+            they are normalised.
         ImagesError: images do not fit the student.
         ExportError: the student cannot be exported, or the file does not agree with it.
     """
-    target = _check(folder, to, out=out, pixels=pixels, images=images, overwrite=overwrite)
+    folder.read()
     transfer = folder.read_transfer()
-    spec = transfer.inputs
+    spec = deployed_spec(transfer.inputs, mean, std)
+    target = _check(folder, to, spec, out=out, pixels=pixels, images=images, overwrite=overwrite)
+    check_normalisation(spec, pixels, assume=assume_normalisation)
     student = DeployedGraph(load_student(folder.path), spec, pixels)
     content = FORMATS[to].write(student, spec)
     teacher, why_no_teacher = _load_teacher(folder)
@@ -97,6 +108,9 @@ def export_student(
         threads=torch.get_num_threads(),
         versions={package: importlib.metadata.version(package) for package in ("torch", *FORMATS[to].modules)},
         teacher_license=teacher_license,
+        mean=None if spec.mean is None else list(spec.mean),
+        std=None if spec.std is None else list(spec.std),
+        normalisation_from=spec.normalisation_from,
     )
     result = folder.read_result()
     folder.write_result(replace(result, exports=(result.exports or {}) | {_key(folder, target): export}))
@@ -106,6 +120,7 @@ def export_student(
 def _check(
     folder: RunFolder,
     to: FormatName,
+    spec: InputSpec,
     *,
     out: Path | None,
     pixels: Pixels | None,
@@ -113,11 +128,9 @@ def _check(
     overwrite: bool,
 ) -> Path:
     """Check all that can be checked before any work, and settle where the file goes."""
-    folder.read()
     folder.read_result()
     if to not in FORMATS:
         raise SettingsError(f"no format is called {to!r}; there are {', '.join(FORMATS)}")
-    spec = folder.read_transfer().inputs
     if pixels is not None and not FORMATS[to].holds_graph:
         raise SettingsError(f"a {to} file holds weights alone, so it cannot take pixels: leave out --pixels")
     check_pixels_fit(spec, pixels)

@@ -1,12 +1,19 @@
 """What a network takes as input, and how that relates to pixels."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from beliefmatch.errors import ImagesError, SettingsError
+
+logger = logging.getLogger(__name__)
+
+NormalisationFrom = Literal["said", "told", "assumed"]
+"""Who knows a normalisation: the user said it, the teacher's own name or file tells it, or nobody: it was assumed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +30,8 @@ class InputSpec:
     """Mean of each channel, in pixels scaled to [0, 1]. None means 0."""
     std: tuple[float, ...] | None = None
     """Standard deviation of each channel, in pixels scaled to [0, 1]. None means 1."""
+    normalisation_from: NormalisationFrom | None = field(default=None, compare=False)
+    """Where mean and std, or that there are none, are known from. None: nobody recorded it, or inputs are no images."""
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:
@@ -40,6 +49,23 @@ class InputSpec:
     def is_image(self) -> bool:
         """Whether one input is (channels, height, width) with 1 or 3 channels, so that it can be shown."""
         return len(self.shape) == 3 and self.shape[0] in (1, 3)
+
+    @property
+    def is_made_of_pixels(self) -> bool:
+        """Whether one input is (channels, height, width) with any number of channels."""
+        return len(self.shape) == 3
+
+    @property
+    def is_normalisation_known(self) -> bool:
+        """Whether somebody said or told how pixels become inputs; for inputs that are no images there is nothing to."""
+        return not self.is_made_of_pixels or self.normalisation_from in ("said", "told")
+
+    def describe_normalisation(self) -> str:
+        """Say mean and standard deviation in words."""
+        if self.mean is None and self.std is None:
+            return "none, pixels in [0, 1] as they are"
+        mean, std = (" ".join(map(str, values or (default,))) for values, default in ((self.mean, 0), (self.std, 1)))
+        return f"mean {mean}, std {std}"
 
     def to_pixels(self, inputs: Tensor) -> Tensor:
         """Undo the normalisation and clamp.
@@ -79,6 +105,15 @@ class InputSpec:
 CIFAR10 = InputSpec(shape=(3, 32, 32), mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010))
 SVHN = InputSpec(shape=(3, 32, 32), mean=(0.4377, 0.4438, 0.4728), std=(0.1980, 0.2010, 0.1970))
 DIGITS = InputSpec(shape=(1, 8, 8), mean=(0.3053,), std=(0.3761,))
+
+
+def warn_of_assumed(spec: InputSpec) -> None:
+    """Say so where a normalisation was only assumed."""
+    if spec.normalisation_from == "assumed":
+        logger.warning(
+            "nobody said how the teacher's inputs were normalised: assumed is %s; say --dataset, or --mean and --std",
+            spec.describe_normalisation(),
+        )
 
 
 def check_pixels(images: Tensor, labels: Tensor | None) -> None:

@@ -11,7 +11,7 @@ from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.optimisers import StepwiseSgd
 from beliefmatch.recipes.budget import scaled
-from beliefmatch.recipes.datasets import Dataset, choose_augmentation, choose_inputs
+from beliefmatch.recipes.datasets import USUAL, Dataset, choose_augmentation, choose_inputs
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.students.named import NamedStudent
 
@@ -41,7 +41,7 @@ def few_shot(
     images: Path,
     images_per_class: int | None = None,
     method: Method = "kd_at",
-    dataset: Dataset = "cifar10",
+    dataset: Dataset | None = None,
     shape: tuple[int, ...] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -66,6 +66,7 @@ def few_shot(
         images_per_class: M, real images of each class; a fresh subset for each seed. Default: all.
         method: no_teacher (cross-entropy), kd, at, or kd_at.
         dataset: What the teacher was trained on: sets normalisation, augmentation and number of rounds.
+            Default: cifar10, and the run says that its normalisation was assumed.
         shape: Shape of one input instead of the dataset's, such as 1 28 28 for grey images.
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
@@ -99,7 +100,7 @@ def few_shot(
     )
 
 
-def _published_rounds(dataset: Dataset, images_per_class: int | None, batch_size: int) -> int:
-    if dataset == "cifar10" or images_per_class is None:
+def _published_rounds(dataset: Dataset | None, images_per_class: int | None, batch_size: int) -> int:
+    if (dataset or USUAL) == "cifar10" or images_per_class is None:
         return CIFAR10_STEPS
     return SVHN_EPOCHS * -(-images_per_class * NUM_CLASSES // max(1, batch_size))

@@ -23,7 +23,7 @@ def fine_tune(
     student: NamedStudent,
     images: Path,
     images_per_class: int | None = None,
-    dataset: Dataset = "cifar10",
+    dataset: Dataset | None = None,
     shape: tuple[int, ...] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -45,6 +45,7 @@ def fine_tune(
         images: File .npz with arrays images (n, height, width, channels) uint8 and labels (n,) integers, to train on.
         images_per_class: M, real images of each class; a fresh subset for each seed. Default: all.
         dataset: What the teacher was trained on: sets normalisation and augmentation.
+            Default: cifar10, and the run says that its normalisation was assumed.
         shape: Shape of one input instead of the dataset's, such as 1 28 28 for grey images.
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].

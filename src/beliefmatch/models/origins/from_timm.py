@@ -46,7 +46,7 @@ class FromTimm(AbstractOrigin):
         height, width = (size, size) if isinstance(size, int) else size
         # The constants are of timm's own channels, whatever the user asks for.
         shape = (facts.input_size[0], height, width)
-        return InputSpec(shape=shape, mean=tuple(facts.mean), std=tuple(facts.std))
+        return InputSpec(shape=shape, mean=tuple(facts.mean), std=tuple(facts.std), normalisation_from="told")
 
     @property
     def _is_pretrained(self) -> bool:
