@@ -35,30 +35,26 @@ def export(
         out: File to write, or folder for it. Default: model.onnx, model.pt2 or model.safetensors in the run folder.
         pixels: Let the file take (batch, channels, height, width) pixels and normalise them itself: uint8 from 0 to
             255, or unit for floats from 0 to 1. Default: it takes network inputs.
-        images: File .npz with an array images (n, height, width, channels) uint8 and, for accuracy, labels (n,), to
-            compare the file with the student on.
+        images: File .npz to compare the file with the student on: an array images (n, height, width, channels) uint8,
+            or inputs (n, *shape) of numbers that are network inputs already (vectors, signals), and, for accuracy,
+            labels (n,).
         teacher_license: Licence of the teacher's weights, for the model card.
         overwrite: Replace a file and a model card that are there.
         display: Tables, errors alone, or JSON for scripts.
     """
-    from beliefmatch.data.images import read_images
+    from beliefmatch.data.images import read_examples
     from beliefmatch.engine.record import RunFolder
-    from beliefmatch.export.check import Examples
     from beliefmatch.export.export import export_student
 
     set_display(display)
     folder = RunFolder(run)
     folder.read()
-    examples = None
-    if images is not None:
-        data = read_images(images)
-        examples = Examples(name=images.name, inputs=data.images, labels=data.labels)
     exported = export_student(
         folder,
         to,
         out=out,
         pixels=pixels,
-        images=examples,
+        images=None if images is None else read_examples(images),
         teacher_license=teacher_license,
         overwrite=overwrite,
     )
