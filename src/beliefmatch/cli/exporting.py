@@ -41,24 +41,20 @@ def export(
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1]. Default: the run's.
         std: Standard deviation of each channel that the teacher was trained with, likewise.
         assume_normalisation: Let a file that takes pixels normalise them by what the run only assumed.
-        images: File .npz with an array images (n, height, width, channels) uint8 and, for accuracy, labels (n,), to
-            compare the file with the student on.
+        images: File .npz to compare the file with the student on: an array images (n, height, width, channels) uint8,
+            or inputs (n, *shape) of numbers that are network inputs already (vectors, signals), and, for accuracy,
+            labels (n,).
         teacher_license: Licence of the teacher's weights, for the model card.
         overwrite: Replace a file and a model card that are there.
         display: Tables, errors alone, or JSON for scripts.
     """
-    from beliefmatch.data.images import read_images
+    from beliefmatch.data.images import read_examples
     from beliefmatch.engine.record import RunFolder
-    from beliefmatch.export.check import Examples
     from beliefmatch.export.export import export_student
 
     set_display(display)
     folder = RunFolder(run)
     folder.read()
-    examples = None
-    if images is not None:
-        data = read_images(images)
-        examples = Examples(name=images.name, inputs=data.images, labels=data.labels)
     exported = export_student(
         folder,
         to,
@@ -67,7 +63,7 @@ def export(
         mean=mean,
         std=std,
         assume_normalisation=assume_normalisation,
-        images=examples,
+        images=None if images is None else read_examples(images),
         teacher_license=teacher_license,
         overwrite=overwrite,
     )

@@ -50,13 +50,14 @@ def measure(
     out: Path | None = None,
     display: Display = "full",
 ) -> None:
-    """Measure how far two networks agree on images: those of a run, or any two that you name.
+    """Measure how far two networks agree on real data: those of a run, or any two that you name.
 
     Numbers of a run go into measurement.json and result.json of its folder.
 
     Args:
         run: Run folder. Without one, name --teacher.architecture and --student.architecture.
-        images: File .npz with an array images (n, height, width, channels) uint8 and, for accuracy, labels (n,).
+        images: File .npz with an array images (n, height, width, channels) uint8, or inputs (n, *shape) of numbers
+            that are network inputs already (vectors, signals), and, for accuracy, labels (n,).
         teacher: One network, instead of a run's teacher.
         student: The other, instead of a run's student.
         dataset: What two named networks were trained on: sets their normalisation. Default: cifar10.
@@ -64,17 +65,18 @@ def measure(
         mean: Mean of each channel that two named networks were trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that two named networks were trained with, in pixels scaled to [0, 1].
         resize: Resize images of another size than the networks take; otherwise they are refused.
-        batch_size: Images at a time.
-        transition: Measure the mean transition error too, from so many images on which both agree; the paper took 1000.
+        batch_size: Examples at a time.
+        transition: Measure the mean transition error too, from so many examples on which both agree; the paper took
+            1000 images.
             It takes far longer than all else: half an hour on two cores for 200 images of WRN-16-1 against WRN-16-2.
         guided_by: Which network's gradient leads from class to class.
-        transition_steps: Gradient steps from each image to each other class.
-        transition_seed: Of the choice of images.
+        transition_steps: Gradient steps from each example to each other class.
+        transition_seed: Of the choice of examples.
         accelerator: Kind of device.
         out: JSON file for all numbers, besides what goes into a run's folder.
         display: Tables, errors alone, or JSON for scripts.
     """
-    from beliefmatch.data.images import read_images
+    from beliefmatch.data.images import read_examples
     from beliefmatch.engine.atomic import write_json
     from beliefmatch.engine.evaluation import describe, measure_networks, measure_run
     from beliefmatch.engine.record import RunFolder
@@ -94,12 +96,10 @@ def measure(
         raise SettingsError(f"{run} has its own two networks: give either a run folder or two networks, not both")
     if run is not None:
         RunFolder(run).read()
-        data = read_images(images)
+        data = read_examples(images)
         measurement = measure_run(
             RunFolder(run),
-            data.images,
-            data.labels,
-            name=images.name,
+            data,
             batch_size=batch_size,
             resize=resize,
             transition=plan,
@@ -109,20 +109,19 @@ def measure(
         first, second = _load("teacher", teacher), _load("student", student)
         spec = choose_inputs(dataset, shape, mean, std, first.known_inputs() or second.known_inputs())
         warn_of_assumed(spec)
-        data = read_images(images)
+        data = read_examples(images)
         measurement = measure_networks(
             first.load(spec),
             second.load(spec),
             spec,
-            data.images,
-            data.labels,
+            data,
             batch_size=batch_size,
             resize=resize,
             transition=plan,
             accelerator=accelerator,
         )
     if out is not None:
-        write_json(out, describe(measurement, name=images.name, transition=plan))
+        write_json(out, describe(measurement, name=data.name, transition=plan))
     _print_measurement(measurement, plan, images, display)
 
 
@@ -153,7 +152,7 @@ def _print_measurement(
 
         for table in measurement_tables(measurement):
             Console().print(table)
-        print_text(f"measured on {measurement.num_images} images of {images}")
+        print_text(f"measured on {measurement.num_images} examples of {images}")
 
 
 def report(runs: tyro.conf.Positional[tuple[Path, ...]], /, *, out: Path | None = None) -> None:

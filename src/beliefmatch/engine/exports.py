@@ -53,7 +53,7 @@ class Export:
     """So many of them are no pseudo inputs but normal noise."""
     why_noise: str | None
     images: FileCheck | None
-    """On real images. None: none were given."""
+    """On real examples, images or others. None: none were given."""
     student: Deployed
     teacher: Deployed
     why_no_teacher: str | None

@@ -74,7 +74,7 @@ def measured_on(measurement: Mapping[str, Any] | None) -> str:
     if not measurement:
         return ""
     where = f" of `{measurement['images']}`" if measurement.get("images") else ""
-    return f"On {measurement['num_images']:,} images{where}, with bootstrap 95 % intervals over images."
+    return f"On {measurement['num_images']:,} examples{where}, with bootstrap 95 % intervals over examples."
 
 
 def unmeasured(result: Result, measurement: Mapping[str, Any] | None, exports: Mapping[str, Export]) -> list[str]:
@@ -90,7 +90,7 @@ def unmeasured(result: Result, measurement: Mapping[str, Any] | None, exports: M
     }
     lines = [line for line, is_missing in missing.items() if is_missing]
     lines += [
-        f"`{name}` was not compared with the student on real images."
+        f"`{name}` was not compared with the student on real data."
         for name, export in exports.items()
         if export.images is None
     ]
@@ -110,7 +110,7 @@ def limits(
         "The student copies the teacher, with its mistakes and biases, and adds some of its own.",
         "It is made of the teacher's weights: what the teacher's licence asks holds for it too.",
         *(
-            ["That it agrees with the teacher on pseudo inputs, or a file with it, says nothing about real images."]
+            ["That it agrees with the teacher on pseudo inputs, or a file with it, says nothing about real data."]
             if is_free
             else []
         ),

@@ -16,13 +16,14 @@ from beliefmatch.engine.own_teacher import TEACHER_FILE
 from beliefmatch.engine.record import RunFolder, load_student
 from beliefmatch.errors import BeliefMatchError, FolderError, SettingsError
 from beliefmatch.export.card import check_card, write_card
-from beliefmatch.export.check import Examples, check_file, check_images_fit
+from beliefmatch.export.check import check_examples_fit, check_file
 from beliefmatch.export.costs import measure_deployed
 from beliefmatch.export.formats import FORMATS, FormatName, check_installed
 from beliefmatch.export.fresh import opened
 from beliefmatch.export.graph import DeployedGraph, Pixels, check_pixels_fit
 from beliefmatch.export.normalising import check_normalisation, deployed_spec
 from beliefmatch.export.pseudo import draw_pseudo
+from beliefmatch.models.examples import AbstractExamples, Inputs
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.teacher import Teacher
 
@@ -48,7 +49,7 @@ def export_student(
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
     assume_normalisation: bool = False,
-    images: Examples | None = None,
+    images: AbstractExamples | None = None,
     teacher_license: str | None = None,
     overwrite: bool = False,
 ) -> Exported:
@@ -66,7 +67,7 @@ def export_student(
         mean: of each channel that the teacher was trained with, in pixels scaled to [0, 1]. Default: the run's.
         std: likewise.
         assume_normalisation: whether a file may normalise pixels by mean and std that the run only assumed.
-        images: real images to compare on besides pseudo inputs.
+        images: real examples, images or others, to compare on besides pseudo inputs.
         teacher_license: licence of the teacher, for the model card.
         overwrite: whether a file and a model card that are there may be replaced.
 
@@ -74,7 +75,7 @@ def export_student(
         FolderError: there is no finished run, or the file or the card cannot be written or would replace another.
         SettingsError: the format does not exist or needs what is not installed, or takes no pixels; or nobody said how
             they are normalised.
-        ImagesError: images do not fit the student.
+        ExamplesError: real examples do not fit the student, or pseudo inputs are not finite.
         ExportError: the student cannot be exported, or the file does not agree with it.
     """
     folder.read()
@@ -87,7 +88,7 @@ def export_student(
     teacher, why_no_teacher = _load_teacher(folder)
     drawn = draw_pseudo(folder, transfer, teacher)
     name = "pseudo inputs and noise" if drawn.num_noise else "fresh pseudo inputs"
-    examples = [Examples(name=name, inputs=drawn.inputs), *([images] if images else [])]
+    examples = [Inputs(name=name, inputs=drawn.inputs), *([] if images is None else [images])]
     make_folder(target.parent)
     with replacing(target, content) as temporary:
         with opened(temporary, to, folder.student_facts) as process:
@@ -101,7 +102,7 @@ def export_student(
         pseudo=checks[0],
         num_noise=drawn.num_noise,
         why_noise=drawn.why_noise,
-        images=checks[1] if images else None,
+        images=None if images is None else checks[1],
         student=costs.student,
         teacher=costs.teacher,
         why_no_teacher=why_no_teacher or costs.why_no_teacher,
@@ -124,7 +125,7 @@ def _check(
     *,
     out: Path | None,
     pixels: Pixels | None,
-    images: Examples | None,
+    images: AbstractExamples | None,
     overwrite: bool,
 ) -> Path:
     """Check all that can be checked before any work, and settle where the file goes."""
@@ -144,7 +145,7 @@ def _check(
         raise FolderError(f"{existing} is no folder that can be written: name another --out")
     check_card(folder, target.parent, overwrite=overwrite)
     if images is not None:
-        check_images_fit(images.inputs, images.labels, spec, read_json(folder.student_facts)["num_classes"])
+        check_examples_fit(images, spec, read_json(folder.student_facts)["num_classes"])
     check_installed(to)
     return target
 

@@ -40,7 +40,7 @@ class PseudoInputs:
 def draw_pseudo(folder: RunFolder, transfer: Transfer, teacher: Teacher | None) -> PseudoInputs:
     """Draw from the source as the run left it, with noise that the run has not used; the folder stays as it is.
 
-    Where the source cannot be had again, or would read real images, the inputs are standard normal noise.
+    Where the source cannot be had again, or would read real data, the inputs are standard normal noise.
 
     Args:
         folder: of the finished run.
@@ -62,7 +62,7 @@ def draw_pseudo(folder: RunFolder, transfer: Transfer, teacher: Teacher | None) 
 
 def _draw_from_source(folder: RunFolder, transfer: Transfer, teacher: Teacher | None) -> Tensor:
     if isinstance(transfer.source, FewShot):
-        raise ResumeError("the run's inputs are real images")
+        raise ResumeError("the run's inputs are real data")
     if teacher is None:
         raise ResumeError("the run's source needs the teacher, which cannot be loaded")
     if not folder.checkpoint.is_file():

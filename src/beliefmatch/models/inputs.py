@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from beliefmatch.errors import ImagesError, SettingsError
+from beliefmatch.errors import SettingsError
 
 logger = logging.getLogger(__name__)
 
@@ -114,64 +114,3 @@ def warn_of_assumed(spec: InputSpec) -> None:
             "nobody said how the teacher's inputs were normalised: assumed is %s; say --dataset, or --mean and --std",
             spec.describe_normalisation(),
         )
-
-
-def check_pixels(images: Tensor, labels: Tensor | None) -> None:
-    """Check that tensors are stored images, and labels for them.
-
-    Args:
-        images: (n, height, width, channels), uint8.
-        labels: (n,), integers from 0; or None.
-
-    Raises:
-        ImagesError: a dtype or a shape is not as above, there are no images, or a label is below 0.
-    """
-    if images.dtype != torch.uint8:
-        raise ImagesError(f"images have dtype {_name(images)}, expected uint8 pixels from 0 to 255")
-    if images.dim() != 4:
-        raise ImagesError(f"images have shape {tuple(images.shape)}, expected (n, height, width, channels)")
-    if images.numel() == 0:
-        raise ImagesError("there are no images, or images without pixels")
-    if labels is None:
-        return
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise ImagesError(f"labels have dtype {_name(labels)}, expected integers")
-    if labels.shape != images.shape[:1]:
-        raise ImagesError(f"labels have shape {tuple(labels.shape)}, expected ({len(images)},) as there are images")
-    if int(labels.min()) < 0:
-        raise ImagesError(f"labels go down to {int(labels.min())}, expected 0 and above")
-
-
-def check_fit(
-    images: Tensor, labels: Tensor | None, spec: InputSpec, num_classes: int, *, resize: bool = False
-) -> None:
-    """Check that a network of these inputs and classes can be measured on these images.
-
-    Args:
-        images: (n, height, width, channels), uint8.
-        labels: (n,), integers; or None.
-        spec: of the network's inputs.
-        num_classes: classes the network knows.
-        resize: whether images of another size are welcome; they are then resized bilinearly.
-
-    Raises:
-        ImagesError: inputs are not images; dtype, shape, channels or size differ; a label is one that the network
-            cannot give.
-    """
-    if len(spec.shape) != 3:
-        raise ImagesError(f"the network takes inputs of shape {spec.shape}, which images cannot give")
-    check_pixels(images, labels)
-    _, *size, channels = images.shape
-    if channels != spec.shape[0]:
-        raise ImagesError(f"images have {channels} channels, the network takes {spec.shape[0]}")
-    if tuple(size) != spec.shape[1:] and not resize:
-        raise ImagesError(
-            f"images are {size[0]}x{size[1]}, the network takes {spec.shape[1]}x{spec.shape[2]}: add --resize if they "
-            "are meant to be resized"
-        )
-    if labels is not None and (highest := int(labels.max())) >= num_classes:
-        raise ImagesError(f"there is a label {highest}, but the network knows classes 0 to {num_classes - 1} only")
-
-
-def _name(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")

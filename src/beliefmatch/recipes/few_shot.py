@@ -62,8 +62,9 @@ def few_shot(
     Args:
         teacher: Trained network to learn from; without a teacher it is only compared with.
         student: Smaller network that learns.
-        images: File .npz with arrays images (n, height, width, channels) uint8 and labels (n,) integers, to train on.
-        images_per_class: M, real images of each class; a fresh subset for each seed. Default: all.
+        images: File .npz to train on: an array images (n, height, width, channels) uint8, or inputs (n, *shape) of
+            numbers as the teacher takes them, and labels (n,) integers.
+        images_per_class: M, real examples of each class; a fresh subset for each seed. Default: all.
         method: no_teacher (cross-entropy), kd, at, or kd_at.
         dataset: What the teacher was trained on: sets normalisation, augmentation and number of rounds.
             Default: cifar10, and the run says that its normalisation was assumed.
@@ -74,7 +75,7 @@ def few_shot(
         rounds: Rounds, each one step. Default: 80000 on CIFAR-10; 7325 epochs of the subset on SVHN, but 80000 steps
             with all images; times the budget.
         budget: Fraction of the paper's rounds to do, for small machines. The result says it.
-        batch_size: Images a batch, over all devices together.
+        batch_size: Examples a batch, over all devices together.
         taps: Activations for attention transfer, as TEACHER_MODULE=STUDENT_MODULE; one name if they are called alike.
             Default: those that both architectures declare, or else the last of each resolution that both reach.
         optimiser: Of the student.

@@ -52,7 +52,7 @@ def unlabelled(
         std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         rounds: Rounds, each of ten student steps. Default: 8000, times the budget.
         budget: Fraction of the usual rounds to do, for small machines. The result says it.
-        batch_size: Images a batch, over all devices together.
+        batch_size: Examples a batch, over all devices together.
         objective: What the student matches on them.
         optimiser: Of the student.
         seed: Of fresh weights, of draws and of augmentation.
