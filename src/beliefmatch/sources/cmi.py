@@ -163,7 +163,7 @@ class Cmi(AbstractPooled[CmiState]):
 
     def _other_view(self, state: CmiState, inputs: Tensor, queries: Tensor, teacher: Teacher) -> Tensor:
         """Read the features of another crop of the same inputs; where none is made, those of the one there is."""
-        if state.pool.padding is None:
+        if state.pool.augmentation == "none":
             return queries.detach()
         return features_of(teacher.beliefs(self.augmented(state, inputs), tap_features=True), teacher)
 

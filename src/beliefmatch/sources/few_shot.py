@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.errors import ExamplesError, SettingsError
-from beliefmatch.functional.augmentation import Augmentation, crop_and_flip
+from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.models.examples import AbstractExamples
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.teacher import Teacher
@@ -96,9 +96,9 @@ class FewShot(AbstractSource[FewShotState]):
         data = read_examples(self.images)
         labels = data.needed_labels()
         data.check_fit(teacher.spec, teacher.num_classes)
-        if self.augmentation == "crop_flip" and len(teacher.spec.shape) != 3:
+        if self.augmentation != "none" and len(teacher.spec.shape) != 3:
             raise SettingsError(
-                f"crop_flip takes images; inputs of shape {teacher.spec.shape} are none: --augmentation none"
+                f"{self.augmentation} takes images; inputs of shape {teacher.spec.shape} are none: --augmentation none"
             )
         indices = self._choose(labels, teacher.num_classes, plan.seed)
         batch_size = min(plan.batch_size, len(indices)) // fabric.world_size
@@ -126,8 +126,7 @@ class FewShot(AbstractSource[FewShotState]):
         # All processes draw for the whole batch and each keeps its share, so that any number of them sees the same.
         rows = self._next_rows(state, state.share * fabric.world_size)
         stored = state.stored[rows]
-        if self.augmentation == "crop_flip":
-            stored = crop_and_flip(stored, self.padding, state.random)
+        stored = augment(stored, self.augmentation, self.padding, state.random)
         mine = slice(fabric.global_rank * state.share, (fabric.global_rank + 1) * state.share)
         yield Batch(inputs=self._inputs(state, stored[mine]), labels=state.labels[rows[mine]])
 

@@ -53,7 +53,8 @@ class Unlabelled(AbstractSource[UnlabelledState]):
     student_steps: int = 10
     """Student steps a round."""
     augmentation: Augmentation | None = None
-    """crop_flip: crops after padding with zeros, and mirror images. None: what the recipe finds right, or else none."""
+    """none, crops after padding with zeros, or crop_flip for mirror images too. None: what the recipe finds right, or
+    else none."""
     padding: int = 4
     """Pixels that are padded on each side before a crop."""
 
