@@ -67,10 +67,12 @@ def test_what_cannot_train_is_told_before_anything_is_written(
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("recipe", ["noise", "best"])
-def test_a_recipe_that_follows_no_gradient_takes_networks_without(tmp_path: Path, recipe: str) -> None:
+@pytest.mark.parametrize(("recipe", "changed"), [("noise", {}), ("best", {"source.refined-share": 0})])
+def test_a_recipe_that_follows_no_gradient_takes_networks_without(
+    tmp_path: Path, recipe: str, changed: dict[str, object]
+) -> None:
     networks = {f"{role}.architecture": odd("make_rounding") for role in ("teacher", "student")}
-    settings = networks | {"student.start": "fresh", "rounds": 1, "batch-size": 4, "source.student-steps": 1}
+    settings = networks | {"student.start": "fresh", "rounds": 1, "batch-size": 4, "source.student-steps": 1} | changed
     words = [str(word) for name, value in settings.items() for word in (f"--{name}", value)]
     assert main(["transfer", recipe, *words, "--shape", "1", "8", "8", "--folder", str(tmp_path / "run")]) == 0
 

@@ -26,8 +26,8 @@ from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.sources.nayer import Nayer
 from beliefmatch.sources.noise import Noise
+from beliefmatch.sources.refined_textures import RefinedTextures
 from beliefmatch.sources.terms import Terms
-from beliefmatch.sources.textures import Textures
 from beliefmatch.sources.unlabelled import Unlabelled
 from tiny import begin, tiny_transfer
 
@@ -74,7 +74,9 @@ SOURCES: dict[str, AbstractSource[Any]] = {
     "pool against a student in train mode": Fast(**MADE, warm_up=0, terms=replace(EVERY_TERM, student_mode="train")),
     "noise": Noise(student_steps=3),
     "uniform noise": Noise(student_steps=3, distribution="uniform"),
-    "textures": Textures(student_steps=3),
+    "textures": RefinedTextures(**POOLED, refined_share=0.0),
+    "refined textures": RefinedTextures(**POOLED, made_batch=None),
+    "refined textures alone": RefinedTextures(**POOLED, made_batch=None, refined_share=1.0),
     "unlabelled": Unlabelled(images=IMAGES, student_steps=3),
     "unlabelled with crops": Unlabelled(images=IMAGES, student_steps=3, augmentation="crop_flip"),
 }

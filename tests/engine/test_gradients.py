@@ -18,8 +18,8 @@ from beliefmatch.sources.dafl import Dafl
 from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.sources.noise import Noise
+from beliefmatch.sources.refined_textures import RefinedTextures
 from beliefmatch.sources.terms import Terms
-from beliefmatch.sources.textures import Textures
 from tiny import make_conv_teacher, make_plain_conv
 
 
@@ -71,7 +71,7 @@ def test_a_source_that_follows_the_teacher_refuses_one_that_rounds(source: Abstr
     check(source, make_conv_teacher(), make_plain_conv())
 
 
-@pytest.mark.parametrize("source", [Noise(), Textures(), DeepInversion(terms=NOTHING)])
+@pytest.mark.parametrize("source", [Noise(), RefinedTextures(refined_share=0), DeepInversion(terms=NOTHING)])
 def test_a_source_that_follows_none_takes_any_teacher_and_student(source: AbstractSource[Any]) -> None:
     check(source, Rounding(), Rounding())
 

@@ -13,7 +13,7 @@ from beliefmatch.sources.base import AbstractSource
 
 STIR = 0.01
 """Standard deviation of what is added to the parameters of a student before it is checked."""
-RECIPES = "best, noise, unlabelled or few_shot"
+RECIPES = "noise, unlabelled, few_shot, or best with --source.refined-share 0"
 """Those whose sources follow no gradient."""
 
 

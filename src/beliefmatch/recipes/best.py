@@ -6,12 +6,12 @@ from beliefmatch.engine.transfer import Transfer
 from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
-from beliefmatch.recipes.assembling import assemble
+from beliefmatch.recipes.assembling import SOFT, assemble
 from beliefmatch.recipes.datasets import Dataset
-from beliefmatch.sources.textures import Textures
+from beliefmatch.sources.refined_textures import RefinedTextures
 from beliefmatch.students.named import NamedStudent
 
-NUM_ROUNDS = 4000
+NUM_ROUNDS = 2000
 
 
 def best(
@@ -25,8 +25,8 @@ def best(
     rounds: int | None = None,
     budget: float = 1.0,
     batch_size: int = 128,
-    source: Textures = Textures(),
-    objective: BeliefMatching = BeliefMatching(divergence="l1"),
+    source: RefinedTextures = RefinedTextures(),
+    objective: BeliefMatching = SOFT,
     optimiser: Adam = Adam(learning_rate=1e-2, gradient_clip=5.0),
     seed: int = 0,
 ) -> Transfer:
