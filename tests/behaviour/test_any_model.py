@@ -179,7 +179,7 @@ def test_two_named_networks_of_others_are_measured(tmp_path: Path, capsys: pytes
         exported(tmp_path, "pt2"),
     ]
     assert main([str(word) for word in ("measure", *words, "--images", tmp_path / "images.npz")]) == 0
-    assert "measured on 20 images" in capsys.readouterr().out
+    assert "measured on 20 examples" in capsys.readouterr().out
 
 
 def test_a_prefix_that_is_found_is_said_and_one_that_is_named_is_taken(
