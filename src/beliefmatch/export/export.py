@@ -18,7 +18,7 @@ from beliefmatch.errors import BeliefMatchError, FolderError, SettingsError
 from beliefmatch.export.card import check_card, write_card
 from beliefmatch.export.check import Examples, check_file, check_images_fit
 from beliefmatch.export.costs import measure_deployed
-from beliefmatch.export.formats import FORMATS, FormatName, check_installed
+from beliefmatch.export.formats import FORMATS, FormatName, check_format, check_installed
 from beliefmatch.export.fresh import opened
 from beliefmatch.export.graph import DeployedGraph, Pixels, check_pixels_fit
 from beliefmatch.export.pseudo import draw_pseudo
@@ -113,10 +113,9 @@ def _check(
     overwrite: bool,
 ) -> Path:
     """Check all that can be checked before any work, and settle where the file goes."""
+    check_format(to)
     folder.read()
     folder.read_result()
-    if to not in FORMATS:
-        raise SettingsError(f"no format is called {to!r}; there are {', '.join(FORMATS)}")
     spec = folder.read_transfer().inputs
     if pixels is not None and not FORMATS[to].holds_graph:
         raise SettingsError(f"a {to} file holds weights alone, so it cannot take pixels: leave out --pixels")
