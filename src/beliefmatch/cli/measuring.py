@@ -52,10 +52,11 @@ def measure(
 ) -> None:
     """Measure how far two networks agree on images: those of a run, or any two that you name.
 
-    Numbers of a run go into measurement.json and result.json of its folder.
+    Numbers of a run go into measurement.json and result.json of its folder. --teacher NAME and --student NAME are short
+    for --teacher.architecture and --student.architecture.
 
     Args:
-        run: Run folder. Without one, name --teacher.architecture and --student.architecture.
+        run: Run folder. Without one, name --teacher and --student.
         images: File .npz with an array images (n, height, width, channels) uint8 and, for accuracy, labels (n,).
         teacher: One network, instead of a run's teacher.
         student: The other, instead of a run's student.
@@ -128,7 +129,7 @@ def _load(role: str, flags: NetworkFlags) -> Any:
     from beliefmatch.models.zoo import Network
 
     if flags.architecture is None:
-        raise SettingsError(f"name a run folder, or two networks: --{role}.architecture is missing")
+        raise SettingsError(f"name a run folder, or two networks: --{role} NAME is missing")
     return Network(
         architecture=flags.architecture,
         weights=flags.weights,
