@@ -21,6 +21,7 @@ from beliefmatch.models.origins import (
     onnx_model,
 )
 from beliefmatch.models.origins.base import AbstractOrigin
+from beliefmatch.models.origins.meant import ELSEWHERE, near_form
 from beliefmatch.models.origins.own_file import OwnFile
 from beliefmatch.models.outputs import return_logits
 from beliefmatch.models.weights import fit_weights, read_weights
@@ -35,10 +36,6 @@ EXAMPLES = (
     "mlp_100_500",
 )
 """Names that stand for all: depths, widths and factors are free where the literature leaves them free."""
-
-
-ELSEWHERE = "timm:NAME, torchvision:NAME, hf:FOLDER, my_file.py:make_network, program.pt2, model.onnx"
-"""How networks are named that are not built in."""
 
 
 def find_origin(architecture: str) -> AbstractOrigin:
@@ -116,6 +113,8 @@ def _make_built_in(architecture: str, *, in_channels: int, num_classes: int) -> 
         return ConvNet(int(match[1]), **sizes)
     if re.fullmatch(r"mlp(_[1-9]\d*)+", architecture):
         return MLP(tuple(map(int, architecture.split("_")[1:])), **sizes)
+    if form := near_form(architecture):
+        raise NetworkError(form)
     nearest = ", ".join(difflib.get_close_matches(architecture, EXAMPLES, n=3, cutoff=0))
     raise NetworkError(f"no architecture is called {architecture!r}; the nearest are {nearest}. Others: {ELSEWHERE}")
 
