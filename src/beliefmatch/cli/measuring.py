@@ -24,7 +24,7 @@ class NetworkFlags:
     weights: Path | None = None
     """Safetensors file, or state dict written by torch.save. Names that bring their weights may do without."""
     num_classes: int = 10
-    """Number of classes, where neither architecture nor weights fix it."""
+    """Number of outputs, where neither architecture nor weights fix it; a single one stands for two classes."""
     strip_prefix: str | None = None
     """What keys of the weights begin with, such as module.; by default it is found, and said."""
 
