@@ -14,6 +14,7 @@ from beliefmatch.models.heads import find_head
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.logits import probe_batch, settle_logits
 from beliefmatch.models.modes import evaluating
+from beliefmatch.models.sizes import size_hint
 from beliefmatch.models.taps import Beliefs, beliefs, can_be_tapped
 
 
@@ -106,7 +107,9 @@ def probe(module: nn.Module, spec: InputSpec, *, role: str) -> int:
         raise
     except Exception as error:
         # A network of the user's own can fail in any way.
-        raise NetworkError(f"the {role} does not take inputs of shape {spec.shape}: {first_line(error)}") from error
+        raise NetworkError(
+            f"the {role} does not take inputs of shape {spec.shape}: {first_line(error)}{size_hint(module, spec)}"
+        ) from error
     if not bool(logits.isfinite().all()):
         raise NetworkError(f"the {role} returns values that are not finite: are its weights whole?")
     return logits.shape[1]
