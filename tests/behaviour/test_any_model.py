@@ -246,6 +246,28 @@ def test_networks_that_do_not_fit_each_other_are_told(tmp_path: Path, capsys: py
     refused(tmp_path, capsys, [*grey, *student], r"other channels\? .* begin with 3: --shape 3")
 
 
+def test_a_transformer_of_another_size_says_how_it_is_had(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    teacher = ["--teacher", own("make_dict")]
+    hint = r"shape \(3, 32, 32\): .*; it is made for 24x24: write \?{}=32 after its name .*, or --shape 3 24 24"
+    refused(tmp_path, capsys, [*teacher, "--student", f"{TIMM}&dynamic_img_size=False"], hint.format("img_size"))
+    refused(tmp_path, capsys, [*teacher, "--student", f"hf:{hugging_face(tmp_path)}"], hint.format("image_size"))
+    assert transfer(tmp_path / "run", *teacher, "--student", f"hf:{tmp_path / 'vit'}?image_size=32") == 0
+
+
+def test_attention_that_cannot_be_says_why_and_what_can_be_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    program = "a program of operators without modules: the network that it was exported from can be tapped"
+    words = ["--teacher", exported(tmp_path, "pt2"), "--student", "convnet_4"]
+    assert transfer(tmp_path / "pt2", *words) == 0
+    assert f"attention transfer: none: the teacher is {program}" in caplog.text
+    refused(tmp_path, capsys, [*words, "--taps", "features=body.0"], f"nothing can be tapped in {program}")
+    words = ["--teacher", "mlp_8", "--teacher.weights", tmp_path / "w.pt", "--student", "mlp_4", "--shape", 12]
+    torch.save(make_network("mlp_8", in_channels=12, num_classes=10).state_dict(), tmp_path / "w.pt")
+    assert transfer(tmp_path / "vectors", *words) == 0
+    assert "attention transfer: none: vectors have no positions to attend to" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("name", "package"),
     [

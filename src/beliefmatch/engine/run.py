@@ -25,6 +25,7 @@ from beliefmatch.engine.state import modules_in
 from beliefmatch.engine.tensorboard import TensorBoardLog, check_tensorboard
 from beliefmatch.engine.transfer import Transfer, TransferState, start, with_taps
 from beliefmatch.models.cost import measure_cost, measure_latency, peak_memory
+from beliefmatch.models.taps import why_no_pairs
 from beliefmatch.models.teacher import Teacher
 
 logger = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ def run(
         fabric.launch()
         if fabric.is_global_zero:
             folder.begin(settings)
-            _say_taps(transfer)
+            _say_taps(transfer, teacher, student)
         fabric.barrier()
         try:
             return _do_attempts(transfer, options, teacher, student, folder=folder, fabric=fabric, observer=observer)
@@ -117,11 +118,12 @@ def _do_attempts(
             continue
 
 
-def _say_taps(transfer: Transfer) -> None:
+def _say_taps(transfer: Transfer, teacher: Teacher, student: nn.Module) -> None:
     if transfer.objective.uses_taps:
         pairs = ", ".join(f"{pair.teacher} with {pair.student}" for pair in transfer.objective.taps or ())
-        none = "none: the networks have no resolution in common; name some with --taps TEACHER_MODULE=STUDENT_MODULE"
-        logger.info("attention transfer: %s", pairs or none)
+        logger.info(
+            "attention transfer: %s", pairs or f"none: {why_no_pairs(teacher.module, student, transfer.inputs)}"
+        )
 
 
 def _choose_precision(options: RunOptions, folder: RunFolder, accelerator: str) -> SettledPrecision:
