@@ -35,7 +35,9 @@ class WithoutHidden(MetaPathFinder):
     """Finds what lies on the path, but for what is hidden."""
 
     find_distributions = staticmethod(PathFinder.find_distributions)
-    invalidate_caches = staticmethod(PathFinder.invalidate_caches)
+
+    def invalidate_caches(self) -> None:
+        PathFinder.invalidate_caches()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
