@@ -248,10 +248,16 @@ def test_networks_that_do_not_fit_each_other_are_told(tmp_path: Path, capsys: py
 
 def test_a_transformer_of_another_size_says_how_it_is_had(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     teacher = ["--teacher", own("make_dict")]
-    hint = r"shape \(3, 32, 32\): .*; it is made for 24x24: write \?{}=32 after its name .*, or --shape 3 24 24"
+    hint = r"shape \(3, 32, 32\): .*; it is made for 24x24: write \?{}=32 after its name, or say --shape 3 24 24 if"
     refused(tmp_path, capsys, [*teacher, "--student", f"{TIMM}&dynamic_img_size=False"], hint.format("img_size"))
     refused(tmp_path, capsys, [*teacher, "--student", f"hf:{hugging_face(tmp_path)}"], hint.format("image_size"))
     assert transfer(tmp_path / "run", *teacher, "--student", f"hf:{tmp_path / 'vit'}?image_size=32") == 0
+    student = ["--student", "convnet_4"]
+    message = "such as vit.embeddings.position_embeddings: is it a trained image classifier of this image_size"
+    refused(tmp_path, capsys, ["--teacher", f"hf:{tmp_path / 'vit'}?image_size=32", *student], message)
+    path = weights_of(timm.create_model("test_vit", img_size=24, patch_size=8, num_classes=10), tmp_path / "w.st")
+    words = ["--teacher", "timm:test_vit?img_size=32&patch_size=8", "--teacher.weights", path, *student]
+    refused(tmp_path, capsys, words, r"pos_embed has shape .* \(images of another size\? After the name, \?img_size=")
 
 
 def test_attention_that_cannot_be_says_why_and_what_can_be_done(

@@ -50,16 +50,22 @@ def test_what_can_be_written_is_told(make: type[nn.Module], made_for: int, writt
         probe(make(), InputSpec(shape=(3, 48, 48)), role="student")
     assert "the student does not take inputs of shape (3, 48, 48): " in str(caught.value)
     assert str(caught.value).endswith(
-        f"; it is made for {made_for}x{made_for}: write ?{written}=48 after its name for one of this size, or "
-        f"--shape 3 {made_for} {made_for} for inputs of its own"
+        f"; it is made for {made_for}x{made_for}: write ?{written}=48 after its name, or say --shape 3 {made_for} "
+        f"{made_for} if the teacher takes that"
     )
 
 
+def test_a_teacher_has_weights_of_its_size() -> None:
+    message = r"--shape 3 24 24, or write \?image_size=48 after its name if its weights are of that size$"
+    with pytest.raises(NetworkError, match=message):
+        probe(make_hugging_face(), InputSpec(shape=(1, 48, 48)), role="teacher")
+
+
 def test_nothing_is_told_where_the_size_is_right_or_free() -> None:
-    assert not size_hint(make_timm(), InputSpec(shape=(1, 24, 24)))
-    assert not size_hint(timm.create_model("test_resnet"), InputSpec(shape=(3, 32, 32)))
-    assert not size_hint(nn.Linear(3, 3), InputSpec(shape=(3,)))
+    assert not size_hint(make_timm(), InputSpec(shape=(1, 24, 24)), role="teacher")
+    assert not size_hint(timm.create_model("test_resnet"), InputSpec(shape=(3, 32, 32)), role="teacher")
+    assert not size_hint(nn.Linear(3, 3), InputSpec(shape=(3,)), role="teacher")
 
 
 def test_sides_may_differ() -> None:
-    assert "?img_size=(48,24) after" in size_hint(make_timm(), InputSpec(shape=(3, 48, 24)))
+    assert "?img_size=(48,24) after" in size_hint(make_timm(), InputSpec(shape=(3, 48, 24)), role="student")

@@ -9,7 +9,7 @@ ARGUMENTS = {"timm": "img_size", "torchvision": "image_size", "transformers": "i
 """By package of the network's class: what the size is called after the question mark of its name."""
 
 
-def size_hint(network: nn.Module, spec: InputSpec) -> str:
+def size_hint(network: nn.Module, spec: InputSpec, *, role: str) -> str:
     """Say what can be typed where a network is made for images of another size; empty where it is not, or not known."""
     argument = ARGUMENTS.get(type(network).__module__.partition(".")[0])
     made_for = _made_for(network)
@@ -17,11 +17,12 @@ def size_hint(network: nn.Module, spec: InputSpec) -> str:
         return ""
     height, width = spec.shape[1:]
     size = f"{height}" if height == width else f"({height},{width})"
-    own = " ".join(map(str, (spec.shape[0], *made_for)))
-    return (
-        f"; it is made for {made_for[0]}x{made_for[1]}: write ?{argument}={size} after its name for one of this size, "
-        f"or --shape {own} for inputs of its own"
-    )
+    channels = getattr(getattr(network, "config", None), "num_channels", spec.shape[0])
+    made, own = "; it is made for {}x{}: ".format(*made_for), " ".join(map(str, (channels, *made_for)))
+    if role == "student":
+        return f"{made}write ?{argument}={size} after its name, or say --shape {own} if the teacher takes that"
+    # Weights of a transformer hold a vector for each position.
+    return f"{made}say --shape {own}, or write ?{argument}={size} after its name if its weights are of that size"
 
 
 def _made_for(network: nn.Module) -> tuple[int, int] | None:

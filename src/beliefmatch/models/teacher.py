@@ -107,8 +107,9 @@ def probe(module: nn.Module, spec: InputSpec, *, role: str) -> int:
         raise
     except Exception as error:
         # A network of the user's own can fail in any way.
+        hint = size_hint(module, spec, role=role)
         raise NetworkError(
-            f"the {role} does not take inputs of shape {spec.shape}: {first_line(error)}{size_hint(module, spec)}"
+            f"the {role} does not take inputs of shape {spec.shape}: {first_line(error)}{hint}"
         ) from error
     if not bool(logits.isfinite().all()):
         raise NetworkError(f"the {role} returns values that are not finite: are its weights whole?")

@@ -107,13 +107,15 @@ class FromHuggingFace(AbstractOrigin):
                 trust_remote_code=False,
                 local_files_only=self._is_local,
                 output_loading_info=True,
+                # They are told below, by name.
+                ignore_mismatched_sizes=True,
                 weights_only=True,
             )
         missing = [*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])]
         if missing:
             raise WeightsError(
                 f"{self.architecture} has no weights for {len(missing)} of its tensors, such as {sorted(missing)[0]}: "
-                "is it a trained image classifier?"
+                f"is it a trained image classifier{' of this image_size' * ('image_size' in self._arguments)}?"
             )
         return network
 
