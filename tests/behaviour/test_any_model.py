@@ -198,6 +198,7 @@ BAD: list[tuple[list[object], str]] = [
     (["--teacher", "tim:resnet18"], "no origin or module is called 'tim'; the nearest is timm:resnet18, others are"),
     (["--teacher", "huggingface:some/where"], "no origin .* 'huggingface'; the nearest is hf:some/where, others are"),
     (["--teacher", "torch:resnet18"], "no function 'resnet18'; .* or else the nearest is torchvision:resnet18"),
+    (["--teacher", "transformers:some/where"], "transformers has no function 'some/where'; .* is hf:some/where"),
     (["--teacher=weights.pt"], "weights.pt looks like a file of weights, .* --teacher.weights weights.pt"),
     (["--teacher", "my_file.py"], "my_file.py names no function in it: write my_file.py:make_network"),
     (["--teacher", str(HERE.parent)], "is a folder: one that transformers wrote is named hf:/"),

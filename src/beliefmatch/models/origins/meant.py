@@ -5,6 +5,8 @@ from pathlib import Path
 
 PREFIXES = {"timm": "NAME", "torchvision": "NAME", "hf": "FOLDER"}
 """Of names from elsewhere, with what follows them."""
+SPOKEN = {prefix: prefix for prefix in PREFIXES} | {"huggingface": "hf", "transformers": "hf"}
+"""What people call the prefixes."""
 OWN = "my_file.py:make_network"
 ELSEWHERE = f"{', '.join(f'{prefix}:{rest}' for prefix, rest in PREFIXES.items())}, {OWN}, program.pt2, model.onnx"
 """How networks are named that are not built in."""
@@ -13,16 +15,20 @@ WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 
 
 def near_prefixes(architecture: str) -> str:
-    """Write PREFIX:NAME with the prefixes that are known: the nearest with this name, and then the others."""
-    prefix, _, name = architecture.partition(":")
-    nearest, *others = difflib.get_close_matches(prefix.lower(), PREFIXES, n=len(PREFIXES), cutoff=0)
-    rest = ", ".join([*(f"{other}:{PREFIXES[other]}" for other in others), OWN])
-    return f"the nearest is {nearest}:{name}, others are {rest}"
+    """Write the names with the prefixes that are known, and before them the nearest with this one, if one is near."""
+    place, _, name = architecture.partition(":")
+    nearest = _near(place)
+    rest = ", ".join([*(f"{prefix}:{after}" for prefix, after in PREFIXES.items() if prefix != nearest), OWN])
+    return f"the nearest is {nearest}:{name}, others are {rest}" if nearest else f"known are {rest}"
 
 
 def misses_prefix(place: str) -> bool:
     """Tell whether a module before the colon is called so much like a prefix that the prefix may be meant."""
-    return bool(difflib.get_close_matches(place.lower(), PREFIXES, n=1))
+    return _near(place) is not None
+
+
+def _near(place: str) -> str | None:
+    return next((SPOKEN[found] for found in difflib.get_close_matches(place.lower(), SPOKEN, n=1)), None)
 
 
 def near_form(architecture: str) -> str | None:
