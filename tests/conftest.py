@@ -1,7 +1,5 @@
 """What all tests share."""
 
-import contextlib
-import importlib.util
 import logging
 import os
 import subprocess
@@ -12,28 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from torchvision_operators import define_missing_operators
+
 # Test processes run side by side; with all threads each they would wait for one another more than they compute.
 WORKERS = os.environ.get("PYTEST_XDIST_WORKER_COUNT")
 CORES = os.cpu_count() or 1
 THREADS = max(1, CORES // int(WORKERS)) if WORKERS else int(os.environ.get("OMP_NUM_THREADS", CORES))
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
 torch.set_num_threads(THREADS)
-
-# Beside the CPU build of torch, torchvision's wheel cannot load its own operators, and then looks for two of them in
-# vain when it is imported, as timm and onnx2torch do. Nothing here runs them.
-OPERATORS = torch.library.Library("torchvision", "FRAGMENT")
-
-
-def define_missing_operators() -> None:
-    """Define the operators of torchvision that its import looks for, where its own cannot be loaded."""
-    found = importlib.util.find_spec("torchvision")
-    for library in Path(str(found.origin)).parent.glob("_C*.so") if found else ():
-        with contextlib.suppress(OSError):
-            torch.ops.load_library(library)
-    for name in ("nms", "qnms"):
-        if not hasattr(torch.ops.torchvision, name):
-            OPERATORS.define(f"{name}(Tensor boxes, Tensor scores, float threshold) -> Tensor")
-
 
 define_missing_operators()
 
@@ -47,6 +31,13 @@ LOG_LEVEL = logging.getLogger().level
 def log_level_as_it_was() -> None:
     """Undo what the command did to the log of the whole process, where tests or fixtures ran it in their own."""
     logging.getLogger().setLevel(LOG_LEVEL)
+
+
+@pytest.fixture
+def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes of their own import torchvision, whatever torch is installed."""
+    place = str(Path(__file__).with_name("fresh_process"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (place, os.environ.get("PYTHONPATH")))))
 
 
 @pytest.fixture

@@ -73,6 +73,30 @@ def make_rounding() -> nn.Module:
     return Rounding()
 
 
+class OneOutput(nn.Module):
+    """Knows two classes, and says how likely the second is."""
+
+    def __init__(self, *, sigmoid: bool, flat: bool) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.body, self.head = nn.Conv2d(1, 4, 3), nn.Linear(4, 1)
+        self.sigmoid, self.flat = sigmoid, flat
+
+    def forward(self, x: Tensor) -> Tensor:
+        logit = 9 * self.head(self.body(x).tanh().mean(dim=(2, 3)))
+        logit = logit.sigmoid() if self.sigmoid else logit
+        return logit.squeeze(1) if self.flat else logit
+
+
+def make_logit() -> nn.Module:
+    return OneOutput(sigmoid=False, flat=False)
+
+
+def make_sigmoid() -> nn.Module:
+    return OneOutput(sigmoid=True, flat=True)
+
+
 def make_tied() -> nn.Module:
     return Tied()
 

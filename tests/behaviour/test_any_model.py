@@ -25,6 +25,7 @@ from beliefmatch.cli import main
 from beliefmatch.models.zoo import Network, make_network
 from tiny import named
 
+HERE = Path(__file__)
 SHAPE = (3, 24, 24)
 TIMM = "timm:test_vit?img_size=24&patch_size=8"
 TORCHVISION = "torchvision:squeezenet1_1"
@@ -172,12 +173,7 @@ def test_a_teacher_tells_its_inputs_to_a_run_and_to_a_measurement(tmp_path: Path
 
 def test_two_named_networks_of_others_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "images.npz", images=np.zeros((20, 24, 24, 3), np.uint8))
-    words = [
-        "--teacher.architecture",
-        f"hf:{hugging_face(tmp_path)}",
-        "--student.architecture",
-        exported(tmp_path, "pt2"),
-    ]
+    words = ["--teacher", f"hf:{hugging_face(tmp_path)}", f"--student={exported(tmp_path, 'pt2')}"]
     assert main([str(word) for word in ("measure", *words, "--images", tmp_path / "images.npz")]) == 0
     assert "measured on 20 examples" in capsys.readouterr().out
 
@@ -208,7 +204,18 @@ BAD: list[tuple[list[object], str]] = [
     (["--teacher.architecture", "torchvision:resnet18"], r"resnet18 has no weights: .* or write .*\?weights=DEFAULT"),
     (["--teacher.architecture", "torchvision:resnet18?weights=BEST"], "no weights 'BEST' for resnet18; there are"),
     (["--teacher.architecture", "hf:/nowhere/at/all"], "no folder at /nowhere/at/all: hf: takes a folder"),
-    (["--teacher.architecture", "tim:resnet18"], "tim cannot be imported: .*; known are timm:NAME"),
+    (["--teacher", "timm:resnet18.a1_in2k?pretrained"], "no weights 'resnet18.a1_in2k'; .* resnet18.a1_in1k"),
+    (["--teacher", "timm:test_vit?pretrained&img_size=big"], "img_size=big: its weights cannot be had, or it"),
+    (["--teacher", "tim:resnet18"], "no origin or module is called 'tim'; the nearest is timm:resnet18, others are"),
+    (["--teacher", "huggingface:some/where"], "no origin .* 'huggingface'; the nearest is hf:some/where, others are"),
+    (["--teacher", "torch:resnet18"], "no function 'resnet18'; .* or else the nearest is torchvision:resnet18"),
+    (["--teacher", "transformers:some/where"], "transformers has no function 'some/where'; .* is hf:some/where"),
+    (["--teacher=weights.pt"], "weights.pt looks like a file of weights, .* --teacher.weights weights.pt"),
+    (["--teacher", "my_file.py"], "my_file.py names no function in it: write my_file.py:make_network"),
+    (["--teacher", str(HERE.parent)], "is a folder: one that transformers wrote is named hf:/"),
+    (["--teacher", own("make_tupel")], "has no function 'make_tupel'; the nearest are make_tuple"),
+    (["--teacher", f"{HERE.with_name('test_any_modell.py')}:make"], "; the nearest there are test_any_model.py"),
+    (["--teacher", f"hf:{HERE.parent}s"], "no folder at .*behaviours: hf: .*; the nearest there are behaviour"),
     (["--teacher.architecture", "wide_resnet_401"], "no architecture is called .*nearest are .* Others: timm:NAME"),
     (["--teacher.architecture", "nowhere.pt2"], "nowhere.pt2 cannot be read: No such file"),
     (["--teacher.architecture", "nowhere.onnx"], "no file at .*nowhere.onnx"),
@@ -224,7 +231,7 @@ def test_what_cannot_be_used_is_told_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[object], message: str
 ) -> None:
     if "--student.architecture" not in words:
-        words = [*words, "--student.architecture", "convnet_4"]
+        words = [*words, "--student", "convnet_4"]
     refused(tmp_path, capsys, words, message)
 
 
@@ -249,6 +256,34 @@ def test_networks_that_do_not_fit_each_other_are_told(tmp_path: Path, capsys: py
     colour = weights_of(make_network("lenet_5", in_channels=3, num_classes=10), tmp_path / "colour.safetensors")
     grey = ["--teacher.architecture", "lenet_5", "--teacher.weights", colour, "--shape", 1, 28, 28]
     refused(tmp_path, capsys, [*grey, *student], r"other channels\? .* begin with 3: --shape 3")
+
+
+def test_a_transformer_of_another_size_says_how_it_is_had(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    teacher = ["--teacher", own("make_dict")]
+    hint = r"shape \(3, 32, 32\): .*; it is made for 24x24: write \?{}=32 after its name, or say --shape 3 24 24 if"
+    refused(tmp_path, capsys, [*teacher, "--student", f"{TIMM}&dynamic_img_size=False"], hint.format("img_size"))
+    refused(tmp_path, capsys, [*teacher, "--student", f"hf:{hugging_face(tmp_path)}"], hint.format("image_size"))
+    assert transfer(tmp_path / "run", *teacher, "--student", f"hf:{tmp_path / 'vit'}?image_size=32") == 0
+    student = ["--student", "convnet_4"]
+    message = "such as vit.embeddings.position_embeddings: is it a trained image classifier of this image_size"
+    refused(tmp_path, capsys, ["--teacher", f"hf:{tmp_path / 'vit'}?image_size=32", *student], message)
+    path = weights_of(timm.create_model("test_vit", img_size=24, patch_size=8, num_classes=10), tmp_path / "w.st")
+    words = ["--teacher", "timm:test_vit?img_size=32&patch_size=8", "--teacher.weights", path, *student]
+    refused(tmp_path, capsys, words, r"pos_embed has shape .* \(images of another size\? After the name, \?img_size=")
+
+
+def test_attention_that_cannot_be_says_why_and_what_can_be_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    program = "a program of operators without modules: the network that it was exported from can be tapped"
+    words = ["--teacher", exported(tmp_path, "pt2"), "--student", "convnet_4"]
+    assert transfer(tmp_path / "pt2", *words) == 0
+    assert f"attention transfer: none found, none used: the teacher is {program}" in caplog.text
+    refused(tmp_path, capsys, [*words, "--taps", "features=body.0"], f"nothing can be tapped in {program}")
+    words = ["--teacher", "mlp_8", "--teacher.weights", tmp_path / "w.pt", "--student", "mlp_4", "--shape", 12]
+    torch.save(make_network("mlp_8", in_channels=12, num_classes=10).state_dict(), tmp_path / "w.pt")
+    assert transfer(tmp_path / "vectors", *words) == 0
+    assert "attention transfer: none found, none used: vectors have no positions to attend to" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -288,6 +323,11 @@ def test_weights_that_cannot_be_downloaded_are_told(
         ("hf:nobody/nothing", "has no configuration that transformers understands"),
     ):
         refused(tmp_path, capsys, ["--teacher.architecture", name, *student], message)
+
+
+def test_a_configuration_is_changed_by_what_it_knows_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--teacher", f"hf:{hugging_face(tmp_path)}?imagesize=32", "--student", "convnet_4"]
+    refused(tmp_path, capsys, words, "has no 'imagesize'; the nearest are image_size")
 
 
 def test_a_classifier_without_its_head_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -168,10 +168,10 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(
 
 def test_what_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "digits", "--budget", "1s"]) == 2
-    assert "--teacher.architecture is missing" in error_line(capsys)
-    words = ["zero_shot", "--budget", "1s", "--teacher.architecture", named("make_conv_teacher"), "--shape", "1", "8"]
+    assert "--teacher NAME is missing" in error_line(capsys)
+    words = ["zero_shot", "--budget", "1s", "--teacher", named("make_conv_teacher"), "--shape", "1", "8"]
     assert main(["compare", *words, "8"]) == 2
-    assert "zero_shot needs a student: --student.architecture is missing" in error_line(capsys)
+    assert "zero_shot needs a student: --student NAME is missing" in error_line(capsys)
 
 
 @pytest.mark.usefixtures("timed", "undrawn")

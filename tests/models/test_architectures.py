@@ -79,7 +79,7 @@ def test_every_name_that_errors_suggest_can_be_made(name: str) -> None:
         ("wide_resnet_17_1", r"depth is 6n \+ 4"),
         ("cifar_resnet_21", r"depth is 6n \+ 2"),
         ("no_such.py:make", "no file at no_such.py"),
-        ("no_such_package:make", "cannot be imported"),
+        ("no_such_package:make", "no origin or module is called .*; known are timm:NAME"),
         (named("make_mlp_techer"), "nearest are make_mlp_teacher"),
         ("collections:OrderedDict", "returned a OrderedDict, expected a torch.nn.Module"),
     ],

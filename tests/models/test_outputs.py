@@ -2,6 +2,7 @@
 
 import copy
 from collections import OrderedDict
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,11 +34,18 @@ def test_they_are_found(output: Any) -> None:
     assert logits_of(output, network="Net", batch_size=4) is LOGITS
 
 
+@pytest.mark.parametrize("form", [lambda numbers: numbers, lambda numbers: (numbers,)], ids=("alone", "tuple"))
+def test_one_number_for_each_example_is_one_output(form: Callable[[Tensor], Any]) -> None:
+    numbers = LOGITS[:, 0]
+    assert torch.equal(logits_of(form(numbers), network="Net", batch_size=4), numbers[:, None])
+
+
 @pytest.mark.parametrize(
     ("output", "message"),
     [
         (MAPS, "Net returned a tensor of shape (4, 3, 2), expected logits (4, classes)"),
         (LOGITS.long(), "a int64 tensor of shape (4, 7)"),
+        ((LOGITS[:, 0], 3), "tuple of (a tensor of shape (4,), int)"),
         ((MAPS, 3), "tuple of (a tensor of shape (4, 3, 2), int)"),
         ({"a": LOGITS, "b": LOGITS}, "dict of {a: a tensor of shape (4, 7), b: a tensor of shape (4, 7)}"),
         (SimpleNamespace(scores=LOGITS), "returned SimpleNamespace, expected"),

@@ -13,6 +13,7 @@ from beliefmatch.cli.exporting import export
 from beliefmatch.cli.measuring import measure, report
 from beliefmatch.cli.reproducing import reproduce
 from beliefmatch.cli.runs import demo, toy, transfer, transfer_by
+from beliefmatch.cli.shorthand import spell_out
 from beliefmatch.console import is_first_process, print_text
 from beliefmatch.errors import BeliefMatchError, SettingsError
 
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_command(arguments: Sequence[str]) -> None:
-    name, rest = (arguments[0], arguments[1:]) if arguments else ("", ())
+    name, rest = (arguments[0], spell_out(arguments[1:])) if arguments else ("", [])
     if name in ("-h", "--help"):
         print_text(_overview())
     elif name == "--version":

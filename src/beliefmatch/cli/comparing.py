@@ -47,7 +47,8 @@ def compare(
     """Set recipes side by side: the same networks, equal wall time, several seeds, one page.
 
     Some rounds of each recipe are timed first; how many fit into the budget is kept, so schedules are whole. Repeat the
-    command to continue: a finished run is not done again, and recipes and seeds may be added.
+    command to continue: a finished run is not done again, and recipes and seeds may be added. --teacher NAME and
+    --student NAME are short for --teacher.architecture and --student.architecture.
 
     Args:
         recipes: Recipes that need no images, such as zero_shot digits. Their own settings stay theirs.
@@ -76,7 +77,7 @@ def compare(
     seconds = parse_time(budget)
     check_recipes(recipes)
     if teacher.architecture is None:
-        raise SettingsError("name the network to learn from: --teacher.architecture is missing")
+        raise SettingsError("name the network to learn from: --teacher NAME is missing")
 
     def follow(name: str, num_rounds: int) -> RunProgress:
         return RunProgress(num_rounds, display, name=name)

@@ -1,7 +1,7 @@
 """The command that makes a file to deploy."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -16,7 +16,7 @@ def export(
     run: tyro.conf.Positional[Path],
     /,
     *,
-    to: Literal["onnx", "pt2", "safetensors"],
+    to: Annotated[str, tyro.conf.arg(metavar="{onnx,pt2,safetensors}")],
     out: Path | None = None,
     pixels: Literal["uint8", "unit"] | None = None,
     mean: tuple[float, ...] | None = None,
@@ -51,13 +51,15 @@ def export(
     from beliefmatch.data.images import read_examples
     from beliefmatch.engine.record import RunFolder
     from beliefmatch.export.export import export_student
+    from beliefmatch.export.formats import check_format
 
     set_display(display)
+    format_name = check_format(to)
     folder = RunFolder(run)
     folder.read()
     exported = export_student(
         folder,
-        to,
+        format_name,
         out=out,
         pixels=pixels,
         mean=mean,

@@ -24,7 +24,7 @@ class NetworkFlags:
     weights: Path | None = None
     """Safetensors file, or state dict written by torch.save. Names that bring their weights may do without."""
     num_classes: int = 10
-    """Number of classes, where neither architecture nor weights fix it."""
+    """Number of outputs, where neither architecture nor weights fix it; a single one stands for two classes."""
     strip_prefix: str | None = None
     """What keys of the weights begin with, such as module.; by default it is found, and said."""
 
@@ -52,10 +52,11 @@ def measure(
 ) -> None:
     """Measure how far two networks agree on real data: those of a run, or any two that you name.
 
-    Numbers of a run go into measurement.json and result.json of its folder.
+    Numbers of a run go into measurement.json and result.json of its folder. --teacher NAME and --student NAME are short
+    for --teacher.architecture and --student.architecture.
 
     Args:
-        run: Run folder. Without one, name --teacher.architecture and --student.architecture.
+        run: Run folder. Without one, name --teacher and --student.
         images: File .npz with an array images (n, height, width, channels) uint8, or inputs (n, *shape) of numbers
             that are network inputs already (vectors, signals), and, for accuracy, labels (n,).
         teacher: One network, instead of a run's teacher.
@@ -129,7 +130,7 @@ def _load(role: str, flags: NetworkFlags) -> Any:
     from beliefmatch.models.zoo import Network
 
     if flags.architecture is None:
-        raise SettingsError(f"name a run folder, or two networks: --{role}.architecture is missing")
+        raise SettingsError(f"name a run folder, or two networks: --{role} NAME is missing")
     return Network(
         architecture=flags.architecture,
         weights=flags.weights,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from beliefmatch.cli.shorthand import SHORT_NETWORKS
 from beliefmatch.cli.shown import print_run, set_display
 from beliefmatch.console import Display, RunProgress, is_first_process, print_text
 from beliefmatch.errors import SettingsError
@@ -123,7 +124,7 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
     tyro.cli(
         command,
         prog=f"beliefmatch transfer {name}",
-        description=(inspect.getdoc(recipe) or "").partition("Args:")[0].strip(),
+        description=f"{(inspect.getdoc(recipe) or '').partition('Args:')[0].strip()}\n\n{SHORT_NETWORKS}",
         args=arguments,
         config=(tyro.conf.AvoidSubcommands,),
     )

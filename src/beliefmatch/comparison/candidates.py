@@ -49,7 +49,7 @@ class Common:
         given = {key: value for key, value in (vars(self) | {"rounds": rounds}).items() if value is not None}
         for key, parameter in wanted.items():
             if parameter.default is parameter.empty and key not in given:
-                raise SettingsError(f"{name} needs a {key}: --{key}.architecture is missing")
+                raise SettingsError(f"{name} needs a {key}: --{key} NAME is missing")
         return recipe(seed=seed, **{key: value for key, value in given.items() if key in wanted})
 
 

@@ -20,6 +20,7 @@ from beliefmatch.engine.plain import differences, from_plain, to_plain
 from beliefmatch.engine.transfer import Transfer
 from beliefmatch.errors import FolderError, ResumeError
 from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.logits import settle_logits
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.models.weights import fit_weights, read_weights
 from beliefmatch.models.zoo import make_network
@@ -172,7 +173,9 @@ def load_student(folder: Path | str) -> nn.Module:
         raise FolderError(f"{run.student_facts} is damaged: {error!r}") from error
     student = make_network(name, in_channels=inputs.shape[0], num_classes=num_classes)
     fit_weights(student, read_weights(run.student), name=str(run.student))
-    return student.float().eval()
+    student.float().eval()
+    settle_logits(student, inputs, name=None)
+    return student
 
 
 def settings_of(

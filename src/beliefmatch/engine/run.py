@@ -26,6 +26,7 @@ from beliefmatch.engine.tensorboard import TensorBoardLog, check_tensorboard
 from beliefmatch.engine.transfer import Transfer, TransferState, start, with_taps
 from beliefmatch.models.cost import measure_cost, measure_latency, peak_memory
 from beliefmatch.models.inputs import warn_of_assumed
+from beliefmatch.models.taps import why_no_pairs
 from beliefmatch.models.teacher import Teacher
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def run(
         if fabric.is_global_zero:
             folder.begin(settings)
             warn_of_assumed(transfer.inputs)
-            _say_taps(transfer)
+            _say_taps(transfer, teacher, student)
         fabric.barrier()
         try:
             return _do_attempts(transfer, options, teacher, student, folder=folder, fabric=fabric, observer=observer)
@@ -119,13 +120,10 @@ def _do_attempts(
             continue
 
 
-def _say_taps(transfer: Transfer) -> None:
+def _say_taps(transfer: Transfer, teacher: Teacher, student: nn.Module) -> None:
     if transfer.objective.uses_taps:
         pairs = ", ".join(f"{pair.teacher} with {pair.student}" for pair in transfer.objective.taps or ())
-        none = (
-            "none found, none used: the networks have no resolution of feature maps in common; name some with --taps "
-            "TEACHER_MODULE=STUDENT_MODULE"
-        )
+        none = f"none found, none used: {why_no_pairs(teacher.module, student, transfer.inputs)}"
         logger.info("attention transfer: %s", pairs or none)
 
 

@@ -18,7 +18,7 @@ from beliefmatch.errors import BeliefMatchError, FolderError, SettingsError
 from beliefmatch.export.card import check_card, write_card
 from beliefmatch.export.check import check_examples_fit, check_file
 from beliefmatch.export.costs import measure_deployed
-from beliefmatch.export.formats import FORMATS, FormatName, check_installed
+from beliefmatch.export.formats import FORMATS, FormatName, check_format, check_installed
 from beliefmatch.export.fresh import opened
 from beliefmatch.export.graph import DeployedGraph, Pixels, check_pixels_fit
 from beliefmatch.export.normalising import check_normalisation, deployed_spec
@@ -129,9 +129,8 @@ def _check(
     overwrite: bool,
 ) -> Path:
     """Check all that can be checked before any work, and settle where the file goes."""
+    check_format(to)
     folder.read_result()
-    if to not in FORMATS:
-        raise SettingsError(f"no format is called {to!r}; there are {', '.join(FORMATS)}")
     if pixels is not None and not FORMATS[to].holds_graph:
         raise SettingsError(f"a {to} file holds weights alone, so it cannot take pixels: leave out --pixels")
     check_pixels_fit(spec, pixels)

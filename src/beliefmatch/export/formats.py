@@ -1,5 +1,6 @@
 """The formats: how a network becomes the bytes of a file."""
 
+import difflib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Literal
 import safetensors.torch
 import torch
 
-from beliefmatch.errors import ExportError, first_line
+from beliefmatch.errors import ExportError, SettingsError, first_line
 from beliefmatch.export.graph import DeployedGraph, hushed, trace
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.origins.packages import require
@@ -88,6 +89,19 @@ FORMATS: dict[FormatName, Format] = {
     "pt2": Format(write=write_pt2, holds_graph=True),
     "safetensors": Format(write=write_safetensors, holds_graph=False),
 }
+
+
+def check_format(name: str) -> FormatName:
+    """Give a format's name back if there is one that is called so.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    for known in FORMATS:
+        if name == known:
+            return known
+    nearest = difflib.get_close_matches(name, FORMATS, n=len(FORMATS), cutoff=0)
+    raise SettingsError(f"no format is called {name!r}; there are {', '.join(nearest)}, the nearest first")
 
 
 def check_installed(name: FormatName) -> None:

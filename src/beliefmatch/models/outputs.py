@@ -12,7 +12,8 @@ def logits_of(output: object, *, network: str, batch_size: int) -> Tensor:
     """Find the logits in what a network returned.
 
     A tensor of (batch, classes) is taken as it is; of an object its `.logits`; of a mapping the entry "logits", or
-    else its only tensor of (batch, classes); of a tuple or list its first tensor of (batch, classes).
+    else its only tensor of (batch, classes); of a tuple or list its first tensor of (batch, classes). One number for
+    each example, (batch,), where nothing else was returned, is one output.
 
     Args:
         output: what it returned.
@@ -49,6 +50,8 @@ def _keep_logits(network: nn.Module, inputs: tuple[Any, ...], output: object) ->
 def _find(output: object, batch_size: int) -> Tensor | None:
     if _is_logits(output, batch_size):
         return output
+    if isinstance(output, Tensor) and output.shape == (batch_size,) and output.is_floating_point():
+        return output.unsqueeze(1)
     named = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
     if _is_logits(named, batch_size):
         return named
@@ -56,6 +59,8 @@ def _find(output: object, batch_size: int) -> Tensor | None:
         fitting = [value for value in output.values() if _is_logits(value, batch_size)]
         return fitting[0] if len(fitting) == 1 else None
     if isinstance(output, tuple | list):
+        if len(output) == 1:
+            return _find(output[0], batch_size)
         return next((value for value in output if _is_logits(value, batch_size)), None)
     return None
 

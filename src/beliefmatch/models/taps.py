@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from beliefmatch.errors import TapError
 from beliefmatch.functional.attention import attention_map
 from beliefmatch.functional.precision import widened
+from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.outputs import logits_of
 
 
@@ -85,8 +86,8 @@ def beliefs(network: nn.Module, batch: Tensor, *, outputs: Sequence[str] = (), i
             takes a batch in pieces.
         NetworkError: the network returned something other than logits (batch, classes).
     """
-    if (outputs or inputs) and not can_be_tapped(network):
-        raise TapError("nothing can be tapped in a program that takes a fixed number of examples: export it for any")
+    if (outputs or inputs) and (why := why_untappable(network)):
+        raise TapError(f"nothing can be tapped in {why}")
     found = Beliefs(logits=batch, outputs={}, inputs={})
     with ExitStack() as stack:
         for name in outputs:
@@ -103,8 +104,32 @@ def beliefs(network: nn.Module, batch: Tensor, *, outputs: Sequence[str] = (), i
 
 
 def can_be_tapped(network: nn.Module) -> bool:
-    """Tell whether activations within a network are those of the whole batch; not where it takes a batch in pieces."""
-    return not getattr(network, "runs_in_pieces", False)
+    """Tell whether modules within a network run, on the whole batch at once."""
+    return why_untappable(network) is None
+
+
+def why_untappable(network: nn.Module) -> str | None:
+    """Say in which kind of network nothing can be tapped, and what helps; None where something can."""
+    if getattr(network, "runs_in_pieces", False):
+        return "a program that takes a fixed number of examples: export it for any"
+    if not getattr(network, "runs_modules", True):
+        return (
+            "a program of operators without modules: the network that it was exported from can be tapped, and mostly "
+            "its .onnx file"
+        )
+    return None
+
+
+def why_no_pairs(teacher: nn.Module, student: nn.Module, spec: InputSpec) -> str:
+    """Say why no pairs of activations were found, and what helps where something does."""
+    for role, network in (("teacher", teacher), ("student", student)):
+        if why := why_untappable(network):
+            return f"the {role} is {why}"
+    if len(spec.shape) == 1:
+        return "vectors have no positions to attend to"
+    return (
+        "the networks have no resolution of feature maps in common; name some with --taps TEACHER_MODULE=STUDENT_MODULE"
+    )
 
 
 def find_module(network: nn.Module, name: str) -> nn.Module:

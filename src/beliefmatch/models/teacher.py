@@ -1,9 +1,8 @@
 """The teacher: a network that never moves."""
 
-import logging
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +12,10 @@ from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.functional.statistics import statistics_gap
 from beliefmatch.models.heads import find_head
 from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.logits import probe_batch, settle_logits
 from beliefmatch.models.modes import evaluating
+from beliefmatch.models.sizes import size_hint
 from beliefmatch.models.taps import Beliefs, beliefs, can_be_tapped
-
-logger = logging.getLogger(__name__)
-
-NUM_PROBES = 16
 
 
 class Teacher:
@@ -32,11 +29,9 @@ class Teacher:
         """
         self.module = module.eval().requires_grad_(requires_grad=False)
         self.spec = spec
-        if _gives_probabilities(module, spec):
-            logger.warning("the teacher returns probabilities: their logarithms are taken as its logits")
-            module.register_forward_hook(_logarithms)
+        settle_logits(module, spec, name="the teacher")
         self.num_classes = probe(module, spec, role="teacher")
-        self.batch_norms = _running_batch_norms(module, _probe_batch(module, spec))
+        self.batch_norms = _running_batch_norms(module, probe_batch(module, spec))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -88,28 +83,6 @@ def _running_batch_norms(module: nn.Module, batch: Tensor) -> dict[str, _BatchNo
     return {name: layer for name, layer in layers.items() if layer in passed and layer.running_mean is not None}
 
 
-def _probe_batch(module: nn.Module, spec: InputSpec) -> Tensor:
-    noise = torch.randn((NUM_PROBES, *spec.shape), generator=torch.Generator().manual_seed(0))
-    return noise.to(next(iter(module.parameters()), noise))
-
-
-def _gives_probabilities(module: nn.Module, spec: InputSpec) -> bool:
-    """Whether all that a network returns on noise is at least 0 and sums to 1, as behind a softmax."""
-    try:
-        with torch.no_grad():
-            found = module(_probe_batch(module, spec))
-    except Exception:
-        # Whatever is wrong, `probe` finds words for it.
-        return False
-    if not isinstance(found, Tensor) or found.dim() != 2 or found.shape[1] < 2:
-        return False
-    return bool((found >= 0).all() and (found.sum(dim=1) - 1).abs().max() < 1e-3)
-
-
-def _logarithms(_module: nn.Module, _inputs: Any, probabilities: Tensor) -> Tensor:
-    return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
-
-
 def check_same_classes(teacher: int, student: int) -> None:
     """Check that two networks know equally many classes.
 
@@ -117,7 +90,8 @@ def check_same_classes(teacher: int, student: int) -> None:
         NetworkError: they do not.
     """
     if student != teacher:
-        raise NetworkError(f"the teacher knows {teacher} classes and the student {student}; they must be equal")
+        binary = "; a network with one output knows two" if 2 in (teacher, student) else ""
+        raise NetworkError(f"the teacher knows {teacher} classes and the student {student}; they must be equal{binary}")
 
 
 def probe(module: nn.Module, spec: InputSpec, *, role: str) -> int:
@@ -128,12 +102,15 @@ def probe(module: nn.Module, spec: InputSpec, *, role: str) -> int:
     """
     try:
         with evaluating(module), torch.no_grad():
-            logits = beliefs(module, _probe_batch(module, spec)).logits
+            logits = beliefs(module, probe_batch(module, spec)).logits
     except NetworkError:
         raise
     except Exception as error:
         # A network of the user's own can fail in any way.
-        raise NetworkError(f"the {role} does not take inputs of shape {spec.shape}: {first_line(error)}") from error
+        hint = size_hint(module, spec, role=role)
+        raise NetworkError(
+            f"the {role} does not take inputs of shape {spec.shape}: {first_line(error)}{hint}"
+        ) from error
     if not bool(logits.isfinite().all()):
         raise NetworkError(f"the {role} returns values that are not finite: are its weights whole?")
     return logits.shape[1]

@@ -100,7 +100,7 @@ def fit_weights(
         if tensor.shape != expected[key].shape:
             raise WeightsError(
                 f"{name} does not fit the network: {key} has shape {tuple(tensor.shape)}, "
-                f"the network expects {tuple(expected[key].shape)} ({_explain_shapes(tensor, expected[key])})"
+                f"the network expects {tuple(expected[key].shape)} ({_explain_shapes(key, tensor, expected[key])})"
             )
         if tensor.is_complex() or tensor.layout != torch.strided:
             raise WeightsError(f"{name} does not fit the network: {key} is complex or sparse, expected a plain tensor")
@@ -170,8 +170,13 @@ def _prefixes(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
     return [beginning for beginning, count in beginnings.items() if count >= needed]
 
 
-def _explain_shapes(given: Tensor, expected: Tensor) -> str:
+def _explain_shapes(key: str, given: Tensor, expected: Tensor) -> str:
     """Guess in which setting the two networks differ."""
+    if "pos" in key.lower() and given.dim() == expected.dim() == 3:
+        return (
+            "images of another size? After the name, ?img_size=SIZE (timm) or ?image_size=SIZE (torchvision, hf) says "
+            "which"
+        )
     if given.dim() == expected.dim() >= 3 and given.shape[:1] == expected.shape[:1]:
         channels = given.shape[1]
         return f"other channels? The inputs that these weights take begin with {channels}: --shape {channels} ..."

@@ -13,6 +13,7 @@ from beliefmatch.models.convnet import ConvNet
 from beliefmatch.models.fcn import FCN
 from beliefmatch.models.inputs import CIFAR10, InputSpec
 from beliefmatch.models.lenet import LeNet5, LeNet32
+from beliefmatch.models.logits import settle_logits
 from beliefmatch.models.mlp import MLP
 from beliefmatch.models.origins import (
     exported_program,
@@ -22,6 +23,7 @@ from beliefmatch.models.origins import (
     onnx_model,
 )
 from beliefmatch.models.origins.base import AbstractOrigin
+from beliefmatch.models.origins.meant import ELSEWHERE, near_form
 from beliefmatch.models.origins.own_file import OwnFile
 from beliefmatch.models.outputs import return_logits
 from beliefmatch.models.weights import fit_weights, read_weights
@@ -37,10 +39,6 @@ EXAMPLES = (
     "fcn_128",
 )
 """Names that stand for all: depths, widths and factors are free where the literature leaves them free."""
-
-
-ELSEWHERE = "timm:NAME, torchvision:NAME, hf:FOLDER, my_file.py:make_network, program.pt2, model.onnx"
-"""How networks are named that are not built in."""
 
 
 def find_origin(architecture: str) -> AbstractOrigin:
@@ -121,6 +119,8 @@ def _make_built_in(architecture: str, *, in_channels: int, num_classes: int) -> 
         return MLP(tuple(map(int, architecture.split("_")[1:])), **sizes)
     if match := re.fullmatch(r"fcn_([1-9]\d*)", architecture):
         return FCN(int(match[1]), **sizes)
+    if form := near_form(architecture):
+        raise NetworkError(form)
     nearest = ", ".join(difflib.get_close_matches(architecture, EXAMPLES, n=3, cutoff=0))
     raise NetworkError(f"no architecture is called {architecture!r}; the nearest are {nearest}. Others: {ELSEWHERE}")
 
@@ -147,7 +147,7 @@ class Network:
     weights: Path | None = None
     """Safetensors file, or state dict written by torch.save. Names that bring their weights may do without."""
     num_classes: int = 10
-    """Number of classes, where neither architecture nor weights fix it."""
+    """Number of outputs, where neither architecture nor weights fix it; a single one stands for two classes."""
     strip_prefix: str | None = None
     """What keys of the weights begin with, such as module.; by default it is found, and said."""
 
@@ -156,23 +156,25 @@ class Network:
         object.__setattr__(self, "weights", self.weights and self.weights.absolute())
 
     def load(self, spec: InputSpec) -> nn.Module:
-        """Make the network and load its weights.
+        """Make the network and load its weights; it returns logits of at least two classes.
 
         Raises:
             NetworkError: the architecture cannot be made, or has no weights and none were named.
             ExtraError: the package that it comes from is missing.
-            SettingsError: there are fewer than two classes.
+            SettingsError: there are no classes.
             WeightsError: the weights cannot be read or do not fit.
         """
-        if self.num_classes < 2:
-            raise SettingsError(f"num_classes must be at least 2; got {self.num_classes}")
+        if self.num_classes < 1:
+            raise SettingsError(f"num_classes must be at least 1; got {self.num_classes}")
         if self.weights is None:
             network = return_logits(find_origin(self.architecture).load(spec, num_classes=self.num_classes))
         else:
             network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=self.num_classes)
             weights = read_weights(self.weights)
             fit_weights(network, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
-        return network.float()
+        network.float()
+        settle_logits(network, spec, name=self.architecture)
+        return network
 
     def known_inputs(self) -> InputSpec | None:
         """Tell what the network takes as far as its name or file says, without loading weights; None where it does not.

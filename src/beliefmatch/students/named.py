@@ -7,6 +7,7 @@ from typing import Literal
 
 from torch import nn
 
+from beliefmatch.models.logits import settle_logits
 from beliefmatch.models.selection import select_weights
 from beliefmatch.models.teacher import Teacher, check_same_classes, probe
 from beliefmatch.models.weights import fit_weights, read_weights
@@ -57,5 +58,6 @@ class NamedStudent(AbstractStudent):
             copied = select_weights(student, teacher.module)
             logger.info("%d of the student's %d tensors start as the teacher's", len(copied), len(student.state_dict()))
         student.float()
+        settle_logits(student, teacher.spec, name=self.architecture)
         check_same_classes(teacher.num_classes, probe(student, teacher.spec, role="student"))
         return student

@@ -70,3 +70,18 @@ def _value(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
+
+
+def height_and_width(size: object) -> tuple[int, int] | None:
+    """Read a size as configurations write it: one number, two, or an entry for each side or for the shorter."""
+    match size:
+        case int():
+            return size, size
+        case [int() as height, int() as width]:
+            return height, width
+        case {"height": int() as height, "width": int() as width}:
+            return height, width
+        case {"shortest_edge": int() as edge}:
+            return edge, edge
+        case _:
+            return None

@@ -56,6 +56,11 @@ class ConvertedProgram(nn.Module):
         """Whether a batch passes in pieces, so that what is tapped within belongs to one of them alone."""
         return self.batch_size is not None
 
+    @property
+    def runs_modules(self) -> bool:
+        """Whether it consists of modules that run, whose activations can be tapped, and not of operators alone."""
+        return any(node.op == "call_module" for node in self.program.graph.nodes)
+
     def free_batch(self, spec: InputSpec) -> None:
         """Take batches of any size at once from now on, if the program answers alike when it gets them so.
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from beliefmatch.errors import NetworkError, first_line
+from beliefmatch.models.origins.meant import near_paths
 
 WEIGHTS, CONSTANTS = "data/weights/", "data/constants/"
 WEIGHTS_CONFIG, CONSTANTS_CONFIG = f"{WEIGHTS}model_weights_config.json", f"{CONSTANTS}model_constants_config.json"
@@ -128,7 +129,7 @@ def _read_records(path: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(path) as archive:
             return {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
     except OSError as error:
-        raise NetworkError(f"{path} cannot be read: {error.strerror or first_line(error)}") from error
+        raise NetworkError(f"{path} cannot be read: {error.strerror or first_line(error)}{near_paths(path)}") from error
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
         raise NetworkError(f"{path} is no exported program, or is damaged: {first_line(error)}") from error
 

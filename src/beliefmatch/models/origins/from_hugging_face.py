@@ -1,5 +1,6 @@
 """Image classifiers of transformers: `hf:FOLDER` or `hf:OWNER/NAME`, with changes to their configuration after a ?."""
 
+import difflib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,8 @@ from torch import nn
 
 from beliefmatch.errors import BeliefMatchError, NetworkError, WeightsError, first_line
 from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.origins.base import AbstractOrigin, split_query
+from beliefmatch.models.origins.base import AbstractOrigin, height_and_width, split_query
+from beliefmatch.models.origins.meant import near_paths
 from beliefmatch.models.origins.packages import only_weights, quiet, require
 
 PREFIX = "hf:"
@@ -43,7 +45,7 @@ class FromHuggingFace(AbstractOrigin):
             preprocessor.get("crop_size") if preprocessor.get("do_center_crop", True) else None,
             preprocessor.get("size"),
         )
-        size = next((found for found in map(_height_and_width, sizes) if found), None)
+        size = next((found for found in map(height_and_width, sizes) if found), None)
         if size is None:
             return None
         channels = getattr(config, "num_channels", 3)
@@ -80,6 +82,10 @@ class FromHuggingFace(AbstractOrigin):
             config = transformers.AutoConfig.from_pretrained(
                 self._place, trust_remote_code=False, local_files_only=self._is_local
             )
+        for key in own:
+            if not hasattr(config, key):
+                nearest = ", ".join(difflib.get_close_matches(key, config.to_dict(), n=3, cutoff=0))
+                raise NetworkError(f"the configuration of {self._place} has no {key!r}; the nearest are {nearest}")
         for key, value in (changes | own).items():
             setattr(config, key, value)
         return config
@@ -87,7 +93,10 @@ class FromHuggingFace(AbstractOrigin):
     def _check_place(self) -> None:
         """Check that what looks like a path is one, before the hub is asked for it."""
         if not self._is_local and (self._place.count("/") != 1 or self._place[:1] in "./~"):
-            raise NetworkError(f"no folder at {self._place}: hf: takes a folder, or a repository as OWNER/NAME")
+            raise NetworkError(
+                f"no folder at {self._place}: hf: takes a folder, or a repository as OWNER/NAME"
+                f"{near_paths(Path(self._place))}"
+            )
 
     def _load_weights(self) -> nn.Module:
         config = self._config()
@@ -99,13 +108,15 @@ class FromHuggingFace(AbstractOrigin):
                 trust_remote_code=False,
                 local_files_only=self._is_local,
                 output_loading_info=True,
+                # They are told below, by name.
+                ignore_mismatched_sizes=True,
                 weights_only=True,
             )
         missing = [*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])]
         if missing:
             raise WeightsError(
                 f"{self.architecture} has no weights for {len(missing)} of its tensors, such as {sorted(missing)[0]}: "
-                "is it a trained image classifier?"
+                f"is it a trained image classifier{' of this image_size' * ('image_size' in self._arguments)}?"
             )
         return network
 
@@ -145,18 +156,3 @@ class FromHuggingFace(AbstractOrigin):
         finally:
             if showed:
                 logs.enable_progress_bar()
-
-
-def _height_and_width(size: object) -> tuple[int, int] | None:
-    """Read a size as configurations write it: one number, two, or an entry for each side or for the shorter."""
-    match size:
-        case int():
-            return size, size
-        case [int() as height, int() as width]:
-            return height, width
-        case {"height": int() as height, "width": int() as width}:
-            return height, width
-        case {"shortest_edge": int() as edge}:
-            return edge, edge
-        case _:
-            return None

@@ -8,7 +8,7 @@ from torch import nn
 
 from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.origins.base import AbstractOrigin, split_query
+from beliefmatch.models.origins.base import AbstractOrigin, height_and_width, split_query
 from beliefmatch.models.origins.packages import only_weights, quiet, require
 
 PREFIX = "timm:"
@@ -42,10 +42,10 @@ class FromTimm(AbstractOrigin):
         facts = timm.get_pretrained_cfg(name)
         if facts is None:
             return None
-        size = arguments.get("img_size", facts.input_size[1:])
-        height, width = (size, size) if isinstance(size, int) else size
+        # A size that is none is what timm itself has words for, when it makes the network.
+        size = height_and_width(arguments.get("img_size")) or tuple(facts.input_size[1:])
         # The constants are of timm's own channels, whatever the user asks for.
-        shape = (facts.input_size[0], height, width)
+        shape = (facts.input_size[0], *size)
         return InputSpec(shape=shape, mean=tuple(facts.mean), std=tuple(facts.std), normalisation_from="told")
 
     @property
@@ -57,9 +57,14 @@ class FromTimm(AbstractOrigin):
         timm = require("timm", install="beliefmatch[timm]")
         name, arguments = split_query(self.architecture.removeprefix(PREFIX))
         arguments.pop("pretrained", None)
-        if not timm.is_model(name.partition(".")[0]):
+        architecture, tagged, _ = name.partition(".")
+        if not timm.is_model(architecture):
             nearest = ", ".join(difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0))
             raise NetworkError(f"timm knows no model {name!r}; the nearest are {nearest}")
+        tags = timm.models.get_arch_pretrained_cfgs(architecture) if tagged else [name]
+        if name not in tags:
+            nearest = ", ".join(difflib.get_close_matches(name, tags, n=3, cutoff=0)) or "none"
+            raise NetworkError(f"timm knows no weights {name!r}; the nearest are {nearest}")
         return timm, name, arguments
 
     def _create(self, *, pretrained: bool, in_channels: int, num_classes: int | None) -> nn.Module:

@@ -10,6 +10,7 @@ from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.origins.base import AbstractOrigin
 from beliefmatch.models.origins.converted import ConvertedProgram, ProgramInput, check_program, read_sizes
+from beliefmatch.models.origins.meant import near_paths
 from beliefmatch.models.origins.onnx_forms import EXTRA, simplify
 from beliefmatch.models.origins.packages import quiet, require
 
@@ -55,7 +56,7 @@ class OnnxModel(AbstractOrigin):
     def _read(self, *, with_weights: bool) -> Any:
         path, onnx = Path(self.architecture), require("onnx", install=EXTRA)
         if not path.is_file():
-            raise NetworkError(f"no file at {path}")
+            raise NetworkError(f"no file at {path}{near_paths(path)}")
         try:
             model = onnx.load(str(path), load_external_data=with_weights)
             if with_weights:

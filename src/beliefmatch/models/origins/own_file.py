@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 from beliefmatch.errors import BeliefMatchError, NetworkError, first_line
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.origins.base import AbstractOrigin
+from beliefmatch.models.origins.meant import misses_prefix, near_paths, near_prefixes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +57,15 @@ def _call(architecture: str, place: str, name: str) -> nn.Module:
     except BeliefMatchError:
         raise
     except Exception as error:
-        hint = (
-            "" if place.endswith(".py") else "; known are timm:NAME, torchvision:NAME, hf:FOLDER, my_file.py:function"
-        )
-        raise NetworkError(f"{place} cannot be imported: {type(error).__name__}: {first_line(error)}{hint}") from error
+        if not place.endswith(".py") and _is_missing(place, error):
+            raise NetworkError(f"no origin or module is called {place!r}; {near_prefixes(architecture)}") from error
+        raise NetworkError(f"{place} cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     make: Callable[[], object] | None = getattr(module, name, None)
     if make is None:
         found = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         nearest = ", ".join(difflib.get_close_matches(name, found, n=3, cutoff=0)) or "none"
-        raise NetworkError(f"{place} has no function {name!r}; the nearest are {nearest}")
+        others = f"; or else {near_prefixes(architecture)}" if misses_prefix(place) else ""
+        raise NetworkError(f"{place} has no function {name!r}; the nearest are {nearest}{others}")
     try:
         network = make()
     except Exception as error:
@@ -78,9 +79,16 @@ def _call(architecture: str, place: str, name: str) -> nn.Module:
     return network
 
 
+def _is_missing(place: str, error: Exception) -> bool:
+    """Tell whether there is no such module, rather than one that fails."""
+    if not all(part.isidentifier() for part in place.split(".")):
+        return True
+    return isinstance(error, ModuleNotFoundError) and f"{place}.".startswith(f"{error.name}.")
+
+
 def _import_file(path: Path) -> object:
     if not path.is_file():
-        raise NetworkError(f"no file at {path}")
+        raise NetworkError(f"no file at {path}{near_paths(path)}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec
     assert spec.loader

@@ -1,0 +1,17 @@
+"""Short forms of flags that the parser knows in full alone."""
+
+from collections.abc import Sequence
+
+NETWORKS = ("--teacher", "--student")
+SHORT_NETWORKS = "--teacher NAME and --student NAME are short for --teacher.architecture and --student.architecture."
+"""What helps say of it."""
+
+
+def spell_out(arguments: Sequence[str]) -> list[str]:
+    """Write `--teacher NAME` and `--teacher=NAME` as `--teacher.architecture NAME`, and the student likewise."""
+    return [_spell_out(word) for word in arguments]
+
+
+def _spell_out(word: str) -> str:
+    flag, equals, value = word.partition("=")
+    return f"{flag}.architecture{equals}{value}" if flag in NETWORKS else word

@@ -1,0 +1,63 @@
+"""What a user may have meant by a name that stands for no network."""
+
+import difflib
+from pathlib import Path
+
+PREFIXES = {"timm": "NAME", "torchvision": "NAME", "hf": "FOLDER"}
+"""Of names from elsewhere, with what follows them."""
+SPOKEN = {prefix: prefix for prefix in PREFIXES} | {"huggingface": "hf", "transformers": "hf"}
+"""What people call the prefixes."""
+OWN = "my_file.py:make_network"
+ELSEWHERE = f"{', '.join(f'{prefix}:{rest}' for prefix, rest in PREFIXES.items())}, {OWN}, program.pt2, model.onnx"
+"""How networks are named that are not built in."""
+WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+"""What files end in that hold weights alone, mostly."""
+
+
+def near_prefixes(architecture: str) -> str:
+    """Write the names with the prefixes that are known, and before them the nearest with this one, if one is near."""
+    place, _, name = architecture.partition(":")
+    nearest = _near(place)
+    rest = ", ".join([*(f"{prefix}:{after}" for prefix, after in PREFIXES.items() if prefix != nearest), OWN])
+    return f"the nearest is {nearest}:{name}, others are {rest}" if nearest else f"known are {rest}"
+
+
+def misses_prefix(place: str) -> bool:
+    """Tell whether a module before the colon is called so much like a prefix that the prefix may be meant."""
+    return _near(place) is not None
+
+
+def _near(place: str) -> str | None:
+    return next((SPOKEN[found] for found in difflib.get_close_matches(place.lower(), SPOKEN, n=1)), None)
+
+
+def near_form(architecture: str) -> str | None:
+    """Say how a file or folder is named as a network, where a name looks like one; None where it does not."""
+    suffix = Path(architecture).suffix.lower()
+    if suffix == ".py":
+        return f"{architecture} names no function in it: write {architecture}:make_network"
+    if suffix in WEIGHTS:
+        return (
+            f"{architecture} looks like a file of weights, which says nothing of the layers: name the architecture, "
+            f"and the file with --teacher.weights {architecture}"
+        )
+    if architecture and Path(architecture).is_dir():
+        return f"{architecture} is a folder: one that transformers wrote is named hf:{architecture}"
+    return None
+
+
+def near_paths(path: Path) -> str:
+    """Name the nearest with a path that leads nowhere, of its kind: files of its suffix, or folders; after a semicolon.
+
+    Empty where there are none.
+    """
+    try:
+        around = [
+            other.name
+            for other in path.parent.iterdir()
+            if (other.suffix == path.suffix if path.suffix else other.is_dir())
+        ]
+    except OSError:
+        return ""
+    nearest = difflib.get_close_matches(path.name, around, n=3)
+    return f"; the nearest there are {', '.join(nearest)}" if nearest else ""

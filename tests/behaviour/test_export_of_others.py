@@ -1,0 +1,67 @@
+"""Students of all kinds as files to deploy, which answer batches of any size as the student does."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from test_any_model import SHAPE, TIMM, hugging_face_resnet, own, transfer
+from torch import Tensor, nn
+
+from beliefmatch import RunFolder, load_model, load_student
+from beliefmatch.cli import main
+from beliefmatch.export.formats import FORMATS
+from tiny import make_signal_network, named
+
+SHAPES = {"timm": SHAPE, "hf": SHAPE, "signal": (2, 40)}
+
+
+def make_signal_teacher() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return make_signal_network()
+
+
+@pytest.fixture(scope="module", params=list(SHAPES))
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[int, ...]]:
+    """A finished run with a student of each kind, and the shape of its inputs: a transformer, a ResNet, a 1-D one."""
+    kind, folder = request.param, tmp_path_factory.mktemp(request.param)
+    match kind:
+        case "timm":
+            teacher, student = own("make_dict"), TIMM
+        case "hf":
+            teacher, student = own("make_tuple"), f"hf:{hugging_face_resnet(folder)}"
+        case _:
+            teacher, student = f"{__file__}:make_signal_teacher", named("make_signal_network")
+    words = ("--teacher", teacher, "--student", student, "--shape", *SHAPES[kind])
+    assert transfer(folder / "run", *words) == 0
+    return folder / "run", SHAPES[kind]
+
+
+@pytest.mark.usefixtures("fresh_process")
+@pytest.mark.parametrize("to", list(FORMATS))
+def test_any_batch_is_answered_as_the_student_answers(run: tuple[Path, tuple[int, ...]], to: str) -> None:
+    folder, shape = run
+    assert main(["export", str(folder), "--to", to, "--display", "quiet"]) == 0
+    found = (RunFolder(folder).read_result().exports or {})[f"model.{to}"]
+    assert (found.pseudo.agreement, found.num_noise) == (1, 0)
+    student = load_student(folder)
+    # Traced with two.
+    for size in (1, 3, 65):
+        batch = torch.randn(size, *shape)
+        torch.testing.assert_close(answer(folder, to, batch), student(batch), atol=1e-4, rtol=1e-4)
+
+
+def answer(folder: Path, to: str, batch: Tensor) -> Tensor:
+    """Load a file as the model card says, and give its logits."""
+    file = folder / f"model.{to}"
+    if to == "onnx":
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        return torch.from_numpy(np.asarray(session.run(["logits"], {"inputs": batch.numpy()})[0]))
+    if to == "pt2":
+        return torch.export.load(file).module()(batch)
+    facts = json.loads(RunFolder(folder).student_facts.read_text())
+    name, num_classes = facts["architecture"], facts["num_classes"]
+    return load_model(name, weights=file, num_classes=num_classes, shape=tuple(batch.shape[1:]))(batch)
