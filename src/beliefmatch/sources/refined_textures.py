@@ -44,8 +44,6 @@ class RefinedTextures(AbstractPooled[PooledState]):
     """Student steps a round."""
     warm_up: int = 10
     """Batches made before the first student step."""
-    made_batch: int | None = 256
-    """Inputs made at a time, over all processes together. None: as many as a batch of the student's."""
     capacity: int = 20_000
     """Most inputs kept; a new one then takes the place of the oldest. None are set aside for more than a run makes."""
     refined_share: float = 0.5
