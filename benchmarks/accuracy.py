@@ -17,9 +17,13 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from beliefmatch import Network, RunFolder, RunOptions, measure_run, read_images, recipes, run
+from beliefmatch.data.digits import read_digits
+from beliefmatch.demo import train_teacher
 from beliefmatch.engine.atomic import write_json
 from beliefmatch.engine.calibrate import rounds_for
+from beliefmatch.engine.own_teacher import TEACHER_FILE, make_own_teacher
 from beliefmatch.engine.transfer import Transfer
+from beliefmatch.models.examples import Images
 from beliefmatch.students.named import NamedStudent
 from machine import describe_machine, write_results
 
@@ -32,18 +36,31 @@ class Task:
     """A teacher, its student, and how long a run may take."""
 
     teacher: str
-    weights: str
+    weights: str | None
+    """In the folder of data; None for a teacher that is trained first, which does not count into the time."""
     student: str
     shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    images: str
+    images: str | None
+    """In the folder of data; None for scikit-learn's digits that the teacher never saw."""
     minutes: float
     machine: str
     """What the minutes are meant for."""
 
 
 TASKS = {
+    "digits": Task(
+        teacher="convnet_32",
+        weights=None,
+        student="convnet_8",
+        shape=(1, 8, 8),
+        mean=(0.3053,),
+        std=(0.3761,),
+        images=None,
+        minutes=2,
+        machine="2 cores",
+    ),
     "mnist": Task(
         teacher="lenet_5_tanh",
         weights="mnist/lenet5_kennygnw",
@@ -102,11 +119,25 @@ TASKS = {
 }
 
 
-def make_transfer(task: Task, recipe: str, data: Path, seed: int, start: str | None) -> Transfer:
-    teacher = Network(architecture=task.teacher, weights=data / "models" / f"{task.weights}.safetensors")
+def make_transfer(task: Task, recipe: str, weights: Path, seed: int, start: str | None = None) -> Transfer:
+    teacher = Network(architecture=task.teacher, weights=weights)
     student = NamedStudent(architecture=task.student, start="fresh" if start == "fresh" else None)
     given = {"shape": task.shape, "mean": task.mean, "std": task.std, "seed": seed}
     return recipes.ALL[recipe](teacher=teacher, student=student, **given)
+
+
+def teacher_weights(task: Task, data: Path, folder: Path, seed: int) -> Path:
+    """Find the weights of a teacher, or train it with the run's seed and keep them."""
+    if task.weights is not None:
+        return data / "models" / f"{task.weights}.safetensors"
+    own = RunFolder(folder / f"teacher_{seed}")
+    make_own_teacher(own, lambda: train_teacher(read_digits()[0]), seed=seed, resume=True)
+    return own.path / TEACHER_FILE
+
+
+def read_test(task: Task, data: Path) -> Images:
+    """Read what a student is measured on, and nothing before."""
+    return read_digits()[1] if task.images is None else read_images(data / task.images)
 
 
 def settle_rounds(transfer: Transfer, options: RunOptions, seconds: float) -> int:
@@ -133,14 +164,15 @@ def main() -> None:
     name = f"{arguments.task}_{arguments.recipe}"
     name += f"_{arguments.start}" if arguments.start else ""
     name += f"_share_{arguments.share:g}" if arguments.share != 1 else ""
-    images = read_images(arguments.data / task.images)
+    images = read_test(task, arguments.data)
     rows = []
     for seed in arguments.seeds:
         options = RunOptions(folder=arguments.folder / name / f"seed_{seed}", resume=True)
-        transfer = make_transfer(task, arguments.recipe, arguments.data, seed, arguments.start)
+        weights = teacher_weights(task, arguments.data, arguments.folder, seed)
+        transfer = make_transfer(task, arguments.recipe, weights, seed, arguments.start)
         rounds = settle_rounds(transfer, options, 60 * task.minutes * arguments.share * SPARE)
         result = run(replace(transfer, rounds=rounds), options)
-        measured = measure_run(RunFolder(options.folder), images.images, images.labels, name=task.images)
+        measured = measure_run(RunFolder(options.folder), images, name=task.images or "digits that were held back")
         rows.append(
             {
                 "seed": seed,

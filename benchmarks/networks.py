@@ -14,8 +14,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from beliefmatch.data.images import LabelledImages, read_labelled_images
+from beliefmatch.data.images import read_labelled_images
 from beliefmatch.metrics.answers import measure_accuracy
+from beliefmatch.models.examples import LabelledImages
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.zoo import Network
 from machine import describe_machine, table, write_results

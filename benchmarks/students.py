@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from beliefmatch.data.images import Images, read_images
-from beliefmatch.metrics.transition import agreeing_images, transition_curves
+from beliefmatch.data.images import read_images
+from beliefmatch.metrics.transition import agreeing_examples, transition_curves
+from beliefmatch.models.examples import Images
 from beliefmatch.models.inputs import CIFAR10
 from beliefmatch.models.zoo import Network
 from machine import RESULTS, describe_machine, write_results
@@ -95,7 +96,7 @@ def measured(pair: Pair, data: Images, models: Path, num_images: int) -> dict[st
     guide, follower = (student, teacher) if pair.guided_by == "student" else (teacher, student)
     inputs = CIFAR10.from_pixels(data.images)
     began = time.perf_counter()
-    chosen, labels = agreeing_images(guide, follower, inputs, num_images=num_images, seed=0)
+    chosen, labels = agreeing_examples(guide, follower, inputs, num_examples=num_images, seed=0)
     curves = transition_curves(guide, follower, inputs[chosen], labels, guided_by=pair.guided_by)
     low, high = curves.error_interval
     means = [curve.tolist() for curve in curves.mean_curves()]

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from beliefmatch import metrics as metrics
     from beliefmatch import recipes as recipes
-    from beliefmatch.data.images import Images as Images
-    from beliefmatch.data.images import LabelledImages as LabelledImages
+    from beliefmatch.data.images import read_examples as read_examples
     from beliefmatch.data.images import read_images as read_images
     from beliefmatch.engine.evaluation import measure_run as measure_run
     from beliefmatch.engine.files import Result as Result
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from beliefmatch.export.export import export_student as export_student
     from beliefmatch.metrics.measurement import Measurement as Measurement
     from beliefmatch.metrics.measurement import measure_pair as measure_pair
+    from beliefmatch.models.examples import Images as Images
+    from beliefmatch.models.examples import Inputs as Inputs
+    from beliefmatch.models.examples import LabelledImages as LabelledImages
     from beliefmatch.models.inputs import InputSpec as InputSpec
     from beliefmatch.models.taps import TapPair as TapPair
     from beliefmatch.models.zoo import Network as Network
@@ -39,9 +41,10 @@ HOMES = {
     "BeliefMatching": "objectives.belief_matching",
     "Distillation": "objectives.distillation",
     "FewShot": "sources.few_shot",
-    "Images": "data.images",
+    "Images": "models.examples",
     "InputSpec": "models.inputs",
-    "LabelledImages": "data.images",
+    "Inputs": "models.examples",
+    "LabelledImages": "models.examples",
     "Measurement": "metrics.measurement",
     "NamedStudent": "students.named",
     "Network": "models.zoo",
@@ -55,6 +58,7 @@ HOMES = {
     "load_student": "engine.record",
     "measure_pair": "metrics.measurement",
     "measure_run": "engine.evaluation",
+    "read_examples": "data.images",
     "read_images": "data.images",
     "run": "engine.run",
 }

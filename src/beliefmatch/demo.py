@@ -7,7 +7,6 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from beliefmatch.data.digits import read_digits
-from beliefmatch.data.images import LabelledImages
 from beliefmatch.engine.evaluation import measure_run
 from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.own_teacher import TEACHER_FILE, make_own_teacher
@@ -15,6 +14,7 @@ from beliefmatch.engine.record import RunFolder
 from beliefmatch.engine.run import Observer, run
 from beliefmatch.functional.augmentation import random_affine
 from beliefmatch.metrics.measurement import Measurement
+from beliefmatch.models.examples import LabelledImages
 from beliefmatch.models.inputs import DIGITS
 from beliefmatch.models.zoo import Network, make_network
 from beliefmatch.recipes.digits import NUM_ROUNDS, TEACHER_ARCHITECTURE, digits
@@ -54,7 +54,7 @@ def run_demo(
     run(transfer, replace(options, precision=precision), observer=observer, may_hold=(TEACHER_FILE,))
     held_back = read_digits()[1]
     return DemoResult(
-        measurement=measure_run(folder, held_back.images, held_back.labels, name=HELD_BACK),
+        measurement=measure_run(folder, held_back, name=HELD_BACK),
         teacher_seconds=teacher_seconds,
     )
 

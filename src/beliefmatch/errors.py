@@ -25,8 +25,12 @@ class TapError(BeliefMatchError):
     """A named activation does not exist or cannot be compared."""
 
 
-class ImagesError(BeliefMatchError):
-    """Labelled images cannot be read or do not fit the network."""
+class ExamplesError(BeliefMatchError):
+    """Examples to measure on, images or others, cannot be read or do not fit the network."""
+
+
+ImagesError = ExamplesError
+"""The same by the name that code outside may catch it by."""
 
 
 class SettingsError(BeliefMatchError):

@@ -63,7 +63,7 @@ def measurement_tables(measurement: Measurement) -> list[Table]:
 
 
 def _overall(measurement: Measurement) -> Table:
-    table = Table(title=f"{measurement.num_images} images, bootstrap 95 % intervals", title_justify="left")
+    table = Table(title=f"{measurement.num_images} examples, bootstrap 95 % intervals", title_justify="left")
     table.add_column("")
     table.add_column("", justify="right", no_wrap=True)
     for name, scores in (("teacher", measurement.teacher), ("student", measurement.student)):
@@ -85,7 +85,7 @@ def _overall(measurement: Measurement) -> Table:
 
 def _classes(classes: Sequence[ClassScores]) -> Table:
     table = Table(title="by class", title_justify="left")
-    for heading in ("class", "images", "teacher accuracy, %", "student accuracy, %", "agreement, %"):
+    for heading in ("class", "examples", "teacher accuracy, %", "student accuracy, %", "agreement, %"):
         table.add_column(heading, justify="right")
     for each in classes:
         estimates = (each.teacher_accuracy, each.student_accuracy, each.agreement)
@@ -94,7 +94,7 @@ def _classes(classes: Sequence[ClassScores]) -> Table:
 
 
 def _confusion(confusion: Sequence[Sequence[Estimate]]) -> Table:
-    table = Table(title="% of all images: teacher's class down, student's class across", title_justify="left")
+    table = Table(title="% of all examples: teacher's class down, student's class across", title_justify="left")
     for heading in ("", *map(str, range(len(confusion)))):
         table.add_column(heading, justify="right", no_wrap=True)
     for number, row in enumerate(confusion):

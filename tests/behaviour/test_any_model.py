@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -149,6 +150,16 @@ def test_a_run_with_networks_of_others_ends_with_a_student_that_loads(
     assert main(["measure", str(tmp_path / "run"), "--images", str(tmp_path / "images.npz")]) == 0
 
 
+def test_two_vision_transformers_share_no_feature_map_and_that_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = [*teacher_words("timm", tmp_path), "--student.architecture", TIMM, "--shape", *SHAPE]
+    with caplog.at_level("INFO"):
+        assert transfer(tmp_path / "run", *words) == 0
+    assert caplog.text.count("attention transfer: none found, none used") == 1
+    assert caplog.text.count("attention transfer:") == 1
+
+
 def test_a_teacher_tells_its_inputs_to_a_run_and_to_a_measurement(tmp_path: Path) -> None:
     network = make_network("mlp_8", in_channels=12, num_classes=4).eval()
     path = tmp_path / "teacher.pt2"
@@ -164,7 +175,7 @@ def test_two_named_networks_of_others_are_measured(tmp_path: Path, capsys: pytes
     np.savez(tmp_path / "images.npz", images=np.zeros((20, 24, 24, 3), np.uint8))
     words = ["--teacher", f"hf:{hugging_face(tmp_path)}", f"--student={exported(tmp_path, 'pt2')}"]
     assert main([str(word) for word in ("measure", *words, "--images", tmp_path / "images.npz")]) == 0
-    assert "measured on 20 images" in capsys.readouterr().out
+    assert "measured on 20 examples" in capsys.readouterr().out
 
 
 def test_a_prefix_that_is_found_is_said_and_one_that_is_named_is_taken(
@@ -267,12 +278,12 @@ def test_attention_that_cannot_be_says_why_and_what_can_be_done(
     program = "a program of operators without modules: the network that it was exported from can be tapped"
     words = ["--teacher", exported(tmp_path, "pt2"), "--student", "convnet_4"]
     assert transfer(tmp_path / "pt2", *words) == 0
-    assert f"attention transfer: none: the teacher is {program}" in caplog.text
+    assert f"attention transfer: none found, none used: the teacher is {program}" in caplog.text
     refused(tmp_path, capsys, [*words, "--taps", "features=body.0"], f"nothing can be tapped in {program}")
     words = ["--teacher", "mlp_8", "--teacher.weights", tmp_path / "w.pt", "--student", "mlp_4", "--shape", 12]
     torch.save(make_network("mlp_8", in_channels=12, num_classes=10).state_dict(), tmp_path / "w.pt")
     assert transfer(tmp_path / "vectors", *words) == 0
-    assert "attention transfer: none: vectors have no positions to attend to" in caplog.text
+    assert "attention transfer: none found, none used: vectors have no positions to attend to" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -330,8 +341,29 @@ def test_a_classifier_without_its_head_is_told(tmp_path: Path, capsys: pytest.Ca
 def test_pretrained_networks_tell_what_they_were_trained_with() -> None:
     known = Network(architecture="timm:test_vit?pretrained&img_size=64").known_inputs()
     assert known
-    assert (known.shape, known.mean) == ((3, 64, 64), (0.5, 0.5, 0.5))
+    assert (known.shape, known.mean, known.normalisation_from) == ((3, 64, 64), (0.5, 0.5, 0.5), "told")
     known = Network(architecture="torchvision:resnet18?weights=IMAGENET1K_V1").known_inputs()
     assert known
-    assert (known.shape, known.std) == ((3, 224, 224), (0.229, 0.224, 0.225))
+    assert (known.shape, known.std, known.normalisation_from) == ((3, 224, 224), (0.229, 0.224, 0.225), "told")
     assert Network(architecture="timm:test_vit").known_inputs() is None
+
+
+@pytest.mark.parametrize(
+    ("preprocessor", "mean", "source"),
+    [
+        (None, None, None),
+        ({"do_normalize": False}, None, "told"),
+        ({"do_normalize": True}, None, None),
+        ({"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}, (0.1, 0.2, 0.3), "told"),
+        ({"image_mean": [0.1], "image_std": [0.4]}, None, None),
+    ],
+)
+def test_a_folder_of_hugging_face_tells_a_normalisation_or_that_there_is_none(
+    tmp_path: Path, preprocessor: dict[str, Any] | None, mean: tuple[float, ...] | None, source: str | None
+) -> None:
+    folder = hugging_face(tmp_path)
+    if preprocessor is not None:
+        (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
+    known = Network(architecture=f"hf:{folder}").known_inputs()
+    assert known
+    assert (known.shape, known.mean, known.normalisation_from) == (SHAPE, mean, source)

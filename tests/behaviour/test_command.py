@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from beliefmatch import RunFolder, load_student, measure_run
 from beliefmatch.cli import main
-from beliefmatch.errors import ImagesError
+from beliefmatch.errors import ExamplesError
 from beliefmatch.models.zoo import make_network
 from tiny import named
 
@@ -109,7 +109,7 @@ def test_measure_prints_a_table_and_enters_the_numbers(
 ) -> None:
     assert main(["measure", str(finished), "--images", str(images(tmp_path))]) == 0
     out = capsys.readouterr().out
-    assert "measured on 20 images" in out
+    assert "measured on 20 examples" in out
     assert "agreement" in out
     result = json.loads((finished / "result.json").read_text())
     assert all(0 <= result[key] <= 1 for key in ("student_accuracy", "teacher_accuracy", "agreement"))
@@ -303,9 +303,12 @@ def test_images_of_another_size_are_resized_when_asked(finished: Path, tmp_path:
 
 
 def test_the_library_refuses_what_the_command_refuses(finished: Path) -> None:
-    with pytest.raises(ImagesError, match="images have dtype float32, expected uint8"):
+    with pytest.raises(
+        ExamplesError,
+        match=r"inputs have shape \(n, 8, 8, 1\), .* \(n, 1, 8, 8\) \(images channels",
+    ):
         measure_run(RunFolder(finished), torch.zeros(4, 8, 8, 1), torch.zeros(4).long())
-    with pytest.raises(ImagesError, match="there is a label 50"):
+    with pytest.raises(ExamplesError, match="there is a label 50"):
         measure_run(RunFolder(finished), torch.zeros(4, 8, 8, 1, dtype=torch.uint8), torch.full((4,), 50))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from beliefmatch import Result, RunFolder
 from shared_folder import DATA
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -41,9 +42,30 @@ def test_an_example_is_under_forty_lines(path: Path) -> None:
 def test_a_student_of_64_features_keeps_95_percent_of_its_teachers_accuracy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["tabular_digits.py", "--folder", str(tmp_path / "run")])
-    runpy.run_path(str(EXAMPLES / "tabular_digits.py"), run_name="__main__")
-    said = dict(
-        line.split() for line in capsys.readouterr().out.splitlines() if line.startswith(("teacher", "student"))
-    )
-    assert float(said["student"]) >= 0.95 * float(said["teacher"])
+    said, result = measured("tabular_digits.py", tmp_path, monkeypatch, capsys)
+    assert result.student_accuracy is not None
+    assert result.teacher_accuracy is not None
+    assert result.student_accuracy >= 0.95 * result.teacher_accuracy > 0.85
+    assert said == {"teacher": f"{result.teacher_accuracy:.3f}", "student": f"{result.student_accuracy:.3f}"}
+
+
+def test_the_teacher_of_signals_knows_them_and_both_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said, result = measured("signals.py", tmp_path, monkeypatch, capsys, "--rounds", "2")
+    assert (result.teacher_accuracy or 0) > 0.9
+    assert said["student"] == f"{result.student_accuracy:.3f}"
+
+
+def measured(
+    name: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *words: str,
+) -> tuple[dict[str, str], Result]:
+    """Run an example; give what it printed of both networks, and what its run folder says."""
+    monkeypatch.setattr(sys, "argv", [name, *words, "--folder", str(folder / "run")])
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("teacher", "student"))]
+    return dict(line.split() for line in lines), RunFolder(folder / "run").read_result()

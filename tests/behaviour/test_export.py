@@ -153,10 +153,10 @@ def test_the_card_says_what_is_known_and_what_is_not(exported: Path) -> None:
         settings["teacher_sha256"],
         "Licence of the teacher: MIT.",
         "Recipe: `digits`; inputs from `Adversarial` (Micaelli & Storkey 2019",
-        "accuracy of `model.onnx` on 150 images of digits.npz",
+        "accuracy of `model.onnx` on 150 examples of digits.npz",
         "- Agreement of student and teacher on real data.\n",
-        "- `model.pt2` was not compared with the student on real images.\n",
-        "says nothing about real images",
+        "- `model.pt2` was not compared with the student on real data.\n",
+        "says nothing about real data",
     ):
         assert words in card, words
     assert "- Accuracy of the student on real data." not in card
@@ -183,7 +183,7 @@ def test_numbers_that_were_measured_are_in_the_card(again: tuple[dict[str, Any],
     measured = json.loads((run / "measurement.json").read_text())
     top1 = measured["student"]["top1"]
     assert f"{100 * top1['value']:.2f} % ({100 * top1['low']:.1f} to {100 * top1['high']:.1f})" in card
-    assert "On 150 images of `digits.npz`, with bootstrap 95 % intervals over images." in card
+    assert "On 150 examples of `digits.npz`, with bootstrap 95 % intervals over examples." in card
     assert "Agreement of student and teacher on real data." not in card
     assert "- Where the two part between classes (mean transition error).\n" in card
     assert RunFolder(run).read_result().agreement == measured["agreement"]["value"]
@@ -268,7 +268,7 @@ def test_an_old_file_survives_one_that_cannot_be_loaded(
         (("--to", "safetensors", "--pixels", "uint8"), "holds weights alone, so it cannot take pixels"),
         (("--to", "onnx", "--out", "RUN/model.pt"), "should end in .onnx, or be a folder"),
         (("--to", "safetensors", "--out", "RUN/student.safetensors", "--overwrite"), "belongs to the run itself"),
-        (("--to", "onnx", "--images", "none.npz"), "no images at none.npz"),
+        (("--to", "onnx", "--images", "none.npz"), "no file at none.npz"),
         (("--to", "onnx", "--images", "RUN/wide.npz"), "images are 8x9, an exported file takes 8x8 and resizes none"),
         (("--to", "onnx", "--images", "RUN/colour.npz"), "images have 3 channels, the network takes 1"),
         (("--to", "onnx", "--out", "RUN/run.json/model.onnx"), "is no folder that can be written: name another --out"),

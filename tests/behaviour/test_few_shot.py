@@ -21,7 +21,7 @@ IMAGES = Path(__file__).parents[1] / "contract" / "images.npz"
 
 
 def accuracy(method: Method, seed: int, folder: Path) -> float:
-    """Train on 25 images of each class of Fashion-MNIST with the paper's settings, 300 steps; the last iterate."""
+    """Train on 25 examples of each class of Fashion-MNIST with the paper's settings, 300 steps; the last iterate."""
     transfer = few_shot(
         teacher=Network(
             architecture="lenet_5_bn", weights=DATA / "models" / "fashion_mnist" / "lenet5_bn_shitrit.safetensors"
@@ -94,10 +94,10 @@ def _largest_gap(first: Path, second: Path) -> float:
 @pytest.mark.parametrize(
     ("recipe", "more", "message"),
     [
-        ("few_shot", ("--images-per-class", "5"), "5 images of each class were asked for; class 0 of"),
+        ("few_shot", ("--images-per-class", "5"), "5 examples of each class were asked for; class 0 of"),
         ("few_shot", ("--images-per-class", "0"), "images_per_class must be at least 1"),
         ("few_shot", ("--budget", "0"), "budget must be above 0"),
-        ("few_shot", ("--images", "nowhere.npz"), "no images at"),
+        ("few_shot", ("--images", "nowhere.npz"), "no file at"),
         ("few_shot", ("--shape", "1", "9", "9"), "images are 8x8, the network takes 9x9"),
         ("few_shot", ("--optimiser.drops", "1.5"), "drops are fractions of all rounds"),
         ("fine_tune", (), "name the student's weights with --student.weights"),

@@ -47,7 +47,7 @@ def test_a_run_gets_its_numbers(finished: Path, images: Path, capsys: pytest.Cap
     assert [row["images"] for row in measured["classes"]] == [6] * 10
     assert len(measured["confusion"]) == 10
     assert measured["transition"] is None
-    for words in ("student accuracy, %", "calibration error", "agreement, %", "by class", "measured on 60 images"):
+    for words in ("student accuracy, %", "calibration error", "agreement, %", "by class", "measured on 60 examples"):
         assert words in shown
 
 
@@ -92,7 +92,7 @@ def test_transition_curves_of_a_run_survive_a_measurement_without(images: Path, 
         (PAIR[:2], "name a run folder, or two networks: --student NAME is missing"),
         (("RUN", *PAIR), "has its own two networks: give either a run folder or two networks, not both"),
         ((*PAIR, "--batch-size", "0"), "batch_size must be at least 1"),
-        ((*PAIR, "--transition", "61"), "61 images on which both networks agree were asked for; there are 60"),
+        ((*PAIR, "--transition", "61"), "61 examples on which both networks agree were asked for; there are 60"),
         ((*PAIR, "--transition", "0"), "num_images of transition curves must be above 0"),
         (
             (*PAIR[:2], "--student.architecture", named("make_seven_classes"), *PAIR[4:]),

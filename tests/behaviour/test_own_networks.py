@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from test_command import assert_matches, error_line, transfer
 
 from beliefmatch import load_student
+from beliefmatch.cli import main
 from beliefmatch.errors import NetworkError, TapError
 from beliefmatch.models.taps import beliefs
 from beliefmatch.models.zoo import make_network
@@ -40,6 +42,16 @@ def test_odd_networks_run_to_their_end(tmp_path: Path, teacher: str, student: st
             },
             "no generator fits inputs of shape",
         ),
+        (
+            "digits",
+            {"teacher__architecture": odd("make_rounding")},
+            "no gradient reaches the inputs of the teacher, which Adversarial follows: take a recipe whose inputs need",
+        ),
+        (
+            "digits",
+            {"student__architecture": odd("make_rounding")},
+            "no gradient reaches the inputs of the student, which Adversarial follows",
+        ),
         ("digits", {"student_learning_rate": "nan"}, "student_learning_rate must be above 0"),
         ("digits", {"source__temperature": "nan"}, "source.temperature must be above 0"),
         ("digits", {"student_learning_rate": "1e39"}, "a first round in train mode fails"),
@@ -53,6 +65,25 @@ def test_what_cannot_train_is_told_before_anything_is_written(
     assert transfer(folder, recipe, **changed) == 2
     assert_matches(message, error_line(capsys))
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(("recipe", "changed"), [("noise", {}), ("best", {"source.refined-share": 0})])
+def test_a_recipe_that_follows_no_gradient_takes_networks_without(
+    tmp_path: Path, recipe: str, changed: dict[str, object]
+) -> None:
+    networks = {f"{role}.architecture": odd("make_rounding") for role in ("teacher", "student")}
+    settings = networks | {"student.start": "fresh", "rounds": 1, "batch-size": 4, "source.student-steps": 1} | changed
+    words = [str(word) for name, value in settings.items() for word in (f"--{name}", value)]
+    assert main(["transfer", recipe, *words, "--shape", "1", "8", "8", "--folder", str(tmp_path / "run")]) == 0
+
+
+def test_a_guide_without_gradients_is_refused_by_the_walk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "images.npz", images=np.zeros((2, 8, 8, 1), np.uint8))
+    networks = {"teacher.architecture": odd("make_rounding"), "student.architecture": odd("make_double")}
+    words = [word for name, value in networks.items() for word in (f"--{name}", value)]
+    words += ["--shape", "1", "8", "8", "--images", str(tmp_path / "images.npz"), "--transition", "1"]
+    assert main(["measure", *words, "--guided-by", "teacher"]) == 2
+    assert_matches("no gradient reaches the inputs of the teacher, which leads .*--guided-by stu", error_line(capsys))
 
 
 def test_a_file_may_import_its_neighbours(tmp_path: Path) -> None:

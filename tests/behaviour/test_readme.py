@@ -38,7 +38,7 @@ def test_the_two_commands(command: Command, shared: Path) -> None:
     assert transfer[0] == measure[0] == "beliefmatch"
     command(*transfer[1:])
     done = command(*measure[1:])
-    assert "measured on 200 images" in done.stdout
+    assert "measured on 200 examples" in done.stdout
 
 
 @needs_data

@@ -122,7 +122,7 @@ def test_the_papers_table_is_whole() -> None:
         (("reproduce", "table1", "--images", "x.npz"), "table1 needs a teacher: --teachers wide_resnet_16_2=FILE"),
         (("reproduce", "mte", "--images", "x.npz", "--teachers", "lenet=x"), "'lenet=x' names no teacher"),
         (("reproduce", "mte", "--images", "x.npz", "--pairs", "40"), "'40' names no pair"),
-        (("reproduce", "svhn", "--images", "x.npz", "--teachers", "wide_resnet_40_2=x"), "no images at x.npz"),
+        (("reproduce", "svhn", "--images", "x.npz", "--teachers", "wide_resnet_40_2=x"), "no file at x.npz"),
     ],
 )
 def test_a_mistake_is_one_line(

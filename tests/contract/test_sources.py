@@ -26,8 +26,8 @@ from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.sources.nayer import Nayer
 from beliefmatch.sources.noise import Noise
+from beliefmatch.sources.refined_textures import RefinedTextures
 from beliefmatch.sources.terms import Terms
-from beliefmatch.sources.textures import Textures
 from beliefmatch.sources.unlabelled import Unlabelled
 from tiny import begin, tiny_transfer
 
@@ -74,7 +74,9 @@ SOURCES: dict[str, AbstractSource[Any]] = {
     "pool against a student in train mode": Fast(**MADE, warm_up=0, terms=replace(EVERY_TERM, student_mode="train")),
     "noise": Noise(student_steps=3),
     "uniform noise": Noise(student_steps=3, distribution="uniform"),
-    "textures": Textures(student_steps=3),
+    "textures": RefinedTextures(**POOLED, refined_share=0.0),
+    "refined textures": RefinedTextures(**POOLED, made_batch=None),
+    "refined textures alone": RefinedTextures(**POOLED, made_batch=None, refined_share=1.0),
     "unlabelled": Unlabelled(images=IMAGES, student_steps=3),
     "unlabelled with crops": Unlabelled(images=IMAGES, student_steps=3, augmentation="crop_flip"),
 }
@@ -129,6 +131,19 @@ def test_improve_leaves_teacher_and_student_alone(name: str) -> None:
     moved = any(not torch.equal(a, b) for a, b in zip(buffers, student.buffers(), strict=True))
     assert moved == (name in MOVES_STUDENT_BUFFERS)
     assert all(value.isfinite().all() and not value.requires_grad for value in losses.values())
+
+
+def test_it_says_whose_gradients_it_follows(name: str) -> None:
+    source, state, student, teacher, fabric = started(name)
+    followed = {"teacher": False, "student": False}
+
+    def watch(network: str, inputs: tuple[Tensor, ...]) -> None:
+        followed[network] |= inputs[0].requires_grad
+
+    teacher.module.register_forward_pre_hook(lambda _module, inputs: watch("teacher", inputs))
+    student.register_forward_pre_hook(lambda _module, inputs: watch("student", inputs))
+    source.improve(state, teacher, student, fabric)
+    assert followed == {"teacher": source.follows_teacher, "student": source.follows_student}
 
 
 def test_batches_are_finite_detached_and_of_the_right_shape(name: str) -> None:

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from beliefmatch.errors import ExportError, ImagesError
-from beliefmatch.export.check import LOGIT_TOLERANCE, both_inputs, check_images_fit, compare
+from beliefmatch.errors import ExamplesError, ExportError
+from beliefmatch.export.check import LOGIT_TOLERANCE, both_inputs, check_examples_fit, compare
 from beliefmatch.export.graph import Pixels
+from beliefmatch.models.examples import Images, Inputs
 from beliefmatch.models.inputs import DIGITS
 
 TOLD = torch.tensor([[3.0, 1.0, 0.0], [0.0, 20.0, 1.0], [1.0, 2.0, 3.0]])
@@ -43,7 +44,7 @@ def test_what_is_not_finite_never_agrees(bad: float) -> None:
 @pytest.mark.parametrize("pixels", ["uint8", "unit"])
 def test_both_sides_get_the_same_pixels(pixels: Pixels) -> None:
     inputs = 2 * torch.randn(4, 1, 8, 8)
-    student, file = both_inputs(inputs, DIGITS, pixels)
+    student, file = both_inputs(Inputs(inputs=inputs), DIGITS, pixels)
     unit = file.float() / 255 if pixels == "uint8" else file
     assert file.dtype == (torch.uint8 if pixels == "uint8" else torch.float32)
     assert torch.allclose(unit, DIGITS.to_pixels(inputs), atol=0.51 / 255)
@@ -52,9 +53,9 @@ def test_both_sides_get_the_same_pixels(pixels: Pixels) -> None:
 
 def test_without_pixels_pseudo_inputs_stay_as_they_are() -> None:
     inputs = 9 * torch.randn(4, 1, 8, 8)
-    assert all(torch.equal(side, inputs) for side in both_inputs(inputs, DIGITS, None))
+    assert all(torch.equal(side, inputs) for side in both_inputs(Inputs(inputs=inputs), DIGITS, None))
 
 
 def test_images_are_not_resized() -> None:
-    with pytest.raises(ImagesError, match="images are 9x8, an exported file takes 8x8 and resizes none"):
-        check_images_fit(torch.zeros(2, 9, 8, 1, dtype=torch.uint8), None, DIGITS, 10)
+    with pytest.raises(ExamplesError, match="images are 9x8, an exported file takes 8x8 and resizes none"):
+        check_examples_fit(Images(images=torch.zeros(2, 9, 8, 1, dtype=torch.uint8)), DIGITS, 10)

@@ -89,7 +89,7 @@ def test_points_that_are_fewer_are_filled_up_with_noise(tmp_path: Path) -> None:
     ("case", "message"),
     [
         ("no teacher", "needs the teacher, which cannot be loaded"),
-        ("few shot", "the run's inputs are real images"),
+        ("few shot", "the run's inputs are real data"),
         ("no checkpoint", "the run has no checkpoint.pt"),
         ("damaged", "checkpoint.pt cannot be read"),
     ],

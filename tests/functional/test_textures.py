@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from beliefmatch.functional.textures import spectral_noise, textures
+from beliefmatch.functional.textures import contours, spectral_noise, textures
 
 
 def draws(seed: int = 0) -> torch.Generator:
@@ -10,7 +10,7 @@ def draws(seed: int = 0) -> torch.Generator:
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 7, 9), (2, 64), (64,)])
 def test_textures_fill_the_range_of_pixels_and_no_two_are_alike(shape: tuple[int, ...]) -> None:
-    drawn = textures(40, shape, draws(), torch.float32)
+    drawn = textures(40, shape, draws(), torch.float32, contour_share=0.4)
     assert drawn.shape == (40, *shape)
     assert drawn.min() >= 0
     assert drawn.max() <= 1
@@ -19,7 +19,7 @@ def test_textures_fill_the_range_of_pixels_and_no_two_are_alike(shape: tuple[int
 
 
 def test_the_same_seed_draws_the_same() -> None:
-    first, second = (textures(4, (3, 8, 8), draws(3), torch.float64) for _ in range(2))
+    first, second = (textures(4, (3, 8, 8), draws(3), torch.float64, contour_share=0.4) for _ in range(2))
     assert torch.equal(first, second)
 
 
@@ -40,3 +40,17 @@ def test_channels_of_noise_are_alike_to_different_degrees() -> None:
     alike = torch.stack([torch.corrcoef(example)[0, 1] for example in noise])
     assert alike.min() < 0.3
     assert alike.max() > 0.8
+
+
+def test_contours_are_strokes_on_black() -> None:
+    drawn = contours(200, (1, 28, 28), draws(), torch.float64)
+    assert drawn.min() >= 0
+    assert drawn.max() <= 1
+    assert (drawn < 0.1).double().mean() > 0.5
+    across = (drawn > 0.4).double().diff(dim=3).abs().sum(dim=(1, 2, 3))
+    assert (across > 0).double().mean() > 0.7
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 9), (3, 1), (2, 1, 1)])
+def test_textures_of_a_single_position_are_finite(shape: tuple[int, ...]) -> None:
+    assert textures(10, shape, draws(), torch.float32, contour_share=0.4).isfinite().all()

@@ -8,11 +8,12 @@ from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_sco
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassCalibrationError
 
-from beliefmatch.errors import ImagesError, NetworkError, SettingsError
+from beliefmatch.errors import ExamplesError, NetworkError, SettingsError
 from beliefmatch.metrics.answers import measure_accuracy
 from beliefmatch.metrics.measurement import Measurement, measure_pair
 from beliefmatch.metrics.transition import TransitionPlan
-from beliefmatch.models.inputs import DIGITS, InputSpec, check_fit
+from beliefmatch.models.examples import Images
+from beliefmatch.models.inputs import DIGITS, InputSpec
 from tiny import make_conv_teacher, make_seven_classes
 
 RANDOM = torch.Generator().manual_seed(0)
@@ -128,7 +129,7 @@ def test_transition_curves_are_walked_where_they_are_asked_for(guided_by: Any) -
 
 def test_fewer_agreeing_images_than_asked_for_are_counted() -> None:
     alike = int((logits(TEACHER).argmax(dim=1) == logits(STUDENT).argmax(dim=1)).sum())
-    with pytest.raises(ImagesError, match=rf"300 images .* were asked for; there are {alike}$"):
+    with pytest.raises(ExamplesError, match=rf"300 examples .* were asked for; there are {alike}$"):
         measured(transition=TransitionPlan(num_images=300))
 
 
@@ -151,13 +152,13 @@ def test_a_transition_plan_out_of_range_is_refused() -> None:
     ],
 )
 def test_images_that_do_not_fit_are_refused(images: Tensor, labels: Tensor, message: str) -> None:
-    with pytest.raises(ImagesError, match=message):
-        check_fit(images, labels, DIGITS, 10)
+    with pytest.raises(ExamplesError, match=message):
+        Images(images=images, labels=labels).check_fit(DIGITS, 10)
 
 
 def test_images_for_vectors_are_refused() -> None:
-    with pytest.raises(ImagesError, match="which images cannot give"):
-        check_fit(IMAGES, LABELS, InputSpec(shape=(64,)), 10)
+    with pytest.raises(ExamplesError, match="which images cannot give"):
+        Images(images=IMAGES, labels=LABELS).check_fit(InputSpec(shape=(64,)), 10)
 
 
 def test_networks_of_other_classes_are_refused() -> None:

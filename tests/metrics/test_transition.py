@@ -4,8 +4,8 @@ import pytest
 import torch
 from slow_transition import slow_transition_curves
 
-from beliefmatch.errors import ImagesError
-from beliefmatch.metrics.transition import TransitionCurves, agreeing_images, bytes_per_example, transition_curves
+from beliefmatch.errors import ExamplesError
+from beliefmatch.metrics.transition import TransitionCurves, agreeing_examples, bytes_per_example, transition_curves
 from tiny import make_conv_teacher, make_mlp_student, make_mlp_teacher
 
 
@@ -51,19 +51,19 @@ def test_the_error_and_its_interval() -> None:
     torch.testing.assert_close(found.two_standard_errors()[1], torch.full((3,), margin))
 
 
-def test_agreeing_images_are_chosen_by_the_seed_and_do_agree() -> None:
+def test_agreeing_examples_are_chosen_by_the_seed_and_do_agree() -> None:
     guide, follower = make_mlp_student(), make_mlp_teacher()
     images = some(400, 12).float()
-    chosen, classes = agreeing_images(guide, follower, images, num_images=10)
+    chosen, classes = agreeing_examples(guide, follower, images, num_examples=10)
     assert torch.equal(guide(images[chosen]).argmax(1), classes)
     assert torch.equal(follower(images[chosen]).argmax(1), classes)
-    assert torch.equal(agreeing_images(guide, follower, images, num_images=10)[0], chosen)
-    assert not torch.equal(agreeing_images(guide, follower, images, num_images=10, seed=1)[0], chosen)
+    assert torch.equal(agreeing_examples(guide, follower, images, num_examples=10)[0], chosen)
+    assert not torch.equal(agreeing_examples(guide, follower, images, num_examples=10, seed=1)[0], chosen)
 
 
-def test_too_few_agreeing_images_are_counted() -> None:
-    with pytest.raises(ImagesError, match=r"5000 images .* were asked for; there are \d+"):
-        agreeing_images(make_mlp_student(), make_mlp_teacher(), some(40, 12).float(), num_images=5000)
+def test_too_few_agreeing_examples_are_counted() -> None:
+    with pytest.raises(ExamplesError, match=r"5000 examples .* were asked for; there are \d+"):
+        agreeing_examples(make_mlp_student(), make_mlp_teacher(), some(40, 12).float(), num_examples=5000)
 
 
 def test_memory_is_counted_by_what_autograd_keeps() -> None:

@@ -40,7 +40,7 @@ def test_one_run_says_all_that_was_measured(copy: Copy) -> None:
     assert f"Mean transition error, student guides: {error:.4f}" in page.text
     for words in (
         *("agreement", "size", "MACs", "latency", "examples passed in training", "cost of training", "peak memory"),
-        *("200 images of digits.npz", "By class", "Where they disagree most often", "Transition curves"),
+        *("200 examples of digits.npz", "By class", "Where they disagree most often", "Transition curves"),
         *("source.student_steps", "lightning-fabric", "beliefmatch.load_student(", "pytest"),
         *(f"{result['teacher_parameters']:,}", f"{result['seconds']:.1f} s", f"Round {ROUNDS}"),
     ):
@@ -79,7 +79,7 @@ def test_without_data_nothing_was_measured(copy: Copy) -> None:
     page = build(folder)
     assert page.text.count("not measured: no data given") == 3
     assert "Not measured: no data given." in page.text
-    assert "Measured on real images" not in page.text
+    assert "Measured on real data" not in page.text
     assert "None" not in page.text
 
 
@@ -89,7 +89,7 @@ def test_images_without_labels_give_agreement_alone(copy: Copy) -> None:
     edit(folder / "measurement.json", lambda measured: measured.update(teacher=None, student=None))
     edit(folder / "result.json", lambda result: result.update(teacher_accuracy=None, student_accuracy=None))
     page = build(folder)
-    assert "Student accuracy not measured: the images have no labels;" in page.text
+    assert "Student accuracy not measured: the data has no labels;" in page.text
     assert "not measured: no data given" not in page.text
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from beliefmatch.engine.transfer import run_round
-from beliefmatch.errors import ImagesError, SettingsError
+from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.few_shot import FewShot
@@ -35,7 +35,7 @@ def test_the_subset_is_balanced_and_another_for_each_seed() -> None:
         with np.load(IMAGES) as file:
             assert np.bincount(file["labels"][facts["indices"]]).tolist() == [3] * 10
             stored = torch.from_numpy(file["images"][facts["indices"]]).permute(0, 3, 1, 2)
-        assert torch.equal(stored, state.pixels)
+        assert torch.equal(stored, state.stored)
         found.append(facts["indices"])
     assert found[0] == found[1] != found[2]
 
@@ -43,7 +43,7 @@ def test_the_subset_is_balanced_and_another_for_each_seed() -> None:
 @pytest.mark.parametrize(("batch_size", "expected"), [(8, 8), (30, 30), (128, 30)])
 def test_every_image_is_seen_equally_often(batch_size: int, expected: int) -> None:
     source, state, fabric, _ = started(batch_size=batch_size)
-    state.pixels = torch.arange(30, dtype=torch.uint8).view(30, 1, 1, 1).expand(30, 1, 8, 8)
+    state.stored = torch.arange(30, dtype=torch.uint8).view(30, 1, 1, 1).expand(30, 1, 8, 8)
     seen = torch.zeros(30)
     for _ in range(30):
         (batch,) = source.batches(state, fabric)
@@ -83,7 +83,7 @@ def test_double_precision_reaches_the_networks() -> None:
 
 
 def test_more_images_than_the_smallest_class_has_are_refused() -> None:
-    with pytest.raises(ImagesError, match=r"5 images of each class were asked for; class 0 of .*images.npz has 4"):
+    with pytest.raises(ExamplesError, match=r"5 examples of each class were asked for; class 0 of .*images.npz has 4"):
         started(images_per_class=5)
 
 
@@ -106,5 +106,5 @@ def test_labels_that_the_source_does_not_know_are_refused() -> None:
 
 def test_images_without_labels_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "bare.npz", images=np.zeros((4, 8, 8, 1), dtype=np.uint8))
-    with pytest.raises(ImagesError, match="has no array 'labels', and labels are needed"):
+    with pytest.raises(ExamplesError, match="has no array 'labels', and labels are needed"):
         started(images=tmp_path / "bare.npz")

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from beliefmatch.engine.transfer import run_round
-from beliefmatch.errors import ImagesError, SettingsError
+from beliefmatch.errors import ExamplesError
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.unlabelled import Unlabelled
 from tiny import begin, tiny_transfer, vector_transfer
@@ -80,13 +80,13 @@ def test_images_of_another_size_are_resized(tmp_path: Path) -> None:
 
 
 def test_images_that_do_not_serve_are_told(tmp_path: Path) -> None:
-    with pytest.raises(ImagesError, match="no image files in"):
+    with pytest.raises(ExamplesError, match="no image files in"):
         started(Unlabelled(images=tmp_path))
     (tmp_path / "broken.png").write_bytes(b"nothing")
-    with pytest.raises(ImagesError, match=r"broken.png cannot be read as an image"):
+    with pytest.raises(ExamplesError, match=r"broken.png cannot be read as an image"):
         started(Unlabelled(images=tmp_path))
     np.savez(tmp_path / "colour.npz", images=np.zeros((5, 8, 8, 3), dtype=np.uint8))
-    with pytest.raises(ImagesError, match="images have 3 channels, the network takes 1"):
+    with pytest.raises(ExamplesError, match="images have 3 channels, the network takes 1"):
         started(Unlabelled(images=tmp_path / "colour.npz"))
-    with pytest.raises(SettingsError, match=r"inputs of shape \(12,\), which images cannot give"):
+    with pytest.raises(ExamplesError, match=r"inputs of shape \(12,\), which images cannot give"):
         started(Unlabelled(images=IMAGES), transfer=vector_transfer())

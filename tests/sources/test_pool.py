@@ -78,11 +78,11 @@ def test_crops_differ_and_have_no_answers_kept() -> None:
 
 def test_vectors_are_never_cropped() -> None:
     pool = empty(teacher=VECTORS, augmentation="crop_flip")
-    assert pool.padding is None
+    assert pool.augmentation == "none"
     assert pool.teacher_logits is not None
 
 
-@pytest.mark.parametrize("augmentation", ["none", "crop_flip"])
+@pytest.mark.parametrize("augmentation", ["none", "crop", "crop_flip"])
 def test_two_processes_draw_what_one_draws(augmentation: Augmentation) -> None:
     pool = empty(augmentation=augmentation)
     pool.add(images(10), IMAGES, FABRIC)

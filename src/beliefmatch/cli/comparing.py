@@ -61,7 +61,7 @@ def compare(
         std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         batch_size: Examples a batch. Default: each recipe's own.
         seeds: Of the runs; mean and deviation are over them.
-        images: File .npz with images and labels to measure every run on, afterwards. Without it nothing is measured.
+        images: File .npz to measure every run on, afterwards; see beliefmatch measure. Without it nothing is measured.
         folder: For the runs, RECIPE/seed_N each, and report.html.
         accelerator: Kind of device.
         precision: Floating-point precision; see beliefmatch transfer RECIPE --help.
@@ -108,7 +108,7 @@ def _print(found: "Comparison", seconds: float, images: Path | None, display: Di
         Console().print(comparison_table(found))
         if images is None:
             print_text(
-                "no images to measure on were given, so nothing was measured; agreement on its own pseudo batches "
+                "no data to measure on was given, so nothing was measured; agreement on its own pseudo batches "
                 "ranks no recipe: repeat the command with --images FILE.npz"
             )
         print_text(f"all runs on one page: {found.report}")

@@ -19,6 +19,9 @@ def export(
     to: Annotated[str, tyro.conf.arg(metavar="{onnx,pt2,safetensors}")],
     out: Path | None = None,
     pixels: Literal["uint8", "unit"] | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    assume_normalisation: bool = False,
     images: Path | None = None,
     teacher_license: str | None = None,
     overwrite: bool = False,
@@ -35,15 +38,18 @@ def export(
         out: File to write, or folder for it. Default: model.onnx, model.pt2 or model.safetensors in the run folder.
         pixels: Let the file take (batch, channels, height, width) pixels and normalise them itself: uint8 from 0 to
             255, or unit for floats from 0 to 1. Default: it takes network inputs.
-        images: File .npz with an array images (n, height, width, channels) uint8 and, for accuracy, labels (n,), to
-            compare the file with the student on.
+        mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1]. Default: the run's.
+        std: Standard deviation of each channel that the teacher was trained with, likewise.
+        assume_normalisation: Let a file that takes pixels normalise them by what the run only assumed.
+        images: File .npz to compare the file with the student on: an array images (n, height, width, channels) uint8,
+            or inputs (n, *shape) of numbers that are network inputs already (vectors, signals), and, for accuracy,
+            labels (n,).
         teacher_license: Licence of the teacher's weights, for the model card.
         overwrite: Replace a file and a model card that are there.
         display: Tables, errors alone, or JSON for scripts.
     """
-    from beliefmatch.data.images import read_images
+    from beliefmatch.data.images import read_examples
     from beliefmatch.engine.record import RunFolder
-    from beliefmatch.export.check import Examples
     from beliefmatch.export.export import export_student
     from beliefmatch.export.formats import check_format
 
@@ -51,16 +57,15 @@ def export(
     format_name = check_format(to)
     folder = RunFolder(run)
     folder.read()
-    examples = None
-    if images is not None:
-        data = read_images(images)
-        examples = Examples(name=images.name, inputs=data.images, labels=data.labels)
     exported = export_student(
         folder,
         format_name,
         out=out,
         pixels=pixels,
-        images=examples,
+        mean=mean,
+        std=std,
+        assume_normalisation=assume_normalisation,
+        images=None if images is None else read_examples(images),
         teacher_license=teacher_license,
         overwrite=overwrite,
     )

@@ -36,7 +36,7 @@ def measure(
     images: Path,
     teacher: NetworkFlags = NetworkFlags(),
     student: NetworkFlags = NetworkFlags(),
-    dataset: Literal["cifar10", "svhn"] = "cifar10",
+    dataset: Literal["cifar10", "svhn"] | None = None,
     shape: tuple[int, ...] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -50,36 +50,39 @@ def measure(
     out: Path | None = None,
     display: Display = "full",
 ) -> None:
-    """Measure how far two networks agree on images: those of a run, or any two that you name.
+    """Measure how far two networks agree on real data: those of a run, or any two that you name.
 
     Numbers of a run go into measurement.json and result.json of its folder. --teacher NAME and --student NAME are short
     for --teacher.architecture and --student.architecture.
 
     Args:
         run: Run folder. Without one, name --teacher and --student.
-        images: File .npz with an array images (n, height, width, channels) uint8 and, for accuracy, labels (n,).
+        images: File .npz with an array images (n, height, width, channels) uint8, or inputs (n, *shape) of numbers
+            that are network inputs already (vectors, signals), and, for accuracy, labels (n,).
         teacher: One network, instead of a run's teacher.
         student: The other, instead of a run's student.
-        dataset: What two named networks were trained on: sets their normalisation.
+        dataset: What two named networks were trained on: sets their normalisation. Default: cifar10.
         shape: Shape of one input of two named networks instead of the dataset's, such as 1 28 28.
         mean: Mean of each channel that two named networks were trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that two named networks were trained with, in pixels scaled to [0, 1].
         resize: Resize images of another size than the networks take; otherwise they are refused.
-        batch_size: Images at a time.
-        transition: Measure the mean transition error too, from so many images on which both agree; the paper took 1000.
+        batch_size: Examples at a time.
+        transition: Measure the mean transition error too, from so many examples on which both agree; the paper took
+            1000 images.
             It takes far longer than all else: half an hour on two cores for 200 images of WRN-16-1 against WRN-16-2.
         guided_by: Which network's gradient leads from class to class.
-        transition_steps: Gradient steps from each image to each other class.
-        transition_seed: Of the choice of images.
+        transition_steps: Gradient steps from each example to each other class.
+        transition_seed: Of the choice of examples.
         accelerator: Kind of device.
         out: JSON file for all numbers, besides what goes into a run's folder.
         display: Tables, errors alone, or JSON for scripts.
     """
-    from beliefmatch.data.images import read_images
+    from beliefmatch.data.images import read_examples
     from beliefmatch.engine.atomic import write_json
     from beliefmatch.engine.evaluation import describe, measure_networks, measure_run
     from beliefmatch.engine.record import RunFolder
     from beliefmatch.metrics.transition import TransitionPlan
+    from beliefmatch.models.inputs import warn_of_assumed
     from beliefmatch.recipes.datasets import choose_inputs
 
     if batch_size < 1:
@@ -94,12 +97,10 @@ def measure(
         raise SettingsError(f"{run} has its own two networks: give either a run folder or two networks, not both")
     if run is not None:
         RunFolder(run).read()
-        data = read_images(images)
+        data = read_examples(images)
         measurement = measure_run(
             RunFolder(run),
-            data.images,
-            data.labels,
-            name=images.name,
+            data,
             batch_size=batch_size,
             resize=resize,
             transition=plan,
@@ -108,20 +109,20 @@ def measure(
     else:
         first, second = _load("teacher", teacher), _load("student", student)
         spec = choose_inputs(dataset, shape, mean, std, first.known_inputs() or second.known_inputs())
-        data = read_images(images)
+        warn_of_assumed(spec)
+        data = read_examples(images)
         measurement = measure_networks(
             first.load(spec),
             second.load(spec),
             spec,
-            data.images,
-            data.labels,
+            data,
             batch_size=batch_size,
             resize=resize,
             transition=plan,
             accelerator=accelerator,
         )
     if out is not None:
-        write_json(out, describe(measurement, name=images.name, transition=plan))
+        write_json(out, describe(measurement, name=data.name, transition=plan))
     _print_measurement(measurement, plan, images, display)
 
 
@@ -152,7 +153,7 @@ def _print_measurement(
 
         for table in measurement_tables(measurement):
             Console().print(table)
-        print_text(f"measured on {measurement.num_images} images of {images}")
+        print_text(f"measured on {measurement.num_images} examples of {images}")
 
 
 def report(runs: tyro.conf.Positional[tuple[Path, ...]], /, *, out: Path | None = None) -> None:

@@ -35,7 +35,7 @@ def reproduce(
 
     Args:
         experiment: table1, figure2, mte (mean transition error), toy, or svhn.
-        images: File .npz with test images (n, height, width, channels) uint8 and labels (n,). toy needs none.
+        images: File .npz of test images with labels; see beliefmatch measure. toy needs none.
         train_images: Likewise, to train the few-shot baselines on. Without it, only data-free runs are made.
         teachers: ARCHITECTURE=FILE, such as wide_resnet_40_2=wrn_40_2.safetensors.
         pairs: TEACHER:STUDENT by depth and factor, such as 40-1:16-1, instead of the experiment's own.

@@ -117,7 +117,7 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
                 print_text(f"the student is in {options.folder}")
             if display == "full" and result.student_accuracy is None:
                 print_text(
-                    "no images to measure on were given, so nothing was measured; to measure: "
+                    "no data to measure on was given, so nothing was measured; to measure: "
                     f"beliefmatch measure {options.folder} --images FILE.npz"
                 )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from beliefmatch.comparison.candidates import Common, check_inputs, check_recipes
-from beliefmatch.data.images import Images, read_images
+from beliefmatch.data.images import read_examples
 from beliefmatch.engine.atomic import make_folder, write_json
 from beliefmatch.engine.calibrate import calibrate
 from beliefmatch.engine.evaluation import measure_run
@@ -16,6 +16,7 @@ from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.record import RunFolder
 from beliefmatch.engine.run import Observer, run
 from beliefmatch.errors import CollapseError, FolderError, SettingsError
+from beliefmatch.models.examples import AbstractExamples
 from beliefmatch.report.page import write_report
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def compare(
         seconds: wall time of the rounds of one run.
         seeds: of each recipe.
         options: of each run; its folder holds the folders of all.
-        images: to measure on afterwards; None: nothing is measured.
+        images: file to measure on afterwards, see `read_examples`; None: nothing is measured.
         follow: see `Follow`.
 
     Raises:
@@ -85,8 +86,12 @@ def compare(
     if not seeds or len(set(seeds)) < len(seeds):
         raise SettingsError(f"name each seed once, and at least one: --seeds 0 1 2; got {' '.join(map(str, seeds))}")
     check_recipes(names)
-    check_inputs({name: common.transfer(name, seed=seeds[0]) for name in names})
-    data = None if images is None else read_images(images)
+    transfers = {name: common.transfer(name, seed=seeds[0]) for name in names}
+    check_inputs(transfers)
+    data = None if images is None else read_examples(images)
+    if data is not None:
+        for transfer in transfers.values():
+            data.check_shape(transfer.inputs)
     rounds = _settle_rounds(names, common, seconds=seconds, seed=seeds[0], options=options)
     # Seed by seed, so that a machine that grows slower does so for all recipes.
     for seed in seeds:
@@ -94,8 +99,8 @@ def compare(
             place = RunFolder(options.folder / name / f"seed_{seed}")
             transfer = common.transfer(name, seed=seed, rounds=rounds[name])
             _complete(transfer, replace(options, folder=place.path, resume=True), follow, f"{name} seed {seed}")
-            if data is not None and images is not None and place.result.is_file():
-                _measure(place, data, name=images.name, options=options)
+            if data is not None and place.result.is_file():
+                _measure(place, data, options)
     compared = [_gather(name, rounds[name], seeds, options.folder) for name in names]
     write_json(options.folder / TABLE, {"seconds": seconds, "recipes": [asdict(each) for each in compared]})
     runs = [options.folder / name / f"seed_{seed}" for name in names for seed in seeds]
@@ -146,10 +151,10 @@ def _complete(transfer: Any, options: RunOptions, follow: Follow, name: str) -> 
         logger.warning("%s came to no end: %s", name, error)
 
 
-def _measure(place: RunFolder, data: Images, *, name: str, options: RunOptions) -> None:
+def _measure(place: RunFolder, data: AbstractExamples, options: RunOptions) -> None:
     measured = place.read_measurement()
-    if measured is None or measured.get("images") != name:
-        measure_run(place, data.images, data.labels, name=name, accelerator=options.accelerator)
+    if measured is None or measured.get("images") != data.name:
+        measure_run(place, data, accelerator=options.accelerator)
 
 
 def _gather(name: str, rounds: int, seeds: Sequence[int], folder: Path) -> Compared:

@@ -1,7 +1,6 @@
-"""Images from a file or a folder, with or without labels."""
+"""Examples from a file, or images from a folder, with or without labels."""
 
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,76 +8,80 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from beliefmatch.errors import ImagesError, first_line
-from beliefmatch.models.inputs import check_pixels
+from beliefmatch.errors import ExamplesError, first_line
+from beliefmatch.models.examples import AbstractExamples, Images, Inputs, LabelledImages
 
 COLOURS = {1: "L", 3: "RGB"}
 """How Pillow calls images of so many channels."""
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 EXPECTED = (
-    "expected an .npz with an array images (n, height, width, channels) uint8, and where there are labels an array "
-    "labels (n,) integers"
+    "expected an .npz with an array images (n, height, width, channels) uint8, or an array inputs (n, *shape) of "
+    "numbers that are network inputs already, and where there are labels an array labels (n,) integers"
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Images:
-    """Images as stored.
+def read_examples(path: Path) -> AbstractExamples:
+    """Read an .npz file with an array `images` or `inputs` and, if it has one, `labels`; pickles are refused.
+
+    Args:
+        path: of the file. `images` are (n, height, width, channels), uint8; `inputs` are (n, *shape), of any floating
+            type or integers, as the network takes them.
+
+    Returns:
+        `Images` (`LabelledImages` where there are labels) or `Inputs`, by the name of the file.
 
     Raises:
-        ImagesError: a dtype or a shape is not as below, there are no images, or a label is below 0.
+        ExamplesError: the file is missing or damaged, or an array is missing, one too many, or has another dtype or
+            shape, or a value that is not finite.
     """
-
-    images: Tensor
-    """(images, height, width, channels), uint8."""
-    labels: Tensor | None = None
-    """(images,), int64, from 0; None where there are none."""
-
-    def __post_init__(self) -> None:
-        check_pixels(self.images, self.labels)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelledImages(Images):
-    """Images as stored, with their labels."""
-
-    labels: Tensor  # pyright: ignore[reportGeneralTypeIssues]
-    """(images,), int64, from 0."""
+    arrays = _read_arrays(path)
+    try:
+        tensors = {name: _tensor(array, name) for name, array in arrays.items()}
+        labels = tensors.get("labels")
+        if labels is not None and not labels.is_floating_point():
+            labels = labels.long()
+        if "inputs" in tensors:
+            return Inputs(inputs=tensors["inputs"], labels=labels, name=path.name)
+        if labels is None:
+            return Images(images=tensors["images"], name=path.name)
+        return LabelledImages(images=tensors["images"], labels=labels, name=path.name)
+    except ExamplesError as error:
+        raise ExamplesError(f"{path}: {error}") from error
 
 
-def read_images(path: Path) -> Images:
-    """Read an .npz file with an array `images` and, if it has one, `labels`; pickles are refused.
-
-    Raises:
-        ImagesError: the file is missing or damaged, or an array is missing or has another dtype or shape.
-    """
+def _read_arrays(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise ImagesError(f"no images at {path}")
+        raise ExamplesError(f"no file at {path}; {EXPECTED}")
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ImagesError(f"{path} holds a single array; {EXPECTED}")
-            if "images" not in file.files:
-                raise ImagesError(f"{path} has no array 'images' (it has {file.files}); {EXPECTED}")
-            images = _tensor(file["images"], "images")
-            labels = _tensor(file["labels"], "labels") if "labels" in file.files else None
-    except ImagesError:
+                raise ExamplesError(f"{path} holds a single array; {EXPECTED}")
+            found = [name for name in ("images", "inputs") if name in file.files]
+            if not found:
+                raise ExamplesError(f"{path} has no array 'images' or 'inputs' (it has {file.files}); {EXPECTED}")
+            if len(found) > 1:
+                raise ExamplesError(f"{path} has both 'images' and 'inputs': leave one out; {EXPECTED}")
+            return {name: file[name] for name in (*found, "labels") if name in file.files}
+    except ExamplesError:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ImagesError(f"{path} cannot be read ({first_line(error)}); {EXPECTED}") from error
-    try:
-        if labels is None:
-            return Images(images=images)
-        return LabelledImages(images=images, labels=labels if labels.is_floating_point() else labels.long())
-    except ImagesError as error:
-        raise ImagesError(f"{path}: {error}") from error
+        raise ExamplesError(f"{path} cannot be read ({first_line(error)}); {EXPECTED}") from error
 
 
-def read_image_folder(path: Path, *, shape: tuple[int, int, int]) -> Images:
+def read_images(path: Path) -> Images:
+    """Read an .npz file of images as `read_examples` does.
+
+    Raises:
+        ExamplesError: as there, or it holds no images.
+    """
+    data = read_examples(path)
+    if not isinstance(data, Images):
+        raise ExamplesError(f"{path} has an array 'inputs' where 'images' are needed; read_examples reads either")
+    return data
+
+
+def read_image_folder(path: Path, *, shape: tuple[int, ...]) -> Images:
     """Read all image files of a folder and of those within it, in the order of their names, without labels.
 
     Args:
@@ -86,37 +89,39 @@ def read_image_folder(path: Path, *, shape: tuple[int, int, int]) -> Images:
         shape: (channels, height, width) to bring every image to; one channel is grey, three are RGB.
 
     Raises:
-        ImagesError: there are none, one is damaged, or images cannot have so many channels.
+        ExamplesError: there are none, one is damaged, or images cannot have so many channels.
     """
     # It comes with matplotlib, and no other part of the library needs it.
     from PIL import Image  # noqa: PLC0415
 
+    if len(shape) != 3:
+        raise ExamplesError(f"the network takes inputs of shape {shape}, which image files cannot give")
     channels, height, width = shape
     if channels not in COLOURS:
-        raise ImagesError(f"image files give 1 or 3 channels, not {channels}: name an .npz file instead of {path}")
+        raise ExamplesError(f"image files give 1 or 3 channels, not {channels}: name an .npz file instead of {path}")
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
     if not files:
-        raise ImagesError(f"no image files in {path}; expected files that end in {', '.join(IMAGE_SUFFIXES)}")
+        raise ExamplesError(f"no image files in {path}; expected files that end in {', '.join(IMAGE_SUFFIXES)}")
     images = np.empty((len(files), height, width, channels), dtype=np.uint8)
     for index, file in enumerate(files):
         try:
             with Image.open(file) as image:
                 resized = image.convert(COLOURS[channels]).resize((width, height), Image.Resampling.BILINEAR)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ImagesError(f"{file} cannot be read as an image ({first_line(error)})") from error
+            raise ExamplesError(f"{file} cannot be read as an image ({first_line(error)})") from error
         images[index] = np.asarray(resized).reshape(height, width, channels)
-    return Images(images=torch.from_numpy(images))
+    return Images(images=torch.from_numpy(images), name=path.name)
 
 
 def read_labelled_images(path: Path) -> LabelledImages:
     """Read an .npz file as `read_images` does, insisting on labels.
 
     Raises:
-        ImagesError: as there, or it has no labels.
+        ExamplesError: as there, or it has no labels.
     """
     data = read_images(path)
-    if not isinstance(data, LabelledImages):
-        raise ImagesError(f"{path} has no array 'labels', and labels are needed; {EXPECTED}")
+    data.needed_labels()
+    assert isinstance(data, LabelledImages)
     return data
 
 
@@ -124,4 +129,4 @@ def _tensor(array: Any, name: str) -> Tensor:
     try:
         return torch.from_numpy(array)
     except TypeError as error:
-        raise ImagesError(f"{name} have dtype {array.dtype}; {EXPECTED}") from error
+        raise ExamplesError(f"{name} have dtype {array.dtype}, expected numbers; {EXPECTED}") from error

@@ -1,4 +1,4 @@
-"""Measuring a finished run on images that it never saw."""
+"""Measuring a finished run on examples that it never saw."""
 
 from dataclasses import asdict, replace
 from typing import Any, Literal
@@ -12,7 +12,8 @@ from beliefmatch.engine.record import RunFolder, fingerprint, load_student
 from beliefmatch.errors import FolderError
 from beliefmatch.metrics.measurement import ClassScores, Measurement, measure_pair
 from beliefmatch.metrics.transition import TransitionCurves, TransitionPlan
-from beliefmatch.models.inputs import InputSpec, check_fit
+from beliefmatch.models.examples import AbstractExamples, examples_of
+from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.teacher import Teacher, check_same_classes, probe
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
@@ -46,8 +47,8 @@ def load_teacher(folder: RunFolder) -> Teacher:
 
 def measure_run(
     folder: RunFolder,
-    images: Tensor,
-    labels: Tensor | None,
+    examples: AbstractExamples | Tensor,
+    labels: Tensor | None = None,
     *,
     name: str = "",
     batch_size: int = 500,
@@ -59,34 +60,35 @@ def measure_run(
 
     Args:
         folder: of the run.
-        images: (n, height, width, channels), uint8.
-        labels: (n,), integers below the number of classes; None where there are none, and accuracy is not measured.
-        name: what to call the images in measurement.json.
-        batch_size: images at a time.
+        examples: to measure on, as `read_examples` reads them; or a tensor: (n, height, width, channels) uint8 images,
+            or (n, *shape) network inputs of another type.
+        labels: (n,), integers below the number of classes, of a tensor. Without labels accuracy is not measured.
+        name: what to call the examples in measurement.json. Default: their own name.
+        batch_size: examples at a time.
         resize: whether images of another size than the networks take are resized; otherwise they are refused.
-        transition: how to walk for the mean transition error; None: leave what an earlier call found on images of this
-            name.
+        transition: how to walk for the mean transition error; None: leave what an earlier call found on examples of
+            this name.
         accelerator: kind of device to measure on; "auto" takes the fastest there is.
 
     Raises:
         FolderError: see `load_pair`.
-        ImagesError: images or labels do not fit the networks.
+        ExamplesError: examples or labels do not fit the networks.
     """
+    data = examples_of(examples, labels, name=name)
     teacher, student = load_pair(folder)
     measurement = measure_networks(
         teacher.module,
         student,
         teacher.spec,
-        images,
-        labels,
+        data,
         batch_size=batch_size,
         resize=resize,
         transition=transition,
         accelerator=accelerator,
     )
-    plain = describe(measurement, name=name, transition=transition)
+    plain = describe(measurement, name=data.name, transition=transition)
     earlier = folder.read_measurement() or {}
-    if transition is None and earlier.get("images") == name:
+    if transition is None and earlier.get("images") == data.name:
         plain["transition"] = earlier.get("transition")
     write_json(folder.measurement, plain)
     folder.write_result(
@@ -104,27 +106,28 @@ def measure_networks(
     teacher: nn.Module,
     student: nn.Module,
     spec: InputSpec,
-    images: Tensor,
-    labels: Tensor | None,
+    examples: AbstractExamples | Tensor,
+    labels: Tensor | None = None,
     *,
     batch_size: int = 500,
     resize: bool = False,
     transition: TransitionPlan | None = None,
     accelerator: Accelerator = "auto",
 ) -> Measurement:
-    """Check that images fit two networks, move both to a device and measure them there. See `measure_run`.
+    """Check that examples fit two networks, move both to a device and measure them there. See `measure_run`.
 
     Raises:
-        ImagesError: images or labels do not fit the networks.
+        ExamplesError: examples or labels do not fit the networks.
         NetworkError: one does not take these inputs, or the two know different numbers of classes.
     """
     num_classes = probe(teacher, spec, role="teacher")
     check_same_classes(num_classes, probe(student, spec, role="student"))
-    check_fit(images, labels, spec, num_classes, resize=resize)
+    data = examples_of(examples, labels)
+    data.check_fit(spec, num_classes, resize=resize)
     device = Fabric(accelerator=accelerator, devices=1).device
     for network in (teacher, student):
         network.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return measure_pair(teacher, student, spec, images, labels, batch_size=batch_size, transition=transition)
+    return measure_pair(teacher, student, spec, data, batch_size=batch_size, transition=transition)
 
 
 def describe(measurement: Measurement, *, name: str, transition: TransitionPlan | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What result.json keeps of the exported files of a run; without torch, so that a report can read it."""
 
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Export:
     """So many of them are no pseudo inputs but normal noise."""
     why_noise: str | None
     images: FileCheck | None
-    """On real images. None: none were given."""
+    """On real examples, images or others. None: none were given."""
     student: Deployed
     teacher: Deployed
     why_no_teacher: str | None
@@ -63,6 +63,12 @@ class Export:
     versions: dict[str, str]
     teacher_license: str | None = None
     """As the user gave it."""
+    mean: list[float] | None = None
+    """Of each channel, in pixels scaled to [0, 1]: how the file, or who feeds it, makes inputs of pixels. None: 0."""
+    std: list[float] | None = None
+    """Likewise. None: 1."""
+    normalisation_from: Literal["said", "told", "assumed"] | None = None
+    """Who knows mean and std. None: nobody recorded it, or inputs are no images."""
 
 
 def make_export(

@@ -22,8 +22,8 @@ from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.sources.nayer import Nayer
 from beliefmatch.sources.noise import Noise
+from beliefmatch.sources.refined_textures import RefinedTextures
 from beliefmatch.sources.terms import Terms
-from beliefmatch.sources.textures import Textures
 from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.students.named import NamedStudent
 
@@ -46,10 +46,10 @@ TYPES: dict[str, type] = {
     "Nayer": Nayer,
     "Network": Network,
     "Noise": Noise,
+    "RefinedTextures": RefinedTextures,
     "StepwiseSgd": StepwiseSgd,
     "TapPair": TapPair,
     "Terms": Terms,
-    "Textures": Textures,
     "Transfer": Transfer,
     "Unlabelled": Unlabelled,
 }

@@ -76,7 +76,7 @@ class RunFolder(RunFiles):
     def begin(self, settings: dict[str, Any]) -> None:
         """Make the folder, take it for this process until `release`, and say in run.json what the run is.
 
-        A run that continues keeps the run.json it has, but for where the teacher lies.
+        A run that continues keeps the run.json it has, but for where the teacher lies and who knows its normalisation.
 
         Raises:
             FolderError: the folder cannot be made or written, or another process runs in it.
@@ -95,7 +95,7 @@ class RunFolder(RunFiles):
             facts = {"settings": settings, "seed": seed, "command": sys.argv, "versions": versions()}
             write_json(self.run, facts)
         elif (facts := self.read())["settings"] != settings:
-            # All that may differ by now is where the teacher's weights lie.
+            # All that may differ by now is where the teacher's weights lie, and who knows the normalisation.
             write_json(self.run, facts | {"settings": settings})
 
     def release(self) -> None:
@@ -194,6 +194,8 @@ def settings_of(
 def _comparable(settings: dict[str, Any]) -> dict[str, Any]:
     settings = json.loads(json.dumps(settings))
     del settings["transfer"]["teacher"]["weights"]
+    # Who knows the normalisation changes nothing that is computed, and older runs do not record it.
+    settings["transfer"]["inputs"].pop("normalisation_from", None)
     return settings
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from beliefmatch.engine.gradients import check_gradients
 from beliefmatch.engine.precision import SettledPrecision, make_fabric
 from beliefmatch.engine.state import pack
 from beliefmatch.engine.transfer import Transfer, run_round, start
@@ -27,7 +28,7 @@ def rehearse(
 
     Raises:
         NetworkError: a round fails in a way that a forward pass in eval mode did not show, such as batch-norm on one
-            value a channel, or gives values that are not finite.
+            value a channel, or gives values that are not finite; or the source follows gradients that do not arrive.
         BeliefMatchError: the source cannot serve these networks.
     """
     small = replace(transfer, source=transfer.source.shortened(), batch_size=min(share, 2))
@@ -36,6 +37,7 @@ def rehearse(
             copied = Teacher(copy.deepcopy(teacher.module), teacher.spec)
             fabric = make_fabric("cpu", precision)
             state = start(small, copied, copy.deepcopy(student), fabric)
+            check_gradients(small.source, copied, state.student)
             run_round(small, state, copied, fabric)
             pack(state)
             if int(state.first_bad_round) >= 0:

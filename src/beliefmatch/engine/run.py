@@ -25,6 +25,7 @@ from beliefmatch.engine.state import modules_in
 from beliefmatch.engine.tensorboard import TensorBoardLog, check_tensorboard
 from beliefmatch.engine.transfer import Transfer, TransferState, start, with_taps
 from beliefmatch.models.cost import measure_cost, measure_latency, peak_memory
+from beliefmatch.models.inputs import warn_of_assumed
 from beliefmatch.models.taps import why_no_pairs
 from beliefmatch.models.teacher import Teacher
 
@@ -78,6 +79,7 @@ def run(
         fabric.launch()
         if fabric.is_global_zero:
             folder.begin(settings)
+            warn_of_assumed(transfer.inputs)
             _say_taps(transfer, teacher, student)
         fabric.barrier()
         try:
@@ -121,9 +123,8 @@ def _do_attempts(
 def _say_taps(transfer: Transfer, teacher: Teacher, student: nn.Module) -> None:
     if transfer.objective.uses_taps:
         pairs = ", ".join(f"{pair.teacher} with {pair.student}" for pair in transfer.objective.taps or ())
-        logger.info(
-            "attention transfer: %s", pairs or f"none: {why_no_pairs(teacher.module, student, transfer.inputs)}"
-        )
+        none = f"none found, none used: {why_no_pairs(teacher.module, student, transfer.inputs)}"
+        logger.info("attention transfer: %s", pairs or none)
 
 
 def _choose_precision(options: RunOptions, folder: RunFolder, accelerator: str) -> SettledPrecision:

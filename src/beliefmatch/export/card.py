@@ -21,6 +21,7 @@ from beliefmatch.export.card_words import (
     notes_on_files,
     unmeasured,
 )
+from beliefmatch.export.normalising import KNOWN_FROM, best_known, spec_of
 from beliefmatch.export.snippets import normalisation, shown, snippet
 from beliefmatch.sources.few_shot import FewShot
 
@@ -95,9 +96,11 @@ def _checksum(text: str) -> str:
 
 def _render(folder: RunFolder, exports: dict[str, Export]) -> str:
     transfer, result, measurement = folder.read_transfer(), folder.read_result(), folder.read_measurement()
-    facts, student, spec = folder.read(), read_json(folder.student_facts), transfer.inputs
+    facts, student, run_spec = folder.read(), read_json(folder.student_facts), transfer.inputs
+    specs = {name: spec_of(export, run_spec) for name, export in exports.items()}
+    spec = best_known([run_spec, *specs.values()])
     architecture, num_classes = student["architecture"], student["num_classes"]
-    mean, std = normalisation(spec)
+    constants = normalisation(spec)
     licence = next((export.teacher_license for export in exports.values() if export.teacher_license), None)
     is_free = not isinstance(transfer.source, FewShot)
     environment = jinja2.Environment(
@@ -110,18 +113,20 @@ def _render(folder: RunFolder, exports: dict[str, Export]) -> str:
         marker=MARKER,
         licence=licence,
         is_free=is_free,
-        is_normalised=spec.mean is not None and spec.std is not None,
         student=shown(architecture),
         teacher=shown(transfer.teacher.architecture),
         files=file_table(exports),
-        file_notes=notes_on_files(exports),
+        file_notes=notes_on_files(exports, run_spec),
         shape=spec.shape,
-        is_image=len(spec.shape) == 3,
-        mean=mean,
-        std=std,
+        is_image=spec.is_made_of_pixels,
+        is_normalised=spec.mean is not None or spec.std is not None,
+        is_normalisation_known=spec.is_normalisation_known,
+        mean=constants[0],
+        std=constants[1],
+        known_from=KNOWN_FROM[spec.normalisation_from],
         num_classes=num_classes,
         snippets=[
-            (name, needs(export, architecture), snippet(name, export, spec, architecture, num_classes))
+            (name, needs(export, architecture), snippet(name, export, specs[name], architecture, num_classes))
             for name, export in exports.items()
         ],
         costs=cost_table(exports, result),
@@ -130,5 +135,5 @@ def _render(folder: RunFolder, exports: dict[str, Export]) -> str:
         measured=measured_table(result, measurement, exports),
         measured_on=measured_on(measurement),
         unmeasured=unmeasured(result, measurement, exports),
-        limits=limits(measurement, exports, is_free=is_free),
+        limits=limits(measurement, exports, is_free=is_free, is_normalisation_known=spec.is_normalisation_known),
     )

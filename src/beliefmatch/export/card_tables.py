@@ -89,7 +89,7 @@ def measured_table(result: Result, measurement: Mapping[str, Any] | None, export
         rows.append([f"mean transition error, {walk['guided_by']} guides", "", _estimate(walk["error"], plain=True)])
     for name, export in exports.items():
         if export.images is not None and export.images.accuracy is not None:
-            place = f"{export.images.num_examples:,} images of {export.images.name}"
+            place = f"{export.images.num_examples:,} examples of {export.images.name}"
             rows.append([f"accuracy of `{name}` on {place}", "", percent(export.images.accuracy)])
     return table(("", "teacher", "student"), rows) if rows else ""
 

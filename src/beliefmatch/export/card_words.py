@@ -6,7 +6,9 @@ from typing import Any
 from beliefmatch.engine.exports import Export
 from beliefmatch.engine.files import Result
 from beliefmatch.engine.transfer import Transfer
+from beliefmatch.export.normalising import KNOWN_FROM, spec_of
 from beliefmatch.export.snippets import shown
+from beliefmatch.models.inputs import InputSpec
 
 NEEDS = {
     "onnx": "`pip install numpy onnxruntime`, and neither torch nor beliefmatch",
@@ -24,13 +26,19 @@ def needs(export: Export, architecture: str) -> str:
     return NEEDS[export.format]
 
 
-def notes_on_files(exports: Mapping[str, Export]) -> list[str]:
-    """Say what wrote each file, and which of the inputs that it was compared on are no pseudo inputs."""
+def notes_on_files(exports: Mapping[str, Export], inputs: InputSpec) -> list[str]:
+    """Say what wrote each file, how it normalises pixels, and which inputs that it was compared on are not pseudo."""
     notes = []
     for name, export in exports.items():
         versions = ", ".join(f"{package} {version}" for package, version in export.versions.items())
+        inside = ""
+        if export.pixels is not None and export.normalisation_from is not None:
+            spec = spec_of(export, inputs)
+            inside = (
+                f" Its normalisation inside: {spec.describe_normalisation()}, {KNOWN_FROM[spec.normalisation_from]}."
+            )
         noise = f" Of its inputs {export.num_noise} were standard normal noise: {export.why_noise}."
-        notes.append(f"- `{name}`: {versions}; SHA-256 `{export.sha256}`.{noise if export.num_noise else ''}")
+        notes.append(f"- `{name}`: {versions}; SHA-256 `{export.sha256}`.{inside}{noise if export.num_noise else ''}")
     return notes
 
 
@@ -66,7 +74,7 @@ def measured_on(measurement: Mapping[str, Any] | None) -> str:
     if not measurement:
         return ""
     where = f" of `{measurement['images']}`" if measurement.get("images") else ""
-    return f"On {measurement['num_images']:,} images{where}, with bootstrap 95 % intervals over images."
+    return f"On {measurement['num_images']:,} examples{where}, with bootstrap 95 % intervals over examples."
 
 
 def unmeasured(result: Result, measurement: Mapping[str, Any] | None, exports: Mapping[str, Export]) -> list[str]:
@@ -82,7 +90,7 @@ def unmeasured(result: Result, measurement: Mapping[str, Any] | None, exports: M
     }
     lines = [line for line, is_missing in missing.items() if is_missing]
     lines += [
-        f"`{name}` was not compared with the student on real images."
+        f"`{name}` was not compared with the student on real data."
         for name, export in exports.items()
         if export.images is None
     ]
@@ -93,16 +101,23 @@ def unmeasured(result: Result, measurement: Mapping[str, Any] | None, exports: M
     ]
 
 
-def limits(measurement: Mapping[str, Any] | None, exports: Mapping[str, Export], *, is_free: bool) -> list[str]:
+def limits(
+    measurement: Mapping[str, Any] | None, exports: Mapping[str, Export], *, is_free: bool, is_normalisation_known: bool
+) -> list[str]:
     """Say what the numbers do not."""
     images = sorted(set(_image_names(measurement, exports)))
     return [
         "The student copies the teacher, with its mistakes and biases, and adds some of its own.",
         "It is made of the teacher's weights: what the teacher's licence asks holds for it too.",
         *(
-            ["That it agrees with the teacher on pseudo inputs, or a file with it, says nothing about real images."]
+            ["That it agrees with the teacher on pseudo inputs, or a file with it, says nothing about real data."]
             if is_free
             else []
+        ),
+        *(
+            []
+            if is_normalisation_known
+            else ["The normalisation was only assumed: if it is another, answers to images and numbers are wrong."]
         ),
         (
             f"What was measured holds for {_listed(images)} and for data like it, not for other data."

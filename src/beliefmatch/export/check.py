@@ -1,18 +1,18 @@
 """Whether an exported file answers as the student does."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain, repeat
 
 import torch
 from torch import Tensor, nn
 
 from beliefmatch.engine.exports import FileCheck
-from beliefmatch.errors import ExportError, ImagesError
+from beliefmatch.errors import ExamplesError, ExportError
 from beliefmatch.export.fresh import FreshProcess
 from beliefmatch.export.graph import Pixels
 from beliefmatch.functional.classification import correct
-from beliefmatch.models.inputs import InputSpec, check_fit
+from beliefmatch.models.examples import ALL, AbstractExamples
+from beliefmatch.models.inputs import InputSpec
 
 LOGIT_TOLERANCE = 1e-3
 """Largest difference of a logit, in units of the largest logit or of 1. Other kernels add the same numbers in another
@@ -27,31 +27,21 @@ BATCH_SIZES = (1, 7, 56, 64, 128)
 """Of the first batches: one example, and more than the file was traced with. Batches after them have the last size."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Examples:
-    """Inputs to compare on."""
-
-    name: str
-    inputs: Tensor
-    """(n, *shape) float32 network inputs, or (n, height, width, channels) uint8 stored images."""
-    labels: Tensor | None = None
-    """(n,), integers."""
-
-
-def check_images_fit(images: Tensor, labels: Tensor | None, spec: InputSpec, num_classes: int) -> None:
-    """Check that stored images are what an exported file takes, which resizes none.
+def check_examples_fit(examples: AbstractExamples, spec: InputSpec, num_classes: int) -> None:
+    """Check that examples are what an exported file takes, which resizes none.
 
     Raises:
-        ImagesError: they are not.
+        ExamplesError: they are not.
     """
-    check_fit(images, labels, spec, num_classes, resize=True)
-    if tuple(images.shape[1:3]) != spec.shape[1:]:
-        sizes = "x".join(map(str, images.shape[1:3])), "x".join(map(str, spec.shape[1:]))
-        raise ImagesError(f"images are {sizes[0]}, an exported file takes {sizes[1]} and resizes none")
+    examples.check_fit(spec, num_classes, resize=True)
+    shape = tuple(examples.stored.shape[1:])
+    if shape != spec.shape:
+        sizes = "x".join(map(str, shape[1:])), "x".join(map(str, spec.shape[1:]))
+        raise ExamplesError(f"images are {sizes[0]}, an exported file takes {sizes[1]} and resizes none")
 
 
 def check_file(
-    process: FreshProcess, student: nn.Module, spec: InputSpec, pixels: Pixels | None, examples: Examples
+    process: FreshProcess, student: nn.Module, spec: InputSpec, pixels: Pixels | None, examples: AbstractExamples
 ) -> FileCheck:
     """Ask a file, and set what it says beside what the student says.
 
@@ -68,8 +58,8 @@ def check_file(
     told: list[Tensor] = []
     answered: list[Tensor] = []
     with torch.no_grad():
-        for part in _batches(examples.inputs):
-            inputs, taken = both_inputs(part, spec, pixels)
+        for rows in _batches(len(examples)):
+            inputs, taken = both_inputs(examples, spec, pixels, rows)
             told.append(student(inputs))
             answered.append(process.answer(taken))
             if answered[-1].shape != told[-1].shape:
@@ -105,35 +95,35 @@ def compare(told: Tensor, answered: Tensor, *, name: str, labels: Tensor | None 
     )
 
 
-def both_inputs(examples: Tensor, spec: InputSpec, pixels: Pixels | None) -> tuple[Tensor, Tensor]:
+def both_inputs(
+    examples: AbstractExamples, spec: InputSpec, pixels: Pixels | None, rows: slice = ALL
+) -> tuple[Tensor, Tensor]:
     """Give the same examples as the student takes them and as the file takes them.
 
     Where the file takes pixels, both get what remains of network inputs as uint8 pixels, and the student gets it
     through `InputSpec.from_pixels`, not through the graph that is checked.
 
     Args:
-        examples: (batch, *shape) network inputs, or (batch, height, width, channels) uint8 stored images.
+        examples: of which some are taken.
         spec: of the student's inputs.
         pixels: what the file takes instead.
+        rows: which are taken.
 
     Returns:
         Network inputs (batch, *shape) for the student, and (batch, *shape) for the file.
     """
-    if examples.dtype != torch.uint8:
-        if pixels is None:
-            return examples, examples
-        examples = (255 * spec.to_pixels(examples)).round().to(torch.uint8).permute(0, 2, 3, 1)
-    inputs = spec.from_pixels(examples)
     if pixels is None:
+        inputs = examples.to_inputs(spec, rows)
         return inputs, inputs
-    channels_first = examples.permute(0, 3, 1, 2).contiguous()
-    return inputs, channels_first if pixels == "uint8" else channels_first.float() / 255
+    stored = examples.to_pixels(spec, rows)
+    channels_first = stored.permute(0, 3, 1, 2).contiguous()
+    return spec.from_pixels(stored), channels_first if pixels == "uint8" else channels_first.float() / 255
 
 
-def _batches(inputs: Tensor) -> Iterator[Tensor]:
+def _batches(count: int) -> Iterator[slice]:
     start = 0
     for size in chain(BATCH_SIZES, repeat(BATCH_SIZES[-1])):
-        if start >= len(inputs):
+        if start >= count:
             return
-        yield inputs[start : start + size]
+        yield slice(start, start + size)
         start += size

@@ -16,12 +16,15 @@ from beliefmatch.engine.own_teacher import TEACHER_FILE
 from beliefmatch.engine.record import RunFolder, load_student
 from beliefmatch.errors import BeliefMatchError, FolderError, SettingsError
 from beliefmatch.export.card import check_card, write_card
-from beliefmatch.export.check import Examples, check_file, check_images_fit
+from beliefmatch.export.check import check_examples_fit, check_file
 from beliefmatch.export.costs import measure_deployed
 from beliefmatch.export.formats import FORMATS, FormatName, check_format, check_installed
 from beliefmatch.export.fresh import opened
 from beliefmatch.export.graph import DeployedGraph, Pixels, check_pixels_fit
+from beliefmatch.export.normalising import check_normalisation, deployed_spec
 from beliefmatch.export.pseudo import draw_pseudo
+from beliefmatch.models.examples import AbstractExamples, Inputs
+from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.teacher import Teacher
 
 STEM = "model"
@@ -43,7 +46,10 @@ def export_student(
     *,
     out: Path | None = None,
     pixels: Pixels | None = None,
-    images: Examples | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    assume_normalisation: bool = False,
+    images: AbstractExamples | None = None,
     teacher_license: str | None = None,
     overwrite: bool = False,
 ) -> Exported:
@@ -58,25 +64,31 @@ def export_student(
         out: file to write, or folder for it. Default: the run folder.
         pixels: whether the file takes pixels, uint8 or float32 in [0, 1], and normalises them itself; None: it takes
             network inputs.
-        images: real images to compare on besides pseudo inputs.
+        mean: of each channel that the teacher was trained with, in pixels scaled to [0, 1]. Default: the run's.
+        std: likewise.
+        assume_normalisation: whether a file may normalise pixels by mean and std that the run only assumed.
+        images: real examples, images or others, to compare on besides pseudo inputs.
         teacher_license: licence of the teacher, for the model card.
         overwrite: whether a file and a model card that are there may be replaced.
 
     Raises:
         FolderError: there is no finished run, or the file or the card cannot be written or would replace another.
-        SettingsError: the format does not exist or needs what is not installed, or takes no pixels.
-        ImagesError: images do not fit the student.
+        SettingsError: the format does not exist or needs what is not installed, or takes no pixels; or nobody said how
+            they are normalised.
+        ExamplesError: real examples do not fit the student, or pseudo inputs are not finite.
         ExportError: the student cannot be exported, or the file does not agree with it.
     """
-    target = _check(folder, to, out=out, pixels=pixels, images=images, overwrite=overwrite)
+    folder.read()
     transfer = folder.read_transfer()
-    spec = transfer.inputs
+    spec = deployed_spec(transfer.inputs, mean, std)
+    target = _check(folder, to, spec, out=out, pixels=pixels, images=images, overwrite=overwrite)
+    check_normalisation(spec, pixels, assume=assume_normalisation)
     student = DeployedGraph(load_student(folder.path), spec, pixels)
     content = FORMATS[to].write(student, spec)
     teacher, why_no_teacher = _load_teacher(folder)
     drawn = draw_pseudo(folder, transfer, teacher)
     name = "pseudo inputs and noise" if drawn.num_noise else "fresh pseudo inputs"
-    examples = [Examples(name=name, inputs=drawn.inputs), *([images] if images else [])]
+    examples = [Inputs(name=name, inputs=drawn.inputs), *([] if images is None else [images])]
     make_folder(target.parent)
     with replacing(target, content) as temporary:
         with opened(temporary, to, folder.student_facts) as process:
@@ -90,13 +102,16 @@ def export_student(
         pseudo=checks[0],
         num_noise=drawn.num_noise,
         why_noise=drawn.why_noise,
-        images=checks[1] if images else None,
+        images=None if images is None else checks[1],
         student=costs.student,
         teacher=costs.teacher,
         why_no_teacher=why_no_teacher or costs.why_no_teacher,
         threads=torch.get_num_threads(),
         versions={package: importlib.metadata.version(package) for package in ("torch", *FORMATS[to].modules)},
         teacher_license=teacher_license,
+        mean=None if spec.mean is None else list(spec.mean),
+        std=None if spec.std is None else list(spec.std),
+        normalisation_from=spec.normalisation_from,
     )
     result = folder.read_result()
     folder.write_result(replace(result, exports=(result.exports or {}) | {_key(folder, target): export}))
@@ -106,17 +121,16 @@ def export_student(
 def _check(
     folder: RunFolder,
     to: FormatName,
+    spec: InputSpec,
     *,
     out: Path | None,
     pixels: Pixels | None,
-    images: Examples | None,
+    images: AbstractExamples | None,
     overwrite: bool,
 ) -> Path:
     """Check all that can be checked before any work, and settle where the file goes."""
     check_format(to)
-    folder.read()
     folder.read_result()
-    spec = folder.read_transfer().inputs
     if pixels is not None and not FORMATS[to].holds_graph:
         raise SettingsError(f"a {to} file holds weights alone, so it cannot take pixels: leave out --pixels")
     check_pixels_fit(spec, pixels)
@@ -130,7 +144,7 @@ def _check(
         raise FolderError(f"{existing} is no folder that can be written: name another --out")
     check_card(folder, target.parent, overwrite=overwrite)
     if images is not None:
-        check_images_fit(images.inputs, images.labels, spec, read_json(folder.student_facts)["num_classes"])
+        check_examples_fit(images, spec, read_json(folder.student_facts)["num_classes"])
     check_installed(to)
     return target
 

@@ -21,8 +21,9 @@ from beliefmatch.sources.generating import AbstractGenerating
 
 NUM_PSEUDO = 256
 
-OTHER_SEED = 2**61
-"""Set apart from a run's seed, it gives noise that the run did not draw."""
+OTHER_SEED = 2**31
+"""Set apart from a run's seed, it gives noise that the run did not draw. Of a seed a CPU reads the lowest 32 bits
+alone, so it must lie among them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class PseudoInputs:
 def draw_pseudo(folder: RunFolder, transfer: Transfer, teacher: Teacher | None) -> PseudoInputs:
     """Draw from the source as the run left it, with noise that the run has not used; the folder stays as it is.
 
-    Where the source cannot be had again, or would read real images, the inputs are standard normal noise.
+    Where the source cannot be had again, or would read real data, the inputs are standard normal noise.
 
     Args:
         folder: of the finished run.
@@ -61,7 +62,7 @@ def draw_pseudo(folder: RunFolder, transfer: Transfer, teacher: Teacher | None) 
 
 def _draw_from_source(folder: RunFolder, transfer: Transfer, teacher: Teacher | None) -> Tensor:
     if isinstance(transfer.source, FewShot):
-        raise ResumeError("the run's inputs are real images")
+        raise ResumeError("the run's inputs are real data")
     if teacher is None:
         raise ResumeError("the run's source needs the teacher, which cannot be loaded")
     if not folder.checkpoint.is_file():

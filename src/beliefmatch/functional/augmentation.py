@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, pad
 
-Augmentation = Literal["none", "crop_flip"]
+Augmentation = Literal["none", "crop", "crop_flip"]
 
 MAX_ROTATION = 0.2
 """Radians."""
@@ -15,18 +15,22 @@ MAX_SHIFT = 0.15
 """Fraction of half the image."""
 
 
-def crop_and_flip(images: Tensor, padding: int, random: torch.Generator) -> Tensor:
-    """Crop after padding, and mirror half of the images; see below.
+def augment(images: Tensor, augmentation: Augmentation, padding: int, random: torch.Generator) -> Tensor:
+    """Crop after padding, and mirror half of the images, as far as the augmentation says so; see below.
 
     Args:
         images: (batch, channels, height, width), any type.
-        padding: pixels on each side.
+        augmentation: what to do.
+        padding: pixels on each side before a crop.
         random: draws, on the images' device.
 
     Returns:
         (batch, channels, height, width).
     """
-    return random_flip(random_crop(images, padding, random), random)
+    if augmentation == "none":
+        return images
+    cropped = random_crop(images, padding, random)
+    return random_flip(cropped, random) if augmentation == "crop_flip" else cropped
 
 
 def random_crop(images: Tensor, padding: int, random: torch.Generator) -> Tensor:

@@ -16,6 +16,11 @@ FLATTEST, STEEPEST = 0.5, 3.0
 SOFTEST, HARDEST = 0.7, 20.0
 """Factors on noise of variance 1 before a sigmoid: from shades to areas with sharp borders."""
 MASK_HARDNESS = 6.0
+THINNEST, THICKEST = 0.6, 2.5
+"""Half the width of a stroke, in positions."""
+STROKE_HARDNESS = 3.0
+FLATTEST_SLOPE = 0.02
+"""Where noise is flatter, a contour is as wide as if it were not."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,8 @@ def spectral_noise(count: int, shape: tuple[int, ...], random: torch.Generator, 
 
     Args:
         count: examples.
-        shape: (channels, *positions); a vector of features has no positions, and its noise is white.
+        shape: (channels, *positions); a vector of features has no positions, and its noise is white, as is that
+            of a single position.
         random: draws, on the device.
         dtype: of what is drawn.
 
@@ -56,7 +62,7 @@ def spectral_noise(count: int, shape: tuple[int, ...], random: torch.Generator, 
         (count, *shape), variance 1 and mean 0 in each example with positions. Channels are alike to a random degree.
     """
     channels, *positions = shape
-    if not positions:
+    if math.prod(positions) == 1:
         return torch.randn((count, *shape), generator=random, device=random.device, dtype=dtype)
     draws = _Draws(count, len(positions), random, dtype)
     alike = draws.uniform(0, 1)
@@ -73,8 +79,30 @@ def spectral_noise(count: int, shape: tuple[int, ...], random: torch.Generator, 
     return draw(1) if channels == 1 else alike.sqrt() * draw(1) + (1 - alike).sqrt() * draw(channels)
 
 
-def textures(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype) -> Tensor:
-    """Draw textures: spectral noise bent by a sigmoid of random hardness, half of it cut out by a mask of its kind.
+def textures(
+    count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype, *, contour_share: float
+) -> Tensor:
+    """Draw textures: areas, and contours; inputs without positions are areas of one value each.
+
+    Args:
+        count: examples.
+        shape: (channels, *positions), or (features,).
+        random: draws, on the device.
+        dtype: of what is drawn.
+        contour_share: part that are contours.
+
+    Returns:
+        (count, *shape), in [0, 1], in random order.
+    """
+    num_contours = int(contour_share * count) if len(shape) > 1 else 0
+    parts = [areas(count - num_contours, shape, random, dtype)]
+    if num_contours:
+        parts.append(contours(num_contours, shape, random, dtype))
+    return torch.cat(parts)[torch.rand(count, generator=random, device=random.device).argsort()]
+
+
+def areas(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """Draw areas: spectral noise bent by a sigmoid of random hardness, half of it cut out by a mask of its kind.
 
     Args:
         count: examples.
@@ -89,14 +117,49 @@ def textures(count: int, shape: tuple[int, ...], random: torch.Generator, dtype:
     hardness = draws.uniform(math.log(SOFTEST), math.log(HARDEST)).exp()
     drawn = torch.sigmoid(hardness * (spectral_noise(count, shape, random, dtype) - 0.8 * draws.normal()))
     if len(shape) > 1:
-        outline = spectral_noise(count, (1, *shape[1:]), random, dtype) - 0.7 * draws.normal()
-        masked = draws.happens(0.5)
-        drawn = drawn * (1 - masked + masked * torch.sigmoid(MASK_HARDNESS * outline))
+        drawn = drawn * _masks(draws, shape, share=0.5)
     darkest = draws.happens(0.3) * draws.uniform(0, 0.3)
     brightest = 1 - draws.happens(0.5) * draws.uniform(0, 0.5)
     drawn = darkest + (brightest - darkest) * drawn
     negative = draws.happens(0.15)
     return negative * (1 - drawn) + (1 - negative) * drawn
+
+
+def contours(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """Draw contours: strokes of random width along a level of spectral noise, most of them cut out by a mask.
+
+    Args:
+        count: examples.
+        shape: (channels, *positions).
+        random: draws, on the device.
+        dtype: of what is drawn.
+
+    Returns:
+        (count, *shape), in [0, 1], bright on black.
+    """
+    draws = _Draws(count, len(shape) - 1, random, dtype)
+    noise = spectral_noise(count, shape, random, dtype)
+    slope = torch.stack([_differences(noise, axis).square() for axis in range(2, noise.dim())]).sum(dim=0).sqrt()
+    distance = (noise - draws.uniform(-1, 1)).abs() / slope.clamp_min(FLATTEST_SLOPE)
+    width = draws.uniform(math.log(THINNEST), math.log(THICKEST)).exp()
+    drawn = torch.sigmoid(STROKE_HARDNESS * (width - distance))
+    return draws.uniform(0.5, 1) * drawn * _masks(draws, shape, share=0.7)
+
+
+def _masks(draws: _Draws, shape: tuple[int, ...], *, share: float) -> Tensor:
+    """Draw masks of one channel: 1 inside of an area and 0 outside for a share of the examples, else 1 throughout."""
+    noise = spectral_noise(draws.count, (1, *shape[1:]), draws.random, draws.dtype) - 0.7 * draws.normal()
+    masked = draws.happens(share)
+    return 1 - masked + masked * torch.sigmoid(MASK_HARDNESS * noise)
+
+
+def _differences(noise: Tensor, axis: int) -> Tensor:
+    """Differences of neighbours along an axis; the last position has that of the one before it."""
+    size = noise.shape[axis]
+    if size == 1:
+        return torch.zeros_like(noise)
+    found = noise.diff(dim=axis)
+    return torch.cat([found, found.narrow(axis, size - 2, 1)], dim=axis)
 
 
 def _frequencies(positions: list[int], device: torch.device, dtype: torch.dtype) -> Tensor:

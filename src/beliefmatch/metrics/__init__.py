@@ -1,4 +1,4 @@
-"""What is measured on images that training never saw."""
+"""What is measured on examples that training never saw."""
 
 from beliefmatch.metrics.measurement import Estimate, Measurement, measure_pair
 from beliefmatch.metrics.transition import TransitionCurves, TransitionPlan, measure_transition, transition_curves

@@ -1,4 +1,4 @@
-"""What two networks do on images that training never saw, each number with its bootstrap 95 % interval."""
+"""What two networks do on examples that training never saw, each number with its bootstrap 95 % interval."""
 
 from dataclasses import dataclass, field
 
@@ -10,15 +10,16 @@ from beliefmatch.functional.bootstrap import NUM_RESAMPLES, bootstrap
 from beliefmatch.functional.calibration import NUM_BINS, calibration_error
 from beliefmatch.metrics.answers import TOP, Answers, answer
 from beliefmatch.metrics.transition import TransitionCurves, TransitionPlan, measure_transition
+from beliefmatch.models.examples import AbstractExamples, examples_of
 from beliefmatch.models.inputs import InputSpec
 
 MAX_CONFUSION_CLASSES = 50
-"""With more classes most pairs hold no image, and a table of them all says nothing."""
+"""With more classes most pairs hold no example, and a table of them all says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A number with its bootstrap 95 % interval over images."""
+    """A number with its bootstrap 95 % interval over examples."""
 
     value: float
     low: float
@@ -27,55 +28,55 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkScores:
-    """What one network does on labelled images."""
+    """What one network does on labelled examples."""
 
     top1: Estimate
-    """Fraction of images whose label is the most likely class."""
+    """Fraction of examples whose label is the most likely class."""
     top5: Estimate | None
-    """Fraction of images whose label is among the five most likely classes. None where there are at most five."""
+    """Fraction of examples whose label is among the five most likely classes. None where there are at most five."""
     calibration_error: Estimate
     """Expected calibration error over 15 bins, in [0, 1] (Guo et al. 2017)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScores:
-    """What both networks do on the images of one class: of one label, or without labels of one class of the teacher."""
+    """What both networks do on the examples of one label, or without labels of one class of the teacher."""
 
     number: int
     num_images: int
     teacher_accuracy: Estimate | None
     student_accuracy: Estimate | None
     agreement: Estimate | None
-    """None where there is no image of this class."""
+    """None where there is no example of this class."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What two networks do on the same images. Fractions in [0, 1]."""
+    """What two networks do on the same examples. Fractions in [0, 1]."""
 
     num_images: int
     teacher: NetworkScores | None
-    """None: the images have no labels."""
+    """None: the examples have no labels."""
     student: NetworkScores | None
     agreement: Estimate
-    """Fraction of images to which both networks give the same class."""
+    """Fraction of examples to which both networks give the same class."""
     divergence: Estimate
     """Mean KL(teacher || student), in nats."""
     classes: tuple[ClassScores, ...] = field(repr=False)
     confusion: tuple[tuple[Estimate, ...], ...] | None = field(repr=False)
-    """Fraction of all images with each pair of the teacher's class (row) and the student's (column). None for more
+    """Fraction of all examples with each pair of the teacher's class (row) and the student's (column). None for more
     than 50 classes."""
     transition: TransitionCurves | None
     """Where the two part on the way from one class to another. None: not asked for."""
 
     @property
     def teacher_accuracy(self) -> float | None:
-        """Fraction of images whose label the teacher finds most likely."""
+        """Fraction of examples whose label the teacher finds most likely."""
         return None if self.teacher is None else self.teacher.top1.value
 
     @property
     def student_accuracy(self) -> float | None:
-        """Fraction of images whose label the student finds most likely."""
+        """Fraction of examples whose label the student finds most likely."""
         return None if self.student is None else self.student.top1.value
 
 
@@ -83,44 +84,46 @@ def measure_pair(
     teacher: nn.Module,
     student: nn.Module,
     spec: InputSpec,
-    images: Tensor,
-    labels: Tensor | None,
+    examples: AbstractExamples | Tensor,
+    labels: Tensor | None = None,
     *,
     batch_size: int = 500,
     num_resamples: int = NUM_RESAMPLES,
     transition: TransitionPlan | None = None,
 ) -> Measurement:
-    """Measure teacher and student on the same images, both in eval mode.
+    """Measure teacher and student on the same examples, both in eval mode.
 
     Args:
         teacher: maps (batch, *spec.shape) to logits.
         student: likewise, with as many classes, on the same device.
-        spec: turns pixels into inputs of both.
-        images: (n, height, width, channels), uint8.
-        labels: (n,), integers; None where there are none, and then there are no accuracies.
-        batch_size: images at a time.
+        spec: of the inputs of both.
+        examples: to measure on; or a tensor: (n, height, width, channels) uint8 images, or (n, *spec.shape) network
+            inputs of another type.
+        labels: (n,), integers, of a tensor. Without labels there are no accuracies.
+        batch_size: examples at a time.
         num_resamples: draws of the bootstrap.
         transition: how to walk for the mean transition error, which takes far longer than all else; None: not at all.
 
     Raises:
-        ImagesError: fewer images than the walks shall begin from have the agreement of both.
+        ExamplesError: examples are not as above, or fewer than the walks shall begin from have the agreement of both.
     """
-    answers = answer(teacher, student, spec, images, labels, batch_size=batch_size)
+    data = examples_of(examples, labels)
+    answers = answer(teacher, student, spec, data, batch_size=batch_size)
     overall = _Overall(answers, num_resamples)
     return Measurement(
-        num_images=len(images),
+        num_images=len(data),
         teacher=overall.scores(0),
         student=overall.scores(1),
         agreement=overall.agreement,
         divergence=overall.divergence,
-        classes=_by_class(answers, labels, num_resamples),
+        classes=_by_class(answers, data.labels, num_resamples),
         confusion=overall.confusion,
-        transition=transition and measure_transition(teacher, student, spec, images, transition),
+        transition=transition and measure_transition(teacher, student, spec, data, transition),
     )
 
 
 class _Overall:
-    """Statistics over all images, from one set of resamples, so that all move together."""
+    """Statistics over all examples, from one set of resamples, so that all move together."""
 
     def __init__(self, answers: Answers, num_resamples: int) -> None:
         self.num_classes = answers.num_classes

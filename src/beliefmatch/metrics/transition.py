@@ -1,6 +1,6 @@
 """Transition curves and mean transition error: Micaelli & Storkey 2019, section 4.3.
 
-From an image on which two networks agree, plain gradient steps lead the one that guides to every other class in turn;
+From an example on which two networks agree, plain gradient steps lead the one that guides to every other class in turn;
 the other follows. Where both cross the boundary alike they believe alike, off the data too. Which network guides
 changes the number, so a result always says it.
 """
@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 
-from beliefmatch.errors import ImagesError, SettingsError
+from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.functional.classification import agreement
+from beliefmatch.models.examples import AbstractExamples, examples_of
+from beliefmatch.models.gradients import check_gradient
 from beliefmatch.models.inputs import InputSpec
 
 NUM_STEPS = 100
@@ -32,14 +34,14 @@ class TransitionPlan:
     """How to walk. Defaults: the paper's."""
 
     num_images: int = 1000
-    """Images to begin from, chosen at random among those on which both networks agree."""
+    """Examples to begin from, chosen at random among those on which both networks agree."""
     guided_by: Guide = "student"
     """Which network's gradient leads the way."""
     num_steps: int = NUM_STEPS
     step_size: float = STEP_SIZE
     """In network inputs per unit of gradient."""
     seed: int = 0
-    """Of the choice of images."""
+    """Of the choice of examples."""
 
     def __post_init__(self) -> None:
         for name in ("num_images", "num_steps", "step_size"):
@@ -54,53 +56,57 @@ class TransitionCurves:
     guided_by: str
     """Which network's gradient led the way, such as student."""
     guide: Tensor = field(repr=False)
-    """(images, classes - 1, steps): probability that the network which guides gives to the class sought."""
+    """(examples, classes - 1, steps): probability that the network which guides gives to the class sought."""
     follower: Tensor = field(repr=False)
-    """(images, classes - 1, steps): probability that the other gives to it at the same place."""
+    """(examples, classes - 1, steps): probability that the other gives to it at the same place."""
 
     @property
     def error(self) -> float:
-        """Mean transition error: mean over images, classes and steps of the gap between both probabilities."""
-        return float(self.error_by_image().mean())
+        """Mean transition error: mean over examples, classes and steps of the gap between both probabilities."""
+        return float(self.error_by_example().mean())
 
     @property
     def error_interval(self) -> tuple[float, float]:
-        """The error less and plus two standard errors over images."""
-        margin = float(_two_standard_errors(self.error_by_image()))
+        """The error less and plus two standard errors over examples."""
+        margin = float(_two_standard_errors(self.error_by_example()))
         return self.error - margin, self.error + margin
 
-    def error_by_image(self) -> Tensor:
-        """Mean gap of each image, (images,)."""
+    def error_by_example(self) -> Tensor:
+        """Mean gap of each example, (examples,)."""
         return (self.guide - self.follower).abs().mean(dim=(1, 2))
 
     def mean_curves(self) -> tuple[Tensor, Tensor]:
-        """Mean curve of guide and follower over images and classes, (steps,) each."""
+        """Mean curve of guide and follower over examples and classes, (steps,) each."""
         return self.guide.mean(dim=(0, 1)), self.follower.mean(dim=(0, 1))
 
     def two_standard_errors(self) -> tuple[Tensor, Tensor]:
-        """Two standard errors of both mean curves, (steps,) each; images are independent, classes of one are not."""
+        """Two standard errors of both mean curves, (steps,) each; examples are independent, classes of one are not."""
         return _two_standard_errors(self.guide.mean(dim=1)), _two_standard_errors(self.follower.mean(dim=1))
 
 
 def measure_transition(
-    teacher: nn.Module, student: nn.Module, spec: InputSpec, images: Tensor, plan: TransitionPlan
+    teacher: nn.Module, student: nn.Module, spec: InputSpec, examples: AbstractExamples | Tensor, plan: TransitionPlan
 ) -> TransitionCurves:
-    """Choose images on which both networks agree, and walk from them. See `transition_curves`.
+    """Choose examples on which both networks agree, and walk from them. See `transition_curves`.
 
     Args:
         teacher: maps (batch, *spec.shape) to logits.
         student: likewise, on the same device.
-        spec: turns pixels into inputs of both.
-        images: (n, height, width, channels), uint8.
+        spec: of the inputs of both.
+        examples: to begin from; or a tensor, see `measure_pair`.
         plan: how to walk.
 
     Raises:
-        ImagesError: fewer images than asked for have the agreement of both.
+        ExamplesError: fewer examples than asked for have the agreement of both.
+        NetworkError: no gradient reaches the inputs of the guide.
     """
     guide, follower = (student, teacher) if plan.guided_by == "student" else (teacher, student)
+    other = "teacher" if plan.guided_by == "student" else "student"
+    needed_by = f"leads from class to class: try --guided-by {other}"
+    check_gradient(guide, spec, role=plan.guided_by, needed_by=needed_by)
     parameter = next(iter(guide.parameters()), torch.zeros(()))
-    inputs = spec.from_pixels(images.to(parameter.device)).to(parameter.dtype)
-    chosen, labels = agreeing_images(guide, follower, inputs, num_images=plan.num_images, seed=plan.seed)
+    inputs = examples_of(examples).to_inputs(spec, device=parameter.device).to(parameter.dtype)
+    chosen, labels = agreeing_examples(guide, follower, inputs, num_examples=plan.num_images, seed=plan.seed)
     return transition_curves(
         guide,
         follower,
@@ -119,7 +125,7 @@ def _two_standard_errors(values: Tensor) -> Tensor:
 def transition_curves(
     guide: nn.Module,
     follower: nn.Module,
-    images: Tensor,
+    inputs: Tensor,
     labels: Tensor,
     *,
     guided_by: str = "student",
@@ -127,7 +133,7 @@ def transition_curves(
     step_size: float = STEP_SIZE,
     memory_budget: int | None = None,
 ) -> TransitionCurves:
-    """Follow every image to every other class.
+    """Follow every example to every other class.
 
     Each step subtracts `step_size` times the gradient of the cross-entropy between the guide's belief and the class
     sought. Nothing is clamped: places are network inputs, which are not bound to pixels.
@@ -135,8 +141,8 @@ def transition_curves(
     Args:
         guide: network whose gradient leads, put in eval mode. Its parameters get no gradients.
         follower: network that is compared, put in eval mode.
-        images: (images, *shape), network inputs, on the networks' device.
-        labels: (images,), the class that both networks start from; see `agreeing_images`.
+        inputs: (examples, *shape), network inputs, on the networks' device.
+        labels: (examples,), the class that both networks start from; see `agreeing_examples`.
         guided_by: what to call the guide.
         num_steps: probabilities recorded for each curve.
         step_size: in network inputs per unit of gradient.
@@ -147,22 +153,22 @@ def transition_curves(
         Curves whose second axis runs over the classes label + 1, label + 2, … modulo the number of classes.
     """
     guide, follower = guide.eval(), follower.eval()
-    if images.dim() == 4:
-        images = images.contiguous(memory_format=torch.channels_last)
+    if inputs.dim() == 4:
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
-        num_classes = guide(images[:1]).shape[1]
-    offsets = torch.arange(1, num_classes, device=images.device)
+        num_classes = guide(inputs[:1]).shape[1]
+    offsets = torch.arange(1, num_classes, device=inputs.device)
     targets = (labels[:, None] + offsets) % num_classes
-    starts = torch.arange(len(images), device=images.device).repeat_interleave(num_classes - 1)
+    starts = torch.arange(len(inputs), device=inputs.device).repeat_interleave(num_classes - 1)
     if memory_budget is None:
-        memory_budget = CPU_MEMORY_BUDGET if images.device.type == "cpu" else GPU_MEMORY_BUDGET
-    size = max(1, memory_budget // bytes_per_example(guide, images[:1]))
+        memory_budget = CPU_MEMORY_BUDGET if inputs.device.type == "cpu" else GPU_MEMORY_BUDGET
+    size = max(1, memory_budget // bytes_per_example(guide, inputs[:1]))
     walk = partial(_walk, guide, follower, num_steps=num_steps, step_size=step_size)
     walked = [
-        walk(images[rows], sought)
+        walk(inputs[rows], sought)
         for rows, sought in zip(starts.split(size), targets.flatten().split(size), strict=True)
     ]
-    shape = (len(images), num_classes - 1, num_steps)
+    shape = (len(inputs), num_classes - 1, num_steps)
     found = [torch.cat(curves, dim=1).T.reshape(shape) for curves in zip(*walked, strict=True)]
     return TransitionCurves(guided_by=guided_by, guide=found[0], follower=found[1])
 
@@ -184,12 +190,12 @@ def _walk(
     return torch.stack(recorded[0]), torch.stack(recorded[1])
 
 
-def bytes_per_example(network: nn.Module, image: Tensor) -> int:
+def bytes_per_example(network: nn.Module, example: Tensor) -> int:
     """Count the bytes that autograd keeps of one example between forward and backward pass.
 
     Args:
         network: in eval mode.
-        image: (1, *shape), network input.
+        example: (1, *shape), network input.
     """
     kept: dict[int, int] = {}
 
@@ -202,40 +208,40 @@ def bytes_per_example(network: nn.Module, image: Tensor) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, give_back):
-        logits = network(image.detach().requires_grad_())
+        logits = network(example.detach().requires_grad_())
     own = {parameter.untyped_storage().data_ptr() for parameter in (*network.parameters(), *network.buffers())}
     del logits
-    return sum(size for place, size in kept.items() if place not in own) or image.element_size() * image.numel()
+    return sum(size for place, size in kept.items() if place not in own) or example.element_size() * example.numel()
 
 
-def agreeing_images(
-    guide: nn.Module, follower: nn.Module, images: Tensor, *, num_images: int, seed: int = 0, batch_size: int = 500
+def agreeing_examples(
+    guide: nn.Module, follower: nn.Module, inputs: Tensor, *, num_examples: int, seed: int = 0, batch_size: int = 500
 ) -> tuple[Tensor, Tensor]:
-    """Choose images on which both networks agree, at random.
+    """Choose examples on which both networks agree, at random.
 
     Args:
         guide: put in eval mode.
         follower: likewise.
-        images: (n, *shape), network inputs.
-        num_images: how many to choose.
+        inputs: (n, *shape), network inputs.
+        num_examples: how many to choose.
         seed: of the choice.
-        batch_size: images at a time.
+        batch_size: examples at a time.
 
     Returns:
-        Indices of the chosen images (num_images,), and the class both networks give them (num_images,).
+        Indices of the chosen examples (num_examples,), and the class both networks give them (num_examples,).
 
     Raises:
-        ImagesError: fewer images than asked for have the agreement of both.
+        ExamplesError: fewer examples than asked for have the agreement of both.
     """
     with torch.no_grad():
-        pairs = [(guide.eval()(part), follower.eval()(part)) for part in images.split(batch_size)]
+        pairs = [(guide.eval()(part), follower.eval()(part)) for part in inputs.split(batch_size)]
     alike = torch.cat([agreement(*pair) for pair in pairs])
     predicted = torch.cat([logits.argmax(dim=1) for logits, _ in pairs])
     candidates = alike.nonzero().squeeze(1)
-    if len(candidates) < num_images:
-        raise ImagesError(
-            f"{num_images} images on which both networks agree were asked for; there are {len(candidates)}"
+    if len(candidates) < num_examples:
+        raise ExamplesError(
+            f"{num_examples} examples on which both networks agree were asked for; there are {len(candidates)}"
         )
-    order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(seed))[:num_images]
+    order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(seed))[:num_examples]
     chosen = candidates[order.to(candidates.device)]
     return chosen, predicted[chosen]

@@ -4,14 +4,17 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.modes import evaluating
@@ -23,7 +26,7 @@ class Cost:
 
     parameters: int
     macs: int
-    """Multiply-accumulates of convolutions and matrix products for one example."""
+    """Multiply-accumulates of convolutions and matrix products, attention's among them, for one example."""
     bytes: int
     """Bytes of parameters and buffers."""
 
@@ -31,13 +34,42 @@ class Cost:
 def measure_cost(network: nn.Module, spec: InputSpec) -> Cost:
     """Count parameters, multiply-accumulates for one example, and bytes of parameters and buffers."""
     first = next(iter(network.parameters()), torch.zeros(()))
-    with evaluating(network), torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with evaluating(network), torch.no_grad(), _counting() as counter:
         network(torch.zeros((1, *spec.shape), dtype=first.dtype, device=first.device))
     return Cost(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         macs=counter.get_total_flops() // 2,
         bytes=sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values()),
     )
+
+
+@contextmanager
+def _counting() -> Iterator[FlopCounterMode]:
+    """Count what runs, with attention taken apart into its products: fused kernels of a CPU count as nothing."""
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False, custom_mapping=FUSED) as counter:
+            yield counter
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+
+
+def _attention_flops(query: Any, key: Any, value: Any, *_rest: Any, **_options: Any) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+def _lstm_flops(inputs: Any, first: Any, second: Any, *_rest: Any, **_options: Any) -> int:
+    """Count one direction of one layer: (steps, batch, features), and both weights, (4 hidden, ...)."""
+    steps, batch, _ = inputs
+    return 2 * steps * batch * sum(torch.Size(shape).numel() for shape in (first, second))
+
+
+FUSED: dict[Any, Any] = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
+    torch.ops.aten.mkldnn_rnn_layer: _lstm_flops,
+}
+"""Kernels of a CPU that torch's own counter does not know: a program may name the first, an LSTM takes the second."""
 
 
 NUM_TIMED = 15

@@ -1,12 +1,19 @@
 """What a network takes as input, and how that relates to pixels."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from beliefmatch.errors import ImagesError, SettingsError
+from beliefmatch.errors import SettingsError
+
+logger = logging.getLogger(__name__)
+
+NormalisationFrom = Literal["said", "told", "assumed"]
+"""Who knows a normalisation: the user said it, the teacher's own name or file tells it, or nobody: it was assumed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +30,8 @@ class InputSpec:
     """Mean of each channel, in pixels scaled to [0, 1]. None means 0."""
     std: tuple[float, ...] | None = None
     """Standard deviation of each channel, in pixels scaled to [0, 1]. None means 1."""
+    normalisation_from: NormalisationFrom | None = field(default=None, compare=False)
+    """Where mean and std, or that there are none, are known from. None: nobody recorded it, or inputs are no images."""
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:
@@ -40,6 +49,23 @@ class InputSpec:
     def is_image(self) -> bool:
         """Whether one input is (channels, height, width) with 1 or 3 channels, so that it can be shown."""
         return len(self.shape) == 3 and self.shape[0] in (1, 3)
+
+    @property
+    def is_made_of_pixels(self) -> bool:
+        """Whether one input is (channels, height, width) with any number of channels."""
+        return len(self.shape) == 3
+
+    @property
+    def is_normalisation_known(self) -> bool:
+        """Whether somebody said or told how pixels become inputs; for inputs that are no images there is nothing to."""
+        return not self.is_made_of_pixels or self.normalisation_from in ("said", "told")
+
+    def describe_normalisation(self) -> str:
+        """Say mean and standard deviation in words."""
+        if self.mean is None and self.std is None:
+            return "none, pixels in [0, 1] as they are"
+        mean, std = (" ".join(map(str, values or (default,))) for values, default in ((self.mean, 0), (self.std, 1)))
+        return f"mean {mean}, std {std}"
 
     def to_pixels(self, inputs: Tensor) -> Tensor:
         """Undo the normalisation and clamp.
@@ -81,62 +107,10 @@ SVHN = InputSpec(shape=(3, 32, 32), mean=(0.4377, 0.4438, 0.4728), std=(0.1980, 
 DIGITS = InputSpec(shape=(1, 8, 8), mean=(0.3053,), std=(0.3761,))
 
 
-def check_pixels(images: Tensor, labels: Tensor | None) -> None:
-    """Check that tensors are stored images, and labels for them.
-
-    Args:
-        images: (n, height, width, channels), uint8.
-        labels: (n,), integers from 0; or None.
-
-    Raises:
-        ImagesError: a dtype or a shape is not as above, there are no images, or a label is below 0.
-    """
-    if images.dtype != torch.uint8:
-        raise ImagesError(f"images have dtype {_name(images)}, expected uint8 pixels from 0 to 255")
-    if images.dim() != 4:
-        raise ImagesError(f"images have shape {tuple(images.shape)}, expected (n, height, width, channels)")
-    if images.numel() == 0:
-        raise ImagesError("there are no images, or images without pixels")
-    if labels is None:
-        return
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise ImagesError(f"labels have dtype {_name(labels)}, expected integers")
-    if labels.shape != images.shape[:1]:
-        raise ImagesError(f"labels have shape {tuple(labels.shape)}, expected ({len(images)},) as there are images")
-    if int(labels.min()) < 0:
-        raise ImagesError(f"labels go down to {int(labels.min())}, expected 0 and above")
-
-
-def check_fit(
-    images: Tensor, labels: Tensor | None, spec: InputSpec, num_classes: int, *, resize: bool = False
-) -> None:
-    """Check that a network of these inputs and classes can be measured on these images.
-
-    Args:
-        images: (n, height, width, channels), uint8.
-        labels: (n,), integers; or None.
-        spec: of the network's inputs.
-        num_classes: classes the network knows.
-        resize: whether images of another size are welcome; they are then resized bilinearly.
-
-    Raises:
-        ImagesError: inputs are not images; dtype, shape, channels or size differ; a label is one that the network
-            cannot give.
-    """
-    if len(spec.shape) != 3:
-        raise ImagesError(f"the network takes inputs of shape {spec.shape}, which images cannot give")
-    check_pixels(images, labels)
-    _, *size, channels = images.shape
-    if channels != spec.shape[0]:
-        raise ImagesError(f"images have {channels} channels, the network takes {spec.shape[0]}")
-    if tuple(size) != spec.shape[1:] and not resize:
-        raise ImagesError(
-            f"images are {size[0]}x{size[1]}, the network takes {spec.shape[1]}x{spec.shape[2]}: add --resize if they "
-            "are meant to be resized"
+def warn_of_assumed(spec: InputSpec) -> None:
+    """Say so where a normalisation was only assumed."""
+    if spec.normalisation_from == "assumed":
+        logger.warning(
+            "nobody said how the teacher's inputs were normalised: assumed is %s; say --dataset, or --mean and --std",
+            spec.describe_normalisation(),
         )
-    if labels is not None and (highest := int(labels.max())) >= num_classes:
-        raise ImagesError(f"there is a label {highest}, but the network knows classes 0 to {num_classes - 1} only")
-
-
-def _name(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")

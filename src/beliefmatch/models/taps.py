@@ -127,7 +127,9 @@ def why_no_pairs(teacher: nn.Module, student: nn.Module, spec: InputSpec) -> str
             return f"the {role} is {why}"
     if len(spec.shape) == 1:
         return "vectors have no positions to attend to"
-    return "the networks have no resolution in common; name some with --taps TEACHER_MODULE=STUDENT_MODULE"
+    return (
+        "the networks have no resolution of feature maps in common; name some with --taps TEACHER_MODULE=STUDENT_MODULE"
+    )
 
 
 def find_module(network: nn.Module, name: str) -> nn.Module:

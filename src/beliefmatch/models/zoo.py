@@ -10,6 +10,7 @@ from torch import nn
 from beliefmatch.errors import NetworkError, SettingsError
 from beliefmatch.models.cifar_resnet import CifarResNet
 from beliefmatch.models.convnet import ConvNet
+from beliefmatch.models.fcn import FCN
 from beliefmatch.models.inputs import CIFAR10, InputSpec
 from beliefmatch.models.lenet import LeNet5, LeNet32
 from beliefmatch.models.logits import settle_logits
@@ -35,6 +36,7 @@ EXAMPLES = (
     "lenet_32",
     *(f"convnet_{width}" for width in (8, 32)),
     "mlp_100_500",
+    "fcn_128",
 )
 """Names that stand for all: depths, widths and factors are free where the literature leaves them free."""
 
@@ -67,7 +69,8 @@ def make_network(
 
     Names that are built in: `wide_resnet_DEPTH_FACTOR`, with `_raw` where the 1x1 shortcut takes the raw input;
     `cifar_resnet_DEPTH`, with `_b` for shortcut option B; `lenet_5`, with `_half`, `_bn`, `_tanh`; `lenet_32`;
-    `convnet_WIDTH`; `mlp_WIDTH` with any number of hidden widths, for vectors of features. Others: `models.origins`.
+    `convnet_WIDTH`; `mlp_WIDTH` with any number of hidden widths, for vectors of features; `fcn_WIDTH` for signals.
+    Others: `models.origins`.
 
     Args:
         architecture: the name.
@@ -114,6 +117,8 @@ def _make_built_in(architecture: str, *, in_channels: int, num_classes: int) -> 
         return ConvNet(int(match[1]), **sizes)
     if re.fullmatch(r"mlp(_[1-9]\d*)+", architecture):
         return MLP(tuple(map(int, architecture.split("_")[1:])), **sizes)
+    if match := re.fullmatch(r"fcn_([1-9]\d*)", architecture):
+        return FCN(int(match[1]), **sizes)
     if form := near_form(architecture):
         raise NetworkError(form)
     nearest = ", ".join(difflib.get_close_matches(architecture, EXAMPLES, n=3, cutoff=0))

@@ -23,7 +23,7 @@ def assemble(
     *,
     teacher: Network,
     student: NamedStudent,
-    dataset: Dataset,
+    dataset: Dataset | None,
     shape: tuple[int, ...] | None,
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
@@ -43,7 +43,8 @@ def assemble(
         recipe: its name.
         teacher: as given; what it knows of its own inputs counts.
         student: as given.
-        dataset: sets the normalisation where nothing else does, and with it the augmentation where none was chosen.
+        dataset: sets the normalisation where nothing else does, and with it the augmentation where none was chosen;
+            None where the user named none.
         shape: of one input, or None.
         mean: of each channel, or None.
         std: of each channel, or None.

@@ -16,7 +16,7 @@ def cmi(
     *,
     teacher: Network,
     student: NamedStudent,
-    dataset: Dataset = "cifar10",
+    dataset: Dataset | None = None,
     shape: tuple[int, ...] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -39,6 +39,7 @@ def cmi(
         teacher: Trained network to learn from.
         student: Smaller network that learns.
         dataset: What the teacher was trained on: sets the normalisation and the augmentation. No data is read.
+            Default: cifar10, and the run says that its normalisation was assumed.
         shape: Shape of one input instead of the dataset's, such as 1 28 28 for grey images or 64 for a vector. Its
             normalisation is then none but what mean and std say.
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].

@@ -1,28 +1,28 @@
 """What the paper's two data sets fix: normalisation, and how long to train. No data is read."""
 
-import logging
+from dataclasses import replace
 from typing import Literal
 
 from beliefmatch.functional.augmentation import Augmentation
-from beliefmatch.models.inputs import CIFAR10, SVHN, InputSpec
-
-logger = logging.getLogger(__name__)
+from beliefmatch.models.inputs import CIFAR10, SVHN, InputSpec, NormalisationFrom
 
 Dataset = Literal["cifar10", "svhn"]
 INPUTS: dict[Dataset, InputSpec] = {"cifar10": CIFAR10, "svhn": SVHN}
+USUAL: Dataset = "cifar10"
+"""Where the user names none. What follows for the normalisation is then assumed, and not said."""
 
 
 def choose_augmentation(
-    augmentation: Augmentation | None, dataset: Dataset, shape: tuple[int, ...] | None
+    augmentation: Augmentation | None, dataset: Dataset | None, shape: tuple[int, ...] | None
 ) -> Augmentation:
     """Take what the user chose, or else what the paper did: crops and mirror images on CIFAR-10 alone."""
     if augmentation is not None:
         return augmentation
-    return "crop_flip" if dataset == "cifar10" and shape is None else "none"
+    return "crop_flip" if (dataset or USUAL) == "cifar10" and shape is None else "none"
 
 
 def choose_inputs(
-    dataset: Dataset,
+    dataset: Dataset | None,
     shape: tuple[int, ...] | None,
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
@@ -30,30 +30,45 @@ def choose_inputs(
 ) -> InputSpec:
     """Take what the user says of the inputs, then what the teacher's origin knows, then what the data set fixes.
 
-    A shape of the user's own has its own normalisation, unless the teacher's is known for as many channels. The data
-    set's normalisation serves inputs of its shape alone.
+    A shape of the user's own has its own normalisation, unless the teacher's is known for as many channels, or the user
+    named a data set whose inputs have this shape. The data set's normalisation serves inputs of its shape alone.
 
     Args:
-        dataset: what the networks were trained on.
+        dataset: what the networks were trained on; None where the user did not say.
         shape: of one input, from the user.
         mean: of each channel, from the user.
         std: likewise.
         known: what `Network.known_inputs` told.
 
+    Returns:
+        The spec, which says where its normalisation is known from: said only if the user said all of it.
+
     Raises:
         SettingsError: mean or std do not fit the shape.
     """
-    usual = INPUTS[dataset]
+    basis = _basis(dataset, shape, known)
+    shape = basis.shape if shape is None else shape
+    fits = shape[:1] == basis.shape[:1]
+    source: NormalisationFrom | None = basis.normalisation_from if fits else "assumed"
+    if mean and std:
+        source = "said"
+    elif len(shape) != 3:
+        source = None
+    return InputSpec(
+        shape=shape,
+        mean=mean or (basis.mean if fits else None),
+        std=std or (basis.std if fits else None),
+        normalisation_from=source,
+    )
+
+
+def _basis(dataset: Dataset | None, shape: tuple[int, ...] | None, known: InputSpec | None) -> InputSpec:
+    """Find what is known of the inputs but for what the user says of shape, mean and std."""
+    usual = replace(INPUTS[dataset or USUAL], normalisation_from="assumed" if dataset is None else "said")
     if known is None:
-        known = usual if shape is None else InputSpec(shape=shape)
-    elif known.shape == usual.shape and known.mean is None:
-        known = usual
-        if mean is None or std is None:
-            logger.warning(
-                "the teacher does not tell how its inputs were normalised: taken to be as for %s; say --mean and --std "
-                "if that is wrong",
-                dataset,
-            )
-    shape = known.shape if shape is None else shape
-    fits = shape[:1] == known.shape[:1]
-    return InputSpec(shape=shape, mean=mean or (known.mean if fits else None), std=std or (known.std if fits else None))
+        if shape is None or (dataset is not None and shape == usual.shape):
+            return usual
+        return InputSpec(shape=shape, normalisation_from="assumed")
+    if known.normalisation_from == "told":
+        return known
+    return usual if known.shape == usual.shape else replace(known, normalisation_from="assumed")

@@ -1,5 +1,7 @@
 """The demo's recipe: small batch-norm networks on 8x8 images, in a minute or two on two cores."""
 
+from dataclasses import replace
+
 from beliefmatch.engine.transfer import Transfer
 from beliefmatch.models.inputs import DIGITS
 from beliefmatch.models.zoo import Network
@@ -41,7 +43,7 @@ def digits(
     return Transfer(
         recipe="digits",
         teacher=teacher,
-        inputs=DIGITS,
+        inputs=replace(DIGITS, normalisation_from="said"),
         student=student,
         source=source,
         objective=objective,

@@ -11,7 +11,7 @@ from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.optimisers import StepwiseSgd
 from beliefmatch.recipes.budget import scaled
-from beliefmatch.recipes.datasets import Dataset, choose_augmentation, choose_inputs
+from beliefmatch.recipes.datasets import USUAL, Dataset, choose_augmentation, choose_inputs
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.students.named import NamedStudent
 
@@ -41,7 +41,7 @@ def few_shot(
     images: Path,
     images_per_class: int | None = None,
     method: Method = "kd_at",
-    dataset: Dataset = "cifar10",
+    dataset: Dataset | None = None,
     shape: tuple[int, ...] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -62,10 +62,12 @@ def few_shot(
     Args:
         teacher: Trained network to learn from; without a teacher it is only compared with.
         student: Smaller network that learns.
-        images: File .npz with arrays images (n, height, width, channels) uint8 and labels (n,) integers, to train on.
-        images_per_class: M, real images of each class; a fresh subset for each seed. Default: all.
+        images: File .npz to train on: an array images (n, height, width, channels) uint8, or inputs (n, *shape) of
+            numbers as the teacher takes them, and labels (n,) integers.
+        images_per_class: M, real examples of each class; a fresh subset for each seed. Default: all.
         method: no_teacher (cross-entropy), kd, at, or kd_at.
         dataset: What the teacher was trained on: sets normalisation, augmentation and number of rounds.
+            Default: cifar10, and the run says that its normalisation was assumed.
         shape: Shape of one input instead of the dataset's, such as 1 28 28 for grey images.
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
@@ -73,7 +75,7 @@ def few_shot(
         rounds: Rounds, each one step. Default: 80000 on CIFAR-10; 7325 epochs of the subset on SVHN, but 80000 steps
             with all images; times the budget.
         budget: Fraction of the paper's rounds to do, for small machines. The result says it.
-        batch_size: Images a batch, over all devices together.
+        batch_size: Examples a batch, over all devices together.
         taps: Activations for attention transfer, as TEACHER_MODULE=STUDENT_MODULE; one name if they are called alike.
             Default: those that both architectures declare, or else the last of each resolution that both reach.
         optimiser: Of the student.
@@ -99,7 +101,7 @@ def few_shot(
     )
 
 
-def _published_rounds(dataset: Dataset, images_per_class: int | None, batch_size: int) -> int:
-    if dataset == "cifar10" or images_per_class is None:
+def _published_rounds(dataset: Dataset | None, images_per_class: int | None, batch_size: int) -> int:
+    if (dataset or USUAL) == "cifar10" or images_per_class is None:
         return CIFAR10_STEPS
     return SVHN_EPOCHS * -(-images_per_class * NUM_CLASSES // max(1, batch_size))

@@ -23,7 +23,7 @@ def fine_tune(
     student: NamedStudent,
     images: Path,
     images_per_class: int | None = None,
-    dataset: Dataset = "cifar10",
+    dataset: Dataset | None = None,
     shape: tuple[int, ...] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -42,15 +42,17 @@ def fine_tune(
     Args:
         teacher: The student's teacher.
         student: The student, with its weights, such as student.safetensors in the folder of a run.
-        images: File .npz with arrays images (n, height, width, channels) uint8 and labels (n,) integers, to train on.
-        images_per_class: M, real images of each class; a fresh subset for each seed. Default: all.
+        images: File .npz to train on: an array images (n, height, width, channels) uint8, or inputs (n, *shape) of
+            numbers as the teacher takes them, and labels (n,) integers.
+        images_per_class: M, real examples of each class; a fresh subset for each seed. Default: all.
         dataset: What the teacher was trained on: sets normalisation and augmentation.
+            Default: cifar10, and the run says that its normalisation was assumed.
         shape: Shape of one input instead of the dataset's, such as 1 28 28 for grey images.
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         augmentation: Default: crop_flip on CIFAR-10, none on SVHN and for a shape of your own.
         rounds: Rounds, each one step.
-        batch_size: Images a batch, over all devices together.
+        batch_size: Examples a batch, over all devices together.
         objective: What the student matches.
         taps: Activations for attention transfer, as TEACHER_MODULE=STUDENT_MODULE; one name if they are called alike.
             Default: those that both architectures declare, or else the last of each resolution that both reach.

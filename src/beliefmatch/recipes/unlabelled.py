@@ -22,7 +22,7 @@ def unlabelled(
     student: NamedStudent,
     images: Path,
     augmentation: Augmentation | None = None,
-    dataset: Dataset = "cifar10",
+    dataset: Dataset | None = None,
     shape: tuple[int, ...] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -45,13 +45,14 @@ def unlabelled(
             show anything; labels are not read, and other sizes are resized.
         augmentation: Default: crop_flip on CIFAR-10, none on SVHN and for a shape of your own.
         dataset: What the teacher was trained on: sets the normalisation and the augmentation.
+            Default: cifar10, and the run says that its normalisation was assumed.
         shape: Shape of one input instead of the dataset's, such as 1 28 28 for grey images or 64 for a vector. Its
             normalisation is then none but what mean and std say.
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         rounds: Rounds, each of ten student steps. Default: 8000, times the budget.
         budget: Fraction of the usual rounds to do, for small machines. The result says it.
-        batch_size: Images a batch, over all devices together.
+        batch_size: Examples a batch, over all devices together.
         objective: What the student matches on them.
         optimiser: Of the student.
         seed: Of fresh weights, of draws and of augmentation.

@@ -8,7 +8,7 @@ from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
 from beliefmatch.recipes.budget import scaled
-from beliefmatch.recipes.datasets import Dataset, choose_inputs
+from beliefmatch.recipes.datasets import USUAL, Dataset, choose_inputs
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.students.named import NamedStudent
 
@@ -22,7 +22,7 @@ def zero_shot(
     *,
     teacher: Network,
     student: NamedStudent,
-    dataset: Dataset = "cifar10",
+    dataset: Dataset | None = None,
     shape: tuple[int, ...] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -46,6 +46,7 @@ def zero_shot(
         teacher: Trained network to learn from.
         student: Smaller network that learns.
         dataset: What the teacher was trained on: sets the normalisation and the number of rounds. No data is read.
+            Default: cifar10, and the run says that its normalisation was assumed.
         shape: Shape of one input instead of the dataset's, such as 1 28 28 for grey images or 64 for a vector. Its
             normalisation is then none but what mean and std say.
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
@@ -63,6 +64,7 @@ def zero_shot(
         student_gradient_clip: Largest L2 norm of the student's gradient.
         seed: Of fresh weights and of all noise.
     """
+    published = ROUNDS[dataset or USUAL]
     inputs = choose_inputs(dataset, shape, mean, std, teacher.known_inputs())
     if taps is not None:
         objective = replace(objective, taps=parse_taps(taps))
@@ -73,8 +75,8 @@ def zero_shot(
         student=student,
         source=source,
         objective=objective,
-        rounds=scaled(ROUNDS[dataset], budget) if rounds is None else rounds,
-        published_rounds=ROUNDS[dataset],
+        rounds=scaled(published, budget) if rounds is None else rounds,
+        published_rounds=published,
         batch_size=batch_size,
         student_optimiser=Adam(learning_rate=student_learning_rate, gradient_clip=student_gradient_clip),
         seed=seed,

@@ -61,7 +61,7 @@ def _gap(groups: Sequence[Group]) -> list[Picture]:
     curves = _gather(groups, _read_gap, title)
     note = (
         "Teacher's confidence less the student's. In public runs on CIFAR-10 it shrank as the student became accurate "
-        "on real images, while losses did not tell."
+        "on real data, while losses did not tell."
     )
     return [draw_curves(curves, title=_capital(title), note=note, ylabel=title)] if curves else []
 

@@ -6,7 +6,7 @@ from beliefmatch.engine.exports import Export
 from beliefmatch.report.elements import Cell, Part, Section, Table, number_cell, text_cell
 from beliefmatch.report.runs import Run
 
-COLUMNS = ("bytes", "logit difference", "same class", "on images", "latency in torch", "in onnxruntime")
+COLUMNS = ("bytes", "logit difference", "same class", "on real data", "latency in torch", "in onnxruntime")
 
 
 def exports_section(runs: Sequence[Run]) -> Section | None:
@@ -28,7 +28,7 @@ def exports_section(runs: Sequence[Run]) -> Section | None:
         name="exports",
         title="Exported files",
         text="Each was loaded again in a fresh process and set beside the student in torch: largest difference of a "
-        "logit, and how often both gave the same class, on pseudo inputs and on real images. Latency is that of one "
+        "logit, and how often both gave the same class, on pseudo inputs and on real data. Latency is that of one "
         "example on the CPU.",
         parts=(Part(tables=(Table(caption="Exported files", columns=columns, rows=rows, sortable=True),)),),
     )

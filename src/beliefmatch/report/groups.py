@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from beliefmatch.report.runs import Run
 from beliefmatch.report.settings import OWN, Settings, labels
 
-PLACES = frozenset({"teacher.weights"})
-"""Settings that say where something lies. The teacher is compared by the bytes of its weights instead."""
+WITHOUT_EFFECT = frozenset({"teacher.weights", "inputs.normalisation_from"})
+"""Settings that say where something lies, or who knows it. The teacher is compared by the bytes of its weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     """Put runs together whose settings differ in the seed alone, in the order in which they came."""
     found: dict[frozenset[tuple[str, str]], list[Run]] = {}
     for run in runs:
-        key = frozenset((name, text) for name, text in run.settings.items() if name not in PLACES)
+        key = frozenset((name, text) for name, text in run.settings.items() if name not in WITHOUT_EFFECT)
         found.setdefault(key, []).append(run)
     together = list(found.values())
     names = labels([runs[0].settings for runs in together], [runs[0].name for runs in together])

@@ -9,7 +9,7 @@ from beliefmatch.errors import FolderError
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A number with its bootstrap 95 % interval over images."""
+    """A number with its bootstrap 95 % interval over examples."""
 
     value: float
     low: float
@@ -18,7 +18,7 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """What one network does on labelled images. Fractions in [0, 1]."""
+    """What one network does on labelled examples. Fractions in [0, 1]."""
 
     top1: Estimate
     top5: Estimate | None
@@ -27,7 +27,7 @@ class Scores:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScores:
-    """What both networks do on the images of one class."""
+    """What both networks do on the examples of one class."""
 
     number: int
     num_images: int
@@ -49,7 +49,7 @@ class Transition:
     """Probability of the class sought at each step, for the network that guides."""
     follower: tuple[float, ...]
     guide_margin: tuple[float, ...]
-    """Two standard errors over images, at each step."""
+    """Two standard errors over examples, at each step."""
     follower_margin: tuple[float, ...]
 
     @property
@@ -60,20 +60,20 @@ class Transition:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """All that was measured on one set of images."""
+    """All that was measured on one set of examples, images or others."""
 
     images: str
     """Name of their file; empty where there was none."""
     num_images: int
     teacher: Scores | None
-    """None: the images have no labels."""
+    """None: the examples have no labels."""
     student: Scores | None
     agreement: Estimate
     divergence: Estimate
     """KL(teacher || student), nats."""
     classes: tuple[ClassScores, ...]
     confusion: tuple[tuple[Estimate, ...], ...]
-    """Fraction of images by the teacher's class (row) and the student's (column). Empty for many classes."""
+    """Fraction of examples by the teacher's class (row) and the student's (column). Empty for many classes."""
     transition: Transition | None
 
 

@@ -1,4 +1,4 @@
-"""The section of what was measured on images that training never saw."""
+"""The section of what was measured on examples that training never saw."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,7 +19,7 @@ OVERALL: tuple[tuple[str, Kind, Take], ...] = (
     ("agreement", "fraction", lambda found: found.agreement),
     ("KL(teacher || student), nats", "number", lambda found: found.divergence),
 )
-AFTER = {True: "mean ± sample standard deviation over runs", False: "with 95 % bootstrap intervals over images"}
+AFTER = {True: "mean ± sample standard deviation over runs", False: "with 95 % bootstrap intervals over examples"}
 """What stands behind a number, by whether it is a mean over runs."""
 MAX_PAIRS = 12
 """Of classes that are taken for one another."""
@@ -38,7 +38,7 @@ def measurement_section(groups: Sequence[Group]) -> Section | None:
         tables = (_by_class(group), _pairs(group))
         shown = tuple(table for table in tables if table is not None)
         parts.append(Part(tables=shown, folded=f"{group.label}: by class" if named else ""))
-    return Section(name="measured", title="Measured on real images", text=_on_what(measured), parts=tuple(parts))
+    return Section(name="measured", title="Measured on real data", text=_on_what(measured), parts=tuple(parts))
 
 
 def _found(group: Group) -> list[Measured]:
@@ -47,8 +47,8 @@ def _found(group: Group) -> list[Measured]:
 
 def _on_what(groups: Sequence[Group]) -> str:
     sets = dict.fromkeys((found.images, found.num_images) for group in groups for found in _found(group))
-    told = [count(number, "image") + (f" of {name}" if name else "") for name, number in sets]
-    warning = " Runs were measured on different images, so compare their numbers with care." if len(sets) > 1 else ""
+    told = [count(number, "example") + (f" of {name}" if name else "") for name, number in sets]
+    warning = " Runs were measured on different data, so compare their numbers with care." if len(sets) > 1 else ""
     return f"{', '.join(told)}.{warning}"
 
 
@@ -95,9 +95,9 @@ def _by_class(group: Group) -> Table | None:
         )
         for number in sorted(shown)
     )
-    whose = "" if labelled else " (of the teacher: the images have no labels)"
+    whose = "" if labelled else " (of the teacher: the data has no labels)"
     which = f": the {len(shown)} of {len(classes):,} with the least agreement" if len(shown) < len(classes) else ""
-    return Table(caption=f"By class{whose}{which}", columns=("class", "images", *takes), rows=rows, sortable=True)
+    return Table(caption=f"By class{whose}{which}", columns=("class", "examples", *takes), rows=rows, sortable=True)
 
 
 def _mean_agreement(scores: Sequence[ClassScores]) -> float:
@@ -107,7 +107,7 @@ def _mean_agreement(scores: Sequence[ClassScores]) -> float:
 
 def _class_cell(group: Group, estimates: Sequence[Estimate | None]) -> Cell:
     cell = _cell("fraction", group, estimates)
-    return cell if cell.is_number else Cell(text="no images")
+    return cell if cell.is_number else Cell(text="no examples")
 
 
 def _pairs(group: Group) -> Table | None:
@@ -131,7 +131,7 @@ def _pairs(group: Group) -> Table | None:
     )
     return Table(
         caption="Where they disagree most often",
-        columns=("teacher's class", "student's class", "share of images"),
+        columns=("teacher's class", "student's class", "share of examples"),
         rows=rows,
         sortable=True,
     )

@@ -1,4 +1,4 @@
-"""Numbers as texts: with a unit, with a deviation over runs, with an interval over images."""
+"""Numbers as texts: with a unit, with a deviation over runs, with an interval over examples."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ Kind = Literal["fraction", "number", "exact", "count", "bytes", "seconds", "cost
 """exact: a whole count. count: one with a prefix. seconds: of any size. cost: always in seconds."""
 
 UNMEASURED = "not measured: no data given"
-UNLABELLED = "not measured: the images have no labels"
+UNLABELLED = "not measured: the data has no labels"
 UNFINISHED = "no result: cut short"
 UNRECORDED = "not recorded"
 

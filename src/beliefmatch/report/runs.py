@@ -57,7 +57,7 @@ class Run:
 
     @property
     def uses_real_images(self) -> bool:
-        """Whether its batches are real images, so that nothing in them is pseudo."""
+        """Whether its batches are real examples, so that nothing in them is pseudo."""
         return self.settings.get("source") == "FewShot"
 
     @property

@@ -44,7 +44,7 @@ def band_note(groups: Sequence[Group]) -> str:
 
 
 def batches_of(groups: Sequence[Group]) -> str:
-    """Call batches what they are: pseudo, unless a run learnt from real images."""
+    """Call batches what they are: pseudo, unless a run learnt from real data."""
     return "batches" if any(run.uses_real_images for group in groups for run in group.runs) else "pseudo batches"
 
 

@@ -25,7 +25,7 @@ def transition_section(groups: Sequence[Group]) -> Section | None:
     return Section(
         name="transition",
         title="Transition curves",
-        text="From images on which both networks agree, gradient steps lead one of them, the guide, to every other "
+        text="From examples on which both networks agree, gradient steps lead one of them, the guide, to every other "
         "class in turn; the other follows. The mean transition error is the mean gap between the two probabilities of "
         "the class sought. It depends on which network guided.",
         parts=(Part(pictures=tuple(pictures)),),
@@ -53,13 +53,13 @@ def _draw(walks: Walks, title: str) -> Picture:
     first = walks[0]
     guide = _curve([walk.guide for walk in walks], first.guide_margin, f"{first.guided_by} (guide)")
     follower = _curve([walk.follower for walk in walks], first.follower_margin, f"{first.followed_by} (follower)")
-    band = "one standard deviation over runs" if len(walks) > 1 else "two standard errors over images"
+    band = "one standard deviation over runs" if len(walks) > 1 else "two standard errors over examples"
     error = tell_error(walks)
     error = f"{error[0].upper()}{error[1:]}"
     picture = draw_curves(
         [guide, follower],
         title=f"{title}: guided by the {first.guided_by}" if title else f"Guided by the {first.guided_by}",
-        note=f"{error}. {count(first.num_images, 'image')}, {count(first.num_steps, 'step')} of "
+        note=f"{error}. {count(first.num_images, 'example')}, {count(first.num_steps, 'step')} of "
         f"{plainly(first.step_size)}; bands reach {band} either way.",
         ylabel="probability of class sought",
         xlabel="step",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from beliefmatch.data.images import LabelledImages, read_labelled_images
+from beliefmatch.data.images import read_examples
 from beliefmatch.engine.atomic import make_folder, write_bytes, write_json
 from beliefmatch.engine.files import RunFiles
 from beliefmatch.engine.options import RunOptions
@@ -54,7 +54,7 @@ def reproduce(
     Args:
         experiment: which.
         setup: teachers, images to train baselines on, budget.
-        images: labelled test images.
+        images: file of labelled test examples, see `read_examples`.
         seeds: of each kind of run.
         folder: for all runs, table.md, table.json and pictures.
         transition: how to walk, for the mean transition error.
@@ -67,14 +67,14 @@ def reproduce(
     if not seeds:
         raise SettingsError("name at least one seed: --seeds 0 1 2")
     cells = cells_of(experiment, setup)
-    test: LabelledImages = read_labelled_images(images)
+    test = read_examples(images)
+    test.needed_labels()
     make_folder(folder)
     found = complete(
         cells,
         seeds,
         folder,
         test,
-        name=images.name,
         transition=transition if experiment == "mte" else None,
         accelerator=accelerator,
         follow=follow,

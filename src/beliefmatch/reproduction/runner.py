@@ -6,12 +6,12 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Literal
 
-from beliefmatch.data.images import Images
 from beliefmatch.engine.evaluation import measure_run
 from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.record import RunFolder
 from beliefmatch.engine.run import Observer, run
 from beliefmatch.metrics.transition import TransitionPlan
+from beliefmatch.models.examples import AbstractExamples
 from beliefmatch.reproduction.experiments import Cell, Label
 
 Quantity = Literal["accuracy", "transition"]
@@ -49,9 +49,8 @@ def complete(
     cells: Sequence[Cell],
     seeds: Sequence[int],
     folder: Path,
-    test: Images,
+    test: AbstractExamples,
     *,
-    name: str,
     transition: TransitionPlan | None,
     accelerator: Literal["auto", "cpu", "cuda", "mps"],
     follow: Follow,
@@ -62,8 +61,7 @@ def complete(
         cells: in an order in which none comes before what it starts from.
         seeds: of each cell.
         folder: that holds the folders of all runs.
-        test: labelled images to measure on.
-        name: what to call them.
+        test: labelled examples to measure on.
         transition: how to walk for the mean transition error, which is then what is found; None: accuracy is.
         accelerator: kind of device.
         follow: see `Follow`.
@@ -82,9 +80,7 @@ def complete(
             if measured is None or (transition is not None and measured.get("transition") is None):
                 measure_run(
                     RunFolder(place),
-                    test.images,
-                    test.labels,
-                    name=name,
+                    test,
                     transition=transition,
                     accelerator=accelerator,
                 )

@@ -74,6 +74,16 @@ class AbstractSource(ABC, Generic[State]):
         """Whether it taps the teacher's features, the input of its last layer."""
         return False
 
+    @property
+    def follows_teacher(self) -> bool:
+        """Whether `improve` follows the gradient of the teacher's answers to its inputs, which must then arrive."""
+        return False
+
+    @property
+    def follows_student(self) -> bool:
+        """Whether `improve` follows the gradient of the student's answers to its inputs."""
+        return False
+
     def shortened(self) -> Self:
         """Give the same settings with no more steps than it takes to see that a round works; see `engine.rehearsal`."""
         return self

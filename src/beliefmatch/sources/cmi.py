@@ -74,6 +74,11 @@ class Cmi(AbstractPooled[CmiState]):
         """Always: the contrastive term compares them."""
         return True
 
+    @property
+    def follows_teacher(self) -> bool:
+        """Also where the contrastive term alone has a weight."""
+        return self.contrast != 0 or self.terms.follow_teacher
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "generator", self.generator and locate(self.generator))
 
@@ -158,7 +163,7 @@ class Cmi(AbstractPooled[CmiState]):
 
     def _other_view(self, state: CmiState, inputs: Tensor, queries: Tensor, teacher: Teacher) -> Tensor:
         """Read the features of another crop of the same inputs; where none is made, those of the one there is."""
-        if state.pool.padding is None:
+        if state.pool.augmentation == "none":
             return queries.detach()
         return features_of(teacher.beliefs(self.augmented(state, inputs), tap_features=True), teacher)
 

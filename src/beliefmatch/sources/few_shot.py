@@ -1,4 +1,4 @@
-"""Few real images of each class: the baselines of Micaelli & Storkey 2019, section 4.2.
+"""Few real examples of each class: the baselines of Micaelli & Storkey 2019, section 4.2.
 
 With `unlabelled.py` this is a source that opens data, and so may import the room of data; it does so when a run of it
 starts, and no other run ever loads that room.
@@ -13,23 +13,26 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from beliefmatch.errors import ImagesError, SettingsError
-from beliefmatch.functional.augmentation import Augmentation, crop_and_flip
-from beliefmatch.models.inputs import InputSpec, check_fit
+from beliefmatch.errors import ExamplesError, SettingsError
+from beliefmatch.functional.augmentation import Augmentation, augment
+from beliefmatch.models.examples import AbstractExamples
+from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
 
 
 @dataclass(kw_only=True)
 class FewShotState:
-    """All that moves, and the images that do not."""
+    """All that moves, and the examples that do not."""
 
-    pixels: Tensor = field(metadata=FIXED)
-    """(images, channels, height, width), uint8, on the device."""
+    stored: Tensor = field(metadata=FIXED)
+    """(examples, *shape), as `AbstractExamples.stored` gives them, on the device."""
+    kind: type[AbstractExamples] = field(metadata=FIXED)
+    """Converts them to network inputs."""
     labels: Tensor = field(metadata=FIXED)
-    """(images,), int64, on the device."""
+    """(examples,), int64, on the device."""
     indices: Tensor = field(metadata=FIXED)
-    """(images,): where they stand in their file."""
+    """(examples,): where they stand in their file."""
     spec: InputSpec = field(metadata=FIXED)
     dtype: torch.dtype = field(metadata=FIXED)
     """Of network inputs."""
@@ -37,16 +40,16 @@ class FewShotState:
     """Examples a batch in this process."""
     random: torch.Generator
     order: Tensor
-    """(images,): the order of this epoch."""
+    """(examples,): the order of this epoch."""
     position: int
-    """Images of this epoch that were seen."""
+    """Examples of this epoch that were seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FewShot(AbstractSource[FewShotState]):
-    """Real images with their labels: a class-balanced subset, drawn afresh for each seed.
+    """Real examples with their labels: a class-balanced subset, drawn afresh for each seed.
 
-    Every image is seen equally often: batches are cut from one random order after the other, and one that reaches the
+    Every example is seen equally often: batches are cut from one random order after the other, and one that reaches the
     end of an order goes on with the next. A set smaller than a batch is a batch.
     """
 
@@ -54,14 +57,15 @@ class FewShot(AbstractSource[FewShotState]):
         "Micaelli & Storkey 2019, Zero-shot Knowledge Transfer via Adversarial Belief Matching, NeurIPS"
     )
 
-    why_eager: ClassVar[str] = "the host counts which real images come next"
+    why_eager: ClassVar[str] = "the host counts which real examples come next"
 
     images: Path
-    """File .npz with arrays images (n, height, width, channels) uint8 and labels (n,) integers."""
+    """File .npz with an array images (n, height, width, channels) uint8, or inputs (n, *shape) of numbers as the
+    teacher takes them, and labels (n,) integers."""
     images_per_class: int | None = None
-    """Images of each class, chosen at random. None: all there are, balanced or not."""
+    """Examples of each class, chosen at random. None: all there are, balanced or not."""
     augmentation: Augmentation = "none"
-    """crop_flip: crops after padding with zeros, and mirror images, on the device."""
+    """crop_flip: crops after padding with zeros, and mirror images, on the device; of images alone."""
     padding: int = 4
     """Pixels that are padded on each side before a crop."""
 
@@ -69,7 +73,7 @@ class FewShot(AbstractSource[FewShotState]):
         object.__setattr__(self, "images", self.images.absolute())
 
     def check(self) -> None:
-        """Check the number of images and the padding.
+        """Check the number of examples and the padding.
 
         Raises:
             SettingsError: one is out of its range.
@@ -80,23 +84,30 @@ class FewShot(AbstractSource[FewShotState]):
             raise SettingsError(f"padding must not be below 0; got {self.padding}")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> FewShotState:
-        """Read the images, choose the subset by the seed of the run, and put it on the device.
+        """Read the examples, choose the subset by the seed of the run, and put it on the device.
 
         Raises:
-            ImagesError: the images cannot be read, do not fit the teacher, or are too few.
+            ExamplesError: the examples cannot be read, do not fit the teacher, or are too few.
+            SettingsError: they are no images, and crops and mirror images of them are asked for.
         """
         # Nothing that transfers without data may load this room: see the contract in pyproject.toml.
-        from beliefmatch.data.images import read_labelled_images  # noqa: PLC0415
+        from beliefmatch.data.images import read_examples  # noqa: PLC0415
 
-        data = read_labelled_images(self.images)
-        check_fit(data.images, data.labels, teacher.spec, teacher.num_classes)
-        indices = self._choose(data.labels, teacher.num_classes, plan.seed)
+        data = read_examples(self.images)
+        labels = data.needed_labels()
+        data.check_fit(teacher.spec, teacher.num_classes)
+        if self.augmentation != "none" and len(teacher.spec.shape) != 3:
+            raise SettingsError(
+                f"{self.augmentation} takes images; inputs of shape {teacher.spec.shape} are none: --augmentation none"
+            )
+        indices = self._choose(labels, teacher.num_classes, plan.seed)
         batch_size = min(plan.batch_size, len(indices)) // fabric.world_size
         if batch_size == 0:
-            raise ImagesError(f"{len(indices)} images cannot be shared by {fabric.world_size} processes")
+            raise ExamplesError(f"{len(indices)} examples cannot be shared by {fabric.world_size} processes")
         return FewShotState(
-            pixels=data.images[indices].permute(0, 3, 1, 2).to(fabric.device),
-            labels=data.labels[indices].to(fabric.device),
+            stored=data.stored[indices].to(fabric.device),
+            kind=type(data),
+            labels=labels[indices].to(fabric.device),
             indices=indices,
             spec=teacher.spec,
             dtype=teacher.dtype,
@@ -107,25 +118,24 @@ class FewShot(AbstractSource[FewShotState]):
         )
 
     def improve(self, state: FewShotState, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
-        """Do nothing: real images are as good as they get."""
+        """Do nothing: real examples are as good as they get."""
         return {}
 
     def batches(self, state: FewShotState, fabric: Fabric) -> Iterator[Batch]:
         """Yield one batch a round."""
         # All processes draw for the whole batch and each keeps its share, so that any number of them sees the same.
         rows = self._next_rows(state, state.share * fabric.world_size)
-        pixels = state.pixels[rows]
-        if self.augmentation == "crop_flip":
-            pixels = crop_and_flip(pixels, self.padding, state.random)
+        stored = state.stored[rows]
+        stored = augment(stored, self.augmentation, self.padding, state.random)
         mine = slice(fabric.global_rank * state.share, (fabric.global_rank + 1) * state.share)
-        yield Batch(inputs=self._inputs(state, pixels[mine]), labels=state.labels[rows[mine]])
+        yield Batch(inputs=self._inputs(state, stored[mine]), labels=state.labels[rows[mine]])
 
     def samples(self, state: FewShotState, fabric: Fabric) -> Tensor:
-        """Show the first of the images, unchanged."""
-        return self._inputs(state, state.pixels[: state.share])
+        """Show the first of the examples, unchanged."""
+        return self._inputs(state, state.stored[: state.share])
 
     def facts(self, state: FewShotState) -> dict[str, Any]:
-        """Tell which images of the file were chosen."""
+        """Tell which examples of the file were chosen."""
         return {"images": str(self.images), "indices": state.indices.tolist()}
 
     def _choose(self, labels: Tensor, num_classes: int, seed: int) -> Tensor:
@@ -133,8 +143,8 @@ class FewShot(AbstractSource[FewShotState]):
             return torch.arange(len(labels))
         counts = labels.bincount(minlength=num_classes)
         if int(counts.min()) < self.images_per_class:
-            raise ImagesError(
-                f"{self.images_per_class} images of each class were asked for; class {int(counts.argmin())} of "
+            raise ExamplesError(
+                f"{self.images_per_class} examples of each class were asked for; class {int(counts.argmin())} of "
                 f"{self.images} has {int(counts.min())}"
             )
         random = torch.Generator().manual_seed(seed)
@@ -151,6 +161,6 @@ class FewShot(AbstractSource[FewShotState]):
             rows = torch.cat([rows, state.order[: state.position]])
         return rows
 
-    def _inputs(self, state: FewShotState, pixels: Tensor) -> Tensor:
-        inputs = state.spec.from_pixels(pixels.permute(0, 2, 3, 1)).to(state.dtype)
-        return inputs.contiguous(memory_format=torch.channels_last)
+    def _inputs(self, state: FewShotState, stored: Tensor) -> Tensor:
+        inputs = state.kind.convert(stored, state.spec).to(state.dtype)
+        return inputs.contiguous(memory_format=torch.channels_last) if inputs.dim() == 4 else inputs

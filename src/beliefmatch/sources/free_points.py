@@ -71,6 +71,16 @@ class FreePoints(AbstractSource[FreePointsState]):
     gradient_clamp: float = 3.0
     """Largest absolute value of an entry of their gradient."""
 
+    @property
+    def follows_teacher(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def follows_student(self) -> bool:
+        """Always."""
+        return True
+
     def check(self) -> None:
         """Check steps, bound, learning rate and clamp.
 

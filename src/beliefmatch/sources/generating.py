@@ -68,6 +68,16 @@ class AbstractGenerating(AbstractSource[GeneratingState]):
         """Whether the features have a weight."""
         return self.minimised().activation != 0
 
+    @property
+    def follows_teacher(self) -> bool:
+        """Whether a term that judges the teacher's answers has a weight."""
+        return self.minimised().follow_teacher
+
+    @property
+    def follows_student(self) -> bool:
+        """Whether the divergence has a weight."""
+        return self.minimised().follow_student
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "generator", self.generator and locate(self.generator))
 

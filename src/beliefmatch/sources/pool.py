@@ -6,7 +6,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from beliefmatch.functional.augmentation import Augmentation, crop_and_flip
+from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.sources.base import FIXED, Batch
@@ -57,8 +57,10 @@ class Pool:
     next: int
     """Where the next input goes."""
     pixels: PixelRange | None = field(metadata=FIXED)
-    padding: int | None = field(metadata=FIXED)
-    """Pixels that are padded on each side before a crop and a flip; None for neither."""
+    augmentation: Augmentation = field(metadata=FIXED)
+    """Of what is drawn."""
+    padding: int = field(metadata=FIXED)
+    """Pixels that are padded on each side before a crop."""
     dtype: torch.dtype = field(metadata=FIXED)
     """Of network inputs."""
     micro_batch: int | None = field(metadata=FIXED)
@@ -103,8 +105,8 @@ class Pool:
         count = share * fabric.world_size
         rows = torch.randint(self.held, (count,), generator=random, device=self.stored.device)
         mine = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
-        if self.padding is not None:
-            stored = crop_and_flip(self.stored[rows], self.padding, random)[mine]
+        if self.augmentation != "none":
+            stored = augment(self.stored[rows], self.augmentation, self.padding, random)[mine]
             return Batch(inputs=self._inputs(stored))
         known = self.teacher_logits
         return Batch(inputs=self.read(rows[mine]), teacher_logits=None if known is None else known[rows[mine]])
@@ -139,16 +141,18 @@ def make_pool(
         micro_batch: inputs that pass the teacher at once.
     """
     pixels = pixel_range(teacher.spec, device, teacher.dtype)
-    augmented = augmentation == "crop_flip" and len(teacher.spec.shape) == 3
+    if augmentation is None or len(teacher.spec.shape) != 3:
+        augmentation = "none"
     shape = (capacity, *teacher.spec.shape)
     logits = (capacity, teacher.num_classes)
     return Pool(
         stored=torch.zeros(shape, dtype=torch.uint8 if pixels else torch.bfloat16, device=device),
-        teacher_logits=None if augmented else torch.zeros(logits, dtype=teacher.dtype, device=device),
+        teacher_logits=torch.zeros(logits, dtype=teacher.dtype, device=device) if augmentation == "none" else None,
         held=0,
         next=0,
         pixels=pixels,
-        padding=padding if augmented else None,
+        augmentation=augmentation,
+        padding=padding,
         dtype=teacher.dtype,
         micro_batch=micro_batch,
     )

@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.errors import SettingsError
-from beliefmatch.functional.augmentation import Augmentation, crop_and_flip
+from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.models.taps import Beliefs
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
@@ -63,8 +63,8 @@ class AbstractPooled(AbstractSource[State]):
     capacity: int = 50_000
     """Most inputs kept; a new one then takes the place of the oldest. None are set aside for more than a run makes."""
     augmentation: Augmentation | None = None
-    """Of what the networks see of images, while they are made and afterwards. crop_flip: crops after padding with
-    zeros, and mirror images. None: what the recipe finds right, or else none."""
+    """Of what the networks see of images, while they are made and afterwards: none, crops after padding, or crop_flip
+    for mirror images too. None: what the recipe finds right, or else none."""
     padding: int = 4
     """Pixels that are padded on each side before a crop."""
     terms: Terms
@@ -79,6 +79,16 @@ class AbstractPooled(AbstractSource[State]):
     def reads_features(self) -> bool:
         """Whether the features have a weight."""
         return self.terms.activation != 0
+
+    @property
+    def follows_teacher(self) -> bool:
+        """Whether a term that judges the teacher's answers has a weight."""
+        return self.terms.follow_teacher
+
+    @property
+    def follows_student(self) -> bool:
+        """Whether the divergence has a weight."""
+        return self.terms.follow_student
 
     @abstractmethod
     def make(
@@ -204,8 +214,13 @@ class AbstractPooled(AbstractSource[State]):
         return losses
 
     def augmented(self, state: State, inputs: Tensor) -> Tensor:
-        """Crop and flip, where batches drawn from the pool are."""
-        return inputs if state.pool.padding is None else crop_and_flip(inputs, state.pool.padding, state.random)
+        """Crop and flip as batches drawn from the pool are, on black where it is known and else on zeros."""
+        pool = state.pool
+        if pool.augmentation == "none":
+            return inputs
+        if pool.pixels is None:
+            return augment(inputs, pool.augmentation, pool.padding, state.random)
+        return augment(inputs - pool.pixels.black, pool.augmentation, pool.padding, state.random) + pool.pixels.black
 
     def draw(self, state: State, *shape: int, fabric: Fabric) -> Tensor:
         """Draw standard normal noise, (made share, *shape): this process's share of what all of them draw."""

@@ -50,6 +50,16 @@ class Terms:
     l2: float = 0.0
     """Weight of the L2 norm of the inputs."""
 
+    @property
+    def follow_teacher(self) -> bool:
+        """Whether the gradient of the teacher's answers counts, features among them."""
+        return any(getattr(self, name) for name in OF_TEACHER)
+
+    @property
+    def follow_student(self) -> bool:
+        """Whether the gradient of the student's answers counts."""
+        return self.adversarial != 0
+
     def check(self) -> None:
         """Check temperature and weights.
 
@@ -125,3 +135,5 @@ class Terms:
 
 
 WEIGHTS = ("adversarial", "statistics", "one_hot", "balance", "activation", "total_variation", "l2")
+OF_TEACHER = ("adversarial", "one_hot", "balance", "activation")
+"""Those that judge the teacher's answers."""

@@ -1,6 +1,6 @@
-"""Unlabelled images of any kind: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network".
+"""Unlabelled data of any kind: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network".
 
-Images need not be of the teacher's classes to show what it knows; where some lie about that may be used, nothing
+Examples need not be of the teacher's classes to show what it knows; where some lie about that may be used, nothing
 has to be made. Like the few-shot baselines this source opens data, so it imports the room of data when a run of
 it starts, and no other run ever loads that room.
 """
@@ -14,21 +14,19 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from beliefmatch.errors import SettingsError
 from beliefmatch.functional.augmentation import Augmentation
-from beliefmatch.models.inputs import check_fit
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
 from beliefmatch.sources.checks import check_not_negative, check_positive
 from beliefmatch.sources.pool import Pool, make_pool
 
 CHUNK = 1024
-"""Images turned into inputs at once."""
+"""Examples turned into inputs at once."""
 
 
 @dataclass(kw_only=True)
 class UnlabelledState:
-    """All that moves, and the images that do not."""
+    """All that moves, and the examples that do not."""
 
     random: torch.Generator
     """Draws batches and augmentations."""
@@ -39,22 +37,24 @@ class UnlabelledState:
 
 @dataclass(frozen=True, kw_only=True)
 class Unlabelled(AbstractSource[UnlabelledState]):
-    """Images without labels, whatever they show; labels in their file are not read. Batches are drawn with replacement.
+    """Examples without labels, whatever they show; labels in their file are not used. Draws are with replacement.
 
-    Images of another size are resized bilinearly. Without augmentation the teacher runs once on each image, when the
+    Images of another size are resized bilinearly. Without augmentation the teacher runs once on each example, when the
     run starts.
     """
 
     citation: ClassVar[str] = "Hinton et al. 2015, Distilling the Knowledge in a Neural Network"
 
     images: Path
-    """File .npz with an array images (n, height, width, channels) uint8, or a folder of image files."""
+    """File .npz with an array images (n, height, width, channels) uint8, or inputs (n, *shape) of numbers as the
+    teacher takes them; or a folder of image files."""
     num_images: int | None = None
-    """Most images to take, the first ones. None: all."""
+    """Most examples to take, the first ones. None: all."""
     student_steps: int = 10
     """Student steps a round."""
     augmentation: Augmentation | None = None
-    """crop_flip: crops after padding with zeros, and mirror images. None: what the recipe finds right, or else none."""
+    """none, crops after padding with zeros, or crop_flip for mirror images too. None: what the recipe finds right, or
+    else none."""
     padding: int = 4
     """Pixels that are padded on each side before a crop."""
 
@@ -62,7 +62,7 @@ class Unlabelled(AbstractSource[UnlabelledState]):
         object.__setattr__(self, "images", self.images.absolute())
 
     def check(self) -> None:
-        """Check steps, padding and number of images.
+        """Check steps, padding and number of examples.
 
         Raises:
             SettingsError: one is out of its range.
@@ -73,44 +73,43 @@ class Unlabelled(AbstractSource[UnlabelledState]):
             check_positive(self, "num_images")
 
     def shortened(self) -> Self:
-        """Give the same settings with two images, so that the teacher is not asked about all of them twice."""
+        """Give the same settings with two examples, so that the teacher is not asked about all of them twice."""
         return replace(self, num_images=2, student_steps=1)
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> UnlabelledState:
-        """Read the images, put them on the device, and ask the teacher about them.
+        """Read the examples, put them on the device, and ask the teacher about them.
 
         Raises:
-            ImagesError: the images cannot be read, or do not fit the teacher.
-            SettingsError: the teacher's inputs are not images.
+            ExamplesError: the examples cannot be read, or do not fit the teacher.
         """
         # Nothing that transfers without data may load this room: see the contract in pyproject.toml.
-        from beliefmatch.data.images import read_image_folder, read_images  # noqa: PLC0415
+        from beliefmatch.data.images import read_examples, read_image_folder  # noqa: PLC0415
 
-        if len(teacher.spec.shape) != 3:
-            raise SettingsError(f"the teacher takes inputs of shape {teacher.spec.shape}, which images cannot give")
+        spec = teacher.spec
         if self.images.is_dir():
-            images = read_image_folder(self.images, shape=teacher.spec.shape).images
+            examples = read_image_folder(self.images, shape=spec.shape)
         else:
-            images = read_images(self.images).images
-        images = images[: self.num_images]
-        check_fit(images, None, teacher.spec, teacher.num_classes, resize=True)
+            examples = read_examples(self.images)
+        examples.check_shape(spec, resize=True)
+        count = min(len(examples), self.num_images or len(examples))
         pool = make_pool(
-            len(images),
+            count,
             teacher,
             fabric.device,
             augmentation=self.augmentation,
             padding=self.padding,
             micro_batch=plan.micro_batch or plan.share(fabric),
         )
-        for chunk in images.split(CHUNK):
-            pool.add(teacher.spec.from_pixels(chunk).to(fabric.device), teacher, fabric)
+        for begin in range(0, count, CHUNK):
+            rows = slice(begin, min(begin + CHUNK, count))
+            pool.add(examples.to_inputs(spec, rows).to(fabric.device), teacher, fabric)
         random = torch.Generator(device=fabric.device).manual_seed(plan.seed)
         return UnlabelledState(random=random, pool=pool, share=plan.share(fabric))
 
     def improve(
         self, state: UnlabelledState, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> dict[str, Tensor]:
-        """Do nothing: the images are what they are."""
+        """Do nothing: the examples are what they are."""
         return {}
 
     def batches(self, state: UnlabelledState, fabric: Fabric) -> Iterator[Batch]:
@@ -119,9 +118,9 @@ class Unlabelled(AbstractSource[UnlabelledState]):
             yield state.pool.draw(state.share, state.random, fabric)
 
     def samples(self, state: UnlabelledState, fabric: Fabric) -> Tensor:
-        """Show the last of the images, unchanged."""
+        """Show the last of the examples, unchanged."""
         return state.pool.newest(state.share)
 
     def facts(self, state: UnlabelledState) -> dict[str, Any]:
-        """Tell where the images are and how many."""
+        """Tell where the examples are and how many."""
         return {"images": str(self.images), "num_images": state.pool.held}

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from beliefmatch import load_model
 from beliefmatch.engine.record import fingerprint
 from beliefmatch.errors import NetworkError
+from beliefmatch.models.gradients import check_gradient
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.origins.converted import ConvertedProgram
 from beliefmatch.models.zoo import Network, make_network
@@ -153,10 +154,6 @@ def branching(body: nn.Module, batch: Tensor) -> Tensor:
     ("forward", "message"),
     [
         (branching, "has control flow that depends on values .cond."),
-        (lambda body, batch: body(batch.round()), "none flows through aten.round"),
-        (lambda body, batch: body(batch).detach(), "none flows through aten.detach"),
-        (lambda body, batch: body(batch) * 0 + batch.argmax(1, keepdim=True), "none flows through aten."),
-        (without_gradient, "none flows through wrap_with_set_grad_enabled"),
         (lambda body, batch: body(batch)[:, None], "program returned tuple of .a tensor of shape .3, 1, 4.., expected"),
         (
             lambda body, batch: (body(batch).argmax(1), batch[:, 0]),
@@ -169,6 +166,28 @@ def test_what_cannot_teach_is_named(tmp_path: Path, forward: Any, message: str) 
     with pytest.raises(NetworkError, match=f"program.pt2.*{message}") as caught:
         load_model(str(path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("forward", "operator"),
+    [
+        (lambda body, batch: body(batch.round()), "aten.round"),
+        (lambda body, batch: body(batch).detach(), "aten.detach"),
+        (lambda body, batch: body(batch) * 0 + batch.argmax(1, keepdim=True), "aten."),
+        (without_gradient, "wrap_with_set_grad_enabled"),
+    ],
+)
+@pytest.mark.parametrize("dynamic", [True, False])
+def test_what_stops_a_gradient_is_named_where_one_is_needed(
+    tmp_path: Path, forward: Any, operator: str, dynamic: bool
+) -> None:
+    network = Does(forward).eval()
+    program = load_model(str(export(network, tmp_path / "program.pt2", 6, dynamic=dynamic)))
+    batch = torch.randn(5, 6)
+    torch.testing.assert_close(program(batch), network(batch))
+    message = f"no gradient reaches the inputs of the teacher .none flows through {operator}.*, which is needed"
+    with pytest.raises(NetworkError, match=message):
+        check_gradient(copy.deepcopy(program), InputSpec(shape=(6,)), role="teacher", needed_by="is needed")
 
 
 def test_other_kinds_of_programs_are_refused(tmp_path: Path) -> None:

@@ -44,7 +44,10 @@ class AbstractOrigin(ABC):
         """
 
     def known_inputs(self) -> InputSpec | None:
-        """Tell what the network takes, without loading weights; None where its origin does not say."""
+        """Tell what the network takes, without loading weights; None where its origin does not say.
+
+        Where it tells the normalisation too, or that there is none, the spec says so (`normalisation_from`).
+        """
         return None
 
     def locate(self) -> str:

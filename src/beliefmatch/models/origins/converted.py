@@ -1,6 +1,6 @@
 """Networks that were programs of other kinds: they run as they were written, and never train."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -17,19 +17,26 @@ class ConvertedProgram(nn.Module):
     """A program as a network in eval mode, which takes batches of any size."""
 
     def __init__(
-        self, program: fx.GraphModule, *, batch_size: int | None, outputs: Sequence[str] | None = None
+        self,
+        program: fx.GraphModule,
+        *,
+        batch_size: int | None,
+        operators: Mapping[str, str],
+        outputs: Sequence[str] | None = None,
     ) -> None:
         """Wrap a program.
 
         Args:
             program: maps a batch to logits, or to something that holds them.
             batch_size: the one number of examples that it takes at once; None if it takes any.
+            operators: by name of a node of its graph, what the user knows as the operator there.
             outputs: names of what it gives; None if it has none.
         """
         super().__init__()
         # Its weights stay as they are, so that a gradient is one to its input.
         self.program = program.requires_grad_(requires_grad=False)
         self.batch_size = batch_size
+        self.operators = dict(operators)
         self.outputs = outputs
         for module in self.modules():
             module.training = False
@@ -70,6 +77,18 @@ class ConvertedProgram(nn.Module):
                 return
         if torch.allclose(at_once, in_pieces, atol=1e-4, rtol=1e-4):
             self.batch_size = None
+
+    def find_stop(self, spec: InputSpec) -> str:
+        """Name the operator through which no gradient flows from the logits to the inputs; empty if none can be told.
+
+        Args:
+            spec: of the inputs.
+        """
+        generator = torch.Generator().manual_seed(0)
+        batch = torch.randn((self.batch_size or 2, *spec.shape), generator=generator)
+        batch = batch.to(next(iter(self.parameters()), batch))
+        where = _Watch(self.program).find_stop(batch, self, generator)
+        return self.operators.get(where, where)
 
     def _run_padded(self, piece: Tensor, size: int) -> Tensor:
         """Run a piece that may be too short, with copies of its first example in the missing places."""
@@ -126,60 +145,39 @@ def read_sizes(sizes: Sequence[int | None], *, name: str) -> ProgramInput:
     return ProgramInput(batch_size=sizes[0], shape=fixed if len(fixed) == len(sizes) - 1 else None)
 
 
-def check_program(network: ConvertedProgram, spec: InputSpec, *, name: str, operators: dict[str, str]) -> None:
-    """Check on noise that a gradient reaches the input of a program, once, when it is loaded; then free its batch.
+def check_program(network: ConvertedProgram, spec: InputSpec, *, name: str) -> None:
+    """Check on noise that a program gives logits, once, when it is loaded; then free its batch.
 
     Args:
         network: the program.
         spec: of its inputs.
         name: what to call it in errors.
-        operators: by name of a node of its graph, what the user knows as the operator there.
 
     Raises:
-        NetworkError: the program fails on such inputs, or no gradient reaches them (with the operator that stops it).
+        NetworkError: the program fails on such inputs, or gives no logits.
     """
-    generator = torch.Generator().manual_seed(0)
-    batch = torch.randn((network.batch_size or 2, *spec.shape), generator=generator)
-    watch = _Watch(network.program)
+    batch = torch.randn((network.batch_size or 2, *spec.shape), generator=torch.Generator().manual_seed(0))
     try:
-        with torch.enable_grad():
-            inputs = batch.clone().requires_grad_()
-            logits = network(inputs)
-            # Weighted at random, since a sum over classes is constant where a program ends in a softmax.
-            weights = torch.randn(logits.shape, generator=generator)
-            reached = _reaches(logits, weights, inputs)
+        with torch.no_grad():
+            network(batch)
     except NetworkError as error:
         raise NetworkError(f"{name}: {error}") from error
     except Exception as error:
         # A program can fail in any way on inputs that it was not written for.
         raise NetworkError(f"{name} does not take inputs of shape {spec.shape}: {first_line(error)}") from error
-    if reached:
-        network.free_batch(spec)
-    else:
-        where = watch.find_stop(batch, weights, network)
-        raise NetworkError(
-            f"{name} cannot be a teacher: no gradient reaches its input"
-            + (f", since none flows through {operators.get(where, where)}" if where else "")
-        )
-
-
-def _reaches(logits: Tensor, weights: Tensor, inputs: Tensor) -> bool:
-    if not logits.requires_grad:
-        return False
-    (gradient,) = torch.autograd.grad((logits * weights).sum(), inputs, allow_unused=True)
-    return gradient is not None and bool(gradient.any())
+    network.free_batch(spec)
 
 
 class _Watch(fx.Interpreter):
     """Runs a program node by node and watches where its gradient ends."""
 
-    def find_stop(self, batch: Tensor, weights: Tensor, network: ConvertedProgram) -> str:
+    def find_stop(self, batch: Tensor, network: ConvertedProgram, random: torch.Generator) -> str:
         """Name the node through which no gradient flows; empty where none can be told."""
         self.seen: list[tuple[fx.Node, list[Tensor], list[Tensor]]] = []
         with torch.enable_grad():
             logits = network.find_logits(self.run(batch.clone().requires_grad_()), len(batch))
             if logits.requires_grad:
-                (logits * weights).sum().backward()
+                (logits * torch.randn(logits.shape, generator=random).to(logits)).sum().backward()
         for node, inputs, outputs in reversed(self.seen):
             arrives = any(given.grad is not None and bool(given.grad.any()) for given in outputs)
             leaves = any(taken.grad is not None and bool(taken.grad.any()) for taken in inputs)

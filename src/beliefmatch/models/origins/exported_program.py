@@ -38,14 +38,18 @@ class ExportedProgram(AbstractOrigin):
         )
 
     def load(self, spec: InputSpec, *, num_classes: int) -> nn.Module:
-        """Load the program, and check that a gradient reaches its input."""
+        """Load the program, and check that it gives logits."""
         archive = read_archive(Path(self.architecture))
         taken = _check_program(archive)
         taken.check(spec, name=str(archive.path))
         program = _load_graph(archive)
-        network = ConvertedProgram(program, batch_size=taken.batch_size, outputs=_names_of_outputs(archive))
-        names = {node.name: _short(str(node.target)) for node in program.graph.nodes}
-        check_program(network, spec, name=str(archive.path), operators=names)
+        network = ConvertedProgram(
+            program,
+            batch_size=taken.batch_size,
+            operators={node.name: _short(str(node.target)) for node in program.graph.nodes},
+            outputs=_names_of_outputs(archive),
+        )
+        check_program(network, spec, name=str(archive.path))
         return network
 
     def known_inputs(self) -> InputSpec | None:

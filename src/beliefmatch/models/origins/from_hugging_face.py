@@ -54,7 +54,8 @@ class FromHuggingFace(AbstractOrigin):
             tuple(preprocessor[key]) if normalised and len(preprocessor.get(key) or ()) == channels else None
             for key in ("image_mean", "image_std")
         )
-        return InputSpec(shape=(channels, *size), mean=mean, std=std)
+        told = not normalised or (mean is not None and std is not None)
+        return InputSpec(shape=(channels, *size), mean=mean, std=std, normalisation_from="told" if told else None)
 
     def locate(self) -> str:
         """See the base; what is no folder here is taken for a repository of the hub."""

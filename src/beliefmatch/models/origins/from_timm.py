@@ -46,7 +46,7 @@ class FromTimm(AbstractOrigin):
         size = height_and_width(arguments.get("img_size")) or tuple(facts.input_size[1:])
         # The constants are of timm's own channels, whatever the user asks for.
         shape = (facts.input_size[0], *size)
-        return InputSpec(shape=shape, mean=tuple(facts.mean), std=tuple(facts.std))
+        return InputSpec(shape=shape, mean=tuple(facts.mean), std=tuple(facts.std), normalisation_from="told")
 
     @property
     def _is_pretrained(self) -> bool:

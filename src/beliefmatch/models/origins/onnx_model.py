@@ -32,7 +32,7 @@ class OnnxModel(AbstractOrigin):
         )
 
     def load(self, spec: InputSpec, *, num_classes: int) -> nn.Module:
-        """Convert the model, and check that a gradient reaches its input."""
+        """Convert the model, and check that it gives logits."""
         model = self._read(with_weights=True)
         taken = _input_of(model, self.architecture)
         taken.check(spec, name=self.architecture)
@@ -40,8 +40,9 @@ class OnnxModel(AbstractOrigin):
             program, translated = _convert(model, self.architecture)
         outputs = [output.name for output in model.graph.output]
         named = outputs if "logits" in outputs and len(outputs) > 1 else None
-        network = ConvertedProgram(program.eval(), batch_size=taken.batch_size, outputs=named)
-        check_program(network, spec, name=self.architecture, operators=_operators(program, translated))
+        operators = _operators(program, translated)
+        network = ConvertedProgram(program.eval(), batch_size=taken.batch_size, operators=operators, outputs=named)
+        check_program(network, spec, name=self.architecture)
         return network
 
     def known_inputs(self) -> InputSpec | None:

@@ -1,0 +1,88 @@
+"""What each part of the recipe `best` brings, part by part left out, on real teachers without their data.
+
+    python benchmarks/ablation.py --task mnist [--rounds 50] [--seeds 0 1 2] [--only "fresh student"]
+
+All variants do as many rounds, few enough to be done on two cores; `accuracy.py` shows what more time brings. The last
+iterate is measured on the test images. Runs that were finished are kept in --folder and not run again. Writes
+`benchmarks/results/ablation_TASK.json`. The last line is one JSON object: {"task", "whole"} and, for each variant, its
+accuracy less that of the whole, in points.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from accuracy import TASKS, make_transfer, read_test, teacher_weights
+from beliefmatch import RunFolder, RunOptions, measure_run, run
+from beliefmatch.engine.transfer import Transfer
+from beliefmatch.objectives.belief_matching import BeliefMatching
+from machine import describe_machine, write_results
+
+
+def with_source(**settings: Any) -> Callable[[Transfer], Transfer]:
+    return lambda transfer: replace(transfer, source=replace(transfer.source, **settings))
+
+
+def without_statistics(transfer: Transfer) -> Transfer:
+    source: Any = transfer.source
+    return replace(transfer, source=replace(source, terms=replace(source.terms, statistics=0.0)))
+
+
+VARIANTS: dict[str, Callable[[Transfer], Transfer]] = {
+    "whole": lambda transfer: transfer,
+    "fresh student": lambda transfer: replace(transfer, student=replace(transfer.student, start="fresh")),
+    "nothing refined": with_source(refined_share=0.0),
+    "all refined": with_source(refined_share=1.0),
+    "no contours": with_source(contour_share=0.0),
+    "no crops": with_source(augmentation="none"),
+    "no statistics": without_statistics,
+    "L1 on logits": lambda transfer: replace(transfer, objective=BeliefMatching(divergence="l1")),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", choices=TASKS, required=True)
+    parser.add_argument("--rounds", type=int, default=50, help="each of 20 student steps")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", choices=VARIANTS, nargs="+", default=list(VARIANTS))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--folder", type=Path, default=Path("runs/ablation"))
+    arguments = parser.parse_args()
+    task = TASKS[arguments.task]
+    images = read_test(task, arguments.data)
+    rows: dict[str, dict[str, Any]] = {}
+    for variant in arguments.only:
+        accuracies, seconds = [], []
+        for seed in arguments.seeds:
+            place = f"{arguments.task}_{arguments.rounds}/{variant.replace(' ', '_')}/seed_{seed}"
+            options = RunOptions(folder=arguments.folder / place, resume=True)
+            weights = teacher_weights(task, arguments.data, arguments.folder, seed)
+            transfer = VARIANTS[variant](make_transfer(task, "best", weights, seed))
+            result = run(replace(transfer, rounds=arguments.rounds), options)
+            measured = measure_run(RunFolder(options.folder), images, name=task.images or "digits held back")
+            accuracies.append(round(100 * (measured.student_accuracy or 0), 2))
+            seconds.append(result.seconds)
+        rows[variant] = {
+            "accuracies": accuracies,
+            "mean": round(fmean(accuracies), 2),
+            "std": round(stdev(accuracies), 2) if len(accuracies) > 1 else None,
+            "seconds_mean": round(fmean(seconds), 1),
+        }
+        print(json.dumps({"variant": variant, **rows[variant]}), flush=True)
+    facts = {"task": arguments.task, "rounds": arguments.rounds, "seeds": arguments.seeds}
+    write_results(f"ablation_{arguments.task}", {"machine": describe_machine(), **facts, "variants": rows})
+    summary: dict[str, Any] = {"task": arguments.task}
+    if "whole" in rows:
+        whole = rows["whole"]["mean"]
+        summary["whole"] = whole
+        summary |= {name: round(row["mean"] - whole, 2) for name, row in rows.items() if name != "whole"}
+    print(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    main()

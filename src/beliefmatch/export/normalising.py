@@ -1,0 +1,60 @@
+"""Which normalisation an exported file is written and checked with, and who knows it."""
+
+from dataclasses import replace
+
+from beliefmatch.engine.exports import Export
+from beliefmatch.errors import SettingsError
+from beliefmatch.export.graph import Pixels
+from beliefmatch.models.inputs import InputSpec, NormalisationFrom
+
+KNOWN_FROM: dict[NormalisationFrom | None, str] = {
+    "said": "as the user said",
+    "told": "as the teacher's own name or file tells",
+    "assumed": "which nobody said: it was assumed",
+    None: "of which the run does not say who knew it",
+}
+
+
+def deployed_spec(spec: InputSpec, mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> InputSpec:
+    """Give the inputs of a student with the normalisation that the user says, or else the run's.
+
+    Raises:
+        SettingsError: inputs are no images, or the values do not fit their channels.
+    """
+    if mean is None and std is None:
+        return spec
+    if not spec.is_made_of_pixels:
+        raise SettingsError(f"inputs of shape {spec.shape} are no images: leave out --mean and --std")
+    return replace(
+        spec,
+        mean=mean or spec.mean,
+        std=std or spec.std,
+        normalisation_from="said" if mean and std else spec.normalisation_from,
+    )
+
+
+def check_normalisation(spec: InputSpec, pixels: Pixels | None, *, assume: bool) -> None:
+    """Check that a file which normalises pixels itself does so by what somebody knows.
+
+    Raises:
+        SettingsError: nobody does, and the user does not say that it may be assumed.
+    """
+    if pixels is None or assume or spec.is_normalisation_known:
+        return
+    raise SettingsError(
+        f"the file would normalise pixels by what nobody said ({spec.describe_normalisation()}): add --mean and --std "
+        "as the teacher was trained with, or --assume-normalisation if that is right"
+    )
+
+
+def spec_of(export: Export, spec: InputSpec) -> InputSpec:
+    """Give the inputs of an exported file: the run's, with the normalisation that the file was checked with."""
+    if export.normalisation_from is None:
+        return spec
+    mean, std = (None if values is None else tuple(values) for values in (export.mean, export.std))
+    return replace(spec, mean=mean, std=std, normalisation_from=export.normalisation_from)
+
+
+def best_known(specs: list[InputSpec]) -> InputSpec:
+    """Give the first whose normalisation somebody knows, or else the first."""
+    return next((spec for spec in specs if spec.is_normalisation_known), specs[0])

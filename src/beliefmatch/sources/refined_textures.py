@@ -1,0 +1,153 @@
+"""Refined textures, ours: DeepInversion (Yin et al. 2020) begun at textures (Baradad et al. 2021) instead of at noise.
+
+A texture has borders, areas and strokes already, so a few steps suffice to make the teacher take it for a class drawn
+at random, and its batch-norm layers, where it has some, see what they remember. Half of what the student learns from
+are these; half are textures as they were drawn, which keep it right where the teacher is not sure.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from beliefmatch.errors import SettingsError
+from beliefmatch.functional.augmentation import Augmentation
+from beliefmatch.functional.textures import textures
+from beliefmatch.models.teacher import Teacher
+from beliefmatch.optimisers import make_adam
+from beliefmatch.sources.base import Batch, Plan
+from beliefmatch.sources.checks import check_not_negative, check_positive
+from beliefmatch.sources.descent import descend
+from beliefmatch.sources.pool import PixelRange
+from beliefmatch.sources.pooled import AbstractPooled, PooledState, mine
+from beliefmatch.sources.terms import Terms
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefinedTextures(AbstractPooled[PooledState]):
+    """Textures, some as they are drawn and some refined and kept. All settings are ours.
+
+    Vectors have no positions: each feature is drawn alone. What has no known pixels is unbounded.
+    """
+
+    citation: ClassVar[str] = (
+        "Yin et al. 2020, Dreaming to Distill, CVPR, begun at the textures of Baradad et al. 2021, Learning to See by "
+        "Looking at Noise, NeurIPS"
+    )
+
+    making_steps: int = 20
+    """Steps that each batch takes."""
+    student_steps: int = 20
+    """Student steps a round."""
+    warm_up: int = 10
+    """Batches made before the first student step."""
+    made_batch: int | None = 256
+    """Inputs made at a time, over all processes together. None: as many as a batch of the student's."""
+    capacity: int = 20_000
+    """Most inputs kept; a new one then takes the place of the oldest. None are set aside for more than a run makes."""
+    refined_share: float = 0.5
+    """Part of each of the student's batches that is refined; the rest are textures as they are drawn. With 0 nothing
+    is refined or kept, and no gradient of the teacher is needed."""
+    contour_share: float = 0.4
+    """Part of the textures that are strokes along contours; the others are areas."""
+    learning_rate: float = 0.1
+    """Adam's learning rate for the textures, whose values lie in [0, 1]."""
+    augmentation: Augmentation | None = "crop"
+    """Of what the networks see of images, while they are made and afterwards: none, crops after padding, or crop_flip
+    for mirror images too."""
+    padding: int = 2
+    """Pixels that are padded on each side before a crop."""
+    terms: Terms = Terms(statistics=1.0, one_hot=1.0)
+    """What each batch minimises."""
+
+    @property
+    def follows_teacher(self) -> bool:
+        """Where something is refined."""
+        return self.refined_share > 0
+
+    @property
+    def reads_batch_norms(self) -> bool:
+        """Where something is refined by the statistics."""
+        return self.refined_share > 0 and self.terms.statistics != 0
+
+    def check(self) -> None:
+        """Check what all pools check, the share and the learning rate.
+
+        Raises:
+            SettingsError: one is out of its range.
+        """
+        AbstractPooled.check(self)
+        check_positive(self, "learning_rate")
+        check_not_negative(self, "refined_share", "contour_share")
+        for name in ("refined_share", "contour_share"):
+            if getattr(self, name) > 1:
+                raise SettingsError(f"source.{name} must be at most 1; got {getattr(self, name)}")
+
+    def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> PooledState:
+        """Make an empty pool; one of a single batch where nothing will be kept."""
+        keeping = self if self.refined_share else replace(self, made_batch=1, capacity=1)
+        return keeping.start_pooled(teacher, plan, fabric)
+
+    def improve(self, state: PooledState, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
+        """Refine the batches of one round, if any part of the student's is to be refined."""
+        return super().improve(state, teacher, student, fabric) if self.refined_share else {}
+
+    def make(
+        self, state: PooledState, terms: Terms, teacher: Teacher, student: nn.Module, fabric: Fabric
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Refine a batch of textures; images stay between black and white."""
+        labels = self.draw_labels(state, teacher.num_classes, fabric)
+        free = nn.Parameter(self._draw(state, state.made_share, state.random, fabric).clone())
+
+        def made() -> Tensor:
+            if state.pool.pixels is not None:
+                with torch.no_grad():
+                    free.clamp_(0, 1)
+            return as_inputs(free, state.pool.pixels)
+
+        return descend(
+            made,
+            self.losses_of(state, terms=terms, labels=labels, teacher=teacher, student=student, fabric=fabric),
+            make_adam([free], self.learning_rate),
+            fabric,
+            steps=self.making_steps,
+            micro_batch=state.micro_batch,
+        )
+
+    def batches(self, state: PooledState, fabric: Fabric) -> Iterator[Batch]:
+        """Draw a part of each batch from the pool, and new textures for the rest."""
+        num_refined = round(self.refined_share * state.share)
+        for _ in range(self.student_steps):
+            parts = [state.pool.draw(num_refined, state.random, fabric).inputs] if num_refined else []
+            if num_refined < state.share:
+                parts.append(self._fresh(state, state.share - num_refined, state.random, fabric))
+            yield Batch(inputs=torch.cat(parts))
+
+    def samples(self, state: PooledState, fabric: Fabric) -> Tensor:
+        """Show the newest of the pool, and textures that would come next."""
+        newest = state.pool.newest(round(self.refined_share * state.share))
+        fresh = self._fresh(state, state.share, state.random.clone_state(), fabric)
+        return torch.cat([newest, fresh[: state.share - len(newest)]])
+
+    def _fresh(self, state: PooledState, count: int, random: torch.Generator, fabric: Fabric) -> Tensor:
+        return as_inputs(self._draw(state, count, random, fabric), state.pool.pixels)
+
+    def _draw(self, state: PooledState, share: int, random: torch.Generator, fabric: Fabric) -> Tensor:
+        """Draw this process's share of the textures that all of them draw, (share, *shape), in [0, 1]."""
+        shape = tuple(state.pool.stored.shape[1:])
+        count = share * fabric.world_size
+        return mine(textures(count, shape, random, state.pool.dtype, contour_share=self.contour_share), share, fabric)
+
+
+def as_inputs(drawn: Tensor, pixels: PixelRange | None) -> Tensor:
+    """Turn textures into network inputs: from black to white, or else of mean 0 and variance 1 if they were uniform.
+
+    Args:
+        drawn: (batch, *shape), in [0, 1].
+        pixels: range of the inputs; None where they have none.
+    """
+    inputs = 12**0.5 * (drawn - 0.5) if pixels is None else pixels.black + drawn * (pixels.white - pixels.black)
+    return inputs.contiguous(memory_format=torch.channels_last) if inputs.dim() == 4 else inputs

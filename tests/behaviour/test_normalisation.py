@@ -1,0 +1,153 @@
+"""A normalisation that was only assumed is said, recorded, and not built into a file unasked."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from test_command import error_line
+
+from beliefmatch import load_student
+from beliefmatch.cli import main
+from beliefmatch.engine.record import RunFolder
+from beliefmatch.models.inputs import CIFAR10, InputSpec
+from beliefmatch.models.zoo import make_network
+
+MEAN, STD = ("0.1", "0.2", "0.3"), ("0.4", "0.5", "0.6")
+
+
+def transfer(folder: Path, *words: str) -> int:
+    weights = folder.parent / "teacher.safetensors"
+    torch.manual_seed(0)
+    save_file(make_network("convnet_4", in_channels=3, num_classes=10).state_dict(), weights)
+    networks = ("--teacher.architecture", "convnet_4", "--teacher.weights", str(weights))
+    small = ("--rounds", "1", "--batch-size", "2", "--source.noise-size", "4", "--source.student-steps", "1")
+    student = ("--student.architecture", "convnet_2")
+    return main(["transfer", "zero_shot", "--folder", str(folder), *networks, *student, *small, *words])
+
+
+def export(folder: Path, *words: str, to: str = "pt2") -> int:
+    return main(["export", str(folder), "--to", to, *words])
+
+
+def recorded(folder: Path) -> list[str | None]:
+    run, student = (json.loads((folder / name).read_text()) for name in ("run.json", "student.json"))
+    specs = run["settings"]["transfer"]["inputs"], student["inputs"]
+    return [spec.get("normalisation_from") for spec in specs]
+
+
+def forget(folder: Path) -> None:
+    """Make a folder as it was before runs recorded who knows their normalisation."""
+    for name, path in (("run.json", ("settings", "transfer", "inputs")), ("student.json", ("inputs",))):
+        facts: dict[str, Any] = json.loads((folder / name).read_text())
+        spec = facts
+        for key in path:
+            spec = spec[key]
+        del spec["normalisation_from"]
+        (folder / name).write_text(json.dumps(facts))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "assumed"
+    assert transfer(folder) == 0
+    return folder
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    shutil.copy(finished.parent / "teacher.safetensors", tmp_path)
+    return shutil.copytree(finished, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("words", "source", "said"),
+    [
+        ((), "assumed", "assumed is mean 0.4914 0.4822 0.4465, std 0.2023 0.1994 0.201; say --dataset, or --mean"),
+        (("--shape", "3", "16", "16"), "assumed", "assumed is none, pixels in [0, 1] as they are; say --dataset"),
+        (("--dataset", "cifar10"), "said", None),
+        (("--mean", *MEAN, "--std", *STD), "said", None),
+    ],
+)
+def test_a_run_records_who_knows_its_normalisation_and_warns_once_where_nobody_does(
+    words: tuple[str, ...], source: str, said: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert transfer(tmp_path / "run", *words) == 0
+    assert recorded(tmp_path / "run") == [source, source]
+    warnings = [text for text in caplog.messages if text.startswith("nobody said how the teacher's inputs were")]
+    assert len(warnings) == (said is not None)
+    assert said is None or said in warnings[0]
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_file_that_takes_pixels_is_refused_before_any_work(
+    is_old: bool, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if is_old:
+        forget(run)
+    before = sorted(run.iterdir())
+    assert export(run, "--pixels", "uint8") == 2
+    line = error_line(capsys)
+    assert "the file would normalise pixels by what nobody said (mean 0.4914 0.4822 0.4465, std" in line
+    assert "add --mean and --std as the teacher was trained with, or --assume-normalisation if that is right" in line
+    assert sorted(run.iterdir()) == before
+    assert export(run, "--pixels", "uint8", "--mean", *MEAN) == 2
+    assert "nobody said (mean 0.1 0.2 0.3, std 0.2023" in error_line(capsys)
+    assert export(run, "--pixels", "uint8", "--mean", "0.1", "--std", "0.2") == 2
+    assert "mean needs one value for each of the 3 channels" in error_line(capsys)
+    assert export(run) == 0
+
+
+def test_what_is_said_with_the_export_is_built_in_and_told(run: Path, tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
+    np.savez(tmp_path / "images.npz", images=images)
+    words = ("--mean", *MEAN, "--std", *STD, "--images", str(tmp_path / "images.npz"))
+    assert export(run, "--pixels", "unit", *words) == 0
+    found = (RunFolder(run).read_result().exports or {})["model.pt2"]
+    assert (found.mean, found.std, found.normalisation_from) == ([0.1, 0.2, 0.3], [0.4, 0.5, 0.6], "said")
+    spec = InputSpec(shape=(3, 32, 32), mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    program, stored = torch.export.load(run / "model.pt2").module(), torch.from_numpy(images)
+    pixels = stored.permute(0, 3, 1, 2).float() / 255
+    expected = load_student(run)(spec.from_pixels(stored))
+    torch.testing.assert_close(program(pixels), expected, atol=1e-4, rtol=1e-4)
+    card = " ".join((run / "README.md").read_text().split())
+    assert "with mean [0.1, 0.2, 0.3] and standard deviation [0.4, 0.5, 0.6], as the user said" in card
+    assert "Its normalisation inside: mean 0.1 0.2 0.3, std 0.4 0.5 0.6, as the user said." in card
+    assert "only assumed" not in card
+    assert recorded(run) == ["assumed", "assumed"]
+
+
+def test_what_may_be_assumed_is_told_as_that(run: Path) -> None:
+    forget(run)
+    assert export(run, "--pixels", "uint8", "--assume-normalisation") == 0
+    card = " ".join((run / "README.md").read_text().split())
+    assert "of which the run does not say who knew it" in card
+    assert "The normalisation was only assumed: if it is another, answers to images and numbers are wrong." in card
+
+
+def test_the_card_of_an_assumed_normalisation_says_so_and_that_of_a_said_one_too(run: Path, tmp_path: Path) -> None:
+    assert export(run, "--pixels", "uint8", "--assume-normalisation") == 0
+    card = " ".join((run / "README.md").read_text().split())
+    assert "standard deviation [0.2023, 0.1994, 0.201], which nobody said: it was assumed." in card
+    assert f"inside: {CIFAR10.describe_normalisation()}, which nobody said: it was assumed." in card
+    assert transfer(tmp_path / "said", "--dataset", "cifar10") == 0
+    assert export(tmp_path / "said", "--pixels", "uint8") == 0
+    card = " ".join((tmp_path / "said" / "README.md").read_text().split())
+    assert "standard deviation [0.2023, 0.1994, 0.201], as the user said." in card
+    assert "assumed" not in card
+
+
+def test_a_run_without_the_record_continues_and_learns_who_knows(run: Path) -> None:
+    forget(run)
+    assert recorded(run) == [None, None]
+    facts = json.loads((run / "run.json").read_text())
+    settings = facts["settings"]["transfer"]["teacher"]
+    settings["weights"]["path"] = str(run.parent / "teacher.safetensors")
+    (run / "run.json").write_text(json.dumps(facts))
+    assert transfer(run, "--resume", "--dataset", "cifar10") == 0
+    assert recorded(run)[0] == "said"
+    assert export(run, "--pixels", "uint8") == 0

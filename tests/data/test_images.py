@@ -1,0 +1,88 @@
+"""Reading examples: images or network inputs of any shape, with labels or without, and what a file may not hold."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from beliefmatch.data.images import read_examples, read_images, read_labelled_images
+from beliefmatch.errors import BeliefMatchError, ExamplesError, ImagesError
+from beliefmatch.models.examples import Images, Inputs, LabelledImages
+
+PIXELS = np.zeros((4, 8, 8, 1), np.uint8)
+FEATURES = np.arange(12.0).reshape(4, 3)
+LABELS = np.array([0, 1, 2, 1], np.uint8)
+
+
+def stored(folder: Path, **arrays: Any) -> Path:
+    np.savez(folder / "some.npz", **arrays)
+    return folder / "some.npz"
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.uint8, np.int16, np.int64])
+def test_features_of_any_number_type_are_read_as_float32(tmp_path: Path, kind: Any) -> None:
+    data = read_examples(stored(tmp_path, inputs=FEATURES.astype(kind), labels=LABELS))
+    assert isinstance(data, Inputs)
+    assert data.name == "some.npz"
+    assert data.labels is not None
+    assert data.labels.dtype == torch.int64
+    assert torch.equal(data.stored, torch.from_numpy(FEATURES).float())
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 2, 33), (4, 3, 8, 9), (4, 1)])
+def test_inputs_have_any_shape(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    data = read_examples(stored(tmp_path, inputs=np.ones(shape, np.float32)))
+    assert (tuple(data.stored.shape), data.labels) == (shape, None)
+
+
+def test_images_are_read_as_before(tmp_path: Path) -> None:
+    bare, labelled = read_examples(stored(tmp_path, images=PIXELS)), tmp_path / "labelled"
+    assert type(bare) is Images
+    labelled.mkdir()
+    path = stored(labelled, images=PIXELS, labels=LABELS)
+    assert isinstance(read_images(path), LabelledImages)
+    assert read_labelled_images(path).labels.tolist() == LABELS.tolist()
+
+
+NAN, INF = FEATURES.copy(), FEATURES.copy()
+NAN[2, 1], INF[1:3, 0] = np.nan, np.inf
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"inputs": NAN}, "1 of 4 inputs have values that are not finite in float32, the first in row 2"),
+        ({"inputs": INF}, "2 of 4 inputs have values that are not finite in float32, the first in row 1"),
+        ({"inputs": 1e300 * np.ones((2, 3))}, "2 of 2 inputs have values that are not finite in float32"),
+        ({"inputs": FEATURES[:, 0]}, r"inputs have shape \(4,\), expected \(n, \*shape\), such as \(n, features\)"),
+        ({"inputs": FEATURES[:0]}, "there are no inputs"),
+        ({"inputs": FEATURES > 1}, "inputs have dtype bool, expected floats, or integers"),
+        ({"inputs": FEATURES + 1j}, "inputs have dtype complex128, expected floats, or integers"),
+        ({"inputs": FEATURES.astype(str)}, "inputs have dtype .*, expected numbers"),
+        ({"inputs": FEATURES, "images": PIXELS}, "has both 'images' and 'inputs': leave one out"),
+        ({"features": FEATURES}, r"has no array 'images' or 'inputs' \(it has \['features'\]\); expected an .npz with"),
+        (
+            {"inputs": FEATURES, "labels": LABELS[:3]},
+            r"labels have shape \(3,\), expected \(4,\), one for each example",
+        ),
+        ({"inputs": FEATURES, "labels": LABELS / 2}, "labels have dtype float64, expected integers"),
+        ({"inputs": FEATURES, "labels": LABELS.astype(int) - 1}, "labels go down to -1, expected 0 and above"),
+        ({"images": FEATURES}, r"images have dtype float64, .* go into an array inputs"),
+        ({"images": FEATURES.astype(np.uint8)}, r"images have shape \(4, 3\), .* give them as floats"),
+    ],
+)
+def test_what_does_not_serve_is_told(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
+    with pytest.raises(ExamplesError, match=f"some.npz:? .*{message}"):
+        read_examples(stored(tmp_path, **arrays))
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ImagesError, match=r"no file at .*none.npz; expected an .npz with"):
+        read_examples(tmp_path / "none.npz")
+
+
+def test_where_images_are_needed_inputs_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BeliefMatchError, match="has an array 'inputs' where 'images' are needed"):
+        read_images(stored(tmp_path, inputs=FEATURES))
