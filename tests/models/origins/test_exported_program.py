@@ -154,7 +154,7 @@ def branching(body: nn.Module, batch: Tensor) -> Tensor:
     ("forward", "message"),
     [
         (branching, "has control flow that depends on values .cond."),
-        (lambda body, batch: body(batch)[:, None], "program returned tuple of .a tensor of shape .3, 1, 5.., expected"),
+        (lambda body, batch: body(batch)[:, None], "program returned tuple of .a tensor of shape .3, 1, 4.., expected"),
         (
             lambda body, batch: (body(batch).argmax(1), batch[:, 0]),
             "program returned tuple of .a int64 tensor of",
