@@ -205,6 +205,7 @@ BAD: list[tuple[list[object], str]] = [
     (["--teacher.architecture", "torchvision:resnet18?weights=BEST"], "no weights 'BEST' for resnet18; there are"),
     (["--teacher.architecture", "hf:/nowhere/at/all"], "no folder at /nowhere/at/all: hf: takes a folder"),
     (["--teacher", "timm:resnet18.a1_in2k?pretrained"], "no weights 'resnet18.a1_in2k'; .* resnet18.a1_in1k"),
+    (["--teacher", "timm:test_vit?pretrained", "--shape", 1, 160, 160], "take 3 channels, the inputs have 1"),
     (["--teacher", "timm:test_vit?pretrained&img_size=big"], "img_size=big: its weights cannot be had, or it"),
     (["--teacher", "tim:resnet18"], "no origin or module is called 'tim'; the nearest is timm:resnet18, others are"),
     (["--teacher", "huggingface:some/where"], "no origin .* 'huggingface'; the nearest is hf:some/where, others are"),

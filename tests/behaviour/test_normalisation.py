@@ -141,6 +141,14 @@ def test_the_card_of_an_assumed_normalisation_says_so_and_that_of_a_said_one_too
     assert "assumed" not in card
 
 
+def test_what_is_said_with_the_export_goes_before_the_run_and_the_card_tells_them_apart(tmp_path: Path) -> None:
+    assert transfer(tmp_path / "run", "--dataset", "cifar10") == 0
+    assert export(tmp_path / "run", "--pixels", "uint8", "--mean", *MEAN, "--std", *STD) == 0
+    card = " ".join((tmp_path / "run" / "README.md").read_text().split())
+    assert "with mean [0.1, 0.2, 0.3] and standard deviation [0.4, 0.5, 0.6], as the user said" in card
+    assert f"had another normalisation than the files: {CIFAR10.describe_normalisation()}." in card
+
+
 def test_a_run_without_the_record_continues_and_learns_who_knows(run: Path) -> None:
     forget(run)
     assert recorded(run) == [None, None]

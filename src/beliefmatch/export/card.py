@@ -98,7 +98,8 @@ def _render(folder: RunFolder, exports: dict[str, Export]) -> str:
     transfer, result, measurement = folder.read_transfer(), folder.read_result(), folder.read_measurement()
     facts, student, run_spec = folder.read(), read_json(folder.student_facts), transfer.inputs
     specs = {name: spec_of(export, run_spec) for name, export in exports.items()}
-    spec = best_known([run_spec, *specs.values()])
+    # What was said at an export goes before the run, and the last export before the others.
+    spec = best_known([*reversed(specs.values()), run_spec])
     architecture, num_classes = student["architecture"], student["num_classes"]
     constants = normalisation(spec)
     licence = next((export.teacher_license for export in exports.values() if export.teacher_license), None)
@@ -135,5 +136,5 @@ def _render(folder: RunFolder, exports: dict[str, Export]) -> str:
         measured=measured_table(result, measurement, exports),
         measured_on=measured_on(measurement),
         unmeasured=unmeasured(result, measurement, exports),
-        limits=limits(measurement, exports, is_free=is_free, is_normalisation_known=spec.is_normalisation_known),
+        limits=limits(measurement, exports, is_free=is_free, run_spec=run_spec, spec=spec),
     )

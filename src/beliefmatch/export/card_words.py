@@ -102,9 +102,14 @@ def unmeasured(result: Result, measurement: Mapping[str, Any] | None, exports: M
 
 
 def limits(
-    measurement: Mapping[str, Any] | None, exports: Mapping[str, Export], *, is_free: bool, is_normalisation_known: bool
+    measurement: Mapping[str, Any] | None,
+    exports: Mapping[str, Export],
+    *,
+    is_free: bool,
+    run_spec: InputSpec,
+    spec: InputSpec,
 ) -> list[str]:
-    """Say what the numbers do not."""
+    """Say what the numbers do not: of a run of `run_spec`, whose files take inputs of `spec`."""
     images = sorted(set(_image_names(measurement, exports)))
     return [
         "The student copies the teacher, with its mistakes and biases, and adds some of its own.",
@@ -116,8 +121,16 @@ def limits(
         ),
         *(
             []
-            if is_normalisation_known
+            if spec.is_normalisation_known
             else ["The normalisation was only assumed: if it is another, answers to images and numbers are wrong."]
+        ),
+        *(
+            []
+            if (spec.mean, spec.std) == (run_spec.mean, run_spec.std)
+            else [
+                "The run, and whatever `measure` found, had another normalisation than the files: "
+                f"{run_spec.describe_normalisation()}. Numbers with one do not hold with the other."
+            ]
         ),
         (
             f"What was measured holds for {_listed(images)} and for data like it, not for other data."

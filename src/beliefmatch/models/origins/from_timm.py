@@ -25,12 +25,20 @@ class FromTimm(AbstractOrigin):
         )
 
     def load(self, spec: InputSpec, *, num_classes: int) -> nn.Module:
-        """Load pretrained weights, with the classes that they know."""
+        """Load pretrained weights, with the channels and classes that they know.
+
+        timm would fold their first layer to other channels, and a teacher is worth what it knows.
+        """
         if not self._is_pretrained:
             self._find()
             raise NetworkError(
                 f"{self.architecture} has no weights: name their file with --teacher.weights FILE, or write "
                 f"{_with_pretrained(self.architecture)} for timm's own"
+            )
+        known = self.known_inputs()
+        if known is not None and known.shape[0] != spec.shape[0]:
+            raise NetworkError(
+                f"weights of {self.architecture} take {known.shape[0]} channels, the inputs have {spec.shape[0]}"
             )
         return self._create(pretrained=True, in_channels=spec.shape[0], num_classes=None)
 

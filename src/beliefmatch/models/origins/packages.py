@@ -42,7 +42,8 @@ def require(module: str, *, install: str) -> Any:
         # A package that does not fit the others that are installed can fail in any way.
         raise ExtraError(
             f"the package {package} is installed and cannot be imported ({first_line(error)}): does it, with what it "
-            f"needs, fit torch {torch.__version__}? {line} in a fresh environment mends it"
+            f"needs, fit torch {torch.__version__}? torchvision has to be of the release and the index that torch came "
+            f"from; else {line} in a fresh environment mends it"
         ) from error
 
 
