@@ -1,4 +1,4 @@
-"""Our own: textures for inputs, and a student that starts from the teacher."""
+"""Our own: textures for inputs, refined until the teacher knows them, and a student that starts from the teacher."""
 
 from dataclasses import replace
 
@@ -30,12 +30,12 @@ def best(
     optimiser: Adam = Adam(learning_rate=1e-2, gradient_clip=5.0),
     seed: int = 0,
 ) -> Transfer:
-    """The best student that a teacher alone gave us so far, soonest: L1 on centred logits of random textures.
+    """The best student that a teacher alone gave us so far, soonest: squared logits on textures, half of them refined.
 
-    Nothing is trained but the student, so a round costs ten student steps and as many passes of the teacher, and no
-    generator can collapse. The student starts from the teacher's own weights where both are of one family (Xu et al.
-    2024), unless `--student.start fresh`. Settings are the same for every task. They were found on MNIST and on two
-    LeNet-5 for Fashion-MNIST; docs/methods/best.md says what each brought, and what was not measured yet.
+    No generator is trained, so none can collapse. A round makes one batch, in 20 steps through the teacher, and takes
+    20 student steps. The student starts from the teacher's own weights where both are of one family (Xu et al. 2024),
+    unless `--student.start fresh`. Settings are the same for every task; docs/methods/best.md says how they were
+    found, and what students reach.
 
     Args:
         teacher: Trained network to learn from.
@@ -46,7 +46,7 @@ def best(
             normalisation is then none but what mean and std say.
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
-        rounds: Rounds, each of ten student steps. Default: 4000, times the budget.
+        rounds: Rounds, each of 20 student steps. Default: 2000, times the budget.
         budget: Fraction of the usual rounds to do, for small machines. The result says it.
         batch_size: Pseudo images a batch, over all devices together.
         source: Where the inputs come from.
