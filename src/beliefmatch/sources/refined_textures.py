@@ -69,7 +69,7 @@ class RefinedTextures(AbstractPooled[PooledState]):
     @property
     def reads_batch_norms(self) -> bool:
         """Where something is refined by the statistics."""
-        return self.refined_share > 0 and self.terms.statistics != 0
+        return self.refined_share > 0 and super().reads_batch_norms
 
     def check(self) -> None:
         """Check what all pools check, the share and the learning rate.
@@ -117,7 +117,7 @@ class RefinedTextures(AbstractPooled[PooledState]):
 
     def batches(self, state: PooledState, fabric: Fabric) -> Iterator[Batch]:
         """Draw a part of each batch from the pool, and new textures for the rest."""
-        num_refined = round(self.refined_share * state.share)
+        num_refined = self._num_refined(state)
         for _ in range(self.student_steps):
             parts = [state.pool.draw(num_refined, state.random, fabric).inputs] if num_refined else []
             if num_refined < state.share:
@@ -126,9 +126,12 @@ class RefinedTextures(AbstractPooled[PooledState]):
 
     def samples(self, state: PooledState, fabric: Fabric) -> Tensor:
         """Show the newest of the pool, and textures that would come next."""
-        newest = state.pool.newest(round(self.refined_share * state.share))
+        newest = state.pool.newest(self._num_refined(state))
         fresh = self._fresh(state, state.share, state.random.clone_state(), fabric)
         return torch.cat([newest, fresh[: state.share - len(newest)]])
+
+    def _num_refined(self, state: PooledState) -> int:
+        return round(self.refined_share * state.share)
 
     def _fresh(self, state: PooledState, count: int, random: torch.Generator, fabric: Fabric) -> Tensor:
         return as_inputs(self._draw(state, count, random, fabric), state.pool.pixels)
