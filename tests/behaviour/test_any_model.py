@@ -259,6 +259,34 @@ def test_networks_that_do_not_fit_each_other_are_told(tmp_path: Path, capsys: py
     refused(tmp_path, capsys, [*grey, *student], r"other channels\? .* begin with 3: --shape 3")
 
 
+@pytest.mark.parametrize("kind", ["hf", "pt2", "onnx", "dict"])
+def test_a_number_of_classes_that_the_teacher_does_not_have_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    shape = ["--shape", *SHAPE] if kind == "dict" else []
+    teacher = teacher_words(kind, tmp_path)
+    words, wrong = [*teacher, "--student.architecture", "convnet_4", *shape], ["--teacher.num-classes", 7]
+    refused(tmp_path, capsys, [*words, *wrong], "knows 10 classes, but num_classes says 7: leave it out, or name")
+    np.savez(tmp_path / "images.npz", images=np.zeros((20, 24, 24, 3), np.uint8))
+    student = ["--student.architecture", own("make_tuple")]
+    measure = ["measure", *teacher, *student, *wrong, *shape, "--images", tmp_path / "images.npz"]
+    assert main([str(word) for word in measure]) == 2
+    assert "knows 10 classes, but num_classes says 7" in capsys.readouterr().err
+    assert transfer(tmp_path / "run", *words, "--teacher.num-classes", 10) == 0
+
+
+def test_a_run_of_an_earlier_version_goes_on_whatever_number_of_classes_it_took_for_said(tmp_path: Path) -> None:
+    words = ["--teacher.architecture", f"hf:{hugging_face(tmp_path, 5)}", "--student.architecture", "convnet_4"]
+    assert transfer(tmp_path / "run", *words) == 0
+    path = tmp_path / "run" / "run.json"
+    facts = json.loads(path.read_text())
+    facts["settings"]["transfer"]["teacher"]["num_classes"] = 10
+    path.write_text(json.dumps(facts))
+    np.savez(tmp_path / "images.npz", images=np.zeros((20, 24, 24, 3), np.uint8))
+    assert main(["measure", str(tmp_path / "run"), "--images", str(tmp_path / "images.npz")]) == 0
+    assert transfer(tmp_path / "run", *words, "--resume") == 0
+
+
 def test_a_transformer_of_another_size_says_how_it_is_had(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     teacher = ["--teacher", own("make_dict")]
     hint = r"shape \(3, 32, 32\): .*; it is made for 24x24: write \?{}=32 after its name, or say --shape 3 24 24 if"

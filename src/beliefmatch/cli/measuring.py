@@ -23,8 +23,8 @@ class NetworkFlags:
     program exported as .pt2, or an .onnx file."""
     weights: Path | None = None
     """Safetensors file, or state dict written by torch.save. Names that bring their weights may do without."""
-    num_classes: int = 10
-    """Number of outputs, where neither architecture nor weights fix it; a single one stands for two classes."""
+    num_classes: int | None = None
+    """Number of outputs; a single one stands for two classes. None: those that architecture or weights bring, or 10."""
     strip_prefix: str | None = None
     """What keys of the weights begin with, such as module.; by default it is found, and said."""
 

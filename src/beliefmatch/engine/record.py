@@ -23,7 +23,7 @@ from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.logits import settle_logits
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.models.weights import fit_weights, read_weights
-from beliefmatch.models.zoo import make_network
+from beliefmatch.models.zoo import USUAL_CLASSES, make_network
 
 
 class RunFolder(RunFiles):
@@ -108,9 +108,8 @@ class RunFolder(RunFiles):
         Raises:
             FolderError: there is no run here, or its run.json is damaged.
         """
-        plain = self.read()["settings"]["transfer"]
         try:
-            transfer = from_plain(plain)
+            transfer = from_plain(_with_classes_that_were_said(self.read()["settings"])["transfer"])
         except (KeyError, TypeError, AttributeError) as error:
             raise FolderError(f"{self.run} is damaged, or from another version: {error!r}") from error
         if not isinstance(transfer, Transfer):
@@ -192,7 +191,7 @@ def settings_of(
 
 
 def _comparable(settings: dict[str, Any]) -> dict[str, Any]:
-    settings = json.loads(json.dumps(settings))
+    settings = _with_classes_that_were_said(settings)
     del settings["transfer"]["teacher"]["weights"]
     # Who knows the normalisation changes nothing that is computed, and older runs do not record it.
     settings["transfer"]["inputs"].pop("normalisation_from", None)
@@ -216,3 +215,16 @@ def versions() -> dict[str, str]:
         "platform": platform.platform(),
         **{package: importlib.metadata.version(package) for package in packages},
     }
+
+
+def _with_classes_that_were_said(settings: dict[str, Any]) -> dict[str, Any]:
+    """Copy settings, and leave open the number of classes where it is the usual one.
+
+    Earlier versions recorded the usual number where none was said, and it may not be the teacher's. Open it means the
+    same wherever it counts; whether it is right was checked when the run began.
+    """
+    settings = json.loads(json.dumps(settings))
+    teacher = settings["transfer"]["teacher"]
+    if teacher.get("num_classes") == USUAL_CLASSES:
+        teacher["num_classes"] = None
+    return settings

@@ -37,7 +37,7 @@ def probe_batch(network: nn.Module, spec: InputSpec, *, num_examples: int = NUM_
     return noise.to(next(iter(network.parameters()), noise))
 
 
-def settle_logits(network: nn.Module, spec: InputSpec, *, name: str | None) -> None:
+def settle_logits(network: nn.Module, spec: InputSpec, *, name: str | None) -> int | None:
     """Let a network return logits of every class, by hooks, where it returns what they follow from; and say so.
 
     Probabilities behind a softmax give their logarithms, those behind a sigmoid their log-odds, and one number for two
@@ -48,10 +48,13 @@ def settle_logits(network: nn.Module, spec: InputSpec, *, name: str | None) -> N
         network: changed in place; names of modules, keys of the state dict and copies stay as they are.
         spec: of its inputs.
         name: what to call it in the log; None: nothing is said, since it was before.
+
+    Returns:
+        How many classes it has logits of; None where it cannot run or be understood.
     """
     found, through_sigmoid = _try(network, spec)
     if found is None:
-        return
+        return None
     if through_sigmoid:
         _say(name, "%s ends in a sigmoid: the log-odds of its outputs are taken as logits")
         network.register_forward_hook(_log_odds)
@@ -67,6 +70,8 @@ def settle_logits(network: nn.Module, spec: InputSpec, *, name: str | None) -> N
             )
         _say(name, "%s has one output: it is taken as the logit of class 1, and 0 as that of class 0")
         network.register_forward_hook(_of_two_classes)
+        return 2
+    return found.shape[1]
 
 
 def _say(name: str | None, words: str) -> None:

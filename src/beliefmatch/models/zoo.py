@@ -39,6 +39,8 @@ EXAMPLES = (
     "fcn_128",
 )
 """Names that stand for all: depths, widths and factors are free where the literature leaves them free."""
+USUAL_CLASSES = 10
+"""Outputs of a network whose number of them nothing says."""
 
 
 def find_origin(architecture: str) -> AbstractOrigin:
@@ -146,8 +148,8 @@ class Network:
     program exported as .pt2, or an .onnx file."""
     weights: Path | None = None
     """Safetensors file, or state dict written by torch.save. Names that bring their weights may do without."""
-    num_classes: int = 10
-    """Number of outputs, where neither architecture nor weights fix it; a single one stands for two classes."""
+    num_classes: int | None = None
+    """Number of outputs; a single one stands for two classes. None: those that architecture or weights bring, or 10."""
     strip_prefix: str | None = None
     """What keys of the weights begin with, such as module.; by default it is found, and said."""
 
@@ -159,21 +161,29 @@ class Network:
         """Make the network and load its weights; it returns logits of at least two classes.
 
         Raises:
-            NetworkError: the architecture cannot be made, or has no weights and none were named.
+            NetworkError: the architecture cannot be made, has no weights and none were named, or brings another number
+                of classes than was said.
             ExtraError: the package that it comes from is missing.
             SettingsError: there are no classes.
             WeightsError: the weights cannot be read or do not fit.
         """
-        if self.num_classes < 1:
-            raise SettingsError(f"num_classes must be at least 1; got {self.num_classes}")
+        said = self.num_classes
+        if said is not None and said < 1:
+            raise SettingsError(f"num_classes must be at least 1; got {said}")
+        outputs = USUAL_CLASSES if said is None else said
         if self.weights is None:
-            network = return_logits(find_origin(self.architecture).load(spec, num_classes=self.num_classes))
+            network = return_logits(find_origin(self.architecture).load(spec, num_classes=outputs))
         else:
-            network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=self.num_classes)
+            network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=outputs)
             weights = read_weights(self.weights)
             fit_weights(network, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
         network.float()
-        settle_logits(network, spec, name=self.architecture)
+        found = settle_logits(network, spec, name=self.architecture)
+        if None not in (said, found) and found != (2 if said == 1 else said):
+            raise NetworkError(
+                f"{self.architecture} knows {found} classes, but num_classes says {said}: leave it out, or name other "
+                "weights"
+            )
         return network
 
     def known_inputs(self) -> InputSpec | None:
@@ -190,7 +200,7 @@ def load_model(
     name: str,
     *,
     weights: Path | str | None = None,
-    num_classes: int = 10,
+    num_classes: int | None = None,
     shape: tuple[int, ...] | None = None,
     strip_prefix: str | None = None,
 ) -> nn.Module:
@@ -199,7 +209,7 @@ def load_model(
     Args:
         name: built-in name, timm:NAME, torchvision:NAME, hf:FOLDER, file.py:function, a .pt2 or an .onnx file.
         weights: safetensors file or state dict, where the name does not bring its weights.
-        num_classes: number of classes, where neither name nor weights fix it.
+        num_classes: number of classes; None: those that name or weights bring, or 10.
         shape: of one input, such as (1, 28, 28); None: what name or file say, or else (3, 32, 32).
         strip_prefix: what keys of the weights begin with, such as `module.`; None: found, and said in the log.
 
@@ -207,7 +217,8 @@ def load_model(
         A network in eval mode that maps (batch, *shape) to logits (batch, classes), float32, on the CPU.
 
     Raises:
-        NetworkError: the network cannot be made, or has no weights and none were named.
+        NetworkError: the network cannot be made, has no weights and none were named, or brings another number of
+            classes than was said.
         ExtraError: the package that it comes from is missing.
         WeightsError: the weights cannot be read or do not fit.
     """
