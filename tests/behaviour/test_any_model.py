@@ -207,6 +207,8 @@ BAD: list[tuple[list[object], str]] = [
     (["--teacher", "timm:resnet18.a1_in2k?pretrained"], "no weights 'resnet18.a1_in2k'; .* resnet18.a1_in1k"),
     (["--teacher", "timm:test_vit?pretrained", "--shape", 1, 160, 160], "take 3 channels, the inputs have 1"),
     (["--teacher", "timm:test_vit?pretrained&img_size=big"], "img_size=big: its weights cannot be had, or it"),
+    (["--teacher", "timm:test_vit?pretraned"], "has an argument 'pretraned'; the nearest is pretrained"),
+    (["--teacher", "torchvision:resnet18?wieghts=DEFAULT"], "has an argument 'wieghts'; the nearest is weights"),
     (["--teacher", "tim:resnet18"], "no origin or module is called 'tim'; the nearest is timm:resnet18, others are"),
     (["--teacher", "huggingface:some/where"], "no origin .* 'huggingface'; the nearest is hf:some/where, others are"),
     (["--teacher", "torch:resnet18"], "no function 'resnet18'; .* or else the nearest is torchvision:resnet18"),

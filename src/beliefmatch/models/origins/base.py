@@ -1,12 +1,14 @@
 """What every origin of networks promises."""
 
 import ast
+import difflib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
+from beliefmatch.errors import NetworkError
 from beliefmatch.models.inputs import InputSpec
 
 
@@ -63,6 +65,17 @@ def split_query(text: str) -> tuple[str, dict[str, Any]]:
         key, equals, value = part.partition("=")
         arguments[key] = _value(value) if equals else True
     return name, arguments
+
+
+def refuse_misspelt(architecture: str, word: str) -> None:
+    """Refuse a name with an argument that is nearly one of ours, which its origin would take for its own.
+
+    Raises:
+        NetworkError: one is; the message names ours.
+    """
+    for key in split_query(architecture)[1]:
+        if key != word and difflib.get_close_matches(key, [word], cutoff=0.75):
+            raise NetworkError(f"{architecture} has an argument {key!r}; the nearest is {word}")
 
 
 def _value(text: str) -> Any:

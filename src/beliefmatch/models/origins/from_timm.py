@@ -8,7 +8,7 @@ from torch import nn
 
 from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.origins.base import AbstractOrigin, height_and_width, split_query
+from beliefmatch.models.origins.base import AbstractOrigin, height_and_width, refuse_misspelt, split_query
 from beliefmatch.models.origins.packages import only_weights, quiet, require
 
 PREFIX = "timm:"
@@ -62,6 +62,7 @@ class FromTimm(AbstractOrigin):
 
     def _find(self) -> tuple[Any, str, dict[str, Any]]:
         """Import timm and give it with the name and its arguments, but for `pretrained`."""
+        refuse_misspelt(self.architecture, "pretrained")
         timm = require("timm", install="beliefmatch[timm]")
         name, arguments = split_query(self.architecture.removeprefix(PREFIX))
         arguments.pop("pretrained", None)

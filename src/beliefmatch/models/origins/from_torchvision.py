@@ -8,7 +8,7 @@ from torch import nn
 
 from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.origins.base import AbstractOrigin, split_query
+from beliefmatch.models.origins.base import AbstractOrigin, refuse_misspelt, split_query
 from beliefmatch.models.origins.packages import only_weights, quiet, require
 
 PREFIX = "torchvision:"
@@ -57,6 +57,7 @@ class FromTorchvision(AbstractOrigin):
 
     def _find(self) -> tuple[Any, str, dict[str, Any]]:
         """Import torchvision's models and give them with the name and its arguments, but for `weights`."""
+        refuse_misspelt(self.architecture, "weights")
         models = require("torchvision.models", install="torchvision")
         name, arguments = split_query(self.architecture.removeprefix(PREFIX))
         arguments.pop("weights", None)
