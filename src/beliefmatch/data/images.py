@@ -66,7 +66,9 @@ def _read_arrays(path: Path) -> dict[str, Any]:
     except ExamplesError:
         raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ExamplesError(f"{path} cannot be read ({first_line(error)}); {EXPECTED}") from error
+        # Of a file that is no archive numpy would say how to unpickle it, which nobody should.
+        why = f"cannot be read ({first_line(error)})" if zipfile.is_zipfile(path) else "is no .npz file"
+        raise ExamplesError(f"{path} {why}; {EXPECTED}") from error
 
 
 def read_images(path: Path) -> Images:
