@@ -38,6 +38,7 @@ VARIANTS: dict[str, Callable[[Transfer], Transfer]] = {
     "nothing refined": with_source(refined_share=0.0),
     "all refined": with_source(refined_share=1.0),
     "no contours": with_source(contour_share=0.0),
+    "no curves": with_source(curve_share=0.0),
     "no crops": with_source(augmentation="none"),
     "no statistics": without_statistics,
     "L1 on logits": lambda transfer: replace(transfer, objective=BeliefMatching(divergence="l1")),

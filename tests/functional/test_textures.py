@@ -1,7 +1,10 @@
 import pytest
 import torch
 
+from beliefmatch.functional.curves import _distances, curves  # pyright: ignore[reportPrivateUsage]
 from beliefmatch.functional.textures import contours, spectral_noise, textures
+
+SHARES = {"contour_share": 0.2, "curve_share": 0.4}
 
 
 def draws(seed: int = 0) -> torch.Generator:
@@ -10,7 +13,7 @@ def draws(seed: int = 0) -> torch.Generator:
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 7, 9), (2, 64), (64,)])
 def test_textures_fill_the_range_of_pixels_and_no_two_are_alike(shape: tuple[int, ...]) -> None:
-    drawn = textures(40, shape, draws(), torch.float32, contour_share=0.4)
+    drawn = textures(40, shape, draws(), torch.float32, **SHARES)
     assert drawn.shape == (40, *shape)
     assert drawn.min() >= 0
     assert drawn.max() <= 1
@@ -19,7 +22,7 @@ def test_textures_fill_the_range_of_pixels_and_no_two_are_alike(shape: tuple[int
 
 
 def test_the_same_seed_draws_the_same() -> None:
-    first, second = (textures(4, (3, 8, 8), draws(3), torch.float64, contour_share=0.4) for _ in range(2))
+    first, second = (textures(4, (3, 8, 8), draws(3), torch.float64, **SHARES) for _ in range(2))
     assert torch.equal(first, second)
 
 
@@ -51,6 +54,25 @@ def test_contours_are_strokes_on_black() -> None:
     assert (across > 0).double().mean() > 0.7
 
 
+def test_curves_are_strokes_on_black_in_frames_of_all_sizes() -> None:
+    drawn = curves(300, (3, 24, 40), draws(), torch.float64)
+    assert drawn.min() >= 0
+    assert drawn.max() <= 1
+    assert torch.equal(drawn[:, 0], drawn[:, 2])
+    inked = drawn[:, 0] > 0.4
+    assert inked.flatten(1).any(dim=1).double().mean() > 0.9
+    assert 0.02 < inked.double().mean() < 0.3
+    # They reach every row and column, whatever the sides of the image are.
+    for share in (inked.double().mean(dim=(0, 2)), inked.double().mean(dim=(0, 1))):
+        assert share.min() > 0
+
+
+def test_a_curve_is_as_far_away_as_its_nearest_segment() -> None:
+    corners = torch.tensor([[[[0.5, 0.5], [0.5, 3.5]], [[1e4, 1e4], [1e4, 1e4]]]])
+    expected = torch.tensor([[0, 0, 0, 0, 1.0], [1, 1, 1, 1, 2**0.5]])
+    torch.testing.assert_close(_distances(corners, (2, 5))[0, 0], expected)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 9), (3, 1), (2, 1, 1)])
 def test_textures_of_a_single_position_are_finite(shape: tuple[int, ...]) -> None:
-    assert textures(10, shape, draws(), torch.float32, contour_share=0.4).isfinite().all()
+    assert textures(10, shape, draws(), torch.float32, **SHARES).isfinite().all()

@@ -80,10 +80,15 @@ def test_vectors_are_refined_without_bounds() -> None:
     assert made.abs().max() > 12**0.5 / 2
 
 
-@pytest.mark.parametrize("name", ["refined_share", "contour_share"])
-def test_shares_above_1_are_refused(name: str) -> None:
-    settings: dict[str, Any] = {name: 1.5}
-    with pytest.raises(SettingsError, match=f"source.{name} must be at most 1; got 1.5"):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"refined_share": 1.5}, "source.refined_share must be at most 1; got 1.5"),
+        ({"contour_share": 0.7, "curve_share": 0.8}, "contour_share and source.curve_share .* together; got 1.5"),
+    ],
+)
+def test_shares_above_1_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         RefinedTextures(**settings).check()
 
 

@@ -6,10 +6,12 @@ follow; the settings are ours).
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from beliefmatch.functional.curves import curves
+from beliefmatch.functional.draws import Draws
 
 FLATTEST, STEEPEST = 0.5, 3.0
 """Exponents of the frequency that amplitudes fall with."""
@@ -21,31 +23,6 @@ THINNEST, THICKEST = 0.6, 2.5
 STROKE_HARDNESS = 3.0
 FLATTEST_SLOPE = 0.02
 """Where noise is flatter, a contour is as wide as if it were not."""
-
-
-@dataclass(frozen=True)
-class _Draws:
-    """Draws one value for each example, shaped to meet (count, channels, *positions)."""
-
-    count: int
-    num_axes: int
-    """Of positions."""
-    random: torch.Generator
-    dtype: torch.dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.count, 1, *(1,) * self.num_axes)
-
-    def uniform(self, low: float, high: float) -> Tensor:
-        drawn = torch.rand(self.shape, generator=self.random, device=self.random.device, dtype=self.dtype)
-        return low + (high - low) * drawn
-
-    def normal(self) -> Tensor:
-        return torch.randn(self.shape, generator=self.random, device=self.random.device, dtype=self.dtype)
-
-    def happens(self, share: float) -> Tensor:
-        return (self.uniform(0, 1) < share).to(self.dtype)
 
 
 def spectral_noise(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype) -> Tensor:
@@ -64,7 +41,7 @@ def spectral_noise(count: int, shape: tuple[int, ...], random: torch.Generator, 
     channels, *positions = shape
     if math.prod(positions) == 1:
         return torch.randn((count, *shape), generator=random, device=random.device, dtype=dtype)
-    draws = _Draws(count, len(positions), random, dtype)
+    draws = Draws(count, len(positions), random, dtype)
     alike = draws.uniform(0, 1)
     falling = _frequencies(positions, random.device, dtype) ** -draws.uniform(FLATTEST, STEEPEST)
     falling[(..., *(0,) * len(positions))] = 0
@@ -80,24 +57,34 @@ def spectral_noise(count: int, shape: tuple[int, ...], random: torch.Generator, 
 
 
 def textures(
-    count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype, *, contour_share: float
+    count: int,
+    shape: tuple[int, ...],
+    random: torch.Generator,
+    dtype: torch.dtype,
+    *,
+    contour_share: float,
+    curve_share: float,
 ) -> Tensor:
-    """Draw textures: areas, and contours; inputs without positions are areas of one value each.
+    """Draw textures: areas, contours and curves; inputs without positions are areas of one value each.
 
     Args:
         count: examples.
         shape: (channels, *positions), or (features,).
         random: draws, on the device.
         dtype: of what is drawn.
-        contour_share: part that are contours.
+        contour_share: part that are contours, where there are positions.
+        curve_share: part that are curves, where there are two axes of positions.
 
     Returns:
         (count, *shape), in [0, 1], in random order.
     """
     num_contours = int(contour_share * count) if len(shape) > 1 else 0
-    parts = [areas(count - num_contours, shape, random, dtype)]
+    num_curves = int(curve_share * count) if len(shape) == 3 else 0
+    parts = [areas(count - num_contours - num_curves, shape, random, dtype)]
     if num_contours:
         parts.append(contours(num_contours, shape, random, dtype))
+    if num_curves:
+        parts.append(curves(num_curves, shape, random, dtype))
     return torch.cat(parts)[torch.rand(count, generator=random, device=random.device).argsort()]
 
 
@@ -113,8 +100,8 @@ def areas(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: to
     Returns:
         (count, *shape), in [0, 1]. Contrast and brightness differ; one in seven is negative.
     """
-    draws = _Draws(count, len(shape) - 1, random, dtype)
-    hardness = draws.uniform(math.log(SOFTEST), math.log(HARDEST)).exp()
+    draws = Draws(count, len(shape) - 1, random, dtype)
+    hardness = draws.log_uniform(SOFTEST, HARDEST)
     drawn = torch.sigmoid(hardness * (spectral_noise(count, shape, random, dtype) - 0.8 * draws.normal()))
     if len(shape) > 1:
         drawn = drawn * _masks(draws, shape, share=0.5)
@@ -137,16 +124,16 @@ def contours(count: int, shape: tuple[int, ...], random: torch.Generator, dtype:
     Returns:
         (count, *shape), in [0, 1], bright on black.
     """
-    draws = _Draws(count, len(shape) - 1, random, dtype)
+    draws = Draws(count, len(shape) - 1, random, dtype)
     noise = spectral_noise(count, shape, random, dtype)
     slope = torch.stack([_differences(noise, axis).square() for axis in range(2, noise.dim())]).sum(dim=0).sqrt()
     distance = (noise - draws.uniform(-1, 1)).abs() / slope.clamp_min(FLATTEST_SLOPE)
-    width = draws.uniform(math.log(THINNEST), math.log(THICKEST)).exp()
+    width = draws.log_uniform(THINNEST, THICKEST)
     drawn = torch.sigmoid(STROKE_HARDNESS * (width - distance))
     return draws.uniform(0.5, 1) * drawn * _masks(draws, shape, share=0.7)
 
 
-def _masks(draws: _Draws, shape: tuple[int, ...], *, share: float) -> Tensor:
+def _masks(draws: Draws, shape: tuple[int, ...], *, share: float) -> Tensor:
     """Draw masks of one channel: 1 inside of an area and 0 outside for a share of the examples, else 1 throughout."""
     noise = spectral_noise(draws.count, (1, *shape[1:]), draws.random, draws.dtype) - 0.7 * draws.normal()
     masked = draws.happens(share)

@@ -30,7 +30,7 @@ def best(
     optimiser: Adam = Adam(learning_rate=1e-2, gradient_clip=5.0),
     seed: int = 0,
 ) -> Transfer:
-    """The best student that a teacher alone gave us so far, soonest: squared logits on textures, half of them refined.
+    """The best student that a teacher alone gave us so far, soonest: it learns from textures, half of them refined.
 
     No generator is trained, so none can collapse. A round makes one batch, in 20 steps through the teacher, and takes
     20 student steps. The student starts from the teacher's own weights where both are of one family (Xu et al. 2024),

@@ -49,8 +49,10 @@ class RefinedTextures(AbstractPooled[PooledState]):
     refined_share: float = 0.5
     """Part of each of the student's batches that is refined; the rest are textures as they are drawn. With 0 nothing
     is refined or kept, and no gradient of the teacher is needed."""
-    contour_share: float = 0.4
-    """Part of the textures that are strokes along contours; the others are areas."""
+    contour_share: float = 0.2
+    """Part of the textures that are strokes along contours."""
+    curve_share: float = 0.4
+    """Part of the textures that are figures of curves, where inputs are images; all others are areas."""
     learning_rate: float = 0.1
     """Adam's learning rate for the textures, whose values lie in [0, 1]."""
     augmentation: Augmentation | None = "crop"
@@ -79,10 +81,14 @@ class RefinedTextures(AbstractPooled[PooledState]):
         """
         AbstractPooled.check(self)
         check_positive(self, "learning_rate")
-        check_not_negative(self, "refined_share", "contour_share")
-        for name in ("refined_share", "contour_share"):
-            if getattr(self, name) > 1:
-                raise SettingsError(f"source.{name} must be at most 1; got {getattr(self, name)}")
+        check_not_negative(self, "refined_share", "contour_share", "curve_share")
+        if self.refined_share > 1:
+            raise SettingsError(f"source.refined_share must be at most 1; got {self.refined_share}")
+        drawn = self.contour_share + self.curve_share
+        if drawn > 1:
+            raise SettingsError(
+                f"source.contour_share and source.curve_share must be at most 1 together; got {drawn:g}"
+            )
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> PooledState:
         """Make an empty pool; one of a single batch where nothing will be kept."""
@@ -140,7 +146,8 @@ class RefinedTextures(AbstractPooled[PooledState]):
         """Draw this process's share of the textures that all of them draw, (share, *shape), in [0, 1]."""
         shape = tuple(state.pool.stored.shape[1:])
         count = share * fabric.world_size
-        return mine(textures(count, shape, random, state.pool.dtype, contour_share=self.contour_share), share, fabric)
+        shares = {"contour_share": self.contour_share, "curve_share": self.curve_share}
+        return mine(textures(count, shape, random, state.pool.dtype, **shares), share, fabric)
 
 
 def as_inputs(drawn: Tensor, pixels: PixelRange | None) -> Tensor:

@@ -1,0 +1,40 @@
+"""Drawing one value for each example of a batch."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws one value for each example, shaped to meet (count, channels, *positions)."""
+
+    count: int
+    num_axes: int
+    """Of positions."""
+    random: torch.Generator
+    dtype: torch.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(count, 1, ..., 1)."""
+        return (self.count, 1, *(1,) * self.num_axes)
+
+    def uniform(self, low: float, high: float) -> Tensor:
+        """Draw evenly between two bounds."""
+        drawn = torch.rand(self.shape, generator=self.random, device=self.random.device, dtype=self.dtype)
+        return low + (high - low) * drawn
+
+    def log_uniform(self, low: float, high: float) -> Tensor:
+        """Draw what has an even logarithm between those of two bounds."""
+        return self.uniform(math.log(low), math.log(high)).exp()
+
+    def normal(self) -> Tensor:
+        """Draw of mean 0 and variance 1."""
+        return torch.randn(self.shape, generator=self.random, device=self.random.device, dtype=self.dtype)
+
+    def happens(self, share: float) -> Tensor:
+        """Draw 1 for a share of the examples, and else 0."""
+        return (self.uniform(0, 1) < share).to(self.dtype)
