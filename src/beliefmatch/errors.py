@@ -4,6 +4,9 @@ Each message is one line that says what was expected, what came and what to type
 exits with code 2; a library user catches `BeliefMatchError`. Broken invariants of our own are `assert`s instead.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class BeliefMatchError(ValueError):
     """Base of every error that a user can mend."""
@@ -55,6 +58,13 @@ class CollapseError(BeliefMatchError):
 
 class DivergedError(CollapseError):
     """A loss or a gradient stopped being finite while training."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Ask for the names that are near to one that is unknown; where none is, say which there are."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known)
+    return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
 
 
 def first_line(error: BaseException) -> str:

@@ -400,7 +400,7 @@ def test_a_run_is_measured_from_anywhere_and_resumed_after_its_teacher_moved(
     ("words", "message"),
     [
         (["transfer"], "name a recipe"),
-        (["transfer", "zero_shoot"], "no recipe is called 'zero_shoot'; there are zero_shot, best"),
+        (["transfer", "zero_shoot"], "no recipe is called 'zero_shoot'; did you mean zero_shot"),
         (["measure", "nowhere", "--images", "x.npz"], "nowhere holds no student|nowhere holds no run"),
     ],
 )
@@ -422,7 +422,10 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("beliefmatch 0.")
 
 
-@pytest.mark.parametrize(("words", "message"), [([], "name a command: demo"), (["trnsfer"], "no command is called")])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [([], "name a command: demo"), (["trnsfer"], "no command is called 'trnsfer'; did you mean transfer?")],
+)
 def test_a_command_that_is_not_there_is_told(
     capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:

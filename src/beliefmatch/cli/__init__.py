@@ -15,7 +15,7 @@ from beliefmatch.cli.reproducing import reproduce
 from beliefmatch.cli.runs import demo, toy, transfer, transfer_by
 from beliefmatch.cli.shorthand import spell_out
 from beliefmatch.console import is_first_process, print_text
-from beliefmatch.errors import BeliefMatchError, SettingsError
+from beliefmatch.errors import BeliefMatchError, SettingsError, did_you_mean
 
 COMMANDS = {
     "demo": demo,
@@ -65,8 +65,12 @@ def _run_command(arguments: Sequence[str]) -> None:
 
         print_text(f"beliefmatch {importlib.metadata.version('beliefmatch')}")
     elif name not in COMMANDS:
-        problem = f"no command is called {name!r}; there are" if name else "name a command:"
-        raise SettingsError(f"{problem} {', '.join(COMMANDS)} (beliefmatch --help says what they do)")
+        wanted = (
+            f"no command is called {name!r}; {did_you_mean(name, COMMANDS)}"
+            if name
+            else f"name a command: {', '.join(COMMANDS)}"
+        )
+        raise SettingsError(f"{wanted} (beliefmatch --help says what they do)")
     elif name == "transfer" and rest:
         transfer_by(rest[0], rest[1:])
     else:

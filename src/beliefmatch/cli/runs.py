@@ -10,7 +10,7 @@ import tyro
 from beliefmatch.cli.shorthand import SHORT_NETWORKS
 from beliefmatch.cli.shown import print_run, set_display
 from beliefmatch.console import Display, RunProgress, is_first_process, print_text
-from beliefmatch.errors import SettingsError
+from beliefmatch.errors import SettingsError, did_you_mean
 
 RECIPES_HELP = (
     "beliefmatch transfer RECIPE --help, where RECIPE is zero_shot, digits, dafl, dfad, dfq, deep_inversion, cmi, "
@@ -100,7 +100,7 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
     from beliefmatch.engine.run import run
 
     if name not in recipes.ALL:
-        raise SettingsError(f"no recipe is called {name!r}; there are {', '.join(recipes.ALL)}")
+        raise SettingsError(f"no recipe is called {name!r}; {did_you_mean(name, recipes.ALL)}")
     recipe = recipes.ALL[name]
 
     def command(

@@ -1,6 +1,5 @@
 """Which recipes are compared, and what all of them are given alike."""
 
-import difflib
 import inspect
 import logging
 import math
@@ -11,7 +10,7 @@ from typing import Any
 
 from beliefmatch import recipes
 from beliefmatch.engine.transfer import Transfer
-from beliefmatch.errors import SettingsError
+from beliefmatch.errors import SettingsError, did_you_mean
 from beliefmatch.models.zoo import Network
 from beliefmatch.recipes.datasets import Dataset
 from beliefmatch.students.named import NamedStudent
@@ -64,9 +63,7 @@ def check_recipes(names: Sequence[str]) -> None:
         raise SettingsError(f"name the recipes to compare, such as zero_shot digits; there are {', '.join(free)}")
     for name in names:
         if name not in recipes.ALL:
-            near = difflib.get_close_matches(name, free)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(free)}"
-            raise SettingsError(f"no recipe is called {name!r}; {hint}")
+            raise SettingsError(f"no recipe is called {name!r}; {did_you_mean(name, free)}")
         if name not in free:
             raise SettingsError(f"{name} learns from real images; these do without: {', '.join(free)}")
         if names.count(name) > 1:
