@@ -53,6 +53,13 @@ COLLAPSES: dict[str, dict[str, Any]] = {
 }
 
 
+def test_a_source_whose_pool_remembers_better_days_is_named_too() -> None:
+    watch = Watch(rounds=ROUNDS, batch_size=64)
+    found = [finding for row in rows(generator_diversity=0.001) for finding in watch.see(row)]
+    assert {each.kind for each in found} == {"constant_source"}
+    assert "all inputs made at a time are alike (diversity 0.001" in found[0].seen
+
+
 @pytest.mark.parametrize("kind", COLLAPSES)
 def test_each_kind_is_named_after_the_first_rounds_and_a_window(kind: str) -> None:
     assert window(ROUNDS, 10) == 20

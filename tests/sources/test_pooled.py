@@ -21,6 +21,7 @@ from beliefmatch.sources.descent import descend
 from beliefmatch.sources.fast import Fast, first_layer
 from beliefmatch.sources.nayer import Nayer
 from beliefmatch.sources.terms import Terms
+from collapsing import named
 from tiny import begin, tiny_transfer, vector_transfer
 
 GENERATOR = f"{Path(__file__).parents[1] / 'contract' / 'small_generator.py'}:make"
@@ -49,6 +50,21 @@ def test_descent_keeps_the_best_step_and_counts_all() -> None:
     assert found["loss"].shape == (5,)
     assert found["loss"].argmin() == 0
     assert_close(found["loss"], found["square"])
+
+
+@pytest.mark.parametrize(("generator", "alike"), [(GENERATOR, False), (named("make_constant_generator"), True)])
+def test_what_a_generator_makes_is_judged_before_it_is_mixed_with_what_is_kept(generator: str, *, alike: bool) -> None:
+    settings: dict[str, Any] = SMALL | {"generator": generator}
+    state, started_ = started(Fast(**settings, making_steps=1, warm_up=0))
+    state.pool.add(torch.randn(8, 1, 8, 8), *started_[2:3], started_[4])
+    found = improve(*started_)["generator_diversity"]
+    assert found.shape == (1,)
+    assert bool((found < 0.01).all()) == alike
+
+
+def test_a_generator_without_layers_cannot_be_drawn_anew() -> None:
+    with pytest.raises(NetworkError, match="no layer that can be drawn anew"):
+        first_layer(nn.Sequential(nn.ReLU()))
 
 
 @pytest.mark.parametrize("rounds", [1, 3])

@@ -124,10 +124,11 @@ def effective_number(frequencies: Sequence[float]) -> float:
 
 
 def _see_constant_source(row: Row) -> str | None:
-    found = row.get("batch_diversity")
-    if found is None or found >= LEAST_DIVERSITY:
-        return None
-    return f"all inputs of a batch are alike (diversity {found:.2g}, expected above {LEAST_DIVERSITY})"
+    for name, inputs in (("batch_diversity", "of a batch"), ("generator_diversity", "made at a time")):
+        found = row.get(name)
+        if found is not None and found < LEAST_DIVERSITY:
+            return f"all inputs {inputs} are alike (diversity {found:.2g}, expected above {LEAST_DIVERSITY})"
+    return None
 
 
 def _see_one_class(batch_size: int, row: Row) -> str | None:

@@ -12,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from beliefmatch.errors import NetworkError
 from beliefmatch.models.generators import make_generator
 from beliefmatch.models.initialisation import redraw
 from beliefmatch.models.placement import place
@@ -116,8 +117,15 @@ class Fast(AbstractPooled[FastState]):
 
 
 def first_layer(generator: nn.Module) -> nn.Module:
-    """Find the layer that reads the noise: the first with weights of its own."""
-    return next(module for module in generator.modules() if hasattr(module, "reset_parameters"))
+    """Find the layer that reads the noise: the first with weights of its own.
+
+    Raises:
+        NetworkError: there is none.
+    """
+    found = next((module for module in generator.modules() if hasattr(module, "reset_parameters")), None)
+    if found is None:
+        raise NetworkError("the generator has no layer that can be drawn anew: expected one such as torch.nn.Linear")
+    return found
 
 
 def _add_gradients(inner: nn.Module, outer: nn.Module) -> None:

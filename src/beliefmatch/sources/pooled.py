@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import SettingsError
 from beliefmatch.functional.augmentation import Augmentation, augment
+from beliefmatch.functional.diversity import diversity
 from beliefmatch.models.taps import Beliefs
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
@@ -157,7 +158,10 @@ class AbstractPooled(AbstractSource[State]):
         )
 
     def improve(self, state: State, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
-        """Make the batches of one round; before the first, those that warm the pool up."""
+        """Make the batches of one round; before the first, those that warm the pool up.
+
+        Their diversity is told, since a pool remembers others long after all that is made is alike.
+        """
         if state.rounds == 0:
             for _ in range(self.warm_up):
                 self._make_and_keep(state, self._warm_up_terms(), teacher, student, fabric)
@@ -259,8 +263,9 @@ class AbstractPooled(AbstractSource[State]):
         state.batches_made += 1
         gathered = fabric.all_gather(made) if fabric.world_size > 1 else made
         assert isinstance(gathered, Tensor)
-        state.pool.add(gathered.reshape(-1, *made.shape[1:]), teacher, fabric)
-        return found
+        whole = gathered.reshape(-1, *made.shape[1:])
+        state.pool.add(whole, teacher, fabric)
+        return found | {"diversity": diversity(whole)[None]} if len(whole) > 1 else found
 
 
 def mine(whole: Tensor, share: int, fabric: Fabric) -> Tensor:
