@@ -28,6 +28,8 @@ class Calibration:
     seconds_per_round: float
     start_seconds: float
     """To start the source and the optimisers."""
+    opening_seconds: float = 0.0
+    """What the first rounds took more than others do: a pool is warmed up, kernels are chosen, a graph is captured."""
     device: str
     threads: int
 
@@ -59,13 +61,14 @@ def calibrate(transfer: Transfer, options: RunOptions, seconds: float) -> Calibr
         rounds = _start(replace(transfer, micro_batch=options.micro_batch or transfer.micro_batch), options, fabric)
         start_seconds = time.perf_counter() - began
         try:
-            per_round = _time(rounds, fabric, seconds)
+            opening, per_round = _time(rounds, fabric, seconds)
         finally:
             rounds.end()
     return Calibration(
-        rounds=max(1, round((seconds - start_seconds) / per_round)),
+        rounds=max(1, round((seconds - start_seconds - opening) / per_round)),
         seconds_per_round=per_round,
         start_seconds=start_seconds,
+        opening_seconds=opening,
         device=fabric.device.type,
         threads=torch.get_num_threads(),
     )
@@ -84,21 +87,22 @@ def _start(transfer: Transfer, options: RunOptions, fabric: Fabric) -> Rounds:
     return Rounds(transfer, state, teacher, fabric, options.execution)
 
 
-def _time(rounds: Rounds, fabric: Fabric, seconds: float) -> float:
-    """Seconds a round, without the first ones, in which libraries choose kernels and a graph is captured."""
-    began = time.perf_counter()
-    for _ in range(NUM_WARM_UP + 1):
+def _time(rounds: Rounds, fabric: Fabric, seconds: float) -> tuple[float, float]:
+    """Tell what the first rounds took more than as many others, and the seconds of each of these."""
+    began, num_opening, opening = time.perf_counter(), 0, 0.0
+    # A single round may take about as long as the whole run is to.
+    while num_opening <= NUM_WARM_UP and opening <= seconds:
         rounds.next()
-        if time.perf_counter() - began > seconds:
-            # A single round takes about as long as the whole run may.
-            break
+        num_opening, opening = num_opening + 1, time.perf_counter() - began
     _wait(fabric)
+    opening = time.perf_counter() - began
     began, count, spent = time.perf_counter(), 0, 0.0
     while spent < min(SHARE * seconds, LONGEST) or (count < LEAST_ROUNDS and spent < seconds):
         rounds.next()
         _wait(fabric)
         count, spent = count + 1, time.perf_counter() - began
-    return spent / count
+    per_round = spent / count
+    return max(0.0, opening - num_opening * per_round), per_round
 
 
 def _wait(fabric: Fabric) -> None:
