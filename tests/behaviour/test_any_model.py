@@ -22,6 +22,7 @@ from transformers import ResNetConfig, ResNetForImageClassification, ViTConfig, 
 
 from beliefmatch import load_student
 from beliefmatch.cli import main
+from beliefmatch.errors import NetworkError
 from beliefmatch.models.zoo import Network, make_network
 from tiny import named
 
@@ -207,6 +208,7 @@ BAD: list[tuple[list[object], str]] = [
     (["--teacher", "timm:resnet18.a1_in2k?pretrained"], "no weights 'resnet18.a1_in2k'; .* resnet18.a1_in1k"),
     (["--teacher", "timm:test_vit?pretrained", "--shape", 1, 160, 160], "take 3 channels, the inputs have 1"),
     (["--teacher", "timm:test_vit?pretrained&img_size=big"], "img_size=big: its weights cannot be had, or it"),
+    (["--teacher", "timm:test_vit?pretrained&num_classes=7"], "weights of timm:test_vit.* know 1000 classes, not 7"),
     (["--teacher", "timm:test_vit?pretraned"], "has an argument 'pretraned'; the nearest is pretrained"),
     (["--teacher", "torchvision:resnet18?wieghts=DEFAULT"], "has an argument 'wieghts'; the nearest is weights"),
     (["--teacher", "tim:resnet18"], "no origin or module is called 'tim'; the nearest is timm:resnet18, others are"),
@@ -277,6 +279,40 @@ def test_a_number_of_classes_that_the_teacher_does_not_have_is_refused(
     assert transfer(tmp_path / "run", *words, "--teacher.num-classes", 10) == 0
 
 
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("image_size=big", "cannot have that configuration"),
+        ("pretraned", "has an argument 'pretraned'; the nearest is"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], query: str, message: str
+) -> None:
+    refused(tmp_path, capsys, ["--teacher", f"hf:{hugging_face(tmp_path)}?{query}", "--student", "convnet_4"], message)
+
+
+@pytest.mark.parametrize(
+    ("content", "known"),
+    [
+        ({"image_mean": 0.5, "image_std": 0.25}, ((0.5,) * 3, (0.25,) * 3)),
+        ({"image_mean": [0.5], "image_std": "no"}, (None, None)),
+        ([], None),
+    ],
+)
+def test_constants_of_a_preprocessor_may_be_one_number_or_nonsense(tmp_path: Path, content: Any, known: Any) -> None:
+    folder = hugging_face(tmp_path)
+    (folder / "preprocessor_config.json").write_text(json.dumps(content))
+    network = Network(architecture=f"hf:{folder}")
+    if known is None:
+        with pytest.raises(NetworkError, match="is damaged: it holds a list"):
+            network.known_inputs()
+        return
+    found = network.known_inputs()
+    assert found is not None
+    assert (found.mean, found.std) == known
+
+
 def test_a_run_of_an_earlier_version_goes_on_whatever_number_of_classes_it_took_for_said(tmp_path: Path) -> None:
     words = ["--teacher.architecture", f"hf:{hugging_face(tmp_path, 5)}", "--student.architecture", "convnet_4"]
     assert transfer(tmp_path / "run", *words) == 0
@@ -287,6 +323,7 @@ def test_a_run_of_an_earlier_version_goes_on_whatever_number_of_classes_it_took_
     np.savez(tmp_path / "images.npz", images=np.zeros((20, 24, 24, 3), np.uint8))
     assert main(["measure", str(tmp_path / "run"), "--images", str(tmp_path / "images.npz")]) == 0
     assert transfer(tmp_path / "run", *words, "--resume") == 0
+    assert transfer(tmp_path / "run", *words, "--resume", "--teacher.num-classes", 5) == 0
 
 
 def test_a_transformer_of_another_size_says_how_it_is_had(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

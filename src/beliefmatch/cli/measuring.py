@@ -24,7 +24,8 @@ class NetworkFlags:
     weights: Path | None = None
     """Safetensors file, or state dict written by torch.save. Names that bring their weights may do without."""
     num_classes: int | None = None
-    """Number of outputs; a single one stands for two classes. None: those that architecture or weights bring, or 10."""
+    """Number of outputs; a single one stands for two classes. None: those of a network that brings its weights, or 10
+    where a file of weights fills an architecture."""
     strip_prefix: str | None = None
     """What keys of the weights begin with, such as module.; by default it is found, and said."""
 

@@ -22,7 +22,7 @@ from beliefmatch.models.origins import (
     from_torchvision,
     onnx_model,
 )
-from beliefmatch.models.origins.base import AbstractOrigin
+from beliefmatch.models.origins.base import AbstractOrigin, split_query
 from beliefmatch.models.origins.meant import ELSEWHERE, near_form
 from beliefmatch.models.origins.own_file import OwnFile
 from beliefmatch.models.outputs import return_logits
@@ -97,9 +97,9 @@ class BuiltIn(AbstractOrigin):
         """See the base."""
         return _make_built_in(self.architecture, in_channels=in_channels, num_classes=num_classes)
 
-    def load(self, spec: InputSpec, *, num_classes: int) -> nn.Module:
+    def load(self, spec: InputSpec) -> nn.Module:
         """Refuse: an architecture of ours has no weights."""
-        self.make(in_channels=spec.shape[0], num_classes=num_classes)
+        self.make(in_channels=spec.shape[0], num_classes=USUAL_CLASSES)
         raise NetworkError(f"{self.architecture} has no weights: name their file with --teacher.weights FILE")
 
 
@@ -127,6 +127,12 @@ def _make_built_in(architecture: str, *, in_channels: int, num_classes: int) -> 
     raise NetworkError(f"no architecture is called {architecture!r}; the nearest are {nearest}. Others: {ELSEWHERE}")
 
 
+def asks_for_weights(architecture: str) -> bool:
+    """Tell whether a name asks its origin for weights, as `?pretrained` and `?weights=NAME` do."""
+    arguments = split_query(architecture)[1]
+    return bool(arguments.get("pretrained") or arguments.get("weights"))
+
+
 def locate(architecture: str) -> str:
     """Make a path in the name of an architecture absolute, so that it can be found from anywhere."""
     return find_origin(architecture).locate()
@@ -149,7 +155,8 @@ class Network:
     weights: Path | None = None
     """Safetensors file, or state dict written by torch.save. Names that bring their weights may do without."""
     num_classes: int | None = None
-    """Number of outputs; a single one stands for two classes. None: those that architecture or weights bring, or 10."""
+    """Number of outputs; a single one stands for two classes. None: those of a network that brings its weights, or 10
+    where a file of weights fills an architecture."""
     strip_prefix: str | None = None
     """What keys of the weights begin with, such as module.; by default it is found, and said."""
 
@@ -172,7 +179,7 @@ class Network:
             raise SettingsError(f"num_classes must be at least 1; got {said}")
         outputs = USUAL_CLASSES if said is None else said
         if self.weights is None:
-            network = return_logits(find_origin(self.architecture).load(spec, num_classes=outputs))
+            network = return_logits(find_origin(self.architecture).load(spec))
         else:
             network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=outputs)
             weights = read_weights(self.weights)
@@ -181,8 +188,8 @@ class Network:
         found = settle_logits(network, spec, name=self.architecture)
         if None not in (said, found) and found != (2 if said == 1 else said):
             raise NetworkError(
-                f"{self.architecture} knows {found} classes, but num_classes says {said}: leave it out, or name other "
-                "weights"
+                f"{self.architecture} knows {found} classes, but num_classes says {said}: leave it out, or name "
+                "another network"
             )
         return network
 
@@ -209,7 +216,8 @@ def load_model(
     Args:
         name: built-in name, timm:NAME, torchvision:NAME, hf:FOLDER, file.py:function, a .pt2 or an .onnx file.
         weights: safetensors file or state dict, where the name does not bring its weights.
-        num_classes: number of classes; None: those that name or weights bring, or 10.
+        num_classes: number of classes; None: those of a network that brings its weights, or 10 where a file of weights
+            fills an architecture.
         shape: of one input, such as (1, 28, 28); None: what name or file say, or else (3, 32, 32).
         strip_prefix: what keys of the weights begin with, such as `module.`; None: found, and said in the log.
 

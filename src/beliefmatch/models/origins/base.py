@@ -33,12 +33,11 @@ class AbstractOrigin(ABC):
         """
 
     @abstractmethod
-    def load(self, spec: InputSpec, *, num_classes: int) -> nn.Module:
+    def load(self, spec: InputSpec) -> nn.Module:
         """Make the network with the origin's own weights.
 
         Args:
             spec: of the inputs that it will get.
-            num_classes: classes, where neither name nor weights say how many there are.
 
         Raises:
             NetworkError: it cannot be made, or has no weights.
@@ -67,14 +66,19 @@ def split_query(text: str) -> tuple[str, dict[str, Any]]:
     return name, arguments
 
 
-def refuse_misspelt(architecture: str, word: str) -> None:
+def refuse_misspelt(architecture: str, word: str, *, others: tuple[str, ...] = ()) -> None:
     """Refuse a name with an argument that is nearly one of ours, which its origin would take for its own.
+
+    Args:
+        architecture: the name.
+        word: the argument of ours.
+        others: near ones that are the origin's.
 
     Raises:
         NetworkError: one is; the message names ours.
     """
     for key in split_query(architecture)[1]:
-        if key != word and difflib.get_close_matches(key, [word], cutoff=0.75):
+        if key not in (word, *others) and difflib.get_close_matches(key, [word], cutoff=0.75):
             raise NetworkError(f"{architecture} has an argument {key!r}; the nearest is {word}")
 
 

@@ -37,7 +37,7 @@ class ExportedProgram(AbstractOrigin):
             "but no student; name an architecture for the student"
         )
 
-    def load(self, spec: InputSpec, *, num_classes: int) -> nn.Module:
+    def load(self, spec: InputSpec) -> nn.Module:
         """Load the program, and check that it gives logits."""
         archive = read_archive(Path(self.architecture))
         taken = _check_program(archive)

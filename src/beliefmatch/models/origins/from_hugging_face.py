@@ -12,7 +12,7 @@ from torch import nn
 
 from beliefmatch.errors import BeliefMatchError, NetworkError, WeightsError, first_line
 from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.origins.base import AbstractOrigin, height_and_width, split_query
+from beliefmatch.models.origins.base import AbstractOrigin, height_and_width, refuse_misspelt, split_query
 from beliefmatch.models.origins.meant import near_paths
 from beliefmatch.models.origins.packages import only_weights, quiet, require
 
@@ -33,7 +33,7 @@ class FromHuggingFace(AbstractOrigin):
             classifier = require("transformers", install=EXTRA).AutoModelForImageClassification
             return classifier.from_config(config, trust_remote_code=False)
 
-    def load(self, spec: InputSpec, *, num_classes: int) -> nn.Module:
+    def load(self, spec: InputSpec) -> nn.Module:
         """Load the network with its weights, and the classes that they know."""
         return self._load_weights()
 
@@ -51,7 +51,7 @@ class FromHuggingFace(AbstractOrigin):
         channels = getattr(config, "num_channels", 3)
         normalised = preprocessor.get("do_normalize", True)
         mean, std = (
-            tuple(preprocessor[key]) if normalised and len(preprocessor.get(key) or ()) == channels else None
+            _for_each_channel(preprocessor.get(key), channels) if normalised else None
             for key in ("image_mean", "image_std")
         )
         told = not normalised or (mean is not None and std is not None)
@@ -76,6 +76,7 @@ class FromHuggingFace(AbstractOrigin):
 
     def _config(self, **changes: Any) -> Any:
         self._check_place()
+        refuse_misspelt(self.architecture, "pretrained")
         transformers = require("transformers", install=EXTRA)
         own = {key: value for key, value in self._arguments.items() if key != "pretrained"}
         with self._explained("has no configuration that transformers understands"):
@@ -86,8 +87,9 @@ class FromHuggingFace(AbstractOrigin):
             if not hasattr(config, key):
                 nearest = ", ".join(difflib.get_close_matches(key, config.to_dict(), n=3, cutoff=0))
                 raise NetworkError(f"the configuration of {self._place} has no {key!r}; the nearest are {nearest}")
-        for key, value in (changes | own).items():
-            setattr(config, key, value)
+        with self._explained("cannot have that configuration"):
+            for key, value in (changes | own).items():
+                setattr(config, key, value)
         return config
 
     def _check_place(self) -> None:
@@ -133,11 +135,14 @@ class FromHuggingFace(AbstractOrigin):
             except Exception:  # Where it is missing, or cannot be reached, nothing is known of it.
                 return {}
         try:
-            return json.loads(path.read_text())
+            found = json.loads(path.read_text())
         except OSError:
             return {}
         except ValueError as error:
             raise NetworkError(f"{path} is damaged: {first_line(error)}") from error
+        if not isinstance(found, dict):
+            raise NetworkError(f"{path} is damaged: it holds a {type(found).__name__}, expected names and values")
+        return found
 
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:
@@ -156,3 +161,14 @@ class FromHuggingFace(AbstractOrigin):
         finally:
             if showed:
                 logs.enable_progress_bar()
+
+
+def _for_each_channel(constant: object, channels: int) -> tuple[float, ...] | None:
+    """Read a constant of the normalisation, which may be one number for all channels; None where it does not fit."""
+    match constant:
+        case int() | float():
+            return (float(constant),) * channels
+        case list() if len(constant) == channels and all(isinstance(value, int | float) for value in constant):
+            return tuple(map(float, constant))
+        case _:
+            return None

@@ -12,6 +12,8 @@ from beliefmatch.models.origins.base import AbstractOrigin, height_and_width, re
 from beliefmatch.models.origins.packages import only_weights, quiet, require
 
 PREFIX = "timm:"
+OF_TIMM = ("pretrained_cfg", "pretrained_cfg_overlay")
+"""Arguments of timm's own that are called nearly as ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,7 @@ class FromTimm(AbstractOrigin):
             pretrained=pretrained and self._is_pretrained, in_channels=in_channels, num_classes=num_classes
         )
 
-    def load(self, spec: InputSpec, *, num_classes: int) -> nn.Module:
+    def load(self, spec: InputSpec) -> nn.Module:
         """Load pretrained weights, with the channels and classes that they know.
 
         timm would fold their first layer to other channels, and a teacher is worth what it knows.
@@ -40,6 +42,7 @@ class FromTimm(AbstractOrigin):
             raise NetworkError(
                 f"weights of {self.architecture} take {known.shape[0]} channels, the inputs have {spec.shape[0]}"
             )
+        self._check_classes()
         return self._create(pretrained=True, in_channels=spec.shape[0], num_classes=None)
 
     def known_inputs(self) -> InputSpec | None:
@@ -56,13 +59,21 @@ class FromTimm(AbstractOrigin):
         shape = (facts.input_size[0], *size)
         return InputSpec(shape=shape, mean=tuple(facts.mean), std=tuple(facts.std), normalisation_from="told")
 
+    def _check_classes(self) -> None:
+        """Check that the name asks for no other classes than the weights know: timm would give it a fresh head."""
+        timm, name, arguments = self._find()
+        facts = timm.get_pretrained_cfg(name)
+        asked = arguments.get("num_classes")
+        if facts is not None and asked not in (None, facts.num_classes):
+            raise NetworkError(f"weights of {self.architecture} know {facts.num_classes} classes, not {asked}")
+
     @property
     def _is_pretrained(self) -> bool:
         return bool(split_query(self.architecture)[1].get("pretrained"))
 
     def _find(self) -> tuple[Any, str, dict[str, Any]]:
         """Import timm and give it with the name and its arguments, but for `pretrained`."""
-        refuse_misspelt(self.architecture, "pretrained")
+        refuse_misspelt(self.architecture, "pretrained", others=OF_TIMM)
         timm = require("timm", install="beliefmatch[timm]")
         name, arguments = split_query(self.architecture.removeprefix(PREFIX))
         arguments.pop("pretrained", None)

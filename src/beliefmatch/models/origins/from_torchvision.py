@@ -31,7 +31,7 @@ class FromTorchvision(AbstractOrigin):
             return self._create(num_classes=None)
         return self._create(num_classes=num_classes)
 
-    def load(self, spec: InputSpec, *, num_classes: int) -> nn.Module:
+    def load(self, spec: InputSpec) -> nn.Module:
         """Load the weights that the name asks for."""
         if not self._weights_name:
             self._find()
@@ -81,7 +81,7 @@ class FromTorchvision(AbstractOrigin):
         if num_classes is None:
             arguments["weights"] = self._find_weights(models, name)
         else:
-            arguments |= {"weights": None, "num_classes": num_classes}
+            arguments = {"num_classes": num_classes} | arguments | {"weights": None}
         try:
             with quiet(), only_weights():
                 return models.get_model(name, **arguments)

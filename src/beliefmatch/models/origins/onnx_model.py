@@ -31,7 +31,7 @@ class OnnxModel(AbstractOrigin):
             "but no student; name an architecture for the student"
         )
 
-    def load(self, spec: InputSpec, *, num_classes: int) -> nn.Module:
+    def load(self, spec: InputSpec) -> nn.Module:
         """Convert the model, and check that it gives logits."""
         model = self._read(with_weights=True)
         taken = _input_of(model, self.architecture)

@@ -25,7 +25,7 @@ class OwnFile(AbstractOrigin):
         """Call the user's function, which knows channels and classes."""
         return make_own(self.architecture)
 
-    def load(self, spec: InputSpec, *, num_classes: int) -> nn.Module:
+    def load(self, spec: InputSpec) -> nn.Module:
         """Call the user's function, which may load weights."""
         return make_own(self.architecture)
 
