@@ -34,6 +34,11 @@ def test_a_network_of_equal_size_becomes_the_same() -> None:
     torch.testing.assert_close(smaller.eval()(inputs), larger.eval()(inputs))
 
 
+def test_no_kernel_is_cut_out_of_a_larger_one() -> None:
+    larger, smaller = nn.Sequential(nn.Conv2d(3, 8, 7)), nn.Sequential(nn.Conv2d(3, 8, 3))
+    assert select_weights(smaller, larger) == ["0.bias"]
+
+
 @pytest.mark.parametrize("smaller", ["wide_resnet_16_2", "convnet_8"])
 def test_what_does_not_fit_stays(smaller: str) -> None:
     larger, network = pair("wide_resnet_16_1", smaller)

@@ -1,5 +1,7 @@
 """Recipes carry exactly the settings that their sources print."""
 
+from pathlib import Path
+
 import pytest
 
 from beliefmatch.models.cost import measure_cost
@@ -7,10 +9,11 @@ from beliefmatch.models.inputs import DIGITS
 from beliefmatch.models.zoo import Network, make_network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
-from beliefmatch.recipes import digits, zero_shot
+from beliefmatch.recipes import best, digits, zero_shot
 from beliefmatch.recipes.datasets import Dataset
 from beliefmatch.recipes.digits import STUDENT_ARCHITECTURE, TEACHER_ARCHITECTURE
 from beliefmatch.sources.adversarial import Adversarial
+from beliefmatch.sources.refined_textures import RefinedTextures
 from beliefmatch.students.named import NamedStudent
 
 TEACHER = Network(architecture="wide_resnet_40_2")
@@ -51,6 +54,32 @@ def test_another_normalisation_can_be_named() -> None:
     transfer = zero_shot(teacher=TEACHER, student=STUDENT, std=(0.247, 0.243, 0.261))
     assert (transfer.inputs.mean, transfer.inputs.std) == ((0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261))
     assert zero_shot(teacher=TEACHER, student=STUDENT, shape=(64,)).inputs.mean is None
+
+
+@pytest.mark.parametrize(
+    ("student", "start"),
+    [
+        (NamedStudent(architecture="lenet_5_half"), "teacher"),
+        (NamedStudent(architecture="lenet_5_half", start="fresh"), "fresh"),
+        (NamedStudent(architecture="lenet_5_half", weights=Path("own.safetensors")), None),
+        (NamedStudent(architecture="timm:resnet18?pretrained"), None),
+        (NamedStudent(architecture="timm:resnet18?img_size=8"), "teacher"),
+    ],
+)
+def test_the_best_student_starts_from_its_teacher_unless_it_has_weights(
+    student: NamedStudent, start: str | None
+) -> None:
+    built = best(teacher=TEACHER, student=student).student
+    assert isinstance(built, NamedStudent)
+    assert built.start == start
+
+
+def test_the_best_recipe_has_one_set_of_settings() -> None:
+    made = [best(teacher=TEACHER, student=STUDENT, shape=shape) for shape in ((3, 32, 32), (1, 28, 28), (64,))]
+    for transfer in made:
+        assert transfer.objective == BeliefMatching(divergence="kl", divergence_weight=400.0, temperature=20.0)
+        assert transfer.student_optimiser == made[0].student_optimiser
+        assert transfer.source == RefinedTextures()
 
 
 def test_the_digits_student_has_at_most_a_tenth_of_the_teachers_parameters() -> None:

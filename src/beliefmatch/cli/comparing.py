@@ -22,7 +22,10 @@ class StudentFlags:
     architecture: str | None = None
     """Built-in name such as wide_resnet_16_1, or what else `transfer` takes."""
     weights: Path | None = None
-    """Safetensors file or state dict to start from. None: fresh weights."""
+    """Safetensors file or state dict to start from. None: fresh weights, or those that the name asks for."""
+    start: Literal["teacher", "fresh"] | None = None
+    """teacher: what layers of the same name have in the teacher; fresh: random weights. None: what each recipe finds
+    right, so say fresh to compare ways to find inputs alone."""
 
 
 def compare(
@@ -85,7 +88,9 @@ def compare(
     architecture = student.architecture
     common = Common(
         teacher=Network(**asdict(teacher)),
-        student=None if architecture is None else NamedStudent(architecture=architecture, weights=student.weights),
+        student=None
+        if architecture is None
+        else NamedStudent(architecture=architecture, weights=student.weights, start=student.start),
         dataset=dataset,
         shape=shape,
         mean=mean,

@@ -17,8 +17,8 @@ def select_weights(network: nn.Module, larger: nn.Module) -> list[str]:
         larger: gives; stays.
 
     Returns:
-        Names of the parameters and buffers that were copied. Those whose name or number of axes differs, or that are
-        larger than what there is, keep what they have.
+        Names of the parameters and buffers that were copied. Those whose name, number of axes or size of kernel
+        differs, or that are larger than what there is, keep what they have.
     """
     given, state = larger.state_dict(), network.state_dict()
     copied = [name for name, tensor in state.items() if name in given and _fits(tensor, given[name])]
@@ -30,6 +30,10 @@ def select_weights(network: nn.Module, larger: nn.Module) -> list[str]:
 
 
 def _fits(tensor: Tensor, given: Tensor) -> bool:
-    return tensor.dim() == given.dim() and all(
-        size <= there for size, there in zip(tensor.shape, given.shape, strict=True)
-    )
+    if tensor.dim() != given.dim():
+        return False
+    # A corner of a kernel is none. Positions of a transformer, (1, positions, width), are no kernels.
+    is_kernel = tensor.dim() > 2 and tensor.shape[0] > 1
+    if is_kernel and tensor.shape[2:] != given.shape[2:]:
+        return False
+    return all(size <= there for size, there in zip(tensor.shape, given.shape, strict=True))

@@ -34,8 +34,8 @@ def best(
 
     No generator is trained, so none can collapse. A round makes one batch, in 20 steps through the teacher, and takes
     20 student steps. The student starts from the teacher's own weights where both are of one family (Xu et al. 2024),
-    unless `--student.start fresh`. Settings are the same for every task; docs/methods/best.md says how they were
-    found, and what students reach.
+    unless it has weights to start from, or `--student.start fresh`. Settings are the same for every task;
+    docs/methods/best.md says how they were found, and what students reach.
 
     Args:
         teacher: Trained network to learn from.
@@ -57,7 +57,7 @@ def best(
     return assemble(
         "best",
         teacher=teacher,
-        student=replace(student, start=student.start or "teacher"),
+        student=student if student.start or student.has_weights else replace(student, start="teacher"),
         dataset=dataset,
         shape=shape,
         mean=mean,

@@ -7,11 +7,12 @@ from typing import Literal
 
 from torch import nn
 
+from beliefmatch.errors import SettingsError
 from beliefmatch.models.logits import settle_logits
 from beliefmatch.models.selection import select_weights
 from beliefmatch.models.teacher import Teacher, check_same_classes, probe
 from beliefmatch.models.weights import fit_weights, read_weights
-from beliefmatch.models.zoo import locate, make_network
+from beliefmatch.models.zoo import asks_for_weights, locate, make_network
 from beliefmatch.students.base import AbstractStudent
 
 logger = logging.getLogger(__name__)
@@ -31,11 +32,17 @@ class NamedStudent(AbstractStudent):
     """What keys of the weights begin with, such as module.; by default it is found, and said."""
     start: Start | None = None
     """teacher: what layers of the same name have in the teacher, their first channels where the student is narrower;
-    the two must be of one family. fresh: random weights. None: what the recipe finds right, or else fresh."""
+    the two must be of one family. fresh: random weights. None: the weights that are given, or else what the recipe
+    finds right, which mostly is fresh."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", locate(self.architecture))
         object.__setattr__(self, "weights", self.weights and self.weights.absolute())
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether weights to start from are given, by a file or by the name."""
+        return self.weights is not None or asks_for_weights(self.architecture)
 
     def build(self, teacher: Teacher) -> nn.Module:
         """Make the network with as many channels and classes as the teacher has.
@@ -43,8 +50,13 @@ class NamedStudent(AbstractStudent):
         Raises:
             NetworkError: it cannot be made, does not take the teacher's inputs, or has other classes.
             ExtraError: the package that it comes from is missing.
+            SettingsError: weights are given and another start is asked for.
             WeightsError: the weights cannot be read or do not fit.
         """
+        if self.start and self.has_weights:
+            raise SettingsError(
+                f"student.start {self.start} contradicts the weights that are given to start from: leave one out"
+            )
         student = make_network(
             self.architecture,
             in_channels=teacher.spec.shape[0],
