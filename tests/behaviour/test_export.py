@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from test_command import error_line, transfer
 from torch import nn
 
@@ -303,7 +303,12 @@ def test_a_card_is_replaced_as_long_as_nobody_changed_it(
 ) -> None:
     shutil.copy(exported / "README.md", tmp_path / "README.md")
     facts = json.loads((run / "run.json").read_text())
+    # A run that goes on says anew where its teacher lies.
     (run / "run.json").write_text(json.dumps(facts | {"seed": 5}))
+    assert export(run, "--out", tmp_path, to="safetensors") == 0
+    (tmp_path / "model.safetensors").unlink()
+    state = load_file(run / "student.safetensors")
+    save_file({key: tensor + 1 for key, tensor in state.items()}, run / "student.safetensors")
     assert export(run, "--out", tmp_path, to="safetensors") == 2
     assert "is the model card of another run" in error_line(capsys)
     (tmp_path / "README.md").write_text((exported / "README.md").read_text() + "\nMy own remark.\n")

@@ -76,7 +76,8 @@ class RunFolder(RunFiles):
     def begin(self, settings: dict[str, Any]) -> None:
         """Make the folder, take it for this process until `release`, and say in run.json what the run is.
 
-        A run that continues keeps the run.json it has, but for where the teacher lies and who knows its normalisation.
+        A run that continues keeps the run.json it has, but for where the teacher lies, who knows its normalisation, and
+        whether its number of classes was said.
 
         Raises:
             FolderError: the folder cannot be made or written, or another process runs in it.
@@ -95,7 +96,8 @@ class RunFolder(RunFiles):
             facts = {"settings": settings, "seed": seed, "command": sys.argv, "versions": versions()}
             write_json(self.run, facts)
         elif (facts := self.read())["settings"] != settings:
-            # All that may differ by now is where the teacher's weights lie, and who knows the normalisation.
+            # All that may differ by now is where the teacher's weights lie, who knows the normalisation, and whether
+            # the number of classes was said.
             write_json(self.run, facts | {"settings": settings})
 
     def release(self) -> None:
@@ -108,8 +110,9 @@ class RunFolder(RunFiles):
         Raises:
             FolderError: there is no run here, or its run.json is damaged.
         """
+        plain = self.read()["settings"]["transfer"]
         try:
-            transfer = from_plain(_with_classes_that_were_said(self.read()["settings"])["transfer"])
+            transfer = from_plain(_with_usual_classes_open(plain))
         except (KeyError, TypeError, AttributeError) as error:
             raise FolderError(f"{self.run} is damaged, or from another version: {error!r}") from error
         if not isinstance(transfer, Transfer):
@@ -191,8 +194,10 @@ def settings_of(
 
 
 def _comparable(settings: dict[str, Any]) -> dict[str, Any]:
-    settings = _with_classes_that_were_said(settings)
+    settings = json.loads(json.dumps(settings))
     del settings["transfer"]["teacher"]["weights"]
+    # How many classes it has is its content, too, whether it was said or not.
+    settings["transfer"]["teacher"].pop("num_classes", None)
     # Who knows the normalisation changes nothing that is computed, and older runs do not record it.
     settings["transfer"]["inputs"].pop("normalisation_from", None)
     return settings
@@ -217,14 +222,11 @@ def versions() -> dict[str, str]:
     }
 
 
-def _with_classes_that_were_said(settings: dict[str, Any]) -> dict[str, Any]:
-    """Copy settings, and leave open the number of classes where it is the usual one.
+def _with_usual_classes_open(transfer: dict[str, Any]) -> dict[str, Any]:
+    """Copy settings, and leave open the teacher's number of classes where it is the usual one.
 
-    Earlier versions recorded the usual number where none was said, and it may not be the teacher's. Open it means the
-    same wherever it counts; whether it is right was checked when the run began.
+    Earlier versions recorded the usual number where none was said, and ignored it where the teacher brought its own.
     """
-    settings = json.loads(json.dumps(settings))
-    teacher = settings["transfer"]["teacher"]
-    if teacher.get("num_classes") == USUAL_CLASSES:
-        teacher["num_classes"] = None
-    return settings
+    teacher = transfer["teacher"]
+    is_usual = teacher.get("num_classes") == USUAL_CLASSES
+    return transfer | {"teacher": teacher | {"num_classes": None}} if is_usual else transfer

@@ -87,7 +87,7 @@ def _exports_in(folder: RunFolder, place: Path) -> dict[str, Export]:
 
 
 def _run_name(folder: RunFolder) -> str:
-    return hashlib.sha256(folder.run.read_bytes()).hexdigest()[:16]
+    return hashlib.sha256(folder.student.read_bytes()).hexdigest()[:16]
 
 
 def _checksum(text: str) -> str:

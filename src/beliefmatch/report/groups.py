@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from beliefmatch.report.runs import Run
 from beliefmatch.report.settings import OWN, Settings, labels
 
-WITHOUT_EFFECT = frozenset({"teacher.weights", "inputs.normalisation_from"})
-"""Settings that say where something lies, or who knows it. The teacher is compared by the bytes of its weights."""
+WITHOUT_EFFECT = frozenset({"teacher.weights", "teacher.num_classes", "inputs.normalisation_from"})
+"""Settings that say where something lies, or who knows it. A teacher is compared by the bytes of its weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
