@@ -1,7 +1,11 @@
 """Students of all kinds as files to deploy, which answer batches of any size as the student does."""
 
+import contextlib
 import json
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -10,7 +14,7 @@ import torch
 from test_any_model import SHAPE, TIMM, hugging_face_resnet, own, transfer
 from torch import Tensor, nn
 
-from beliefmatch import RunFolder, load_model, load_student
+from beliefmatch import RunFolder, load_student
 from beliefmatch.cli import main
 from beliefmatch.export.formats import FORMATS
 from tiny import make_signal_network, named
@@ -62,6 +66,23 @@ def answer(folder: Path, to: str, batch: Tensor) -> Tensor:
         return torch.from_numpy(np.asarray(session.run(["logits"], {"inputs": batch.numpy()})[0]))
     if to == "pt2":
         return torch.export.load(file).module()(batch)
-    facts = json.loads(RunFolder(folder).student_facts.read_text())
-    name, num_classes = facts["architecture"], facts["num_classes"]
-    return load_model(name, weights=file, num_classes=num_classes, shape=tuple(batch.shape[1:]))(batch)
+    return student_of_card(folder)(batch)
+
+
+def student_of_card(folder: Path) -> nn.Module:
+    """Run the card's lines where the file and what they need beside it lie, and nothing else."""
+    place = folder.with_name("deployed")
+    place.mkdir(exist_ok=True)
+    shutil.copy(folder / "model.safetensors", place)
+    name = json.loads(RunFolder(folder).student_facts.read_text())["architecture"]
+    if name.startswith("hf:"):
+        shutil.copytree(name.removeprefix("hf:"), place / Path(name).name, dirs_exist_ok=True)
+        assert "`pip install 'beliefmatch[hf]'`, and the folder resnet with" in (folder / "README.md").read_text()
+    elif not name.startswith("timm:"):
+        shutil.copy(name.rpartition(":")[0], place)
+    blocks = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), flags=re.DOTALL)
+    lines = next(block for block in blocks if "model.safetensors" in block)
+    found: dict[str, Any] = {}
+    with contextlib.chdir(place):
+        exec(lines, found)
+    return found["student"]

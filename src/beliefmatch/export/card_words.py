@@ -1,6 +1,7 @@
 """What the model card says in words: the method, what was not measured, where the limits are."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from beliefmatch.engine.exports import Export
@@ -15,15 +16,27 @@ NEEDS = {
     "pt2": "`pip install torch`, and not beliefmatch",
     "safetensors": "`pip install beliefmatch`",
 }
+OF_ORIGIN = {
+    "timm": "`pip install 'beliefmatch[timm]'`",
+    "torchvision": "`pip install beliefmatch torchvision`",
+    "hf": "`pip install 'beliefmatch[hf]'`",
+}
+"""What makes the networks of others."""
 
 
 def needs(export: Export, architecture: str) -> str:
-    """Say what must be installed to load a file."""
-    if export.format == "safetensors" and architecture.rpartition(":")[0].endswith(".py"):
-        return (
-            f"{NEEDS['safetensors']}, and {shown(architecture).partition(':')[0]}, which makes the network, beside it"
-        )
-    return NEEDS[export.format]
+    """Say what must be installed, or lie beside it, to load a file."""
+    if export.format != "safetensors":
+        return NEEDS[export.format]
+    prefix, _, rest = architecture.partition(":")
+    installed = OF_ORIGIN.get(prefix, NEEDS["safetensors"])
+    if prefix == "hf" and PurePath(rest).is_absolute():
+        folder = shown(architecture).removeprefix("hf:").partition("?")[0]
+        return f"{installed}, and the folder {folder} with the network's config.json beside it"
+    if rest and prefix not in OF_ORIGIN:
+        place = shown(architecture).rpartition(":")[0]
+        return f"{installed}, and {place}, which makes the network, {'beside it' if place.endswith('.py') else 'too'}"
+    return installed
 
 
 def notes_on_files(exports: Mapping[str, Export], inputs: InputSpec) -> list[str]:
