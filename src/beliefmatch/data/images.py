@@ -65,7 +65,9 @@ def _read_arrays(path: Path) -> dict[str, Any]:
             return {name: file[name] for name in (*found, "labels") if name in file.files}
     except ExamplesError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        raise ExamplesError(f"{path} cannot be read ({error.strerror or first_line(error)}); {EXPECTED}") from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
         # Of a file that is no archive numpy would say how to unpickle it, which nobody should.
         why = f"cannot be read ({first_line(error)})" if zipfile.is_zipfile(path) else "is no .npz file"
         raise ExamplesError(f"{path} {why}; {EXPECTED}") from error
