@@ -31,3 +31,8 @@ def test_the_papers_generator_takes_less_than_half_the_work() -> None:
     assert fast.parameters == slow.parameters == 1_051_145
     assert slow.macs / 1e6 == pytest.approx(115.8, abs=0.05)
     assert fast.macs / 1e6 == pytest.approx(52.9, abs=0.05)
+
+
+def test_large_images_are_made() -> None:
+    with torch.no_grad():
+        assert ImageGenerator(7, (3, 224, 224))(torch.randn(1, 7)).shape == (1, 3, 224, 224)
