@@ -11,7 +11,7 @@ from shared_folder import DATA
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 BUDGETS = {
-    "cifar_resnet.py": ["--rounds", "1", "--batch-size", "8", "--data"],
+    "cifar_resnet.py": ["--rounds", "1", "--batch-size", "8", "--test-images", "500", "--data"],
     "onnx_teacher.py": ["--rounds", "2", "--data"],
     "signals.py": ["--rounds", "2"],
     "tabular_digits.py": ["--rounds", "2"],

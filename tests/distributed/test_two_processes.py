@@ -42,7 +42,7 @@ def test_with_batch_norm_it_resumes_after_a_kill_bit_for_bit(command: Command, t
         "digits",
         *("--teacher.architecture", named("make_conv_teacher")),
         *("--student.architecture", named("make_dropout_student")),
-        *("--rounds", 60, "--batch-size", 8, "--source.noise-size", 6, "--accelerator", "cpu", "--devices", 2),
+        *("--rounds", 30, "--batch-size", 8, "--source.noise-size", 6, "--accelerator", "cpu", "--devices", 2),
         *("--checkpoint-every", 3),
     )
     command("transfer", *conv, "--folder", "whole")
