@@ -24,6 +24,7 @@ LEAST_THIN, LEAST_THICK = 0.6, 1.2
 """The same in positions, where an image has few."""
 HARDNESS = 3.0
 """Of a stroke's border, for each position."""
+FAINTEST = 0.5
 FAR = 1e4
 """Distance, in positions, from a curve that is not there."""
 
@@ -43,9 +44,24 @@ def curves(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: t
     draws, positions = Draws(count, 2, random, dtype), (shape[1], shape[2])
     distance = _distances(_figures(draws, positions), positions)
     shorter = min(positions)
-    width = draws.log_uniform(max(LEAST_THIN, THINNEST * shorter), max(LEAST_THICK, THICKEST * shorter))
-    drawn = torch.sigmoid(HARDNESS * (width - distance))
-    return (draws.uniform(0.5, 1) * drawn).expand(count, *shape)
+    thinnest, thickest = max(LEAST_THIN, THINNEST * shorter), max(LEAST_THICK, THICKEST * shorter)
+    return strokes(draws, distance, thinnest, thickest).expand(count, *shape)
+
+
+def strokes(draws: Draws, distance: Tensor, thinnest: float, thickest: float) -> Tensor:
+    """Draw what lies near to a line, bright on black, with a pen of random width and brightness for each example.
+
+    Args:
+        draws: draws.
+        distance: (count, channels, *positions), to the line, in positions.
+        thinnest: least half width of the pen, in positions.
+        thickest: most.
+
+    Returns:
+        As the distance, in [0, 1].
+    """
+    drawn = torch.sigmoid(HARDNESS * (draws.log_uniform(thinnest, thickest) - distance))
+    return draws.uniform(FAINTEST, 1) * drawn
 
 
 def _figures(draws: Draws, positions: tuple[int, int]) -> Tensor:

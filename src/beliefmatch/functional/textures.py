@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from beliefmatch.functional.curves import curves
+from beliefmatch.functional.curves import curves, strokes
 from beliefmatch.functional.draws import Draws
 
 FLATTEST, STEEPEST = 0.5, 3.0
@@ -20,7 +20,6 @@ SOFTEST, HARDEST = 0.7, 20.0
 MASK_HARDNESS = 6.0
 THINNEST, THICKEST = 0.6, 2.5
 """Half the width of a stroke, in positions."""
-STROKE_HARDNESS = 3.0
 FLATTEST_SLOPE = 0.02
 """Where noise is flatter, a contour is as wide as if it were not."""
 
@@ -128,9 +127,7 @@ def contours(count: int, shape: tuple[int, ...], random: torch.Generator, dtype:
     noise = spectral_noise(count, shape, random, dtype)
     slope = torch.stack([_differences(noise, axis).square() for axis in range(2, noise.dim())]).sum(dim=0).sqrt()
     distance = (noise - draws.uniform(-1, 1)).abs() / slope.clamp_min(FLATTEST_SLOPE)
-    width = draws.log_uniform(THINNEST, THICKEST)
-    drawn = torch.sigmoid(STROKE_HARDNESS * (width - distance))
-    return draws.uniform(0.5, 1) * drawn * _masks(draws, shape, share=0.7)
+    return strokes(draws, distance, THINNEST, THICKEST) * _masks(draws, shape, share=0.7)
 
 
 def _masks(draws: Draws, shape: tuple[int, ...], *, share: float) -> Tensor:
