@@ -24,7 +24,7 @@ from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.noise import Noise
-from beliefmatch.sources.terms import Terms
+from beliefmatch.sources.refined_textures import RefinedTextures
 from machine import RESULTS, describe_machine, write_results
 
 
@@ -33,14 +33,16 @@ def with_source(**settings: Any) -> Callable[[Transfer], Transfer]:
 
 
 def without(term: str) -> Callable[[Transfer], Transfer]:
-    weights: dict[str, Any] = {"statistics": 1.0, "one_hot": 1.0} | {term: 0.0}
-    return with_source(terms=Terms(**weights))
+    weights: dict[str, Any] = {term: 0.0}
+    return with_source(terms=replace(WHOLE.terms, **weights))
 
 
-BOTH = Terms(statistics=1.0, one_hot=1.0)
-"""What `best` refines by."""
-STEPS: dict[str, Any] = {"making_steps": 20, "student_steps": 20}
-POOL: dict[str, Any] = {"capacity": 20_000, "warm_up": 10, "augmentation": "crop", "padding": 2}
+WHOLE = RefinedTextures()
+SHARED: dict[str, Any] = {
+    name: getattr(WHOLE, name)
+    for name in ("making_steps", "student_steps", "warm_up", "capacity", "augmentation", "padding", "terms")
+}
+"""What inversion from noise has in common with refining."""
 
 
 def with_source_of(source: AbstractSource[Any]) -> Callable[[Transfer], Transfer]:
@@ -55,8 +57,8 @@ VARIANTS: dict[str, Callable[[Transfer], Transfer]] = {
     "no contours": with_source(contour_share=0.0),
     "no curves": with_source(curve_share=0.0),
     "no areas": with_source(contour_share=0.33, curve_share=0.67),
-    "noise, no textures": with_source_of(Noise(student_steps=20)),
-    "inversion from noise": with_source_of(DeepInversion(**STEPS, **POOL, terms=BOTH)),
+    "noise, no textures": with_source_of(Noise(student_steps=WHOLE.student_steps)),
+    "inversion from noise": with_source_of(DeepInversion(**SHARED)),
     "no crops": with_source(augmentation="none"),
     "no pool": with_source(capacity=128),
     "no statistics": without("statistics"),
