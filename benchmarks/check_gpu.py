@@ -28,7 +28,7 @@ from beliefmatch.engine.precision import SettledPrecision, make_fabric
 from beliefmatch.engine.record import load_student
 from beliefmatch.engine.rounds import NUM_WARM_UP, Execution, Rounds
 from beliefmatch.engine.run import run
-from beliefmatch.engine.transfer import Transfer, TransferState, start, with_taps
+from beliefmatch.engine.transfer import Transfer, TransferState, settle, start
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.free_points import FreePoints
@@ -73,7 +73,7 @@ def do_rounds(
     fabric = make_fabric(device, precision)
     teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
     student = student or transfer.student.build(teacher)
-    transfer = replace(transfer, objective=with_taps(transfer.objective, teacher, student))
+    transfer = settle(transfer, teacher, student)
     state = start(transfer, teacher, student, fabric)
     if noise is not None:
         state.source.noise = Played([each.to(fabric.device) for each in noise])

@@ -18,7 +18,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -28,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from beliefmatch.engine.precision import SettledPrecision, make_fabric, settle_precision
 from beliefmatch.engine.rounds import NUM_WARM_UP, Execution, Rounds
-from beliefmatch.engine.transfer import start, with_taps
+from beliefmatch.engine.transfer import settle, start
 from beliefmatch.models.cost import peak_memory
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.models.zoo import Network, make_network
@@ -62,7 +61,7 @@ def make_step(way: str, pair: str, batch_size: int, device: str) -> Step:
     )
     fabric = make_fabric(device, precision)
     frozen = Teacher(teacher, transfer.inputs)
-    transfer = replace(transfer, objective=with_taps(transfer.objective, frozen, student))
+    transfer = settle(transfer, frozen, student)
     return Rounds(transfer, start(transfer, frozen, student, fabric), frozen, fabric, execution).next
 
 

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,7 +28,7 @@ from safetensors.torch import save_file
 
 from beliefmatch.engine.precision import make_fabric, settle_precision
 from beliefmatch.engine.rounds import NUM_WARM_UP, Rounds
-from beliefmatch.engine.transfer import start, with_taps
+from beliefmatch.engine.transfer import settle, start
 from beliefmatch.models.cost import peak_memory
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.models.zoo import Network, make_network
@@ -65,7 +64,7 @@ def measure_here(along: str, value: int, device: str) -> dict[str, float]:
     )
     fabric = make_fabric(device, settle_precision("auto", device))
     frozen = Teacher(teacher, transfer.inputs)
-    transfer = replace(transfer, objective=with_taps(transfer.objective, frozen, student))
+    transfer = settle(transfer, frozen, student)
     rounds = Rounds(transfer, start(transfer, frozen, student, fabric), frozen, fabric, "auto")
     seconds = []
     for number in range(NUM_ROUNDS + (NUM_WARM_UP + 1 if device == "cuda" else 1)):

@@ -7,7 +7,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from beliefmatch.engine.transfer import Transfer, TransferState, start, with_taps
+from beliefmatch.engine.transfer import Transfer, TransferState, settle, start
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.models.zoo import Network
@@ -173,5 +173,5 @@ def begin(transfer: Transfer, precision: str = "32-true") -> tuple[Transfer, Tra
     torch.manual_seed(transfer.seed)
     teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
     student = transfer.student.build(teacher)
-    transfer = replace(transfer, objective=with_taps(transfer.objective, teacher, student))
+    transfer = settle(transfer, teacher, student)
     return transfer, start(transfer, teacher, student, fabric), teacher, fabric

@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 from beliefmatch.engine.options import RunOptions, choose_accelerator
 from beliefmatch.engine.precision import make_fabric, settle_precision
 from beliefmatch.engine.rounds import NUM_WARM_UP, Rounds
-from beliefmatch.engine.transfer import Transfer, start, with_taps
+from beliefmatch.engine.transfer import Transfer, settle, start
 from beliefmatch.errors import SettingsError
 from beliefmatch.models.teacher import Teacher
 
@@ -82,7 +82,7 @@ def rounds_for(transfer: Transfer, options: RunOptions, seconds: float) -> int:
 def _start(transfer: Transfer, options: RunOptions, fabric: Fabric) -> Rounds:
     teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
     student = transfer.student.build(teacher)
-    transfer = replace(transfer, objective=with_taps(transfer.objective, teacher, student))
+    transfer = settle(transfer, teacher, student)
     state = start(transfer, teacher, student, fabric)
     return Rounds(transfer, state, teacher, fabric, options.execution)
 

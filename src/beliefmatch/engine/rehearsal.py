@@ -20,7 +20,7 @@ def rehearse(
     """Do one round with copies of both networks, on the CPU and on two examples, before anything is written.
 
     Args:
-        transfer: with the taps of its objective settled.
+        transfer: settled by `transfer.settle`.
         teacher: copied.
         student: copied.
         share: examples a batch in one process; with one, the rehearsal takes one too.

@@ -23,7 +23,7 @@ from beliefmatch.engine.rehearsal import rehearse
 from beliefmatch.engine.rounds import Rounds
 from beliefmatch.engine.state import modules_in
 from beliefmatch.engine.tensorboard import TensorBoardLog, check_tensorboard
-from beliefmatch.engine.transfer import Transfer, TransferState, start, with_taps
+from beliefmatch.engine.transfer import Transfer, TransferState, settle, start
 from beliefmatch.models.cost import measure_cost, measure_latency, peak_memory
 from beliefmatch.models.inputs import warn_of_assumed
 from beliefmatch.models.taps import why_no_pairs
@@ -64,7 +64,7 @@ def run(
     share = transfer.plan.share(fabric)
     with _fastest_kernels(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         teacher, student = _make_networks(transfer)
-        transfer = replace(transfer, objective=with_taps(transfer.objective, teacher, student))
+        transfer = settle(transfer, teacher, student)
         settings = settings_of(
             transfer,
             teacher,

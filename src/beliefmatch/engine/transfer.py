@@ -108,6 +108,19 @@ def start(transfer: Transfer, teacher: Teacher, student: nn.Module, fabric: Fabr
     )
 
 
+def settle(transfer: Transfer, teacher: Teacher, student: nn.Module) -> Transfer:
+    """Settle what settings leave to the networks: how inputs are made for this teacher, and which activations are read.
+
+    Raises:
+        TapError: see `with_taps`.
+    """
+    return replace(
+        transfer,
+        source=transfer.source.settled(teacher),
+        objective=with_taps(transfer.objective, teacher, student),
+    )
+
+
 def with_taps(objective: AbstractObjective, teacher: Teacher, student: nn.Module) -> AbstractObjective:
     """Settle which activations an objective reads, and check on one example that they can be compared.
 
@@ -147,7 +160,7 @@ def run_round(transfer: Transfer, state: TransferState, teacher: Teacher, fabric
     """Do one round: improve the source, then take one student step for each of its batches.
 
     Args:
-        transfer: settings, with the taps of its objective settled by `with_taps`.
+        transfer: settings, settled by `settle`.
         state: moves.
         teacher: stays.
         fabric: device, precision and processes.

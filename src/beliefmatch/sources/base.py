@@ -88,6 +88,10 @@ class AbstractSource(ABC, Generic[State]):
         """Give the same settings with no more steps than it takes to see that a round works; see `engine.rehearsal`."""
         return self
 
+    def settled(self, teacher: Teacher) -> Self:
+        """Give the same settings with what they leave to the teacher decided, ready to start."""
+        return self
+
     @abstractmethod
     def check(self) -> None:
         """Check that every setting is in its range; a transfer calls this when it is made.
