@@ -1,10 +1,8 @@
 import pytest
 import torch
 
-from beliefmatch.functional.curves import _distances, curves  # pyright: ignore[reportPrivateUsage]
-from beliefmatch.functional.textures import contours, spectral_noise, textures
-
-SHARES = {"contour_share": 0.2, "curve_share": 0.4}
+from beliefmatch.functional.curves import curves, distances
+from beliefmatch.functional.textures import spectral_noise, textures
 
 
 def draws(seed: int = 0) -> torch.Generator:
@@ -13,7 +11,7 @@ def draws(seed: int = 0) -> torch.Generator:
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 7, 9), (2, 64), (64,)])
 def test_textures_fill_the_range_of_pixels_and_no_two_are_alike(shape: tuple[int, ...]) -> None:
-    drawn = textures(40, shape, draws(), torch.float32, **SHARES)
+    drawn = textures(40, shape, draws(), torch.float32, curve_share=0.6)
     assert drawn.shape == (40, *shape)
     assert drawn.min() >= 0
     assert drawn.max() <= 1
@@ -22,7 +20,7 @@ def test_textures_fill_the_range_of_pixels_and_no_two_are_alike(shape: tuple[int
 
 
 def test_the_same_seed_draws_the_same() -> None:
-    first, second = (textures(4, (3, 8, 8), draws(3), torch.float64, **SHARES) for _ in range(2))
+    first, second = (textures(4, (3, 8, 8), draws(3), torch.float64, curve_share=0.6) for _ in range(2))
     assert torch.equal(first, second)
 
 
@@ -45,15 +43,6 @@ def test_channels_of_noise_are_alike_to_different_degrees() -> None:
     assert alike.max() > 0.8
 
 
-def test_contours_are_strokes_on_black() -> None:
-    drawn = contours(200, (1, 28, 28), draws(), torch.float64)
-    assert drawn.min() >= 0
-    assert drawn.max() <= 1
-    assert (drawn < 0.1).double().mean() > 0.5
-    across = (drawn > 0.4).double().diff(dim=3).abs().sum(dim=(1, 2, 3))
-    assert (across > 0).double().mean() > 0.7
-
-
 def test_curves_are_strokes_on_black_in_frames_of_all_sizes() -> None:
     drawn = curves(300, (3, 24, 40), draws(), torch.float64)
     assert drawn.min() >= 0
@@ -67,12 +56,22 @@ def test_curves_are_strokes_on_black_in_frames_of_all_sizes() -> None:
         assert share.min() > 0
 
 
-def test_a_curve_is_as_far_away_as_its_nearest_segment() -> None:
-    corners = torch.tensor([[[[0.5, 0.5], [0.5, 3.5]], [[1e4, 1e4], [1e4, 1e4]]]])
-    expected = torch.tensor([[0, 0, 0, 0, 1.0], [1, 1, 1, 1, 2**0.5]])
-    torch.testing.assert_close(_distances(corners, (2, 5))[0, 0], expected)
+def test_a_straight_curve_is_as_far_away_as_it_is() -> None:
+    along, across = torch.linspace(2.5, 17.5, 40, dtype=torch.float64), torch.full((40,), 4.5, dtype=torch.float64)
+    line, nowhere = torch.stack([across, along], dim=1), torch.zeros(40, 2, dtype=torch.float64)
+    found = distances(torch.stack([line, nowhere])[None], (9, 20), spread=1.0)[0, 0]
+    away = (torch.arange(9) + 0.5 - 4.5).abs().double()
+    torch.testing.assert_close(found[:, 5:15], away[:, None].expand(9, 10), atol=0.02, rtol=0)
+    assert (found[:, 0] > away + 0.3).all(), "it ends"
+
+
+def test_what_is_far_from_all_curves_is_far_and_finite() -> None:
+    for spread in (0.9, 7.5):
+        found = distances(torch.zeros(1, 4, 33, 2), (300, 300), spread)
+        assert (found > 8 * spread).all()
+        assert found.isfinite().all()
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 9), (3, 1), (2, 1, 1)])
 def test_textures_of_a_single_position_are_finite(shape: tuple[int, ...]) -> None:
-    assert textures(10, shape, draws(), torch.float32, **SHARES).isfinite().all()
+    assert textures(10, shape, draws(), torch.float32, curve_share=0.6).isfinite().all()

@@ -23,7 +23,7 @@ def started(source: RefinedTextures, transfer: Any = None) -> tuple[Any, ...]:
 
 def test_refining_brings_textures_nearer_to_what_the_teacher_remembers_and_is_sure_of() -> None:
     source = RefinedTextures(**SMALL, making_steps=15, augmentation="none")
-    _, state, teacher, student, fabric = started(source)
+    source, state, teacher, student, fabric = started(source)
     found = source.improve(state, teacher, student, fabric)
     statistics, one_hot = found["generator_statistics"], found["generator_one_hot"]
     assert statistics[-1] < 0.9 * statistics[0]
@@ -32,9 +32,9 @@ def test_refining_brings_textures_nearer_to_what_the_teacher_remembers_and_is_su
 
 def test_what_is_kept_is_of_the_classes_that_were_drawn() -> None:
     source = RefinedTextures(
-        **SMALL | {"made_batch": 32}, making_steps=40, augmentation="none", terms=Terms(one_hot=1.0)
+        **SMALL | {"made_batch": 32}, making_steps=40, augmentation="none", terms=Terms(one_hot=1.0), refined_share=0.5
     )
-    _, state, teacher, student, fabric = started(source)
+    source, state, teacher, student, fabric = started(source)
     again = state.random.clone_state()
     source.improve(state, teacher, student, fabric)
     labels = torch.randint(teacher.num_classes, (32,), generator=again)
@@ -44,7 +44,7 @@ def test_what_is_kept_is_of_the_classes_that_were_drawn() -> None:
 
 def test_images_stay_between_black_and_white() -> None:
     source = RefinedTextures(**SMALL, making_steps=5, learning_rate=5.0)
-    _, state, teacher, student, fabric = started(source)
+    source, state, teacher, student, fabric = started(source)
     made, _ = source.make(state, source.terms, teacher, student, fabric)
     pixels = state.pool.pixels
     assert pixels is not None
@@ -54,7 +54,7 @@ def test_images_stay_between_black_and_white() -> None:
 
 def test_a_batch_is_refined_as_far_as_its_share_says() -> None:
     source = RefinedTextures(**SMALL, making_steps=1, refined_share=0.25, augmentation="none")
-    _, state, teacher, student, fabric = started(source)
+    source, state, teacher, student, fabric = started(source)
     source.improve(state, teacher, student, fabric)
     kept = state.pool.newest(8).flatten(1)
     for batch in source.batches(state, fabric):
@@ -64,7 +64,7 @@ def test_a_batch_is_refined_as_far_as_its_share_says() -> None:
 
 def test_with_a_share_of_0_nothing_is_made_or_kept() -> None:
     source = RefinedTextures(**SMALL, refined_share=0.0)
-    _, state, teacher, student, fabric = started(source)
+    source, state, teacher, student, fabric = started(source)
     assert source.improve(state, teacher, student, fabric) == {}
     assert state.pool.capacity == 1
     assert state.pool.held == 0
@@ -73,8 +73,8 @@ def test_with_a_share_of_0_nothing_is_made_or_kept() -> None:
 
 
 def test_vectors_are_refined_without_bounds() -> None:
-    source = RefinedTextures(**SMALL, making_steps=3, learning_rate=5.0)
-    _, state, teacher, student, fabric = started(source, vector_transfer(batch_size=8))
+    source = RefinedTextures(**SMALL, making_steps=3, learning_rate=5.0, refined_share=0.5)
+    source, state, teacher, student, fabric = started(source, vector_transfer(batch_size=8))
     made, _ = source.make(state, source.terms, teacher, student, fabric)
     assert made.shape == (8, 12)
     assert made.abs().max() > 12**0.5 / 2
@@ -83,19 +83,27 @@ def test_vectors_are_refined_without_bounds() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"refined_share": 1.5}, "source.refined_share must be at most 1; got 1.5"),
-        ({"contour_share": 0.7, "curve_share": 0.8}, "contour_share and source.curve_share .* together; got 1.5"),
+        ({"refined_share": 1.5}, "source.refined_share must be from 0 to 1; got 1.5"),
+        ({"curve_share": -0.1}, "source.curve_share must be from 0 to 1; got -0.1"),
     ],
 )
-def test_shares_above_1_are_refused(settings: dict[str, Any], message: str) -> None:
+def test_shares_out_of_range_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         RefinedTextures(**settings).check()
 
 
-def test_a_teacher_without_batch_norm_is_asked_for_classes_alone() -> None:
-    source = RefinedTextures(**SMALL, making_steps=2)
-    _, state, teacher, student, fabric = started(source, vector_transfer(batch_size=8))
+def test_only_what_the_teacher_remembers_is_worth_refining_for() -> None:
+    assert started(RefinedTextures(**SMALL))[0].refined_share == 0.5
+    assert started(RefinedTextures(**SMALL, terms=Terms(one_hot=1.0)))[0].refined_share == 0
+    source, _, teacher, *_ = started(RefinedTextures(**SMALL), vector_transfer(batch_size=8))
     assert not teacher.batch_norms
+    assert source.refined_share == 0
+    assert not source.follows_teacher
+
+
+def test_a_teacher_without_batch_norm_is_asked_for_classes_alone_where_it_is_asked() -> None:
+    source = RefinedTextures(**SMALL, making_steps=2, refined_share=0.5)
+    source, state, teacher, student, fabric = started(source, vector_transfer(batch_size=8))
     found = source.improve(state, teacher, student, fabric)
     assert not found["generator_statistics"].any()
     assert found["generator_one_hot"].all()

@@ -3,6 +3,8 @@
 Kin of what Baradad et al. 2021, "Learning to See by Looking at Noise", learn from; the settings are ours.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -10,8 +12,8 @@ from beliefmatch.functional.draws import Draws
 
 MOST = 4
 """Curves in a figure."""
-SEGMENTS = 6
-"""Straight pieces that a curve is drawn with."""
+DOTS = 32
+"""Dots that stand for a curve, near enough to each other for a line."""
 CHAINED = 0.6
 """Share of the curves that begin where the one before ended."""
 BEYOND = 0.05
@@ -22,11 +24,13 @@ THINNEST, THICKEST = 1 / 45, 1 / 11
 """Half the width of the pen, as part of the shorter side of the image."""
 LEAST_THIN, LEAST_THICK = 0.6, 1.2
 """The same in positions, where an image has few."""
+SPREAD = 1.5
+"""Of a dot, in half widths of the thinnest pen."""
+FAR = 40.0
+"""Square of the distance, in spreads, that stands for all larger ones: products of smaller numbers are slow."""
 HARDNESS = 3.0
 """Of a stroke's border, for each position."""
 FAINTEST = 0.5
-FAR = 1e4
-"""Distance, in positions, from a curve that is not there."""
 
 
 def curves(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype) -> Tensor:
@@ -42,30 +46,15 @@ def curves(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: t
         (count, *shape), in [0, 1], bright on black; channels are alike.
     """
     draws, positions = Draws(count, 2, random, dtype), (shape[1], shape[2])
-    distance = _distances(_figures(draws, positions), positions)
     shorter = min(positions)
     thinnest, thickest = max(LEAST_THIN, THINNEST * shorter), max(LEAST_THICK, THICKEST * shorter)
-    return strokes(draws, distance, thinnest, thickest).expand(count, *shape)
-
-
-def strokes(draws: Draws, distance: Tensor, thinnest: float, thickest: float) -> Tensor:
-    """Draw what lies near to a line, bright on black, with a pen of random width and brightness for each example.
-
-    Args:
-        draws: draws.
-        distance: (count, channels, *positions), to the line, in positions.
-        thinnest: least half width of the pen, in positions.
-        thickest: most.
-
-    Returns:
-        As the distance, in [0, 1].
-    """
+    distance = distances(_figures(draws, positions), positions, SPREAD * thinnest)
     drawn = torch.sigmoid(HARDNESS * (draws.log_uniform(thinnest, thickest) - distance))
-    return draws.uniform(FAINTEST, 1) * drawn
+    return (draws.uniform(FAINTEST, 1) * drawn).expand(count, *shape)
 
 
 def _figures(draws: Draws, positions: tuple[int, int]) -> Tensor:
-    """Draw corners of polygons, (count, curves, SEGMENTS + 1, 2), in positions; curves that are left out are far."""
+    """Draw the corners of polygons, (count, curves, DOTS + 1, 2), in positions; one that is left out is a point."""
 
     def uniform(*shape: int) -> Tensor:
         return torch.rand(draws.count, *shape, generator=draws.random, device=draws.random.device, dtype=draws.dtype)
@@ -73,36 +62,36 @@ def _figures(draws: Draws, positions: tuple[int, int]) -> Tensor:
     starts, bends, ends = ((1 + 2 * BEYOND) * uniform(3, MOST, 2) - BEYOND).unbind(dim=1)
     chained = uniform(MOST - 1, 1) < CHAINED
     starts = torch.cat([starts[:, :1], torch.where(chained, ends[:, :-1], starts[:, 1:])], dim=1)
-    along = torch.linspace(0, 1, SEGMENTS + 1, device=starts.device, dtype=draws.dtype)[:, None]
+    along = torch.linspace(0, 1, DOTS + 1, device=starts.device, dtype=draws.dtype)[:, None]
     starts, bends, ends = (point[:, :, None] for point in (starts, bends, ends))
     points = (1 - along) ** 2 * starts + 2 * along * (1 - along) * bends + along**2 * ends
     side = SMALLEST + (1 - SMALLEST) * uniform(1, 1, 1)
     points = side * points + (1 - side) * uniform(1, 1, 2)
     number = 1 + (MOST * uniform(1, 1, 1)).floor()
     there = torch.arange(MOST, device=starts.device)[:, None, None] < number
-    down, right = points.unbind(dim=-1)
-    return torch.where(there, torch.stack([positions[0] * down, positions[1] * right], dim=-1), FAR)
+    down, right = torch.where(there, points, 0).unbind(dim=-1)
+    return torch.stack([positions[0] * down, positions[1] * right], dim=-1)
 
 
-def _distances(corners: Tensor, positions: tuple[int, int]) -> Tensor:
-    """Give the distance of each position to the nearest polygon, (count, 1, height, width).
+def distances(corners: Tensor, positions: tuple[int, int], spread: float) -> Tensor:
+    """Give the distance of each position to the nearest polygon, (count, 1, height, width); far away, only a far one.
+
+    Each side of a polygon is a dot, exp(-r^2 / spread^2) at distance r, as heavy as the side is long. Their sum falls
+    with the distance from a straight line as one dot's does. Since a dot is a product of a function of the row and one
+    of the column, all sums are one matrix product. Where lines meet, they are nearer than they are, as ink is.
 
     Args:
-        corners: (count, polygons, corners, 2).
+        corners: (count, polygons, corners, 2), in positions.
         positions: height and width.
+        spread: of a dot, in positions; sides must not be much longer.
     """
-    rows, columns = (torch.arange(size, device=corners.device, dtype=corners.dtype) + 0.5 for size in positions)
-    nearest = corners.new_full((len(corners), *positions), FAR**2)
-    # A polygon at a time: all at once would take as many times the memory.
-    for polygon in corners.unbind(dim=1):
-        row, column = polygon[:, :-1, :, None].unbind(dim=2)
-        down, right = polygon.diff(dim=1)[..., None].unbind(dim=2)
-        length = (down.square() + right.square()).clamp_min(1e-6)
-        # From the beginning of each segment, so that all but sums and products of rows and columns is small.
-        from_row, from_column = rows - row, columns - column
-        along = (from_row * down / length)[..., None] + (from_column * right / length)[:, :, None]
-        there = along.clamp(0, 1)
-        squares = from_row.square()[..., None] + from_column.square()[:, :, None]
-        squares = squares - length[..., None] * there * (2 * along - there)
-        nearest = torch.minimum(nearest, squares.amin(dim=1))
-    return nearest.clamp_min(0).sqrt()[:, None]
+    weights = corners.diff(dim=2).norm(dim=3).flatten(1) / (math.pi**0.5 * spread)
+    dots = (0.5 * (corners[:, :, 1:] + corners[:, :, :-1])).flatten(1, 2)
+
+    def falling(size: int, centres: Tensor) -> Tensor:
+        middles = torch.arange(size, device=centres.device, dtype=centres.dtype) + 0.5
+        return torch.exp(-((middles - centres[..., None]) / spread).square().clamp_max(FAR))
+
+    down, right = (falling(size, dots[..., axis]) for axis, size in enumerate(positions))
+    sums = (weights[..., None] * down).mT @ right
+    return spread * sums.clamp(math.exp(-2 * FAR), 1).log().neg().sqrt()[:, None]

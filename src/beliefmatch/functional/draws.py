@@ -34,7 +34,3 @@ class Draws:
     def normal(self) -> Tensor:
         """Draw of mean 0 and variance 1."""
         return torch.randn(self.shape, generator=self.random, device=self.random.device, dtype=self.dtype)
-
-    def happens(self, share: float) -> Tensor:
-        """Draw 1 for a share of the examples, and else 0."""
-        return (self.uniform(0, 1) < share).to(self.dtype)

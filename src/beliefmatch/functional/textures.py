@@ -1,4 +1,4 @@
-"""Images that nobody took: random textures with edges, areas and shades, made of nothing but noise.
+"""Images that nobody took: random textures with edges, areas, shades and strokes, made of nothing but noise.
 
 Real images have spectra that fall with frequency, and areas with borders. Networks trained on pictures of such noise
 learn useful features (Baradad et al. 2021, "Learning to See by Looking at Noise", whose statistical image models these
@@ -10,18 +10,15 @@ import math
 import torch
 from torch import Tensor
 
-from beliefmatch.functional.curves import curves, strokes
+from beliefmatch.functional.curves import curves
 from beliefmatch.functional.draws import Draws
 
-FLATTEST, STEEPEST = 0.5, 3.0
-"""Exponents of the frequency that amplitudes fall with."""
+FLATTEST, STEEPEST = 0.5, 3.5
+"""Exponents of the frequency that amplitudes fall with; those of Baradad et al."""
 SOFTEST, HARDEST = 0.7, 20.0
 """Factors on noise of variance 1 before a sigmoid: from shades to areas with sharp borders."""
-MASK_HARDNESS = 6.0
-THINNEST, THICKEST = 0.6, 2.5
-"""Half the width of a stroke, in positions."""
-FLATTEST_SLOPE = 0.02
-"""Where noise is flatter, a contour is as wide as if it were not."""
+LEVEL_DEVIATION = 0.8
+"""Of the level of that noise where dark meets bright."""
 
 
 def spectral_noise(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype) -> Tensor:
@@ -56,39 +53,29 @@ def spectral_noise(count: int, shape: tuple[int, ...], random: torch.Generator, 
 
 
 def textures(
-    count: int,
-    shape: tuple[int, ...],
-    random: torch.Generator,
-    dtype: torch.dtype,
-    *,
-    contour_share: float,
-    curve_share: float,
+    count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype, *, curve_share: float
 ) -> Tensor:
-    """Draw textures: areas, contours and curves; inputs without positions are areas of one value each.
+    """Draw textures: areas and, where inputs are images, curves; inputs without positions are areas of one value each.
 
     Args:
         count: examples.
         shape: (channels, *positions), or (features,).
         random: draws, on the device.
         dtype: of what is drawn.
-        contour_share: part that are contours, where there are positions.
         curve_share: part that are curves, where there are two axes of positions.
 
     Returns:
         (count, *shape), in [0, 1], in random order.
     """
-    num_contours = int(contour_share * count) if len(shape) > 1 else 0
     num_curves = int(curve_share * count) if len(shape) == 3 else 0
-    parts = [areas(count - num_contours - num_curves, shape, random, dtype)]
-    if num_contours:
-        parts.append(contours(num_contours, shape, random, dtype))
+    drawn = areas(count - num_curves, shape, random, dtype)
     if num_curves:
-        parts.append(curves(num_curves, shape, random, dtype))
-    return torch.cat(parts)[torch.rand(count, generator=random, device=random.device).argsort()]
+        drawn = torch.cat([drawn, curves(num_curves, shape, random, dtype)])
+    return drawn[torch.rand(count, generator=random, device=random.device).argsort()]
 
 
 def areas(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype) -> Tensor:
-    """Draw areas: spectral noise bent by a sigmoid of random hardness, half of it cut out by a mask of its kind.
+    """Draw areas: spectral noise bent by a sigmoid of random level and hardness, from shades to black and white.
 
     Args:
         count: examples.
@@ -97,53 +84,11 @@ def areas(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: to
         dtype: of what is drawn.
 
     Returns:
-        (count, *shape), in [0, 1]. Contrast and brightness differ; one in seven is negative.
+        (count, *shape), in [0, 1].
     """
     draws = Draws(count, len(shape) - 1, random, dtype)
-    hardness = draws.log_uniform(SOFTEST, HARDEST)
-    drawn = torch.sigmoid(hardness * (spectral_noise(count, shape, random, dtype) - 0.8 * draws.normal()))
-    if len(shape) > 1:
-        drawn = drawn * _masks(draws, shape, share=0.5)
-    darkest = draws.happens(0.3) * draws.uniform(0, 0.3)
-    brightest = 1 - draws.happens(0.5) * draws.uniform(0, 0.5)
-    drawn = darkest + (brightest - darkest) * drawn
-    negative = draws.happens(0.15)
-    return negative * (1 - drawn) + (1 - negative) * drawn
-
-
-def contours(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype) -> Tensor:
-    """Draw contours: strokes of random width along a level of spectral noise, most of them cut out by a mask.
-
-    Args:
-        count: examples.
-        shape: (channels, *positions).
-        random: draws, on the device.
-        dtype: of what is drawn.
-
-    Returns:
-        (count, *shape), in [0, 1], bright on black.
-    """
-    draws = Draws(count, len(shape) - 1, random, dtype)
-    noise = spectral_noise(count, shape, random, dtype)
-    slope = torch.stack([_differences(noise, axis).square() for axis in range(2, noise.dim())]).sum(dim=0).sqrt()
-    distance = (noise - draws.uniform(-1, 1)).abs() / slope.clamp_min(FLATTEST_SLOPE)
-    return strokes(draws, distance, THINNEST, THICKEST) * _masks(draws, shape, share=0.7)
-
-
-def _masks(draws: Draws, shape: tuple[int, ...], *, share: float) -> Tensor:
-    """Draw masks of one channel: 1 inside of an area and 0 outside for a share of the examples, else 1 throughout."""
-    noise = spectral_noise(draws.count, (1, *shape[1:]), draws.random, draws.dtype) - 0.7 * draws.normal()
-    masked = draws.happens(share)
-    return 1 - masked + masked * torch.sigmoid(MASK_HARDNESS * noise)
-
-
-def _differences(noise: Tensor, axis: int) -> Tensor:
-    """Differences of neighbours along an axis; the last position has that of the one before it."""
-    size = noise.shape[axis]
-    if size == 1:
-        return torch.zeros_like(noise)
-    found = noise.diff(dim=axis)
-    return torch.cat([found, found.narrow(axis, size - 2, 1)], dim=axis)
+    hardness, level = draws.log_uniform(SOFTEST, HARDEST), LEVEL_DEVIATION * draws.normal()
+    return torch.sigmoid(hardness * (spectral_noise(count, shape, random, dtype) - level))
 
 
 def _frequencies(positions: list[int], device: torch.device, dtype: torch.dtype) -> Tensor:

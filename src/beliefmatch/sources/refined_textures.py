@@ -1,13 +1,14 @@
 """Refined textures, ours: DeepInversion (Yin et al. 2020) begun at textures (Baradad et al. 2021) instead of at noise.
 
 A texture has borders, areas and strokes already, so a few steps suffice to make the teacher take it for a class drawn
-at random, and its batch-norm layers, where it has some, see what they remember. Half of what the student learns from
-are these; half are textures as they were drawn, which keep it right where the teacher is not sure.
+at random, and its batch-norm layers see what they remember. Half of what the student learns from are these; half are
+textures as they were drawn, which keep it right where the teacher is not sure. A teacher without batch-norm remembers
+nothing that refining could bring back, so that its student learns from textures alone.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from lightning_fabric import Fabric
@@ -19,7 +20,7 @@ from beliefmatch.functional.textures import textures
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Batch, Plan
-from beliefmatch.sources.checks import check_not_negative, check_positive
+from beliefmatch.sources.checks import check_positive
 from beliefmatch.sources.descent import descend
 from beliefmatch.sources.pool import PixelRange
 from beliefmatch.sources.pooled import AbstractPooled, PooledState, mine
@@ -46,12 +47,11 @@ class RefinedTextures(AbstractPooled[PooledState]):
     """Batches made before the first student step."""
     capacity: int = 20_000
     """Most inputs kept; a new one then takes the place of the oldest. None are set aside for more than a run makes."""
-    refined_share: float = 0.5
-    """Part of each of the student's batches that is refined; the rest are textures as they are drawn. With 0 nothing
-    is refined or kept, and no gradient of the teacher is needed."""
-    contour_share: float = 0.2
-    """Part of the textures that are strokes along contours."""
-    curve_share: float = 0.4
+    refined_share: float | None = None
+    """Part of each of the student's batches that is refined; the rest are textures as they are drawn. None: half where
+    the teacher's batch-norm remembers statistics, else 0. With 0 nothing is refined or kept, and no gradient of the
+    teacher is needed."""
+    curve_share: float = 0.6
     """Part of the textures that are figures of curves, where inputs are images; all others are areas."""
     learning_rate: float = 0.1
     """Adam's learning rate for the textures, whose values lie in [0, 1]."""
@@ -66,29 +66,31 @@ class RefinedTextures(AbstractPooled[PooledState]):
     @property
     def follows_teacher(self) -> bool:
         """Where something is refined."""
-        return self.refined_share > 0
+        return self.refined_share != 0
 
     @property
     def reads_batch_norms(self) -> bool:
         """Where something is refined by the statistics."""
-        return self.refined_share > 0 and super().reads_batch_norms
+        return self.refined_share != 0 and super().reads_batch_norms
 
     def check(self) -> None:
-        """Check what all pools check, the share and the learning rate.
+        """Check what all pools check, the shares and the learning rate.
 
         Raises:
             SettingsError: one is out of its range.
         """
         AbstractPooled.check(self)
         check_positive(self, "learning_rate")
-        check_not_negative(self, "refined_share", "contour_share", "curve_share")
-        if self.refined_share > 1:
-            raise SettingsError(f"source.refined_share must be at most 1; got {self.refined_share}")
-        drawn = self.contour_share + self.curve_share
-        if drawn > 1:
-            raise SettingsError(
-                f"source.contour_share and source.curve_share must be at most 1 together; got {drawn:g}"
-            )
+        for name in ("refined_share", "curve_share"):
+            share = getattr(self, name)
+            if share is not None and not 0 <= share <= 1:
+                raise SettingsError(f"source.{name} must be from 0 to 1; got {share}")
+
+    def settled(self, teacher: Teacher) -> Self:
+        """Decide by the teacher's batch-norm layers whether anything is refined, if nobody said."""
+        if self.refined_share is not None:
+            return self
+        return replace(self, refined_share=0.5 if teacher.batch_norms and self.terms.statistics else 0.0)
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> PooledState:
         """Make an empty pool; one of a single batch where nothing will be kept."""
@@ -137,7 +139,7 @@ class RefinedTextures(AbstractPooled[PooledState]):
         return torch.cat([newest, fresh[: state.share - len(newest)]])
 
     def _num_refined(self, state: PooledState) -> int:
-        return round(self.refined_share * state.share)
+        return round((self.refined_share or 0.0) * state.share)
 
     def _fresh(self, state: PooledState, count: int, random: torch.Generator, fabric: Fabric) -> Tensor:
         return as_inputs(self._draw(state, count, random, fabric), state.pool.pixels)
@@ -146,8 +148,8 @@ class RefinedTextures(AbstractPooled[PooledState]):
         """Draw this process's share of the textures that all of them draw, (share, *shape), in [0, 1]."""
         shape = tuple(state.pool.stored.shape[1:])
         count = share * fabric.world_size
-        shares = {"contour_share": self.contour_share, "curve_share": self.curve_share}
-        return mine(textures(count, shape, random, state.pool.dtype, **shares), share, fabric)
+        drawn = textures(count, shape, random, state.pool.dtype, curve_share=self.curve_share)
+        return mine(drawn, share, fabric)
 
 
 def as_inputs(drawn: Tensor, pixels: PixelRange | None) -> Tensor:
