@@ -180,7 +180,7 @@ def main() -> None:
     name += f"_share_{arguments.share:g}" if arguments.share != 1 else ""
     name += f"_rounds_{arguments.rounds}" if arguments.rounds else ""
     images = read_test(task, arguments.data)
-    rows = []
+    rows, settings = [], {}
     for seed in arguments.seeds:
         options = RunOptions(folder=arguments.folder / name / f"seed_{seed}", resume=True)
         weights = teacher_weights(task, arguments.data, arguments.folder, seed)
@@ -188,7 +188,10 @@ def main() -> None:
         seconds = 60 * task.minutes * arguments.share * SPARE
         rounds = arguments.rounds or settle_rounds(transfer, options, seconds)
         result = run(replace(transfer, rounds=rounds), options)
-        measured = measure_run(RunFolder(options.folder), images, name=task.images or "digits that were held back")
+        folder = RunFolder(options.folder)
+        measured = measure_run(folder, images, name=task.images or "digits that were held back")
+        transfer_settings = folder.read()["settings"]["transfer"]
+        settings = {part: transfer_settings[part] for part in ("source", "objective", "student_optimiser")}
         rows.append(
             {
                 "seed": seed,
@@ -213,7 +216,15 @@ def main() -> None:
     facts = {"recipe": arguments.recipe, "start": arguments.start, "share_of_budget": share}
     budget = {"seconds": allowed, "meant_for": task.machine, "kept": max(took) <= allowed}
     write_results(
-        f"accuracy_{name}", {"machine": describe_machine(), **facts, "budget": budget, "runs": rows, "summary": summary}
+        f"accuracy_{name}",
+        {
+            "machine": describe_machine(),
+            **facts,
+            "settings": settings,
+            "budget": budget,
+            "runs": rows,
+            "summary": summary,
+        },
     )
     print(f"the runs took {sum(took):.0f} s in all, the longest {max(took):.0f} s of the {allowed:.0f} s allowed")
     print(f"this call took {time.perf_counter() - began:.0f} s")
