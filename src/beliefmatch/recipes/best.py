@@ -1,4 +1,4 @@
-"""Our own: textures for inputs, refined until the teacher knows them, and a student that starts from the teacher."""
+"""Our own: textures for inputs, refined where that pays, and a student that starts from the teacher."""
 
 from dataclasses import replace
 
@@ -30,10 +30,11 @@ def best(
     optimiser: Adam = Adam(learning_rate=1e-2, gradient_clip=5.0),
     seed: int = 0,
 ) -> Transfer:
-    """The best student that a teacher alone gave us so far, soonest: it learns from textures, half of them refined.
+    """The best student that a teacher alone gave us so far, soonest: it learns from textures, some of them refined.
 
-    No generator is trained, so none can collapse. A round makes one batch, in 20 steps through the teacher, and takes
-    20 student steps. The student starts from the teacher's own weights where both are of one family (Xu et al. 2024),
+    No generator is trained, so none can collapse. A round takes 20 student steps. Before them, where the teacher has
+    batch-norm, it refines one batch of textures in 20 steps through the teacher, for half of what the student sees;
+    other teachers need give no gradient. The student starts from the teacher's own weights where both are of one family (Xu et al. 2024),
     unless it has weights to start from, or `--student.start fresh`. Settings are the same for every task;
     docs/methods/best.md says how they were found, and what students reach.
 
