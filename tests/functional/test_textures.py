@@ -72,6 +72,11 @@ def test_what_is_far_from_all_curves_is_far_and_finite() -> None:
         assert found.isfinite().all()
 
 
+@pytest.mark.parametrize("curve_share", [0.0, 1.0])
+def test_textures_can_be_of_one_kind_alone(curve_share: float) -> None:
+    assert textures(5, (1, 8, 8), draws(), torch.float32, curve_share=curve_share).shape == (5, 1, 8, 8)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 9), (3, 1), (2, 1, 1)])
 def test_textures_of_a_single_position_are_finite(shape: tuple[int, ...]) -> None:
     assert textures(10, shape, draws(), torch.float32, curve_share=0.6).isfinite().all()

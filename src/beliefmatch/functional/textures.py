@@ -68,10 +68,11 @@ def textures(
         (count, *shape), in [0, 1], in random order.
     """
     num_curves = int(curve_share * count) if len(shape) == 3 else 0
-    drawn = areas(count - num_curves, shape, random, dtype)
+    # Some Fourier transforms cannot be of no examples.
+    parts = [areas(count - num_curves, shape, random, dtype)] if count > num_curves else []
     if num_curves:
-        drawn = torch.cat([drawn, curves(num_curves, shape, random, dtype)])
-    return drawn[torch.rand(count, generator=random, device=random.device).argsort()]
+        parts.append(curves(num_curves, shape, random, dtype))
+    return torch.cat(parts)[torch.rand(count, generator=random, device=random.device).argsort()]
 
 
 def areas(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype) -> Tensor:
