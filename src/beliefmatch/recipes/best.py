@@ -34,9 +34,9 @@ def best(
 
     No generator is trained, so none can collapse. A round takes 20 student steps. Before them, where the teacher has
     batch-norm, it refines one batch of textures in 20 steps through the teacher, for half of what the student sees;
-    other teachers need give no gradient. The student starts from the teacher's own weights where both are of one family (Xu et al. 2024),
-    unless it has weights to start from, or `--student.start fresh`. Settings are the same for every task;
-    docs/methods/best.md says how they were found, and what students reach.
+    other teachers need give no gradient. The student starts from the teacher's own weights where both are of one family
+    (Xu et al. 2024), unless it has weights to start from, or `--student.start fresh`. Settings are the same for every
+    task; docs/methods/best.md says how they were found, and what students reach.
 
     Args:
         teacher: Trained network to learn from.
