@@ -6,7 +6,7 @@ All variants do as many rounds, few enough to be done on two cores; `accuracy.py
 batch-norm in the teacher nothing is refined, so that crops, a pool or terms can make no difference there: --only
 chooses variants. The last iterate is measured on the test images, which tell and choose nothing: settings are chosen on
 held-out training images of MNIST. Runs that were finished are kept in --folder and not run again. Adds to
-`benchmarks/results/ablation_TASK.json`, unless that is of other rounds, seeds or settings. The last line is one JSON
+`benchmarks/results/ablation_TASK.json`, unless that is of other rounds, seeds or textures. The last line is one JSON
 object: {"task", "whole"} and, for each variant, its accuracy less that of the whole, in points.
 """
 
@@ -71,7 +71,7 @@ VARIANTS: dict[str, Callable[[Transfer], Transfer]] = {
 
 
 def earlier_rows(facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Read what was found of other variants with the same rounds, seeds and settings."""
+    """Read what was found of other variants with the same rounds, seeds and textures."""
     path = RESULTS / f"ablation_{facts['task']}.json"
     found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     return found["variants"] if all(found.get(name) == value for name, value in facts.items()) else {}

@@ -28,6 +28,18 @@ def check_not_negative(source: Any, *names: str) -> None:
             raise SettingsError(f"source.{name} must not be below 0; got {getattr(source, name)}")
 
 
+def check_share(source: Any, *names: str) -> None:
+    """Check that settings of a source are from 0 to 1, or None where they are left open.
+
+    Raises:
+        SettingsError: one is not.
+    """
+    for name in names:
+        share = getattr(source, name)
+        if share is not None and not 0 <= share <= 1:
+            raise SettingsError(f"source.{name} must be from 0 to 1; got {share}")
+
+
 def check_own_generator(name: str | None) -> None:
     """Check how the user's own generator is named.
 

@@ -14,13 +14,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from beliefmatch.errors import SettingsError
 from beliefmatch.functional.augmentation import Augmentation
 from beliefmatch.functional.textures import textures
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Batch, Plan
-from beliefmatch.sources.checks import check_positive
+from beliefmatch.sources.checks import check_positive, check_share
 from beliefmatch.sources.descent import descend
 from beliefmatch.sources.pool import PixelRange
 from beliefmatch.sources.pooled import AbstractPooled, PooledState, mine
@@ -81,10 +80,7 @@ class RefinedTextures(AbstractPooled[PooledState]):
         """
         AbstractPooled.check(self)
         check_positive(self, "learning_rate")
-        for name in ("refined_share", "curve_share"):
-            share = getattr(self, name)
-            if share is not None and not 0 <= share <= 1:
-                raise SettingsError(f"source.{name} must be from 0 to 1; got {share}")
+        check_share(self, "refined_share", "curve_share")
 
     def settled(self, teacher: Teacher) -> Self:
         """Decide by the teacher's batch-norm layers whether anything is refined, if nobody said."""
