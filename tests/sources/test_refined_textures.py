@@ -1,12 +1,16 @@
 """Refined textures: what refining does, and how a batch is put together."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from beliefmatch import RunFolder, RunOptions, run
+from beliefmatch.engine.transfer import Transfer
 from beliefmatch.errors import SettingsError
 from beliefmatch.sources.refined_textures import RefinedTextures
 from beliefmatch.sources.terms import Terms
@@ -99,6 +103,17 @@ def test_only_what_the_teacher_remembers_is_worth_refining_for() -> None:
     assert not teacher.batch_norms
     assert source.refined_share == 0
     assert not source.follows_teacher
+
+
+@pytest.mark.parametrize(("make", "share"), [(tiny_transfer, 0.5), (vector_transfer, 0.0)])
+def test_a_run_decides_by_its_teacher_what_is_refined_and_records_it(
+    tmp_path: Path, make: Callable[..., Transfer], share: float
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    source = RefinedTextures(**SMALL, making_steps=2)
+    run(replace(make(rounds=2), source=source), RunOptions(folder=folder.path, accelerator="cpu", log_every=1))
+    assert folder.read()["settings"]["transfer"]["source"]["refined_share"] == share
+    assert all(("generator_statistics" in row) == (share > 0) for row in folder.read_metrics())
 
 
 def test_a_teacher_without_batch_norm_is_asked_for_classes_alone_where_it_is_asked() -> None:
