@@ -4,10 +4,11 @@
 
 All variants do as many rounds, few enough to be done on two cores; `accuracy.py` shows what more time brings. Without
 batch-norm in the teacher nothing is refined, so that crops, a pool or terms can make no difference there: --only
-chooses variants. The last iterate is measured on the test images, which tell and choose nothing: settings are chosen on
-held-out training images of MNIST. Runs that were finished are kept in --folder and not run again. Adds to
-`benchmarks/results/ablation_TASK.json`, unless that is of other rounds, seeds or textures. The last line is one JSON
-object: {"task", "whole"} and, for each variant, its accuracy less that of the whole, in points.
+chooses variants. The last iterate is measured on images that no run sees. Test images choose nothing: settings are
+chosen on digits and on held-out training images of MNIST, which task mnist_bn measures on. Runs that were finished are
+kept in --folder and not run again. Adds to `benchmarks/results/ablation_TASK.json`, unless that is of other rounds,
+seeds or textures. The last line is one JSON object: {"task", "whole"} and, for each variant, its accuracy less that of
+the whole, in points.
 """
 
 import argparse
@@ -18,7 +19,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from accuracy import TASKS, make_transfer, read_test, teacher_weights
 from beliefmatch import RunFolder, RunOptions, measure_run, run
 from beliefmatch.engine.plain import to_plain
 from beliefmatch.engine.transfer import Transfer
@@ -28,6 +28,7 @@ from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.refined_textures import RefinedTextures
 from machine import RESULTS, describe_machine, write_results
+from tasks import TASKS, make_transfer, teacher_weights
 
 
 def with_source(**settings: Any) -> Callable[[Transfer], Transfer]:
@@ -87,17 +88,17 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/ablation"))
     arguments = parser.parse_args()
     task = TASKS[arguments.task]
-    images = read_test(task, arguments.data)
+    images = task.read(arguments.data)
     rows: dict[str, dict[str, Any]] = {}
     for variant in arguments.only:
         accuracies, seconds = [], []
         for seed in arguments.seeds:
             place = f"{arguments.task}_{arguments.rounds}/{variant.replace(' ', '_')}/seed_{seed}"
             options = RunOptions(folder=arguments.folder / place, resume=True)
-            weights = teacher_weights(task, arguments.data, arguments.folder, seed)
+            weights = teacher_weights(arguments.task, arguments.data, arguments.folder, seed)
             transfer = VARIANTS[variant](make_transfer(task, "best", weights, seed))
             result = run(replace(transfer, rounds=arguments.rounds), options)
-            measured = measure_run(RunFolder(options.folder), images, name=task.images or "digits held back")
+            measured = measure_run(RunFolder(options.folder), images, name=task.images)
             accuracies.append(round(100 * (measured.student_accuracy or 0), 2))
             seconds.append(result.seconds)
         rows[variant] = {

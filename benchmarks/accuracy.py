@@ -4,7 +4,7 @@
 
 Each run gets the task's budget of wall time, on whatever device is found: some rounds are timed first, once a task,
 and as many are done as fit. --share takes a part of the budget, and the results say so. The last iterate is measured
-on the test images, which nothing before had seen. Runs that were finished are kept in --folder and not run again; one
+on images that nothing before had seen. Runs that were finished are kept in --folder and not run again; one
 that was cut short goes on. Writes `benchmarks/results/accuracy_TASK_RECIPE.json` (with the share in its name where it
 is not 1, or the number of rounds that was asked for). The last line is one JSON object: {"task", "accuracy_mean",
 "accuracy_std", "seconds_mean"}, in percent.
@@ -15,111 +15,19 @@ import inspect
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 
-from beliefmatch import Network, RunFolder, RunOptions, measure_run, read_images, recipes, run
-from beliefmatch.data.digits import read_digits
-from beliefmatch.demo import train_teacher
+from beliefmatch import RunFolder, RunOptions, measure_run, recipes, run
 from beliefmatch.engine.atomic import write_json
 from beliefmatch.engine.calibrate import rounds_for
-from beliefmatch.engine.own_teacher import TEACHER_FILE, make_own_teacher
 from beliefmatch.engine.transfer import Transfer
-from beliefmatch.models.examples import Images
-from beliefmatch.students.named import NamedStudent
 from machine import describe_machine, write_results
+from tasks import TASKS, make_transfer, teacher_weights
 
 SPARE = 0.97
 """Part of the budget that rounds are planned for; logs, pictures and checkpoints take the rest."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """A teacher, its student, and how long a run may take."""
-
-    teacher: str
-    weights: str | None
-    """In the folder of data; None for a teacher that is trained first, which does not count into the time."""
-    student: str
-    shape: tuple[int, int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    images: str | None
-    """In the folder of data; None for scikit-learn's digits that the teacher never saw."""
-    minutes: float
-    machine: str
-    """What the minutes are meant for."""
-
-
-TASKS = {
-    "digits": Task(
-        teacher="convnet_32",
-        weights=None,
-        student="convnet_8",
-        shape=(1, 8, 8),
-        mean=(0.3053,),
-        std=(0.3761,),
-        images=None,
-        minutes=2,
-        machine="2 cores",
-    ),
-    "mnist": Task(
-        teacher="lenet_5_tanh",
-        weights="mnist/lenet5_kennygnw",
-        student="lenet_5_half_tanh",
-        shape=(1, 28, 28),
-        mean=(0.1307,),
-        std=(0.3081,),
-        images="mnist/test.npz",
-        minutes=10,
-        machine="2 cores",
-    ),
-    "fashion_bn": Task(
-        teacher="lenet_5_bn",
-        weights="fashion_mnist/lenet5_bn_shitrit",
-        student="lenet_5_half_bn",
-        shape=(1, 28, 28),
-        mean=(0.5,),
-        std=(0.5,),
-        images="fashion_mnist/test.npz",
-        minutes=20,
-        machine="2 cores",
-    ),
-    "fashion": Task(
-        teacher="lenet_5",
-        weights="fashion_mnist/lenet5_shitrit",
-        student="lenet_5_half",
-        shape=(1, 28, 28),
-        mean=(0.5,),
-        std=(0.5,),
-        images="fashion_mnist/test.npz",
-        minutes=20,
-        machine="2 cores",
-    ),
-    "cifar10_wrn": Task(
-        teacher="wide_resnet_40_1",
-        weights="cifar10/wrn40_1_ferles_s0",
-        student="wide_resnet_16_1",
-        shape=(3, 32, 32),
-        mean=(0.4914, 0.4822, 0.4465),
-        std=(0.2023, 0.1994, 0.2010),
-        images="cifar10/test.npz",
-        minutes=10,
-        machine="one GPU",
-    ),
-    "cifar10_resnet": Task(
-        teacher="cifar_resnet_56",
-        weights="cifar10/resnet56_akamaster",
-        student="cifar_resnet_20",
-        shape=(3, 32, 32),
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
-        images="cifar10/test.npz",
-        minutes=10,
-        machine="one GPU",
-    ),
-}
 
 
 def takes_any_network(recipe: Callable[..., Transfer]) -> bool:
@@ -130,27 +38,6 @@ def takes_any_network(recipe: Callable[..., Transfer]) -> bool:
 
 
 RECIPES = [name for name, recipe in recipes.ALL.items() if takes_any_network(recipe)]
-
-
-def make_transfer(task: Task, recipe: str, weights: Path, seed: int, start: str | None = None) -> Transfer:
-    teacher = Network(architecture=task.teacher, weights=weights)
-    student = NamedStudent(architecture=task.student, start="fresh" if start == "fresh" else None)
-    given = {"shape": task.shape, "mean": task.mean, "std": task.std, "seed": seed}
-    return recipes.ALL[recipe](teacher=teacher, student=student, **given)
-
-
-def teacher_weights(task: Task, data: Path, folder: Path, seed: int) -> Path:
-    """Find the weights of a teacher, or train it with the run's seed and keep them."""
-    if task.weights is not None:
-        return data / "models" / f"{task.weights}.safetensors"
-    own = RunFolder(folder / f"teacher_{seed}")
-    make_own_teacher(own, lambda: train_teacher(read_digits()[0]), seed=seed, resume=True)
-    return own.path / TEACHER_FILE
-
-
-def read_test(task: Task, data: Path) -> Images:
-    """Read what a student is measured on, and nothing before."""
-    return read_digits()[1] if task.images is None else read_images(data / task.images)
 
 
 def settle_rounds(transfer: Transfer, options: RunOptions, seconds: float) -> int:
@@ -179,17 +66,17 @@ def main() -> None:
     name += f"_{arguments.start}" if arguments.start else ""
     name += f"_share_{arguments.share:g}" if arguments.share != 1 else ""
     name += f"_rounds_{arguments.rounds}" if arguments.rounds else ""
-    images = read_test(task, arguments.data)
+    images = task.read(arguments.data)
     rows, settings = [], {}
     for seed in arguments.seeds:
         options = RunOptions(folder=arguments.folder / name / f"seed_{seed}", resume=True)
-        weights = teacher_weights(task, arguments.data, arguments.folder, seed)
+        weights = teacher_weights(arguments.task, arguments.data, arguments.folder, seed)
         transfer = make_transfer(task, arguments.recipe, weights, seed, arguments.start)
         seconds = 60 * task.minutes * arguments.share * SPARE
         rounds = arguments.rounds or settle_rounds(transfer, options, seconds)
         result = run(replace(transfer, rounds=rounds), options)
         folder = RunFolder(options.folder)
-        measured = measure_run(folder, images, name=task.images or "digits that were held back")
+        measured = measure_run(folder, images, name=task.images)
         transfer_settings = folder.read()["settings"]["transfer"]
         settings = {part: transfer_settings[part] for part in ("source", "objective", "student_optimiser")}
         rows.append(

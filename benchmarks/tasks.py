@@ -1,0 +1,180 @@
+"""Teachers, their students and the images that tell how good a student is, for benchmarks that transfer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from beliefmatch import LabelledImages, Network, RunFolder, read_images, recipes
+from beliefmatch.data.digits import read_digits
+from beliefmatch.data.images import read_labelled_images
+from beliefmatch.demo import train_teacher
+from beliefmatch.engine.own_teacher import TEACHER_FILE, make_own_teacher
+from beliefmatch.engine.transfer import Transfer
+from beliefmatch.models.examples import Images
+from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.zoo import make_network
+from beliefmatch.students.named import NamedStudent
+
+NUM_TAUGHT = 50_000
+"""So many of MNIST's training images teach a teacher of our own; settings are chosen on the other 10,000."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A teacher, its student, how long a run may take, and what the student is measured on."""
+
+    teacher: str
+    weights: str | Callable[[Path], nn.Module]
+    """A file in the folder of data, or what trains a teacher from there, which does not count into the time."""
+    student: str
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    images: str
+    """What the student is measured on, in words."""
+    read: Callable[[Path], Images]
+    """Reads those from the folder of data."""
+    minutes: float
+    machine: str
+    """What the minutes are meant for."""
+
+
+def read_file(name: str) -> Callable[[Path], Images]:
+    return lambda data: read_images(data / name)
+
+
+def split_mnist(data: Path) -> tuple[LabelledImages, LabelledImages]:
+    """Part the training images into those that teach and those that are held out."""
+    examples = read_labelled_images(data / "mnist/train.npz")
+    parts = slice(NUM_TAUGHT), slice(NUM_TAUGHT, None)
+    taught, held_out = (LabelledImages(images=examples.images[part], labels=examples.labels[part]) for part in parts)
+    return taught, held_out
+
+
+def train_lenet(data: Path) -> nn.Module:
+    """Train a LeNet-5 with batch-norm (four epochs, Adam, a cosine)."""
+    examples, _ = split_mnist(data)
+    task = TASKS["mnist_bn"]
+    inputs = InputSpec(shape=task.shape, mean=task.mean, std=task.std).from_pixels(examples.images)
+    network = make_network(task.teacher, in_channels=1, num_classes=10)
+    epochs, batch_size = 4, 128
+    optimiser = torch.optim.Adam(network.parameters(), 2e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * (len(inputs) // batch_size))
+    for _ in range(epochs):
+        order = torch.randperm(len(inputs))
+        for chosen in order[: len(inputs) // batch_size * batch_size].split(batch_size):
+            cross_entropy(network(inputs[chosen]), examples.labels[chosen]).backward()
+            optimiser.step()
+            optimiser.zero_grad()
+            schedule.step()
+    return network
+
+
+TASKS = {
+    "digits": Task(
+        teacher="convnet_32",
+        weights=lambda _: train_teacher(read_digits()[0]),
+        student="convnet_8",
+        shape=(1, 8, 8),
+        mean=(0.3053,),
+        std=(0.3761,),
+        images="digits that were held back",
+        read=lambda _: read_digits()[1],
+        minutes=2,
+        machine="2 cores",
+    ),
+    "mnist": Task(
+        teacher="lenet_5_tanh",
+        weights="mnist/lenet5_kennygnw",
+        student="lenet_5_half_tanh",
+        shape=(1, 28, 28),
+        mean=(0.1307,),
+        std=(0.3081,),
+        images="mnist/test.npz",
+        read=read_file("mnist/test.npz"),
+        minutes=10,
+        machine="2 cores",
+    ),
+    "mnist_bn": Task(
+        teacher="lenet_5_bn",
+        weights=train_lenet,
+        student="lenet_5_half_bn",
+        shape=(1, 28, 28),
+        mean=(0.1307,),
+        std=(0.3081,),
+        images="training images of MNIST that were held out",
+        read=lambda data: split_mnist(data)[1],
+        minutes=10,
+        machine="2 cores",
+    ),
+    "fashion_bn": Task(
+        teacher="lenet_5_bn",
+        weights="fashion_mnist/lenet5_bn_shitrit",
+        student="lenet_5_half_bn",
+        shape=(1, 28, 28),
+        mean=(0.5,),
+        std=(0.5,),
+        images="fashion_mnist/test.npz",
+        read=read_file("fashion_mnist/test.npz"),
+        minutes=20,
+        machine="2 cores",
+    ),
+    "fashion": Task(
+        teacher="lenet_5",
+        weights="fashion_mnist/lenet5_shitrit",
+        student="lenet_5_half",
+        shape=(1, 28, 28),
+        mean=(0.5,),
+        std=(0.5,),
+        images="fashion_mnist/test.npz",
+        read=read_file("fashion_mnist/test.npz"),
+        minutes=20,
+        machine="2 cores",
+    ),
+    "cifar10_wrn": Task(
+        teacher="wide_resnet_40_1",
+        weights="cifar10/wrn40_1_ferles_s0",
+        student="wide_resnet_16_1",
+        shape=(3, 32, 32),
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2023, 0.1994, 0.2010),
+        images="cifar10/test.npz",
+        read=read_file("cifar10/test.npz"),
+        minutes=10,
+        machine="one GPU",
+    ),
+    "cifar10_resnet": Task(
+        teacher="cifar_resnet_56",
+        weights="cifar10/resnet56_akamaster",
+        student="cifar_resnet_20",
+        shape=(3, 32, 32),
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        images="cifar10/test.npz",
+        read=read_file("cifar10/test.npz"),
+        minutes=10,
+        machine="one GPU",
+    ),
+}
+
+
+def teacher_weights(name: str, data: Path, folder: Path, seed: int) -> Path:
+    """Find the weights of a task's teacher, or train it with the run's seed and keep them."""
+    weights = TASKS[name].weights
+    if isinstance(weights, str):
+        return data / "models" / f"{weights}.safetensors"
+    own = RunFolder(folder / f"teacher_{name}_{seed}")
+    make_own_teacher(own, lambda: weights(data), seed=seed, resume=True)
+    return own.path / TEACHER_FILE
+
+
+def make_transfer(task: Task, recipe: str, weights: Path, seed: int, start: str | None = None) -> Transfer:
+    """Make a recipe's transfer from a task's teacher, at the recipe's own settings."""
+    teacher = Network(architecture=task.teacher, weights=weights)
+    student = NamedStudent(architecture=task.student, start="fresh" if start == "fresh" else None)
+    given = {"shape": task.shape, "mean": task.mean, "std": task.std, "seed": seed}
+    return recipes.ALL[recipe](teacher=teacher, student=student, **given)
