@@ -8,7 +8,7 @@ chooses variants. The last iterate is measured on images that no run sees. Test 
 chosen on digits and on held-out training images of MNIST, which task mnist_bn measures on. Runs that were finished are
 kept in --folder and not run again. Adds to `benchmarks/results/ablation_TASK.json`, unless that is of other rounds,
 seeds or textures. The last line is one JSON object: {"task", "whole"} and, for each variant, its accuracy less that of
-the whole, in points.
+the whole in points, mean over seeds; its deviation over seeds is in the file.
 """
 
 import argparse
@@ -78,6 +78,19 @@ def earlier_rows(facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return found["variants"] if all(found.get(name) == value for name, value in facts.items()) else {}
 
 
+def with_differences(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Compare each variant with the whole seed by seed: equal seeds share a teacher and what both draw."""
+    if "whole" not in rows:
+        return rows
+    whole = rows["whole"]["accuracies"]
+    compared = {}
+    for name, row in rows.items():
+        gaps = [ours - theirs for ours, theirs in zip(row["accuracies"], whole, strict=True)]
+        spread = round(stdev(gaps), 2) if len(gaps) > 1 else None
+        compared[name] = row | {"difference": round(fmean(gaps), 2), "difference_std": spread}
+    return compared
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=TASKS, required=True)
@@ -109,13 +122,12 @@ def main() -> None:
         }
         print(json.dumps({"variant": variant, **rows[variant]}), flush=True)
     facts = {"task": arguments.task, "rounds": arguments.rounds, "seeds": arguments.seeds, "source": to_plain(WHOLE)}
-    rows = earlier_rows(facts) | rows
+    rows = with_differences(earlier_rows(facts) | rows)
     write_results(f"ablation_{arguments.task}", {"machine": describe_machine(), **facts, "variants": rows})
     summary: dict[str, Any] = {"task": arguments.task}
     if "whole" in rows:
-        whole = rows["whole"]["mean"]
-        summary["whole"] = whole
-        summary |= {name: round(row["mean"] - whole, 2) for name, row in rows.items() if name != "whole"}
+        summary["whole"] = rows["whole"]["mean"]
+        summary |= {name: row["difference"] for name, row in rows.items() if name != "whole"}
     print(json.dumps(summary))
 
 
