@@ -15,20 +15,29 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from beliefmatch.cli import main
 from beliefmatch.engine.record import RunFolder
 from conftest import Command
 from tiny import named
 
 VECTOR = (
-    "zero_shot",
     *("--teacher.architecture", named("make_mlp_teacher"), "--student.architecture", named("make_mlp_student")),
-    *("--shape", "12", "--rounds", "6", "--batch-size", "8", "--precision", "64-true", "--accelerator", "cpu"),
+    *("--shape", "12", "--batch-size", "8", "--precision", "64-true", "--accelerator", "cpu"),
+)
+REFINED = (
+    *("--source.refined-share", ".5", "--source.terms.statistics", "0"),
+    *("--source.student-steps", "3", "--source.making-steps", "3", "--source.warm-up", "1"),
 )
 
 
-def test_without_batch_norm_two_processes_equal_one(command: Command, tmp_path: Path) -> None:
-    command("transfer", *VECTOR, "--devices", 1, "--folder", "one")
-    done = command("transfer", *VECTOR, "--devices", 2, "--folder", "two")
+@pytest.mark.parametrize(
+    "words",
+    [("zero_shot", *VECTOR, "--rounds", "6"), ("best", *VECTOR, *REFINED, "--rounds", "3")],
+    ids=lambda it: it[0],
+)
+def test_without_batch_norm_two_processes_equal_one(words: tuple[str, ...], command: Command, tmp_path: Path) -> None:
+    assert main(["transfer", *words, "--display", "quiet", "--folder", str(tmp_path / "one")]) == 0
+    done = command("transfer", *words, "--devices", 2, "--folder", "two")
     one, two = (load_file(tmp_path / name / "student.safetensors") for name in ("one", "two"))
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-10, atol=1e-12)
@@ -42,7 +51,7 @@ def test_with_batch_norm_it_resumes_after_a_kill_bit_for_bit(command: Command, t
         "digits",
         *("--teacher.architecture", named("make_conv_teacher")),
         *("--student.architecture", named("make_dropout_student")),
-        *("--rounds", 30, "--batch-size", 8, "--source.noise-size", 6, "--accelerator", "cpu", "--devices", 2),
+        *("--rounds", 12, "--batch-size", 8, "--source.noise-size", 6, "--accelerator", "cpu", "--devices", 2),
         *("--checkpoint-every", 3),
     )
     command("transfer", *conv, "--folder", "whole")
@@ -59,6 +68,6 @@ def test_with_batch_norm_it_resumes_after_a_kill_bit_for_bit(command: Command, t
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(command: Command, tmp_path: Path) -> None:
-    done = command("transfer", *VECTOR, "--batch-size", 7, "--devices", 2, "--folder", "odd", code=2)
+    done = command("transfer", "zero_shot", *VECTOR, "--batch-size", 7, "--devices", 2, "--folder", "odd", code=2)
     assert "a batch of 7 cannot be shared evenly by 2 processes; try --batch-size 8" in done.stderr
     assert not (tmp_path / "odd").exists()
