@@ -26,7 +26,7 @@ from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.noise import Noise
-from beliefmatch.sources.refined_textures import RefinedTextures
+from beliefmatch.sources.refined_textures import REFINED_SHARE, RefinedTextures
 from machine import RESULTS, describe_machine, write_results
 from tasks import TASKS, make_transfer, teacher_weights
 
@@ -37,7 +37,7 @@ def with_source(**settings: Any) -> Callable[[Transfer], Transfer]:
 
 def refined_without(term: str) -> Callable[[Transfer], Transfer]:
     weights: dict[str, Any] = {term: 0.0}
-    return with_source(refined_share=0.5, terms=replace(WHOLE.terms, **weights))
+    return with_source(refined_share=REFINED_SHARE, terms=replace(WHOLE.terms, **weights))
 
 
 WHOLE = RefinedTextures()
@@ -56,7 +56,7 @@ VARIANTS: dict[str, Callable[[Transfer], Transfer]] = {
     "whole": lambda transfer: transfer,
     "fresh student": lambda transfer: replace(transfer, student=replace(transfer.student, start="fresh")),
     "nothing refined": with_source(refined_share=0.0),
-    "half refined": with_source(refined_share=0.5),
+    "half refined": with_source(refined_share=REFINED_SHARE),
     "all refined": with_source(refined_share=1.0),
     "no curves": with_source(curve_share=0.0),
     "no areas": with_source(curve_share=1.0),

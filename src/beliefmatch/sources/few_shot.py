@@ -18,7 +18,7 @@ from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.models.examples import AbstractExamples
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.teacher import Teacher
-from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
+from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, mine
 
 
 @dataclass(kw_only=True)
@@ -127,8 +127,8 @@ class FewShot(AbstractSource[FewShotState]):
         rows = self._next_rows(state, state.share * fabric.world_size)
         stored = state.stored[rows]
         stored = augment(stored, self.augmentation, self.padding, state.random)
-        mine = slice(fabric.global_rank * state.share, (fabric.global_rank + 1) * state.share)
-        yield Batch(inputs=self._inputs(state, stored[mine]), labels=state.labels[rows[mine]])
+        own_stored, own_rows = (mine(each, state.share, fabric) for each in (stored, rows))
+        yield Batch(inputs=self._inputs(state, own_stored), labels=state.labels[own_rows])
 
     def samples(self, state: FewShotState, fabric: Fabric) -> Tensor:
         """Show the first of the examples, unchanged."""

@@ -19,7 +19,7 @@ from beliefmatch.models.taps import beliefs
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.optimisers import average_over_processes, make_adam
 from beliefmatch.sources.ascent import input_gradient
-from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
+from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, mine
 
 
 class BoundedPoints(nn.Module):
@@ -113,7 +113,7 @@ class FreePoints(AbstractSource[FreePointsState]):
 
     def batches(self, state: FreePointsState, fabric: Fabric) -> Iterator[Batch]:
         """Give the points where they are now, for every student step of the round."""
-        batch = Batch(inputs=_mine(state.points().detach(), state, fabric))
+        batch = Batch(inputs=mine(state.points().detach(), state.share, fabric))
         for _ in range(self.student_steps):
             yield batch
 
@@ -129,7 +129,7 @@ class FreePoints(AbstractSource[FreePointsState]):
                 divergence = kl_divergence(teacher.beliefs(inputs).logits, beliefs(student, inputs).logits)
             return {"points_loss": -divergence.mean()}
 
-        inputs = _mine(state.points(), state, fabric)
+        inputs = mine(state.points(), state.share, fabric)
         to_inputs, found = input_gradient(losses, inputs, state.micro_batch)
         (gradient,) = torch.autograd.grad(inputs, state.points.free, to_inputs)
         average_over_processes([gradient], fabric)
@@ -138,8 +138,3 @@ class FreePoints(AbstractSource[FreePointsState]):
         state.optimiser.step()
         state.optimiser.zero_grad(set_to_none=True)
         return {**found, "points_gradient_norm": norm}
-
-
-def _mine(whole: Tensor, state: FreePointsState, fabric: Fabric) -> Tensor:
-    """View the examples of this process."""
-    return whole.narrow(0, fabric.global_rank * state.share, state.share)

@@ -17,10 +17,10 @@ from beliefmatch.models.placement import place
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.models.zoo import locate
 from beliefmatch.optimisers import make_adam
-from beliefmatch.sources.base import Plan
+from beliefmatch.sources.base import Plan, mine
 from beliefmatch.sources.checks import check_own_generator, check_positive
 from beliefmatch.sources.descent import descend
-from beliefmatch.sources.pooled import AbstractPooled, PooledState, mine
+from beliefmatch.sources.pooled import AbstractPooled, PooledState
 from beliefmatch.sources.terms import Terms
 
 Embedding = Literal["one_hot", "learnt"]
@@ -102,9 +102,8 @@ class Nayer(AbstractPooled[NayerState]):
         order = torch.randperm(teacher.num_classes, generator=state.random, device=state.random.device)
         # Sets follow one another, each with every class once, and the last with some.
         whole = order.repeat(len(state.noisy.linear.weight))[: state.made_share * fabric.world_size]
-        labels = mine(whole, state.made_share, fabric)
-        first = fabric.global_rank * state.made_share
-        sets = torch.arange(first, first + len(labels), device=labels.device) // teacher.num_classes
+        sets = torch.arange(len(whole), device=whole.device) // teacher.num_classes
+        labels, sets = (mine(each, state.made_share, fabric) for each in (whole, sets))
         parameters = [*state.noisy.parameters(), *state.generator.parameters()]
         return descend(
             lambda: self.bounded(state, state.generator(state.noisy(labels, sets))),

@@ -6,6 +6,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from beliefmatch.sources.base import mine
+
 
 @dataclass(kw_only=True)
 class NoiseStream:
@@ -23,4 +25,4 @@ class NoiseStream:
         """Draw (share, size), on the device."""
         shape = (self.share * fabric.world_size, self.size)
         whole = torch.randn(shape, generator=self.random, device=self.random.device, dtype=self.dtype)
-        return whole[fabric.global_rank * self.share :][: self.share]
+        return mine(whole, self.share, fabric)

@@ -9,7 +9,7 @@ from torch import Tensor
 from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.teacher import Teacher
-from beliefmatch.sources.base import FIXED, Batch
+from beliefmatch.sources.base import FIXED, Batch, mine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +104,11 @@ class Pool:
         """
         count = share * fabric.world_size
         rows = torch.randint(self.held, (count,), generator=random, device=self.stored.device)
-        mine = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
         if self.augmentation != "none":
-            stored = augment(self.stored[rows], self.augmentation, self.padding, random)[mine]
-            return Batch(inputs=self._inputs(stored))
-        known = self.teacher_logits
-        return Batch(inputs=self.read(rows[mine]), teacher_logits=None if known is None else known[rows[mine]])
+            stored = augment(self.stored[rows], self.augmentation, self.padding, random)
+            return Batch(inputs=self._inputs(mine(stored, share, fabric)))
+        own, known = mine(rows, share, fabric), self.teacher_logits
+        return Batch(inputs=self.read(own), teacher_logits=None if known is None else known[own])
 
     def newest(self, count: int) -> Tensor:
         """Read the inputs stored last, the newest first, (at most count, *shape)."""

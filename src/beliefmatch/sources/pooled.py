@@ -14,7 +14,7 @@ from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.functional.diversity import diversity
 from beliefmatch.models.taps import Beliefs
 from beliefmatch.models.teacher import Teacher
-from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
+from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, mine
 from beliefmatch.sources.checks import check_not_negative, check_positive
 from beliefmatch.sources.pool import Pool, make_pool
 from beliefmatch.sources.terms import Terms
@@ -266,8 +266,3 @@ class AbstractPooled(AbstractSource[State]):
         whole = gathered.reshape(-1, *made.shape[1:])
         state.pool.add(whole, teacher, fabric)
         return found | {"diversity": diversity(whole)[None]} if len(whole) > 1 else found
-
-
-def mine(whole: Tensor, share: int, fabric: Fabric) -> Tensor:
-    """View the part of this process."""
-    return whole.narrow(0, fabric.global_rank * share, share)

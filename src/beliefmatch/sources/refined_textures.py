@@ -18,12 +18,15 @@ from beliefmatch.functional.augmentation import Augmentation
 from beliefmatch.functional.textures import textures
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.optimisers import make_adam
-from beliefmatch.sources.base import Batch, Plan
+from beliefmatch.sources.base import Batch, Plan, mine
 from beliefmatch.sources.checks import check_positive, check_share
 from beliefmatch.sources.descent import descend
 from beliefmatch.sources.pool import PixelRange
-from beliefmatch.sources.pooled import AbstractPooled, PooledState, mine
+from beliefmatch.sources.pooled import AbstractPooled, PooledState
 from beliefmatch.sources.terms import Terms
+
+REFINED_SHARE = 0.5
+"""Of each batch, where the teacher remembers statistics."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +89,7 @@ class RefinedTextures(AbstractPooled[PooledState]):
         """Decide by the teacher's batch-norm layers whether anything is refined, if nobody said."""
         if self.refined_share is not None:
             return self
-        return replace(self, refined_share=0.5 if teacher.batch_norms and self.terms.statistics else 0.0)
+        return replace(self, refined_share=REFINED_SHARE if teacher.batch_norms and self.terms.statistics else 0.0)
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> PooledState:
         """Make an empty pool; one of a single batch where nothing will be kept."""
