@@ -21,3 +21,14 @@ def test_the_gap_adds_the_norms_of_both_differences() -> None:
     batch = torch.tensor([[-1.0, 1.0], [1.0, 1.0]])  # means 0 and 1, variances 1 and 0
     gap = statistics_gap(batch, torch.tensor([3.0, 5.0]), torch.tensor([1.0, 2.0]))
     torch.testing.assert_close(gap, torch.tensor(5.0 + 2.0))
+
+
+def test_the_gap_and_its_gradient_are_those_of_torchs_variance() -> None:
+    random = torch.Generator().manual_seed(0)
+    batch = torch.randn(6, 3, 4, 5, generator=random, dtype=torch.double, requires_grad=True)
+    mean, var = torch.randn(2, 3, generator=random, dtype=torch.double)
+    gap = statistics_gap(batch, mean, var)
+    found_var, found_mean = torch.var_mean(batch, dim=(0, 2, 3), correction=0)
+    expected = (found_mean - mean).norm() + (found_var - var).norm()
+    torch.testing.assert_close(gap, expected)
+    torch.testing.assert_close(torch.autograd.grad(gap, batch), torch.autograd.grad(expected, batch))

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 from torch.linalg import vector_norm
+from torch.nn.functional import mse_loss
 
 from beliefmatch.functional.precision import widened
 
@@ -22,6 +23,8 @@ def statistics_gap(activation: Tensor, running_mean: Tensor, running_var: Tensor
     """
     activation = widened(activation)
     axes = [axis for axis in range(activation.dim()) if axis != 1]
-    mean = activation.mean(dim=axes)
-    var = activation.var(dim=axes, correction=0)
+    mean = activation.mean(dim=axes, keepdim=True)
+    # As torch's var, which is slower on a CPU: the variance has no gradient with respect to the mean.
+    var = mse_loss(activation, mean.detach().expand_as(activation), reduction="none").mean(dim=axes)
+    mean = mean.flatten()
     return vector_norm(mean - running_mean) + vector_norm(var - running_var)
