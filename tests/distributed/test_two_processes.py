@@ -20,9 +20,14 @@ from beliefmatch.engine.record import RunFolder
 from conftest import Command
 from tiny import named
 
+ON_CPU = ("--batch-size", "8", "--precision", "64-true", "--accelerator", "cpu")
 VECTOR = (
     *("--teacher.architecture", named("make_mlp_teacher"), "--student.architecture", named("make_mlp_student")),
-    *("--shape", "12", "--batch-size", "8", "--precision", "64-true", "--accelerator", "cpu"),
+    *("--shape", "12", *ON_CPU),
+)
+IMAGES = (
+    *("--teacher.architecture", named("make_plain_conv"), "--student.architecture", named("make_plain_conv")),
+    *("--shape", "1", "8", "8", "--mean", ".3", "--std", ".4", "--student.start", "fresh", *ON_CPU),
 )
 REFINED = (
     *("--source.refined-share", ".5", "--source.terms.statistics", "0"),
@@ -32,8 +37,12 @@ REFINED = (
 
 @pytest.mark.parametrize(
     "words",
-    [("zero_shot", *VECTOR, "--rounds", "6"), ("best", *VECTOR, *REFINED, "--rounds", "3")],
-    ids=lambda it: it[0],
+    [
+        ("zero_shot", *VECTOR, "--rounds", "6"),
+        ("best", *VECTOR, "--rounds", "3"),
+        ("best", *IMAGES, "--rounds", "3", *REFINED),
+    ],
+    ids=["generator", "textures", "refined textures in a pool"],
 )
 def test_without_batch_norm_two_processes_equal_one(words: tuple[str, ...], command: Command, tmp_path: Path) -> None:
     assert main(["transfer", *words, "--display", "quiet", "--folder", str(tmp_path / "one")]) == 0

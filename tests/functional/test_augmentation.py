@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import pad
 
-from beliefmatch.functional.augmentation import random_crop, random_flip
+from beliefmatch.functional.augmentation import Place, augment, random_crop, random_flip
 
 IMAGES = torch.arange(6 * 3 * 5 * 4, dtype=torch.uint8).view(6, 3, 5, 4)
 
@@ -35,3 +35,15 @@ def test_about_half_are_mirrored_and_the_others_left_alone() -> None:
     same = (found == images).flatten(1).all(dim=1)
     assert bool((mirrored ^ same).all())
     assert 70 < int(mirrored.sum()) < 130
+
+
+def test_two_processes_change_their_halves_as_one_changes_the_whole() -> None:
+    whole, *halves = (
+        augment(images, "crop_flip", 2, torch.Generator().manual_seed(0), place)
+        for images, place in (
+            (IMAGES, None),
+            (IMAGES[: len(IMAGES) // 2], Place(0, len(IMAGES))),
+            (IMAGES[len(IMAGES) // 2 :], Place(len(IMAGES) // 2, len(IMAGES))),
+        )
+    )
+    assert torch.equal(torch.cat(halves), whole)

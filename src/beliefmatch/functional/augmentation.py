@@ -1,6 +1,6 @@
 """Random changes of images that leave their class alone, on whatever device they lie."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +15,16 @@ MAX_SHIFT = 0.15
 """Fraction of half the image."""
 
 
-def augment(images: Tensor, augmentation: Augmentation, padding: int, random: torch.Generator) -> Tensor:
+class Place(NamedTuple):
+    """Where images stand among those that several processes have together, and draw for together."""
+
+    first: int
+    total: int
+
+
+def augment(
+    images: Tensor, augmentation: Augmentation, padding: int, random: torch.Generator, place: Place | None = None
+) -> Tensor:
     """Crop after padding, and mirror half of the images, as far as the augmentation says so; see below.
 
     Args:
@@ -23,30 +32,34 @@ def augment(images: Tensor, augmentation: Augmentation, padding: int, random: to
         augmentation: what to do.
         padding: pixels on each side before a crop.
         random: draws, on the images' device.
+        place: of these images among all that are drawn for. None: they are all.
 
     Returns:
         (batch, channels, height, width).
     """
     if augmentation == "none":
         return images
-    cropped = random_crop(images, padding, random)
-    return random_flip(cropped, random) if augmentation == "crop_flip" else cropped
+    cropped = random_crop(images, padding, random, place)
+    return random_flip(cropped, random, place) if augmentation == "crop_flip" else cropped
 
 
-def random_crop(images: Tensor, padding: int, random: torch.Generator) -> Tensor:
+def random_crop(images: Tensor, padding: int, random: torch.Generator, place: Place | None = None) -> Tensor:
     """Pad with zeros on all sides and cut out the old size, each image at its own place.
 
     Args:
         images: (batch, channels, height, width), any type.
         padding: pixels on each side.
-        random: draws the places, on the images' device.
+        random: draws where to cut, on the images' device.
+        place: of these images among all that are drawn for. None: they are all.
 
     Returns:
         (batch, channels, height, width).
     """
     batch, channels, height, width = images.shape
     padded = pad(images, (padding,) * 4)
-    offsets = torch.randint(2 * padding + 1, (2, batch, 1), generator=random, device=images.device)
+    first, total = place or Place(0, batch)
+    drawn = torch.randint(2 * padding + 1, (2, total, 1), generator=random, device=images.device)
+    offsets = drawn.narrow(1, first, batch)
     rows = offsets[0] + torch.arange(height, device=images.device)
     columns = offsets[1] + torch.arange(width, device=images.device)
     example = torch.arange(batch, device=images.device).view(-1, 1, 1, 1)
@@ -54,17 +67,20 @@ def random_crop(images: Tensor, padding: int, random: torch.Generator) -> Tensor
     return padded[example, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
 
-def random_flip(images: Tensor, random: torch.Generator) -> Tensor:
+def random_flip(images: Tensor, random: torch.Generator, place: Place | None = None) -> Tensor:
     """Mirror half of the images, chosen at random, left to right.
 
     Args:
         images: (batch, channels, height, width), any type.
         random: draws which, on the images' device.
+        place: of these images among all that are drawn for. None: they are all.
 
     Returns:
         (batch, channels, height, width).
     """
-    chosen = torch.rand(len(images), 1, 1, 1, generator=random, device=images.device) < 0.5
+    first, total = place or Place(0, len(images))
+    drawn = torch.rand(total, 1, 1, 1, generator=random, device=images.device)
+    chosen = drawn.narrow(0, first, len(images)) < 0.5
     return torch.where(chosen, images.flip(3), images)
 
 

@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.errors import SettingsError
+from beliefmatch.functional.augmentation import Place
 from beliefmatch.models.teacher import Teacher
 
 State = TypeVar("State")
@@ -42,9 +43,14 @@ class Plan:
         return self.batch_size // fabric.world_size
 
 
+def my_place(share: int, fabric: Fabric) -> Place:
+    """Tell where this process's share stands among those of all."""
+    return Place(first=fabric.global_rank * share, total=fabric.world_size * share)
+
+
 def mine(whole: Tensor, share: int, fabric: Fabric) -> Tensor:
     """View this process's share of what all processes drew alike, (processes x share, ...)."""
-    return whole.narrow(0, fabric.global_rank * share, share)
+    return whole.narrow(0, my_place(share, fabric).first, share)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

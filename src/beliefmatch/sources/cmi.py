@@ -130,7 +130,7 @@ class Cmi(AbstractPooled[CmiState]):
 
         def contrast(inputs: Tensor, read: Beliefs) -> dict[str, Tensor]:
             queries = features_of(read, teacher)
-            keys = self._other_view(state, inputs, queries, teacher)
+            keys = self._other_view(state, inputs, queries, teacher, fabric)
             seen.append((queries.detach(), keys.detach()))
             return {"contrast": self.contrast * self._contrast(state, queries, keys, others).mean()}
 
@@ -161,11 +161,11 @@ class Cmi(AbstractPooled[CmiState]):
         first, second, third = (widened(state.embedder(features)) for features in (queries, keys, others))
         return contrastive_loss(first, second, third, self.contrast_temperature)
 
-    def _other_view(self, state: CmiState, inputs: Tensor, queries: Tensor, teacher: Teacher) -> Tensor:
+    def _other_view(self, state: CmiState, inputs: Tensor, queries: Tensor, teacher: Teacher, fabric: Fabric) -> Tensor:
         """Read the features of another crop of the same inputs; where none is made, those of the one there is."""
         if state.pool.augmentation == "none":
             return queries.detach()
-        return features_of(teacher.beliefs(self.augmented(state, inputs), tap_features=True), teacher)
+        return features_of(teacher.beliefs(self.augmented(state, inputs, fabric), tap_features=True), teacher)
 
     def _others(self, state: CmiState, teacher: Teacher, fabric: Fabric) -> Tensor:
         """Read the features of inputs drawn from the pool, (others, features); none of an empty one."""

@@ -44,13 +44,16 @@ def descend(
             made = make()
         gradient, found = input_gradient(losses, made, micro_batch)
         loss = torch.stack(list(found.values())).sum()
-        if best is None or lowest is None:
-            best, lowest = made.detach().clone(), loss
-        else:
-            best = torch.where(loss < lowest, made.detach(), best)
-            lowest = torch.minimum(loss, lowest)
         made.backward(gradient)
-        average_over_processes([parameter.grad for parameter in shared if parameter.grad is not None], fabric)
+        # Processes keep the same step, so that what they keep together is one batch.
+        together = loss.detach().clone()
+        gradients = [parameter.grad for parameter in shared if parameter.grad is not None]
+        average_over_processes([together, *gradients], fabric)
+        if best is None or lowest is None:
+            best, lowest = made.detach().clone(), together
+        else:
+            best = torch.where(together < lowest, made.detach(), best)
+            lowest = torch.minimum(together, lowest)
         if after_gradient is not None:
             after_gradient()
         optimiser.step()

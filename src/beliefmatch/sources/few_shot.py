@@ -18,7 +18,7 @@ from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.models.examples import AbstractExamples
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.teacher import Teacher
-from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, mine
+from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, mine, my_place
 
 
 @dataclass(kw_only=True)
@@ -124,11 +124,10 @@ class FewShot(AbstractSource[FewShotState]):
     def batches(self, state: FewShotState, fabric: Fabric) -> Iterator[Batch]:
         """Yield one batch a round."""
         # All processes draw for the whole batch and each keeps its share, so that any number of them sees the same.
-        rows = self._next_rows(state, state.share * fabric.world_size)
-        stored = state.stored[rows]
-        stored = augment(stored, self.augmentation, self.padding, state.random)
-        own_stored, own_rows = (mine(each, state.share, fabric) for each in (stored, rows))
-        yield Batch(inputs=self._inputs(state, own_stored), labels=state.labels[own_rows])
+        rows = mine(self._next_rows(state, state.share * fabric.world_size), state.share, fabric)
+        place = my_place(state.share, fabric)
+        stored = augment(state.stored[rows], self.augmentation, self.padding, state.random, place)
+        yield Batch(inputs=self._inputs(state, stored), labels=state.labels[rows])
 
     def samples(self, state: FewShotState, fabric: Fabric) -> Tensor:
         """Show the first of the examples, unchanged."""

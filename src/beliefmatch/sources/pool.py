@@ -9,7 +9,7 @@ from torch import Tensor
 from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.teacher import Teacher
-from beliefmatch.sources.base import FIXED, Batch, mine
+from beliefmatch.sources.base import FIXED, Batch, mine, my_place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +104,9 @@ class Pool:
         """
         count = share * fabric.world_size
         rows = torch.randint(self.held, (count,), generator=random, device=self.stored.device)
-        if self.augmentation != "none":
-            stored = augment(self.stored[rows], self.augmentation, self.padding, random)
-            return Batch(inputs=self._inputs(mine(stored, share, fabric)))
         own, known = mine(rows, share, fabric), self.teacher_logits
-        return Batch(inputs=self.read(own), teacher_logits=None if known is None else known[own])
+        stored = augment(self.stored[own], self.augmentation, self.padding, random, my_place(share, fabric))
+        return Batch(inputs=self._inputs(stored), teacher_logits=None if known is None else known[own])
 
     def newest(self, count: int) -> Tensor:
         """Read the inputs stored last, the newest first, (at most count, *shape)."""

@@ -14,7 +14,7 @@ from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.functional.diversity import diversity
 from beliefmatch.models.taps import Beliefs
 from beliefmatch.models.teacher import Teacher
-from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, mine
+from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, mine, my_place
 from beliefmatch.sources.checks import check_not_negative, check_positive
 from beliefmatch.sources.pool import Pool, make_pool
 from beliefmatch.sources.terms import Terms
@@ -209,7 +209,7 @@ class AbstractPooled(AbstractSource[State]):
             if labels is not None:
                 wanted = labels[position : position + len(inputs)]
                 position = (position + len(inputs)) % len(labels)
-            seen = self.augmented(state, inputs)
+            seen = self.augmented(state, inputs, fabric)
             with fabric.autocast():
                 read = terms.read(seen, teacher, features=self.reads_features)
                 found = terms.losses(seen, read, teacher, student, wanted)
@@ -217,14 +217,13 @@ class AbstractPooled(AbstractSource[State]):
 
         return losses
 
-    def augmented(self, state: State, inputs: Tensor) -> Tensor:
+    def augmented(self, state: State, inputs: Tensor, fabric: Fabric) -> Tensor:
         """Crop and flip as batches drawn from the pool are, on black where it is known and else on zeros."""
-        pool = state.pool
+        pool, place = state.pool, my_place(len(inputs), fabric)
         if pool.augmentation == "none":
             return inputs
-        if pool.pixels is None:
-            return augment(inputs, pool.augmentation, pool.padding, state.random)
-        return augment(inputs - pool.pixels.black, pool.augmentation, pool.padding, state.random) + pool.pixels.black
+        black = 0.0 if pool.pixels is None else pool.pixels.black
+        return augment(inputs - black, pool.augmentation, pool.padding, state.random, place) + black
 
     def draw(self, state: State, *shape: int, fabric: Fabric) -> Tensor:
         """Draw standard normal noise, (made share, *shape): this process's share of what all of them draw."""

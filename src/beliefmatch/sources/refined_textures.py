@@ -92,8 +92,9 @@ class RefinedTextures(AbstractPooled[PooledState]):
         return replace(self, refined_share=REFINED_SHARE if teacher.batch_norms and self.terms.statistics else 0.0)
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> PooledState:
-        """Make an empty pool; one of a single batch where nothing will be kept."""
-        keeping = self if self.refined_share else replace(self, made_batch=1, capacity=1)
+        """Make an empty pool; the smallest that there is where nothing will be kept."""
+        smallest = fabric.world_size
+        keeping = self if self.refined_share else replace(self, made_batch=smallest, capacity=smallest)
         return keeping.start_pooled(teacher, plan, fabric)
 
     def improve(self, state: PooledState, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
