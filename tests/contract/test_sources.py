@@ -14,6 +14,7 @@ from beliefmatch.engine.record import fingerprint
 from beliefmatch.engine.state import pack, unpack
 from beliefmatch.engine.transfer import run_on_device, run_round
 from beliefmatch.errors import SettingsError
+from beliefmatch.report.runs import READ_DATA
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.cmi import Cmi
@@ -112,6 +113,10 @@ def tensors_in(packed: Any) -> list[Tensor]:
 def test_the_table_holds_every_source() -> None:
     listed = {type(source) for source in SOURCES.values()}
     assert listed == {kind for kind in TYPES.values() if issubclass(kind, AbstractSource)}
+
+
+def test_a_report_knows_the_sources_that_read_data() -> None:
+    assert {type(source).__name__ for source in SOURCES.values() if source.reads_data} == set(READ_DATA)
 
 
 def test_it_cites_where_it_comes_from(name: str) -> None:

@@ -13,6 +13,7 @@ from beliefmatch.engine.transfer import Transfer
 from beliefmatch.export.pseudo import NUM_PSEUDO, draw_pseudo
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.free_points import FreePoints
+from beliefmatch.sources.unlabelled import Unlabelled
 from tiny import tiny_transfer, vector_transfer
 
 
@@ -90,6 +91,7 @@ def test_points_that_are_fewer_are_filled_up_with_noise(tmp_path: Path) -> None:
     [
         ("no teacher", "needs the teacher, which cannot be loaded"),
         ("few shot", "the run's inputs are real data"),
+        ("unlabelled", "the run's inputs are real data"),
         ("no checkpoint", "the run has no checkpoint.pt"),
         ("damaged", "checkpoint.pt cannot be read"),
     ],
@@ -98,6 +100,8 @@ def test_where_there_is_no_source_there_is_noise(case: str, message: str, folder
     transfer, teacher = folder.read_transfer(), load_teacher(folder)
     if case == "few shot":
         transfer = replace(transfer, source=FewShot(images=tmp_path / "none.npz"))
+    elif case == "unlabelled":
+        transfer = replace(transfer, source=Unlabelled(images=tmp_path / "none.npz"))
     elif case in ("no checkpoint", "damaged"):
         for name in ("student.json", "student.safetensors"):
             (tmp_path / name).write_bytes((folder.path / name).read_bytes())

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 
 from beliefmatch import NamedStudent, Network, RunOptions, load_student, run
 from beliefmatch.cli import main
+from beliefmatch.cli.runs import RECIPES_HELP
 from beliefmatch.engine.plain import from_plain, to_plain
 from beliefmatch.engine.transfer import Transfer
 from beliefmatch.objectives.belief_matching import BeliefMatching
@@ -159,3 +161,7 @@ def test_a_method_can_be_given_another_objective() -> None:
     objective = BeliefMatching(attention_weight=1.0)
     assert fast(**PAIR, objective=objective).objective == objective
     assert replace(fast(**PAIR), seed=3) == fast(**PAIR, seed=3)
+
+
+def test_the_command_names_every_recipe() -> None:
+    assert set(ALL) <= set(re.findall(r"\w+", RECIPES_HELP))

@@ -177,14 +177,16 @@ def test_the_same_runs_give_the_same_page(copy: Copy, tmp_path: Path) -> None:
     assert pages[0] == pages[1]
 
 
-def test_batches_of_real_images_are_not_called_pseudo(copy: Copy) -> None:
+@pytest.mark.parametrize("name", ["FewShot", "Unlabelled"])
+def test_batches_of_real_images_are_not_called_pseudo(name: str, copy: Copy) -> None:
     folder = copy("run")
     images = {"type": "Path", "path": "train.npz"}
-    source = {"type": "FewShot", "images": images, "images_per_class": 10, "augmentation": "none", "padding": 4}
+    source = {"type": name, "images": images, "augmentation": "none", "padding": 4}
     edit(folder / "run.json", lambda run: run["settings"]["transfer"].update(source=source))
     edit_rows(folder / "metrics.jsonl", lambda row: [row.pop(name) for name in list(row) if name.startswith("gen")])
     page = build(folder)
     assert "pseudo" not in page.text.lower()
+    assert "without data" not in page.text
     assert not any("pseudo" in text for text in page.attributes("img", "alt"))
     assert "Class balance and confidence on batches" in page.text
 

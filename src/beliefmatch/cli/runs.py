@@ -13,8 +13,8 @@ from beliefmatch.console import Display, RunProgress, is_first_process, print_te
 from beliefmatch.errors import SettingsError, did_you_mean
 
 RECIPES_HELP = (
-    "beliefmatch transfer RECIPE --help, where RECIPE is zero_shot, digits, dafl, dfad, dfq, deep_inversion, cmi, "
-    "fast, nayer, noise, unlabelled, few_shot, fine_tune, toy or toy_generator"
+    "beliefmatch transfer RECIPE --help, where RECIPE is best, zero_shot, digits, dafl, dfad, dfq, deep_inversion, "
+    "cmi, fast, nayer, noise, unlabelled, few_shot, fine_tune, toy or toy_generator"
 )
 
 

@@ -23,7 +23,6 @@ from beliefmatch.export.card_words import (
 )
 from beliefmatch.export.normalising import KNOWN_FROM, best_known, spec_of
 from beliefmatch.export.snippets import normalisation, shown, snippet
-from beliefmatch.sources.few_shot import FewShot
 
 TEMPLATES = Path(__file__).parent / "templates"
 CARD = "README.md"
@@ -103,7 +102,7 @@ def _render(folder: RunFolder, exports: dict[str, Export]) -> str:
     architecture, num_classes = student["architecture"], student["num_classes"]
     constants = normalisation(spec)
     licence = next((export.teacher_license for export in exports.values() if export.teacher_license), None)
-    is_free = not isinstance(transfer.source, FewShot)
+    is_free = not transfer.source.reads_data
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,

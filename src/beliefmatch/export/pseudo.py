@@ -16,7 +16,6 @@ from beliefmatch.engine.transfer import Transfer
 from beliefmatch.errors import BeliefMatchError, ResumeError, first_line
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.sources.base import AbstractSource
-from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.generating import AbstractGenerating
 
 NUM_PSEUDO = 256
@@ -61,7 +60,7 @@ def draw_pseudo(folder: RunFolder, transfer: Transfer, teacher: Teacher | None) 
 
 
 def _draw_from_source(folder: RunFolder, transfer: Transfer, teacher: Teacher | None) -> Tensor:
-    if isinstance(transfer.source, FewShot):
+    if transfer.source.reads_data:
         raise ResumeError("the run's inputs are real data")
     if teacher is None:
         raise ResumeError("the run's source needs the teacher, which cannot be loaded")

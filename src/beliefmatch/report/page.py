@@ -87,7 +87,7 @@ def _sections(groups: Sequence[Group], runs: Sequence[Run]) -> list[Section]:
 def _kind(runs: Sequence[Run]) -> str:
     real = [run.uses_real_images for run in runs]
     if all(real):
-        return "Report of a transfer with few real examples"
+        return "Report of a transfer with real examples"
     return "Report of a transfer without data" if not any(real) else "Report of transfers with and without data"
 
 

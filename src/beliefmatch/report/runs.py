@@ -11,6 +11,9 @@ from beliefmatch.errors import FolderError
 from beliefmatch.report.measured import Measured, read_measured
 from beliefmatch.report.settings import OWN, Settings, flatten
 
+READ_DATA = ("FewShot", "Unlabelled")
+"""Names of the sources whose `reads_data` is true; a report loads none of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -58,7 +61,7 @@ class Run:
     @property
     def uses_real_images(self) -> bool:
         """Whether its batches are real examples, so that nothing in them is pseudo."""
-        return self.settings.get("source") == "FewShot"
+        return self.settings.get("source") in READ_DATA
 
     @property
     def is_planar(self) -> bool:

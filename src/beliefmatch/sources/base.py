@@ -75,6 +75,9 @@ class AbstractSource(ABC, Generic[State]):
     """Why `improve` and `batches` decide something on the host, so that a round of them cannot be captured once and
     replayed; empty where all they do is work for the device."""
 
+    reads_data: ClassVar[bool] = False
+    """Whether its inputs are real examples that somebody brought, so that a transfer from them is not data-free."""
+
     @property
     def reads_batch_norms(self) -> bool:
         """Whether it taps the inputs of the teacher's batch-norm layers."""

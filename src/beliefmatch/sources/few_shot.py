@@ -53,6 +53,7 @@ class FewShot(AbstractSource[FewShotState]):
     end of an order goes on with the next. A set smaller than a batch is a batch.
     """
 
+    reads_data: ClassVar[bool] = True
     citation: ClassVar[str] = (
         "Micaelli & Storkey 2019, Zero-shot Knowledge Transfer via Adversarial Belief Matching, NeurIPS"
     )

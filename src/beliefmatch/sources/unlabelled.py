@@ -43,6 +43,7 @@ class Unlabelled(AbstractSource[UnlabelledState]):
     run starts.
     """
 
+    reads_data: ClassVar[bool] = True
     citation: ClassVar[str] = "Hinton et al. 2015, Distilling the Knowledge in a Neural Network"
 
     images: Path
