@@ -18,6 +18,7 @@ from beliefmatch.engine.record import RunFolder
 from beliefmatch.errors import CollapseError, SettingsError
 from beliefmatch.models.zoo import Network
 from beliefmatch.report import figures
+from beliefmatch.students.named import NamedStudent, Start
 from report.html_page import Page
 from tiny import named, tiny_transfer
 
@@ -184,10 +185,34 @@ def test_a_folder_serves_one_comparison(tmp_path: Path, capsys: pytest.CaptureFi
     assert compare(folder, "--budget", "2s", recipes=("digits",), seeds="0") == 2
     assert "gives each run 1.0 s, not 2.0 s" in error_line(capsys)
     assert compare(folder, "--batch-size", "16", recipes=("digits",), seeds="0") == 2
-    assert "batch_size was 8, is 16 now" in error_line(capsys)
-    (folder / "comparison.json").write_text('{"seconds": 1.0}')
-    assert compare(folder, recipes=("digits",), seeds="0") == 2
-    assert "comparison.json is damaged" in error_line(capsys)
+    assert "was timed with another batch_size" in error_line(capsys)
+    for damaged in ('{"seconds": 1.0}', '{"seconds": 1.0, "recipes": {"digits": 5}}'):
+        (folder / "comparison.json").write_text(damaged)
+        assert compare(folder, recipes=("digits",), seeds="0") == 2
+        assert "comparison.json is damaged" in error_line(capsys)
+
+
+@pytest.mark.usefixtures("timed", "undrawn")
+def test_other_images_of_the_same_name_are_measured_anew(tmp_path: Path, images: Path) -> None:
+    folder = tmp_path / "compared"
+    counts = []
+    for count in (20, 10):
+        with np.load(images) as file:
+            arrays = {name: file[name][:count] for name in ("images", "labels")}
+        np.savez(images, **arrays)
+        assert compare(folder, "--images", images, recipes=("digits",), seeds="0") == 0
+        counts.append((RunFolder(folder / "digits" / "seed_0").read_measurement() or {})["num_images"])
+    assert counts == [20, 10]
+
+
+def test_a_head_start_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    words = {"teacher": Network(architecture=named("make_conv_teacher")), "shape": (1, 8, 8)}
+    cases: list[tuple[Start | None, bool]] = [(None, True), ("fresh", False)]
+    for start, is_said in cases:
+        caplog.clear()
+        common = Common(**words, student=NamedStudent(architecture=named("make_plain_conv"), start=start))
+        candidates.check_starts({name: common.transfer(name, seed=0) for name in ("zero_shot", "best")})
+        assert ("starts from its teacher's weights in best" in caplog.text) == is_said
 
 
 def test_inputs_that_differ_are_said(caplog: pytest.LogCaptureFixture) -> None:

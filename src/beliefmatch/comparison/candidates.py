@@ -82,6 +82,21 @@ def check_inputs(transfers: dict[str, Transfer]) -> None:
         logger.warning("the recipes do not take the same inputs, so one of them is wrong for this teacher (%s)", told)
 
 
+def check_starts(transfers: dict[str, Transfer]) -> None:
+    """Say so where some recipes let the student start from its teacher, which is a head start, and others do not."""
+    from_teacher = [name for name, transfer in transfers.items() if _starts_from_teacher(transfer)]
+    if 0 < len(from_teacher) < len(transfers):
+        logger.warning(
+            "the student starts from its teacher's weights in %s and fresh in the others: --student.start fresh or "
+            "--student.start teacher gives all of them the same start",
+            ", ".join(from_teacher),
+        )
+
+
+def _starts_from_teacher(transfer: Transfer) -> bool:
+    return isinstance(transfer.student, NamedStudent) and transfer.student.start == "teacher"
+
+
 def parse_time(text: str) -> float:
     """Read a time such as 30s, 10m or 1.5h, in seconds.
 

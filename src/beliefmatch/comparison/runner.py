@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from beliefmatch.comparison.candidates import Common, check_inputs, check_recipes
+from beliefmatch.comparison.candidates import Common, check_inputs, check_recipes, check_starts
 from beliefmatch.data.images import read_examples
 from beliefmatch.engine.atomic import make_folder, write_json
 from beliefmatch.engine.calibrate import calibrate
@@ -15,6 +15,7 @@ from beliefmatch.engine.files import Result, RunFiles, read_json
 from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.record import RunFolder
 from beliefmatch.engine.run import Observer, run
+from beliefmatch.engine.transfer import Transfer
 from beliefmatch.errors import CollapseError, FolderError, SettingsError
 from beliefmatch.models.examples import AbstractExamples
 from beliefmatch.report.page import write_report
@@ -88,6 +89,7 @@ def compare(
     check_recipes(names)
     transfers = {name: common.transfer(name, seed=seeds[0]) for name in names}
     check_inputs(transfers)
+    check_starts(transfers)
     data = None if images is None else read_examples(images)
     if data is not None:
         for transfer in transfers.values():
@@ -112,8 +114,8 @@ def _settle_rounds(
     names: Sequence[str], common: Common, *, seconds: float, seed: int, options: RunOptions
 ) -> dict[str, int]:
     """Read how many rounds each recipe does, or time it, one after the other, before any run begins."""
-    path = options.folder / CALIBRATIONS
-    known = _read_calibrations(path, seconds)
+    path, given = options.folder / CALIBRATIONS, _what_changes_times(common, options)
+    known = _read_calibrations(path, seconds, given)
     for name in names:
         if name not in known:
             logger.info("timing rounds of %s", name)
@@ -121,11 +123,18 @@ def _settle_rounds(
             logger.info("%s: %d rounds, %.3g s each", name, found.rounds, found.seconds_per_round)
             known[name] = asdict(found)
             make_folder(options.folder)
-            write_json(path, {"seconds": seconds, "recipes": known})
+            write_json(path, {"seconds": seconds, "given": given, "recipes": known})
     return {name: int(known[name]["rounds"]) for name in names}
 
 
-def _read_calibrations(path: Path, seconds: float) -> dict[str, dict[str, Any]]:
+def _what_changes_times(common: Common, options: RunOptions) -> dict[str, str]:
+    chosen = ("accelerator", "precision", "micro_batch", "execution")
+    return {name: str(value) for name, value in vars(common).items()} | {
+        name: str(getattr(options, name)) for name in chosen
+    }
+
+
+def _read_calibrations(path: Path, seconds: float, given: dict[str, str]) -> dict[str, dict[str, Any]]:
     folder = path.parent
     if not path.is_file():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -137,13 +146,20 @@ def _read_calibrations(path: Path, seconds: float) -> dict[str, dict[str, Any]]:
             f"the comparison in {folder} gives each run {content.get('seconds')} s, not {seconds} s: "
             "name another --folder for another budget"
         )
+    earlier = content.get("given")
+    if isinstance(earlier, dict) and (changed := [name for name in given if earlier.get(name) != given[name]]):
+        raise SettingsError(
+            f"the comparison in {folder} was timed with another {changed[0]}: name another --folder for this one"
+        )
     found = content.get("recipes")
-    if not isinstance(found, dict) or not all(isinstance(each.get("rounds"), int) for each in found.values()):
+    if not isinstance(found, dict) or not all(
+        isinstance(each, dict) and isinstance(each.get("rounds"), int) for each in found.values()
+    ):
         raise FolderError(f"{path} is damaged: it holds no rounds")
     return found
 
 
-def _complete(transfer: Any, options: RunOptions, follow: Follow, name: str) -> None:
+def _complete(transfer: Transfer, options: RunOptions, follow: Follow, name: str) -> None:
     try:
         run(transfer, options, observer=follow(name, transfer.rounds))
     except CollapseError as error:
@@ -153,7 +169,7 @@ def _complete(transfer: Any, options: RunOptions, follow: Follow, name: str) -> 
 
 def _measure(place: RunFolder, data: AbstractExamples, options: RunOptions) -> None:
     measured = place.read_measurement()
-    if measured is None or measured.get("images") != data.name:
+    if measured is None or measured.get("fingerprint") != data.fingerprint:
         measure_run(place, data, accelerator=options.accelerator)
 
 

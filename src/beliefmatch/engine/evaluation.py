@@ -86,7 +86,7 @@ def measure_run(
         transition=transition,
         accelerator=accelerator,
     )
-    plain = describe(measurement, name=data.name, transition=transition)
+    plain = describe(measurement, name=data.name, transition=transition) | {"fingerprint": data.fingerprint}
     earlier = folder.read_measurement() or {}
     if transition is None and earlier.get("images") == data.name:
         plain["transition"] = earlier.get("transition")

@@ -10,6 +10,7 @@ from beliefmatch.engine.gradients import check_gradients
 from beliefmatch.engine.precision import SettledPrecision, make_fabric
 from beliefmatch.engine.state import pack
 from beliefmatch.engine.transfer import Transfer, run_round, start
+from beliefmatch.engine.watch import ADVICE
 from beliefmatch.errors import BeliefMatchError, NetworkError, first_line
 from beliefmatch.models.teacher import Teacher
 
@@ -42,8 +43,7 @@ def rehearse(
             pack(state)
             if int(state.first_bad_round) >= 0:
                 raise NetworkError(
-                    "a first round in train mode fails: a loss or gradient is not finite; try a lower "
-                    "--student-learning-rate or --source.learning-rate"
+                    f"a first round in train mode fails: a loss or gradient is not finite; try {ADVICE['diverged']}"
                 )
         except BeliefMatchError:
             raise

@@ -18,12 +18,14 @@ Kind = Literal["diverged", "constant_source", "one_class", "pinned"]
 """diverged: a loss or gradient is not finite. constant_source: all inputs are alike. one_class: the student gives one
 class where the teacher gives several. pinned: a confidence stays at its bound while the answers agree by chance."""
 
+LOWER_RATE = "a lower learning rate of the student (--student-learning-rate or --optimiser.learning-rate)"
+"""Recipes call it by one of these names."""
 ADVICE: dict[Kind, str] = {
-    "diverged": "a lower --student-learning-rate or --source.learning-rate",
+    "diverged": f"{LOWER_RATE} or of the source",
     "constant_source": "a lower --source.learning-rate, or another generator",
-    "one_class": "a lower --student-learning-rate or --student-gradient-clip",
-    "pinned": "a lower --student-learning-rate, or inputs nearer to what the teacher knows (a recipe that matches its "
-    "batch-norm statistics)",
+    "one_class": LOWER_RATE,
+    "pinned": f"{LOWER_RATE}, or inputs nearer to what the teacher knows (a recipe that matches its batch-norm "
+    "statistics)",
 }
 
 ONE_CLASS = 0.95

@@ -3,6 +3,7 @@
 This is the one place that knows images from other inputs; all that measures or compares asks `AbstractExamples`.
 """
 
+import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 
@@ -40,6 +41,14 @@ class AbstractExamples(ABC):
     @abstractmethod
     def stored(self) -> Tensor:
         """All examples, (n, *shape of one), channels first."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over what is stored and its labels, whatever the file is called."""
+        digest = hashlib.sha256(self.stored.contiguous().numpy().tobytes())
+        if self.labels is not None:
+            digest.update(self.labels.contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     @abstractmethod
     def _check_stored(self) -> None:
