@@ -28,7 +28,7 @@ from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.refined_textures import REFINED_SHARE, RefinedTextures
 from machine import RESULTS, describe_machine, write_results
-from tasks import TASKS, make_transfer, teacher_weights
+from tasks import TASKS, make_transfer, percent, teacher_weights
 
 
 def with_source(**settings: Any) -> Callable[[Transfer], Transfer]:
@@ -112,7 +112,7 @@ def main() -> None:
             transfer = VARIANTS[variant](make_transfer(task, "best", weights, seed))
             result = run(replace(transfer, rounds=arguments.rounds), options)
             measured = measure_run(RunFolder(options.folder), images, name=task.images)
-            accuracies.append(round(100 * (measured.student_accuracy or 0), 2))
+            accuracies.append(percent(measured.student_accuracy))
             seconds.append(result.seconds)
         rows[variant] = {
             "accuracies": accuracies,

@@ -24,10 +24,11 @@ from beliefmatch.engine.atomic import write_json
 from beliefmatch.engine.calibrate import rounds_for
 from beliefmatch.engine.transfer import Transfer
 from machine import describe_machine, write_results
-from tasks import TASKS, make_transfer, teacher_weights
+from tasks import TASKS, make_transfer, percent, teacher_weights
 
-SPARE = 0.97
-"""Part of the budget that rounds are planned for; logs, pictures and checkpoints take the rest."""
+SPARE = 0.85
+"""Part of the budget that rounds are planned for; logs, pictures and checkpoints take some of the rest, and a machine
+that does other work slows down by more than a tenth from one minute to the next."""
 
 
 def takes_any_network(recipe: Callable[..., Transfer]) -> bool:
@@ -82,12 +83,14 @@ def main() -> None:
         rows.append(
             {
                 "seed": seed,
-                "accuracy": round(100 * (measured.student_accuracy or 0), 2),
+                "accuracy": percent(measured.student_accuracy),
+                "teacher_accuracy": percent(measured.teacher_accuracy),
                 "agreement": round(100 * measured.agreement.value, 2),
                 "seconds": result.seconds,
                 "rounds": rounds,
                 "student_passes": result.student_passes,
                 "teacher_passes": result.teacher_passes,
+                "collapses": [collapse.kind for collapse in folder.read_collapses()],
             }
         )
         print(json.dumps(rows[-1]), flush=True)
@@ -101,7 +104,8 @@ def main() -> None:
     }
     share = None if arguments.rounds else arguments.share
     facts = {"recipe": arguments.recipe, "start": arguments.start, "share_of_budget": share}
-    budget = {"seconds": allowed, "meant_for": task.machine, "kept": max(took) <= allowed}
+    budget = {"seconds": allowed * arguments.share, "meant_for": task.machine}
+    budget["kept"] = max(took) <= budget["seconds"]
     write_results(
         f"accuracy_{name}",
         {
@@ -113,7 +117,7 @@ def main() -> None:
             "summary": summary,
         },
     )
-    print(f"the runs took {sum(took):.0f} s in all, the longest {max(took):.0f} s of the {allowed:.0f} s allowed")
+    print(f"the runs took {sum(took):.0f} s in all, the longest {max(took):.0f} s of {budget['seconds']:.0f} s")
     print(f"this call took {time.perf_counter() - began:.0f} s")
     print(json.dumps(summary))
 

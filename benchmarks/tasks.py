@@ -178,3 +178,9 @@ def make_transfer(task: Task, recipe: str, weights: Path, seed: int, start: str 
     student = NamedStudent(architecture=task.student, start="fresh" if start == "fresh" else None)
     given = {"shape": task.shape, "mean": task.mean, "std": task.std, "seed": seed}
     return recipes.ALL[recipe](teacher=teacher, student=student, **given)
+
+
+def percent(share: float | None) -> float:
+    """Give an accuracy that was measured, in percent."""
+    assert share is not None
+    return round(100 * share, 2)
