@@ -1,4 +1,4 @@
-"""DAFL, with the settings of its released code for CIFAR-10."""
+"""DAFL, with the settings of its released code for CIFAR-10, in the batches of a later benchmark."""
 
 from beliefmatch.engine.transfer import Transfer
 from beliefmatch.models.zoo import Network
