@@ -17,6 +17,7 @@ from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.models.examples import AbstractExamples
 from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.placement import laid_out
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, mine, my_place
 
@@ -162,5 +163,4 @@ class FewShot(AbstractSource[FewShotState]):
         return rows
 
     def _inputs(self, state: FewShotState, stored: Tensor) -> Tensor:
-        inputs = state.kind.convert(stored, state.spec).to(state.dtype)
-        return inputs.contiguous(memory_format=torch.channels_last) if inputs.dim() == 4 else inputs
+        return laid_out(state.kind.convert(stored, state.spec).to(state.dtype))

@@ -17,7 +17,7 @@ from beliefmatch.models.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
 from beliefmatch.sources.checks import check_positive
 from beliefmatch.sources.noise_stream import NoiseStream
-from beliefmatch.sources.pool import PixelRange, pixel_range
+from beliefmatch.sources.pool import PixelRange, as_inputs, pixel_range
 
 Distribution = Literal["normal", "uniform"]
 
@@ -81,7 +81,4 @@ class Noise(AbstractSource[NoiseState]):
         drawn = noise.draw(fabric).view(-1, *state.shape)
         if self.distribution == "normal":
             return drawn
-        even = torch.special.ndtr(drawn)
-        if state.pixels is not None:
-            return state.pixels.black + even * (state.pixels.white - state.pixels.black)
-        return math.sqrt(12) * (even - 0.5)
+        return as_inputs(torch.special.ndtr(drawn), state.pixels)

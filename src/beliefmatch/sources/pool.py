@@ -8,6 +8,7 @@ from torch import Tensor
 
 from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.models.inputs import InputSpec
+from beliefmatch.models.placement import laid_out
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.sources.base import FIXED, Batch, mine, my_place
 
@@ -42,6 +43,19 @@ def pixel_range(spec: InputSpec, device: torch.device, dtype: torch.dtype) -> Pi
     ends = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 1, spec.shape[0])
     black, white = spec.from_pixels(ends)[:, :, :1, :1].to(device, dtype)
     return PixelRange(black=black, white=white)
+
+
+def as_inputs(drawn: Tensor, pixels: PixelRange | None) -> Tensor:
+    """Turn values of [0, 1] into inputs from black to white, or else of mean 0 and variance 1 if they were uniform.
+
+    Args:
+        drawn: (batch, *shape), in [0, 1].
+        pixels: range of the inputs; None where they have none.
+
+    Returns:
+        (batch, *shape).
+    """
+    return laid_out(12**0.5 * (drawn - 0.5) if pixels is None else pixels.black + drawn * (pixels.white - pixels.black))
 
 
 @dataclass(kw_only=True)
@@ -114,8 +128,7 @@ class Pool:
         return self.read((self.next - back) % self.capacity)
 
     def _inputs(self, stored: Tensor) -> Tensor:
-        inputs = self.pixels.from_bytes(stored) if self.pixels else stored.to(self.dtype)
-        return inputs.contiguous(memory_format=torch.channels_last) if inputs.dim() == 4 else inputs
+        return laid_out(self.pixels.from_bytes(stored) if self.pixels else stored.to(self.dtype))
 
 
 def make_pool(

@@ -21,7 +21,7 @@ from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Batch, Plan, mine
 from beliefmatch.sources.checks import check_positive, check_share
 from beliefmatch.sources.descent import descend
-from beliefmatch.sources.pool import PixelRange
+from beliefmatch.sources.pool import as_inputs
 from beliefmatch.sources.pooled import AbstractPooled, PooledState
 from beliefmatch.sources.terms import Terms
 
@@ -150,14 +150,3 @@ class RefinedTextures(AbstractPooled[PooledState]):
         count = share * fabric.world_size
         drawn = textures(count, shape, random, state.pool.dtype, curve_share=self.curve_share)
         return mine(drawn, share, fabric)
-
-
-def as_inputs(drawn: Tensor, pixels: PixelRange | None) -> Tensor:
-    """Turn textures into network inputs: from black to white, or else of mean 0 and variance 1 if they were uniform.
-
-    Args:
-        drawn: (batch, *shape), in [0, 1].
-        pixels: range of the inputs; None where they have none.
-    """
-    inputs = 12**0.5 * (drawn - 0.5) if pixels is None else pixels.black + drawn * (pixels.white - pixels.black)
-    return inputs.contiguous(memory_format=torch.channels_last) if inputs.dim() == 4 else inputs
