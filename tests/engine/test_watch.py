@@ -15,6 +15,7 @@ from beliefmatch.engine.watch import (
     Watch,
     agreement_beyond_chance,
     effective_number,
+    is_long_enough,
     window,
 )
 
@@ -195,3 +196,11 @@ def test_effective_number() -> None:
 def test_the_watch_needs_no_torch() -> None:
     code = "import sys, beliefmatch.engine.watch; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("num", "every", "rounds"), [(0, 4, 20), (5, 4, 20), (40, 4, 160), (12, 4, 48), (9, 50, 450), (40, 1, 40)]
+)
+def test_a_run_is_long_enough_if_one_that_collapses_from_the_start_is_named(num: int, every: int, rounds: int) -> None:
+    seen = rows(num, every=every, **COLLAPSES["one_class"])
+    assert is_long_enough(seen, rounds) == bool(kinds(seen, rounds=rounds))

@@ -17,7 +17,7 @@ from beliefmatch.engine.files import Collapse, Row
 from beliefmatch.engine.options import OnCollapse
 from beliefmatch.engine.record import RunFolder
 from beliefmatch.engine.transfer import Transfer
-from beliefmatch.engine.watch import ADVICE, Finding, Watch
+from beliefmatch.engine.watch import ADVICE, Finding, Watch, is_long_enough
 from beliefmatch.errors import CollapseError, DivergedError
 
 logger = logging.getLogger(__name__)
@@ -97,6 +97,15 @@ class Guard:
             kept = f"the checkpoint in {self.folder.path} is from before it"
         seen = f"a loss or gradient stopped being finite in round {round_number}; {kept}"
         self._act(Finding(kind="diverged", since=round_number, seen=seen), round_number, seconds)
+
+    def end(self) -> None:
+        """Say so where the run was too short for its watch, so that silence is not taken for health."""
+        rows = self.folder.read_metrics()
+        if not self.collapses and not is_long_enough(rows, self.transfer.rounds):
+            logger.info(
+                "too few rounds were logged to tell whether the student collapsed: nothing but losses that are not "
+                "finite would have been seen"
+            )
 
     @property
     def _action(self) -> OnCollapse:

@@ -298,6 +298,7 @@ class _Run:
         else:
             result = self._result()
             if self.fabric.is_global_zero:
+                self.guard.end()
                 write_curves(self.folder.curves, self.folder.read_metrics())
                 self.folder.write_student(self.state.student, self.transfer, self.teacher.num_classes)
                 self.folder.write_result(result)

@@ -110,6 +110,13 @@ def window(rounds: int, student_steps: int) -> int:
     return min(max(round(WINDOW_SHARE * rounds), -(-LEAST_STEPS // student_steps)), LARGEST_WINDOW)
 
 
+def is_long_enough(rows: Sequence[Row], rounds: int) -> bool:
+    """Tell whether the rows of a whole run could have shown a collapse that lasts; too short a run shows none."""
+    span = window(rounds, rows[-1]["student_steps"]) if rows else 0
+    counted = [row["round"] for row in rows if row["round"] > span]
+    return len(counted) >= WINDOW_ROWS and counted[-1] - counted[0] >= span
+
+
 def agreement_beyond_chance(row: Row) -> float:
     """Cohen's kappa of both networks' answers: 1 where all agree, 0 where as many do as by chance. 0, too, where both
     give one class alone, for then their agreement says nothing.
