@@ -34,7 +34,9 @@ def started(source: AbstractSource[Any], batch_size: int = 8, rounds: int = 4) -
 
 
 def improve(source: Any, state: Any, teacher: Any, student: Any, fabric: Any) -> dict[str, torch.Tensor]:
-    return source.improve(state, teacher, student, fabric)
+    found = source.improve(state, teacher, student, fabric)
+    source.end_round(state)
+    return found
 
 
 def test_descent_keeps_the_best_step_and_counts_all() -> None:

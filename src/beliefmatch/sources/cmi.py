@@ -169,10 +169,11 @@ class Cmi(AbstractPooled[CmiState]):
 
     def _others(self, state: CmiState, teacher: Teacher, fabric: Fabric) -> Tensor:
         """Read the features of inputs drawn from the pool, (others, features); none of an empty one."""
-        if state.pool.held == 0:
+        held = int(state.pool.held)
+        if held == 0:
             first = next(state.embedder.parameters())
             return first.new_zeros(0, first.shape[1])
-        inputs = state.pool.draw(min(self.num_others, state.pool.held), state.random, fabric).inputs
+        inputs = state.pool.draw(min(self.num_others, held), state.random, fabric).inputs
         with torch.no_grad(), fabric.autocast():
             parts = [
                 features_of(teacher.beliefs(part, tap_features=True), teacher)

@@ -32,6 +32,7 @@ class NayerState(PooledState):
 
     noisy: NoisyLayer
     generator: nn.Module
+    batches_made: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +90,16 @@ class Nayer(AbstractPooled[NayerState]):
         generator = make_generator(self.noise_size, teacher.spec, own=self.generator)
         for network in (noisy, generator):
             place(network, fabric.device, teacher.dtype)
-        return NayerState(**vars(common), noisy=noisy, generator=generator)
+        return NayerState(**vars(common), noisy=noisy, generator=generator, batches_made=0)
 
     def make(
         self, state: NayerState, terms: Terms, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Draw the noisy layer, and from time to time the generator, and train both for this batch."""
-        if state.batches_made >= self.warm_up and self._is_due(state):
+        if self._is_due(state):
             redraw(state.generator, state.random)
             redraw(state.noisy.norm, state.random)
+        state.batches_made += 1
         redraw(state.noisy.linear, state.random)
         order = torch.randperm(teacher.num_classes, generator=state.random, device=state.random.device)
         # Sets follow one another, each with every class once, and the last with some.
@@ -118,4 +120,4 @@ class Nayer(AbstractPooled[NayerState]):
     def _is_due(self, state: NayerState) -> bool:
         """Whether this is the first batch of a round in which the generator is to be drawn anew."""
         since = state.batches_made - self.warm_up
-        return since % (self.generator_life * self.batches_per_round) == 0
+        return since >= 0 and since % (self.generator_life * self.batches_per_round) == 0

@@ -12,6 +12,9 @@ from beliefmatch.models.placement import laid_out
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.sources.base import FIXED, Batch, mine, my_place
 
+MANY = 2**62
+"""So many that the remainder of a number below is drawn evenly, whatever it is divided by."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PixelRange:
@@ -66,10 +69,10 @@ class Pool:
     """(capacity, *shape), uint8 for images whose normalisation is known, bfloat16 for all else; on the device."""
     teacher_logits: Tensor | None
     """(capacity, classes), what the teacher says to what is stored; None where batches are augmented."""
-    held: int
-    """Inputs in it."""
-    next: int
-    """Where the next input goes."""
+    held: Tensor
+    """(), int64: inputs in it, on the device, where a captured round can count them."""
+    next: Tensor
+    """(), int64: where the next input goes, likewise."""
     pixels: PixelRange | None = field(metadata=FIXED)
     augmentation: Augmentation = field(metadata=FIXED)
     """Of what is drawn."""
@@ -94,11 +97,11 @@ class Pool:
             fabric: precision.
         """
         assert len(inputs) <= self.capacity
-        rows = torch.arange(self.next, self.next + len(inputs), device=self.stored.device) % self.capacity
+        rows = (self.next + torch.arange(len(inputs), device=self.stored.device)) % self.capacity
         detached = inputs.detach()
         self.stored[rows] = self.pixels.to_bytes(detached) if self.pixels else detached.to(self.stored.dtype)
-        self.next = (self.next + len(inputs)) % self.capacity
-        self.held = min(self.held + len(inputs), self.capacity)
+        self.next.add_(len(inputs)).remainder_(self.capacity)
+        self.held.add_(len(inputs)).clamp_(max=self.capacity)
         if self.teacher_logits is not None:
             for part in rows.split(self.micro_batch or len(rows)):
                 with torch.no_grad(), fabric.autocast():
@@ -117,14 +120,14 @@ class Pool:
             fabric: the processes.
         """
         count = share * fabric.world_size
-        rows = torch.randint(self.held, (count,), generator=random, device=self.stored.device)
+        rows = torch.randint(MANY, (count,), generator=random, device=self.stored.device) % self.held
         own, known = mine(rows, share, fabric), self.teacher_logits
         stored = augment(self.stored[own], self.augmentation, self.padding, random, my_place(share, fabric))
         return Batch(inputs=self._inputs(stored), teacher_logits=None if known is None else known[own])
 
     def newest(self, count: int) -> Tensor:
         """Read the inputs stored last, the newest first, (at most count, *shape)."""
-        back = torch.arange(1, min(count, self.held) + 1, device=self.stored.device)
+        back = torch.arange(1, min(count, int(self.held)) + 1, device=self.stored.device)
         return self.read((self.next - back) % self.capacity)
 
     def _inputs(self, stored: Tensor) -> Tensor:
@@ -158,8 +161,8 @@ def make_pool(
     return Pool(
         stored=torch.zeros(shape, dtype=torch.uint8 if pixels else torch.bfloat16, device=device),
         teacher_logits=torch.zeros(logits, dtype=teacher.dtype, device=device) if augmentation == "none" else None,
-        held=0,
-        next=0,
+        held=torch.zeros((), dtype=torch.int64, device=device),
+        next=torch.zeros((), dtype=torch.int64, device=device),
         pixels=pixels,
         augmentation=augmentation,
         padding=padding,

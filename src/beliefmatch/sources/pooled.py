@@ -28,8 +28,7 @@ class PooledState:
     random: torch.Generator
     """Draws classes, noise, fresh weights, augmentations and batches."""
     rounds: int
-    """Rounds begun."""
-    batches_made: int
+    """Rounds completed."""
     share: int = field(metadata=FIXED)
     """Examples a batch in this process."""
     made_share: int = field(metadata=FIXED)
@@ -151,7 +150,6 @@ class AbstractPooled(AbstractSource[State]):
             pool=pool,
             random=torch.Generator(device=fabric.device).manual_seed(plan.seed),
             rounds=0,
-            batches_made=0,
             share=plan.share(fabric),
             made_share=making.share(fabric),
             micro_batch=plan.micro_batch,
@@ -165,7 +163,6 @@ class AbstractPooled(AbstractSource[State]):
         if state.rounds == 0:
             for _ in range(self.warm_up):
                 self._make_and_keep(state, self._warm_up_terms(), teacher, student, fabric)
-        state.rounds += 1
         rows = [self._make_and_keep(state, self.terms, teacher, student, fabric) for _ in range(self.batches_per_round)]
         return {f"generator_{name}": torch.cat([row[name] for row in rows]) for name in rows[0]}
 
@@ -173,6 +170,10 @@ class AbstractPooled(AbstractSource[State]):
         """Draw from the pool."""
         for _ in range(self.student_steps):
             yield state.pool.draw(state.share, state.random, fabric)
+
+    def end_round(self, state: State) -> None:
+        """Count the round."""
+        state.rounds += 1
 
     def samples(self, state: State, fabric: Fabric) -> Tensor:
         """Show the newest of the pool."""
@@ -259,7 +260,6 @@ class AbstractPooled(AbstractSource[State]):
         self, state: State, terms: Terms, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> dict[str, Tensor]:
         made, found = self.make(state, terms, teacher, student, fabric)
-        state.batches_made += 1
         gathered = fabric.all_gather(made) if fabric.world_size > 1 else made
         assert isinstance(gathered, Tensor)
         whole = gathered.reshape(-1, *made.shape[1:])

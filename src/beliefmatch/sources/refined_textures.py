@@ -41,6 +41,7 @@ class RefinedTextures(AbstractPooled[PooledState]):
         "Looking at Noise, NeurIPS"
     )
 
+    why_eager: ClassVar[str] = ""
     making_steps: int = 20
     """Steps that each batch takes."""
     student_steps: int = 20

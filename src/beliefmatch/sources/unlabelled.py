@@ -124,4 +124,4 @@ class Unlabelled(AbstractSource[UnlabelledState]):
 
     def facts(self, state: UnlabelledState) -> dict[str, Any]:
         """Tell where the examples are and how many."""
-        return {"images": str(self.images), "num_images": state.pool.held}
+        return {"images": str(self.images), "num_images": int(state.pool.held)}
