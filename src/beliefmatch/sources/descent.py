@@ -49,6 +49,7 @@ def descend(
         together = loss.detach().clone()
         gradients = [parameter.grad for parameter in shared if parameter.grad is not None]
         average_over_processes([together, *gradients], fabric)
+        _share_mean(optimiser, shared, fabric)
         if best is None or lowest is None:
             best, lowest = made.detach().clone(), together
         else:
@@ -61,3 +62,13 @@ def descend(
         rows.append({"loss": loss, **found})
     assert best is not None
     return best, {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _share_mean(optimiser: torch.optim.Optimizer, shared: Sequence[nn.Parameter], fabric: Fabric) -> None:
+    """Make gradients of what is this process's own those of a mean over all processes together, not over its share."""
+    if fabric.world_size > 1:
+        alike = set(shared)
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        for parameter in parameters:
+            if parameter not in alike and parameter.grad is not None:
+                parameter.grad.div_(fabric.world_size)
