@@ -62,11 +62,13 @@ class Teacher:
         Returns:
             (), at least 0; 0 where the teacher has no batch-norm.
         """
-        gaps = [
-            statistics_gap(read.inputs[name], cast("Tensor", layer.running_mean), cast("Tensor", layer.running_var))
-            for name, layer in self.batch_norms.items()
-        ]
-        return torch.stack(gaps).sum() if gaps else read.logits.new_zeros(())
+        if not self.batch_norms:
+            return read.logits.new_zeros(())
+        means, variances = (
+            [cast("Tensor", getattr(layer, name)) for layer in self.batch_norms.values()]
+            for name in ("running_mean", "running_var")
+        )
+        return statistics_gap([read.inputs[name] for name in self.batch_norms], means, variances)
 
 
 def _running_batch_norms(module: nn.Module, batch: Tensor) -> dict[str, _BatchNorm]:
