@@ -23,6 +23,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from beliefmatch.engine import rounds
 from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.precision import SettledPrecision, make_fabric
 from beliefmatch.engine.record import load_student
@@ -32,6 +33,7 @@ from beliefmatch.engine.transfer import Transfer, TransferState, settle, start
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.free_points import FreePoints
+from beliefmatch.sources.refined_textures import RefinedTextures
 from machine import describe_machine, write_results
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -42,6 +44,7 @@ TRANSFERS: dict[str, Callable[[], Transfer]] = {
     "batch-norm, dropout, fresh noise, statistics": lambda: tiny_transfer(rounds=NUM_ROUNDS),
     "attention": lambda: image_transfer(rounds=NUM_ROUNDS),
     "vectors": lambda: vector_transfer(rounds=NUM_ROUNDS),
+    "refined textures": lambda: replace(tiny_transfer(rounds=NUM_ROUNDS), source=RefinedTextures(making_steps=3)),
     "free points": lambda: replace(vector_transfer(rounds=NUM_ROUNDS), source=FreePoints(ascent_steps=3)),
 }
 
@@ -55,6 +58,8 @@ class Done:
     """What some rounds gave."""
 
     rounds: Rounds
+    description: str
+    """How rounds were done in the end."""
     state: TransferState
     records: list[dict[str, Tensor]] = field(repr=False)
 
@@ -77,10 +82,11 @@ def do_rounds(
     state = start(transfer, teacher, student, fabric)
     if noise is not None:
         state.source.noise = Played([each.to(fabric.device) for each in noise])
-    rounds = Rounds(transfer, state, teacher, fabric, execution)
-    records = [{name: value.clone() for name, value in rounds.next().items()} for _ in range(transfer.rounds)]
-    rounds.end()
-    return Done(rounds, state, records)
+    doing = Rounds(transfer, state, teacher, fabric, execution)
+    records = [{name: value.clone() for name, value in doing.next().items()} for _ in range(transfer.rounds)]
+    description = doing.describe()
+    doing.end()
+    return Done(doing, description, state, records)
 
 
 @dataclass
@@ -129,6 +135,19 @@ def compiled_equals_eager(device: str) -> None:
     if device == "cuda":
         assert compiled.rounds.captured is not None, compiled.rounds.why_eager
     check_equal(compiled, eager)
+
+
+def a_long_run_is_compiled_and_equals_eager(device: str) -> None:
+    need_cuda(device)
+    enough, rounds.COMPILED_FROM = rounds.COMPILED_FROM, 1
+    try:
+        for name in ("attention", "refined textures"):
+            eager, found = (do_rounds(TRANSFERS[name](), device, way) for way in ("eager", "auto"))
+            assert "compiled" in found.description, found.description
+            assert found.rounds.captured is not None, found.rounds.why_eager
+            check_equal(found, eager)
+    finally:
+        rounds.COMPILED_FROM = enough
 
 
 def micro_batches_equal_whole(device: str) -> None:
@@ -208,6 +227,7 @@ CHECKS: dict[str, Callable[[str], None]] = {
     },
     "captured equals eager in bf16": captured_bf16_equals_eager_bf16,
     "compiled equals eager": compiled_equals_eager,
+    "a long run is compiled by itself and equals an eager one": a_long_run_is_compiled_and_equals_eager,
     "micro-batches equal whole batches": micro_batches_equal_whole,
     "the device equals the CPU": device_equals_cpu,
     "a network that waits for the device runs eagerly": a_network_that_waits_runs_eagerly,

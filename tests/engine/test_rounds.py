@@ -94,6 +94,57 @@ def test_captured_rounds_do_what_eager_ones_do() -> None:
 
 
 @pytest.mark.usefixtures("stand_in")
+def test_a_long_run_is_compiled_and_then_captured(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    eager = do_rounds("eager")
+    monkeypatch.setattr(rounds, "COMPILED_FROM", 2 * NUM_ROUNDS)
+    compiled: list[Any] = []
+
+    def same(function: Any, **_options: Any) -> Any:
+        compiled.append(function)
+        return function
+
+    monkeypatch.setattr(torch, "compile", same)
+    with caplog.at_level(logging.INFO):
+        found = do_rounds("auto")
+    assert len(compiled) == 3, "two networks and the losses"
+    assert found[1].captured is not None
+    assert "compiled" in found[1].describe()
+    assert found[2] == eager[2]
+    assert [line.getMessage() for line in caplog.records] == [
+        "compiling both networks and the losses, which takes a minute or so and pays in a run this long"
+    ]
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_what_cannot_be_compiled_is_captured_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    eager = do_rounds("eager")
+    monkeypatch.setattr(rounds, "COMPILED_FROM", 2 * NUM_ROUNDS)
+
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("no compiler here\nand more")
+
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: fails)
+    with caplog.at_level(logging.INFO):
+        found = do_rounds("auto")
+    assert caplog.records[-1].getMessage() == "they stay as they are, since they cannot be compiled: no compiler here"
+    assert found[1].captured is not None
+    assert "compiled" not in found[1].describe()
+    assert found[2] == eager[2]
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_run_that_shall_be_captured_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "COMPILED_FROM", 0)
+    _, doing, _ = do_rounds("captured")
+    assert doing.captured is not None
+    assert "compiled" not in doing.describe()
+
+
+@pytest.mark.usefixtures("stand_in")
 def test_a_round_that_waits_for_the_device_is_undone_and_done_eagerly(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

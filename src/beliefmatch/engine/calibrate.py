@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 
 from beliefmatch.engine.options import RunOptions, choose_accelerator
 from beliefmatch.engine.precision import make_fabric, settle_precision
-from beliefmatch.engine.rounds import NUM_WARM_UP, Rounds
+from beliefmatch.engine.rounds import NUM_WARM_UP, Execution, Rounds, fastest_kernels
 from beliefmatch.engine.transfer import Transfer, settle, start
 from beliefmatch.errors import SettingsError
 from beliefmatch.models.teacher import Teacher
@@ -55,16 +55,27 @@ def calibrate(transfer: Transfer, options: RunOptions, seconds: float) -> Calibr
         )
     accelerator = choose_accelerator(options)
     fabric = make_fabric(accelerator, settle_precision(options.precision, accelerator))
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    transfer = replace(transfer, micro_batch=options.micro_batch or transfer.micro_batch)
+    if options.execution != "auto":
+        return _calibrate(transfer, options.execution, fabric, seconds)[0]
+    found, compiling_pays = _calibrate(transfer, "captured", fabric, seconds)
+    if compiling_pays:
+        found, _ = _calibrate(replace(transfer, rounds=found.rounds), "auto", fabric, seconds)
+    return found
+
+
+def _calibrate(transfer: Transfer, execution: Execution, fabric: Fabric, seconds: float) -> tuple[Calibration, bool]:
+    """Calibrate one way to do rounds, and tell whether it would pay to compile for as many as were found."""
+    with fastest_kernels(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(transfer.seed)
         began = time.perf_counter()
-        rounds = _start(replace(transfer, micro_batch=options.micro_batch or transfer.micro_batch), options, fabric)
+        rounds = _start(transfer, execution, fabric)
         start_seconds = time.perf_counter() - began
         try:
             opening, per_round = _time(rounds, fabric, seconds)
         finally:
             rounds.end()
-    return Calibration(
+    found = Calibration(
         rounds=max(1, round((seconds - start_seconds - opening) / per_round)),
         seconds_per_round=per_round,
         start_seconds=start_seconds,
@@ -72,6 +83,7 @@ def calibrate(transfer: Transfer, options: RunOptions, seconds: float) -> Calibr
         device=fabric.device.type,
         threads=torch.get_num_threads(),
     )
+    return found, rounds.compiling_pays(found.rounds)
 
 
 def rounds_for(transfer: Transfer, options: RunOptions, seconds: float) -> int:
@@ -79,12 +91,12 @@ def rounds_for(transfer: Transfer, options: RunOptions, seconds: float) -> int:
     return calibrate(transfer, options, seconds).rounds
 
 
-def _start(transfer: Transfer, options: RunOptions, fabric: Fabric) -> Rounds:
+def _start(transfer: Transfer, execution: Execution, fabric: Fabric) -> Rounds:
     teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
     student = transfer.student.build(teacher)
     transfer = settle(transfer, teacher, student)
     state = start(transfer, teacher, student, fabric)
-    return Rounds(transfer, state, teacher, fabric, options.execution)
+    return Rounds(transfer, state, teacher, fabric, execution)
 
 
 def _time(rounds: Rounds, fabric: Fabric, seconds: float) -> tuple[float, float]:

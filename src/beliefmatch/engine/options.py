@@ -34,8 +34,10 @@ class RunOptions:
     """Examples that pass teacher and student at once on one device, where a whole batch does not fit in memory.
     Gradients are those of the whole batch, but where batch-norm takes statistics it takes them of the micro-batch."""
     execution: Execution = "auto"
-    """auto: rounds are captured as a CUDA graph where that can be, otherwise eager. compiled: the same with both
-    networks compiled by torch.compile, which takes minutes before the first round. eager: step by step."""
+    """captured: rounds are recorded as a CUDA graph and replayed, where that can be; otherwise eager. compiled: the
+    same with both networks compiled by torch.compile, which takes a minute or more before the first round. auto:
+    compiled where rounds are captured and the student takes 100,000 steps or more, for which that pays; otherwise
+    captured. eager: step by step."""
     log_every: int | None = None
     """Rounds between lines of metrics.jsonl. Default: a hundredth of all, at most 100."""
     checkpoint_every: int | None = None

@@ -2,8 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -20,7 +19,7 @@ from beliefmatch.engine.pictures import write_curves, write_grid, write_plane
 from beliefmatch.engine.precision import SettledPrecision, make_fabric, settle_precision
 from beliefmatch.engine.record import RunFolder, settings_of
 from beliefmatch.engine.rehearsal import rehearse
-from beliefmatch.engine.rounds import Rounds
+from beliefmatch.engine.rounds import Rounds, fastest_kernels
 from beliefmatch.engine.state import modules_in
 from beliefmatch.engine.tensorboard import TensorBoardLog, check_tensorboard
 from beliefmatch.engine.transfer import Transfer, TransferState, settle, start
@@ -62,7 +61,7 @@ def run(
     precision = _choose_precision(options, folder, accelerator)
     fabric = make_fabric(accelerator, precision, devices=options.devices)
     share = transfer.plan.share(fabric)
-    with _fastest_kernels(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with fastest_kernels(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         teacher, student = _make_networks(transfer)
         transfer = settle(transfer, teacher, student)
         settings = settings_of(
@@ -131,17 +130,6 @@ def _choose_precision(options: RunOptions, folder: RunFolder, accelerator: str) 
     if options.precision == "auto" and options.resume and folder.holds_run:
         return folder.read()["settings"]["precision"]
     return settle_precision(options.precision, accelerator)
-
-
-@contextmanager
-def _fastest_kernels() -> Iterator[None]:
-    """Let cuDNN time its kernels in the first rounds and keep the fastest."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = True
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before
 
 
 class _Run:
