@@ -12,7 +12,6 @@ less one standard error of the mean in fp32. Runs that were finished are kept in
 import argparse
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Literal
@@ -31,7 +30,7 @@ PRECISIONS: dict[str, SettledPrecision] = {"fp32": "32-true", "bf16": "bf16-mixe
 
 
 def run_digits(options: RunOptions, seed: int, rounds: int | None) -> float:
-    found = run_demo(replace(options, accelerator="cpu"), seed=seed, rounds=rounds)
+    found = run_demo(options, seed=seed, rounds=rounds)
     return 100 * (found.measurement.student_accuracy or 0)
 
 

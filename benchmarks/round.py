@@ -4,10 +4,11 @@
 
 Pairs are TEACHER:STUDENT, of Wide ResNets on 3x32x32 or lenet_5:lenet_5_half on 1x28x28; all of them unless one is
 named. (a) is the naive round of naive_round.py; (b) is our loop in fp32; (c) is our loop as a user gets it, with the
-precision and the execution that `auto` chooses; on a GPU, (d) is (c) with compiled networks. Repeats are interleaved
-and medians taken; each way is a process of its own. A round shows each of its eleven steps a batch of images. FLOP/s
-are of the work that each way really does, as torch counts it, against a large matrix product in the same precision in
-the same run. Weights are fresh, which changes nothing about speed. Writes
+precision and the execution that `auto` chooses for the recipe's 80,000 rounds; on a GPU, where that is to compile, (d)
+is (c) without. Repeats are interleaved and medians taken; each way is a process of its own, and all of them warm up
+before the first is timed, on a GPU those of all pairs at once. A round shows each of its eleven steps a batch of
+images. FLOP/s are of the work that each way really does, as torch counts it, against a large matrix product in the same
+precision in the same run. Weights are fresh, which changes nothing about speed. Writes
 `benchmarks/results/round_DEVICE.json`, but for --quick, which times one naive round. The last line for each pair is one
 JSON object: {"pair", "speedup_fp32", "speedup_shipped"}.
 """
@@ -26,7 +27,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from beliefmatch.engine.precision import SettledPrecision, make_fabric, settle_precision
-from beliefmatch.engine.rounds import NUM_WARM_UP, Execution, Rounds
+from beliefmatch.engine.rounds import NUM_WARM_UP, Execution, Rounds, fastest_kernels
 from beliefmatch.engine.transfer import settle, start
 from beliefmatch.models.cost import peak_memory
 from beliefmatch.models.teacher import Teacher
@@ -38,7 +39,8 @@ from naive_round import NaiveRound
 
 PAIRS = ("40-2:16-1", "40-2:40-1", "16-2:16-1", "lenet_5:lenet_5_half")
 PEAK_SIZE = {"cpu": 2048, "cuda": 8192}
-WAYS = {"naive": "a", "fp32": "b", "shipped": "c", "compiled": "d"}
+WAYS = {"naive": "a", "fp32": "b", "shipped": "c", "captured": "d"}
+ROUNDS_TIMED = {"cpu": {"naive": 1, "fp32": 2, "shipped": 2}, "cuda": dict.fromkeys(WAYS, 20) | {"naive": 5}}
 
 Step = Callable[[], object]
 
@@ -52,7 +54,7 @@ def make_step(way: str, pair: str, batch_size: int, device: str) -> Step:
     if way == "naive":
         return NaiveRound.start(teacher, student, shape, batch_size, torch.device(device)).next
     precision: SettledPrecision = "32-true" if way == "fp32" else settle_precision("auto", device)
-    execution: Execution = "compiled" if way == "compiled" else "auto"
+    execution: Execution = "captured" if way == "captured" else "auto"
     transfer = zero_shot(
         teacher=Network(architecture=names[0]),
         student=NamedStudent(architecture=names[1]),
@@ -103,16 +105,28 @@ class Worker:
         command = [sys.executable, __file__, "--pair", pair, "--work", way, "--device", arguments.device]
         command += ["--batch-size", str(arguments.batch_size)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.ask(0)
+        self.asked = 0
+
+    def begin(self, num_times: int) -> None:
+        """Let it do so many rounds, and do not wait."""
+        assert self.process.stdin
+        self.process.stdin.write(f"{num_times}\n")
+        self.process.stdin.flush()
+        self.asked += 1
+
+    def answer(self) -> tuple[float, int]:
+        """Wait for all that was asked; tell seconds a round of the last, and the most bytes in use so far."""
+        assert self.process.stdout
+        seconds, memory = 0.0, 0
+        for _ in range(self.asked):
+            seconds, memory = json.loads(self.process.stdout.readline())
+        self.asked = 0
+        return seconds, memory
 
     def ask(self, num_times: int) -> tuple[float, int]:
         """Do so many rounds; tell seconds a round, and the most bytes in use so far."""
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write(f"{num_times}\n")
-        self.process.stdin.flush()
-        seconds, memory = json.loads(self.process.stdout.readline())
-        return seconds, memory
+        self.begin(num_times)
+        return self.answer()
 
     def end(self) -> None:
         """Let the process end."""
@@ -122,28 +136,34 @@ class Worker:
 def work(way: str, pair: str, arguments: argparse.Namespace) -> None:
     """Be a worker."""
     step = make_step(way, pair, arguments.batch_size, arguments.device)
-    for line in sys.stdin:
-        num_times = int(line)
-        seconds = seconds_of(step, arguments.device, num_times) if num_times else 0.0
-        print(json.dumps([seconds, peak_memory(torch.device(arguments.device))]), flush=True)
+    with fastest_kernels():
+        for line in sys.stdin:
+            seconds = seconds_of(step, arguments.device, int(line))
+            print(json.dumps([seconds, peak_memory(torch.device(arguments.device))]), flush=True)
 
 
-def measure_pair(pair: str, arguments: argparse.Namespace) -> dict[str, Any]:
+def start_workers(pair: str, arguments: argparse.Namespace) -> dict[str, Worker]:
+    """Start a worker for each way, and let them warm up."""
+    workers: dict[str, Worker] = {}
+    for way in ROUNDS_TIMED[arguments.device]:
+        workers[way] = Worker(way, pair, arguments)
+        if not (arguments.quick and way == "naive"):
+            workers[way].begin(NUM_WARM_UP + 2 if arguments.device == "cuda" else 1)
+            if arguments.device == "cpu":
+                workers[way].answer()
+    return workers
+
+
+def measure_pair(pair: str, workers: dict[str, Worker], arguments: argparse.Namespace) -> dict[str, Any]:
     """Time one pair in every way, and print its table."""
     device, batch_size = arguments.device, arguments.batch_size
     shipped = settle_precision("auto", device)
-    precisions = {"naive": "32-true", "fp32": "32-true", "shipped": shipped}
-    if device == "cuda":
-        precisions["compiled"] = shipped
+    precisions = {way: "32-true" if way in ("naive", "fp32") else shipped for way in workers}
     peaks = {precision: measure_peak(precision, device) for precision in set(precisions.values())}
-    workers = {way: Worker(way, pair, arguments) for way in precisions}
-    for way, worker in workers.items():
-        if not (arguments.quick and way == "naive"):
-            worker.ask(NUM_WARM_UP + 2 if device == "cuda" else 1)
     answers: dict[str, list[tuple[float, int]]] = {way: [] for way in workers}
     for _ in range(1 if arguments.quick else arguments.repeats):
         for way, worker in workers.items():
-            answers[way].append(worker.ask(20 if device == "cuda" else 2 if way != "naive" else 1))
+            answers[way].append(worker.ask(ROUNDS_TIMED[device][way]))
     for worker in workers.values():
         worker.end()
     seconds = {way: [round(each, 5) for each, _ in found] for way, found in answers.items()}
@@ -175,8 +195,8 @@ def measure_pair(pair: str, arguments: argparse.Namespace) -> dict[str, Any]:
         "speedup_fp32": round(medians["naive"] / medians["fp32"], 2),
         "speedup_shipped": round(medians["naive"] / medians["shipped"], 2),
     }
-    if "compiled" in medians:
-        found["speedup_compiled"] = round(medians["naive"] / medians["compiled"], 2)
+    if "captured" in medians:
+        found["speedup_captured"] = round(medians["naive"] / medians["captured"], 2)
     return {"machine": describe_machine(), "seconds": seconds, "rows": rows, **found}
 
 
@@ -206,8 +226,13 @@ def main() -> None:
     earlier = RESULTS / f"{name}.json"
     pairs = json.loads(earlier.read_text())["pairs"] if earlier.is_file() else {}
     lines = []
-    for pair in [arguments.pair] if arguments.pair else PAIRS:
-        pairs[pair] = measure_pair(pair, arguments)
+    chosen = [arguments.pair] if arguments.pair else PAIRS
+    at_once = {pair: start_workers(pair, arguments) for pair in chosen} if arguments.device == "cuda" else {}
+    for worker in [worker for workers in at_once.values() for worker in workers.values()]:
+        worker.answer()
+    for pair in chosen:
+        workers = at_once.get(pair) or start_workers(pair, arguments)
+        pairs[pair] = measure_pair(pair, workers, arguments)
         lines.append({key: value for key, value in pairs[pair].items() if key == "pair" or key.startswith("speedup")})
         if not arguments.quick:
             write_results(name, {"pairs": pairs})

@@ -1,6 +1,6 @@
 """Mean transition error of public students against their teachers, on real CIFAR-10 test images.
 
-    python benchmarks/students.py [--data ../shared/data] [--images 1000] [--only NAME]
+    python benchmarks/students.py [--data ../shared/data] [--images 1000] [--only NAME] [--device cpu]
 
 A pair that is on file with as many images is not walked again, so the command can be stopped and repeated. Writes
 `benchmarks/results/students.json`. The last line is one JSON object: {"pairs", "images"}.
@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from beliefmatch.data.images import read_images
 from beliefmatch.metrics.transition import agreeing_examples, transition_curves
@@ -85,16 +87,16 @@ FROM_40_2 = Pair(
 PAIRS = (FROM_16_2, FROM_40_1, KD_AT, UNRELATED, KD_AT_16_2, FROM_40_2)
 
 
-def measured(pair: Pair, data: Images, models: Path, num_images: int) -> dict[str, Any]:
+def measured(pair: Pair, data: Images, models: Path, num_images: int, device: str) -> dict[str, Any]:
     teacher, student = (
-        Network(architecture=architecture, weights=models / f"{name}.safetensors").load(CIFAR10).eval()
+        Network(architecture=architecture, weights=models / f"{name}.safetensors").load(CIFAR10).to(device).eval()
         for architecture, name in (
             (pair.teacher_architecture, pair.teacher),
             (pair.student_architecture, pair.student),
         )
     )
     guide, follower = (student, teacher) if pair.guided_by == "student" else (teacher, student)
-    inputs = CIFAR10.from_pixels(data.images)
+    inputs = CIFAR10.from_pixels(data.images).to(device)
     began = time.perf_counter()
     chosen, labels = agreeing_examples(guide, follower, inputs, num_examples=num_images, seed=0)
     curves = transition_curves(guide, follower, inputs[chosen], labels, guided_by=pair.guided_by)
@@ -119,13 +121,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--only", default="")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     path = RESULTS / "students.json"
     found: dict[str, Any] = json.loads(path.read_text())["pairs"] if path.is_file() else {}
     data = read_images(arguments.data / "cifar10" / "test.npz")
     for pair in PAIRS:
         if arguments.only in pair.name and found.get(pair.name, {}).get("images") != arguments.images:
-            found[pair.name] = measured(pair, data, arguments.data / "models" / "cifar10", arguments.images)
+            models = arguments.data / "models" / "cifar10"
+            found[pair.name] = measured(pair, data, models, arguments.images, arguments.device)
             print(json.dumps({key: found[pair.name][key] for key in ("student", "teacher", "error", "interval")}))
             write_results("students", {"machine": describe_machine(), "pairs": found})
     print(json.dumps({"pairs": len(found), "images": arguments.images}))
