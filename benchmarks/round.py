@@ -202,7 +202,9 @@ def measure_pair(pair: str, workers: dict[str, Worker], arguments: argparse.Name
 
 def show_profile(step: Step, device: str) -> None:
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
-    step()
+    with fastest_kernels():
+        for _ in range(NUM_WARM_UP + 2 if device == "cuda" else 1):
+            step()
     with profile(activities=activities) as profiled:
         step()
         synchronise(device)
