@@ -69,3 +69,10 @@ def test_rounds_with_compiled_networks_agree_with_eager_ones() -> None:
     for ours, theirs in zip(found[1][0], found[0][0], strict=True):
         assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
     assert_close(found[1][1], found[0][1], rtol=1e-6, atol=1e-9)
+
+
+def test_a_forward_pass_that_a_network_was_given_comes_back() -> None:
+    network = nn.Linear(2, 2)
+    given = network.forward = lambda input: 2 * input  # noqa: A006
+    CompiledForward(network).remove()
+    assert network.forward is given

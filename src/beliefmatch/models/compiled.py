@@ -38,6 +38,7 @@ class CompiledForward:
             *(self._record_input(index, module) for index, module in enumerate(self.inputs)),
         ]
         self.own = {handle.id for handle in self.handles}
+        self.own_forward = vars(network).get("forward")
         eager, found = network.forward, self.found
 
         def read(*arguments: Any) -> tuple[Tensor, dict[tuple[str, int], Any]]:
@@ -63,7 +64,10 @@ class CompiledForward:
 
     def remove(self) -> None:
         """Give the network its own forward pass back."""
-        del self.network.forward
+        if self.own_forward is None:
+            del self.network.forward
+        else:
+            self.network.forward = self.own_forward
         for handle in self.handles:
             handle.remove()
 
