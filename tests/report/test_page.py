@@ -36,6 +36,7 @@ def test_one_run_says_all_that_was_measured(copy: Copy) -> None:
     student = measured["student"]["top1"]
     shown = f"{100 * student['value']:.2f} % ({100 * student['low']:.1f} to {100 * student['high']:.1f})"
     assert page.text.count(shown) >= 2
+    assert "Student steps" not in page.html, "how many steps a row stands for is no part of a loss"
     error = measured["transition"]["error"]["value"]
     assert f"Mean transition error, student guides: {error:.4f}" in page.text
     for words in (

@@ -7,7 +7,7 @@ from beliefmatch.report.elements import Part, Picture, Section
 from beliefmatch.report.groups import Group
 
 LOSS = "_loss"
-NO_TERMS = ("_loss", "_gradient_norm", "_confidence", "_classes")
+NO_TERMS = ("_loss", "_gradient_norm", "_confidence", "_classes", "_steps")
 """Ends of names that are not parts of a loss."""
 
 
