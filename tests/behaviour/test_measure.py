@@ -83,6 +83,11 @@ def test_transition_curves_of_a_run_survive_a_measurement_without(images: Path, 
     assert (before["guided_by"], len(before["guide"])) == ("student", 2)
     assert main(["measure", str(folder), "--images", str(images), "--display", "quiet"]) == 0
     assert json.loads((folder / "measurement.json").read_text())["transition"] == before
+    others = tmp_path / images.name
+    stored = np.load(images)
+    np.savez(others, images=255 - stored["images"], labels=stored["labels"])
+    assert main(["measure", str(folder), "--images", str(others), "--display", "quiet"]) == 0
+    assert json.loads((folder / "measurement.json").read_text())["transition"] is None, "of other images"
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,10 @@ def test_transition_errors_are_measured_and_drawn(given: Path, tmp_path: Path) -
     (cell,) = json.loads((tmp_path / "table.json").read_text())["cells"]
     assert 0 <= cell["mean"] <= 1
     assert imread(tmp_path / "transitions.png").max() > 0
+    further = ("--transition-images", "1", "--transition-steps", "3")
+    assert main(words(given, "mte", tmp_path, "--seeds", "0", *further)) == 0
+    (measured,) = tmp_path.glob("*/measurement.json")
+    assert json.loads(measured.read_text())["transition"]["steps"] == 3, "an earlier walk is no answer"
 
 
 def test_the_toy_gets_a_table_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,8 +66,8 @@ def measure_run(
         name: what to call the examples in measurement.json. Default: their own name.
         batch_size: examples at a time.
         resize: whether images of another size than the networks take are resized; otherwise they are refused.
-        transition: how to walk for the mean transition error; None: leave what an earlier call found on examples of
-            this name.
+        transition: how to walk for the mean transition error; None: leave what an earlier call found on these
+            examples.
         accelerator: kind of device to measure on; "auto" takes the fastest there is.
 
     Raises:
@@ -88,7 +88,7 @@ def measure_run(
     )
     plain = describe(measurement, name=data.name, transition=transition) | {"fingerprint": data.fingerprint}
     earlier = folder.read_measurement() or {}
-    if transition is None and earlier.get("images") == data.name:
+    if transition is None and earlier.get("fingerprint") == data.fingerprint:
         plain["transition"] = earlier.get("transition")
     write_json(folder.measurement, plain)
     folder.write_result(

@@ -76,8 +76,7 @@ def complete(
             transfer = cell.transfer(seed, folder)
             options = RunOptions(folder=place, resume=True, accelerator=accelerator)
             run(transfer, options, observer=follow(place.name, transfer.rounds))
-            measured = RunFolder(place).read_measurement()
-            if measured is None or (transition is not None and measured.get("transition") is None):
+            if not _is_measured(RunFolder(place).read_measurement(), test, transition):
                 measure_run(
                     RunFolder(place),
                     test,
@@ -87,6 +86,20 @@ def complete(
         quantity: Quantity = "accuracy" if transition is None else "transition"
         found.append(_gather(cell, seeds, folder, quantity))
     return found
+
+
+def _is_measured(measured: dict[str, Any] | None, test: AbstractExamples, transition: TransitionPlan | None) -> bool:
+    """Whether an earlier call measured on these very examples, and walked from them by this plan."""
+    if measured is None or measured.get("fingerprint") != test.fingerprint:
+        return False
+    walked: dict[str, Any] = measured.get("transition") or {}
+    return transition is None or (
+        walked.get("guided_by"),
+        walked.get("images"),
+        walked.get("steps"),
+        walked.get("step_size"),
+        walked.get("seed"),
+    ) == (transition.guided_by, transition.num_images, transition.num_steps, transition.step_size, transition.seed)
 
 
 def _gather(cell: Cell, seeds: Sequence[int], folder: Path, quantity: Quantity) -> Found:
