@@ -50,7 +50,7 @@ class Result:
     seconds: float
     """Training time, over all resumptions."""
     budget: float | None = None
-    """Rounds as a fraction of those that the source of the recipe prints. None where it prints none."""
+    """Rounds as a fraction of those that the recipe usually does, the paper's where it prints them."""
     student_macs: int | None = None
     """Multiply-accumulates for one example."""
     teacher_macs: int | None = None

@@ -297,7 +297,7 @@ class _Run:
         teacher_cost, student_cost = self.costs
         seconds = self._seconds()
         teacher_latency, student_latency = measure_latency((self.teacher.module, self.state.student), self.teacher.spec)
-        published = self.transfer.published_rounds
+        usual = self.transfer.usual_rounds
         return Result(
             student_accuracy=None,
             teacher_accuracy=None,
@@ -306,7 +306,7 @@ class _Run:
             teacher_parameters=teacher_cost.parameters,
             rounds=self.state.round,
             seconds=round(seconds, 3),
-            budget=published and self.state.round / published,
+            budget=usual and self.state.round / usual,
             student_macs=student_cost.macs,
             teacher_macs=teacher_cost.macs,
             student_bytes=student_cost.bytes,

@@ -42,8 +42,9 @@ class Transfer:
     """Examples a batch, over all processes together."""
     student_optimiser: AbstractOptimiser
     seed: int
-    published_rounds: int | None = None
-    """Rounds that the source of the recipe prints, where it does: what this run is a fraction of."""
+    usual_rounds: int | None = None
+    """Rounds that the recipe does where nobody says otherwise, the paper's where it prints them: what this run is a
+    fraction of."""
     freeze_batch_norm: bool = False
     """Whether the student's batch-norm layers keep the statistics they have, as in eval mode, while it learns."""
     micro_batch: int | None = None

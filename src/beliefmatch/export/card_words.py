@@ -66,7 +66,7 @@ def notes_on_costs(exports: Mapping[str, Export]) -> list[str]:
 def method_lines(transfer: Transfer, facts: Mapping[str, Any], result: Result, licence: str | None) -> list[str]:
     """Say who taught, how, and with what."""
     teacher, settings, versions = transfer.teacher, facts["settings"], facts.get("versions") or {}
-    published = "" if result.budget is None else f", {result.budget:.3g} of those that its source prints"
+    usual = "" if result.budget is None else f", {result.budget:.3g} of those that the recipe usually does"
     weights = f"weights `{teacher.weights.name}`, " if teacher.weights else ""
     return [
         f"Teacher: `{shown(teacher.architecture)}`, {weights}SHA-256 over names and bytes of its tensors "
@@ -74,7 +74,7 @@ def method_lines(transfer: Transfer, facts: Mapping[str, Any], result: Result, l
         f"Licence of the teacher: {licence or 'not given'}.",
         f"Recipe: `{transfer.recipe}`; inputs from `{type(transfer.source).__name__}` ({transfer.source.citation}); "
         f"objective `{type(transfer.objective).__name__}`.",
-        f"{result.rounds:,} rounds{published}, {transfer.batch_size:,} examples a batch, seed {transfer.seed}, "
+        f"{result.rounds:,} rounds{usual}, {transfer.batch_size:,} examples a batch, seed {transfer.seed}, "
         f"{result.seconds:,.0f} s on {settings.get('device', 'an unknown device')} in "
         f"{settings.get('precision', 'an unknown precision')}.",
         f"Versions: {', '.join(f'{name} {version}' for name, version in versions.items())}.",

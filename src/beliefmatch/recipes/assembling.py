@@ -31,7 +31,6 @@ def assemble(
     objective: BeliefMatching,
     rounds: int | None,
     usual_rounds: int,
-    published: bool = True,
     budget: float,
     batch_size: int,
     optimiser: AbstractOptimiser,
@@ -52,7 +51,6 @@ def assemble(
         objective: as given.
         rounds: as given, or None for the usual ones times the budget.
         usual_rounds: of the paper, or ours.
-        published: whether they are the paper's, so that the result may say what fraction of it a run is.
         budget: fraction of the usual rounds.
         batch_size: as given.
         optimiser: of the student.
@@ -71,7 +69,7 @@ def assemble(
         source=source,
         objective=objective,
         rounds=scaled(usual_rounds, budget) if rounds is None else rounds,
-        published_rounds=usual_rounds if published else None,
+        usual_rounds=usual_rounds,
         batch_size=batch_size,
         student_optimiser=optimiser,
         seed=seed,

@@ -67,7 +67,6 @@ def best(
         objective=objective,
         rounds=rounds,
         usual_rounds=NUM_ROUNDS,
-        published=False,
         budget=budget,
         batch_size=batch_size,
         optimiser=optimiser,

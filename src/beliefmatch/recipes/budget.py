@@ -5,7 +5,7 @@ import math
 from beliefmatch.errors import SettingsError
 
 
-def scaled(published_rounds: int, budget: float) -> int:
+def scaled(usual_rounds: int, budget: float) -> int:
     """Scale the rounds that a paper prints by a budget, to at least one.
 
     Raises:
@@ -13,4 +13,4 @@ def scaled(published_rounds: int, budget: float) -> int:
     """
     if not 0 < budget < math.inf:
         raise SettingsError(f"budget must be above 0, such as 0.01 for a hundredth of the paper's rounds; got {budget}")
-    return max(1, round(budget * published_rounds))
+    return max(1, round(budget * usual_rounds))

@@ -94,7 +94,7 @@ def few_shot(
         ),
         objective=replace(OBJECTIVES[method], taps=parse_taps(taps)),
         rounds=scaled(published, budget) if rounds is None else rounds,
-        published_rounds=published,
+        usual_rounds=published,
         batch_size=batch_size,
         student_optimiser=optimiser,
         seed=seed,

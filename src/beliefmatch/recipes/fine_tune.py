@@ -10,6 +10,7 @@ from beliefmatch.models.taps import parse_taps
 from beliefmatch.models.zoo import Network
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.optimisers import Adam
+from beliefmatch.recipes.budget import scaled
 from beliefmatch.recipes.datasets import Dataset, choose_augmentation, choose_inputs
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.students.named import NamedStudent
@@ -28,7 +29,8 @@ def fine_tune(
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
     augmentation: Augmentation | None = None,
-    rounds: int = NUM_STEPS,
+    rounds: int | None = None,
+    budget: float = 1.0,
     batch_size: int = 128,
     objective: Distillation = Distillation(label_weight=0.1, divergence_weight=1.0, temperature=1.0),
     taps: tuple[str, ...] | None = None,
@@ -51,7 +53,8 @@ def fine_tune(
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         augmentation: Default: crop_flip on CIFAR-10, none on SVHN and for a shape of your own.
-        rounds: Rounds, each one step.
+        rounds: Rounds, each one step. Default: 1000, times the budget.
+        budget: Fraction of the usual rounds to do, for small machines. The result says it.
         batch_size: Examples a batch, over all devices together.
         objective: What the student matches.
         taps: Activations for attention transfer, as TEACHER_MODULE=STUDENT_MODULE; one name if they are called alike.
@@ -80,7 +83,8 @@ def fine_tune(
             augmentation=choose_augmentation(augmentation, dataset, shape),
         ),
         objective=replace(objective, taps=parse_taps(taps)),
-        rounds=rounds,
+        rounds=scaled(NUM_STEPS, budget) if rounds is None else rounds,
+        usual_rounds=NUM_STEPS,
         batch_size=batch_size,
         student_optimiser=Adam(learning_rate=student_learning_rate, gradient_clip=student_gradient_clip),
         freeze_batch_norm=freeze_batch_norm,

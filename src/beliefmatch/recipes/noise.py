@@ -63,7 +63,6 @@ def noise(
         objective=objective,
         rounds=rounds,
         usual_rounds=NUM_ROUNDS,
-        published=False,
         budget=budget,
         batch_size=batch_size,
         optimiser=optimiser,

@@ -59,7 +59,7 @@ def toy(
         source=source,
         objective=objective,
         rounds=rounds,
-        published_rounds=NOTEBOOK_ROUNDS,
+        usual_rounds=NOTEBOOK_ROUNDS,
         batch_size=batch_size,
         student_optimiser=Adam(learning_rate=student_learning_rate, gradient_clip=student_gradient_clip, constant=True),
         seed=seed,

@@ -69,7 +69,6 @@ def unlabelled(
         objective=objective,
         rounds=rounds,
         usual_rounds=NUM_ROUNDS,
-        published=False,
         budget=budget,
         batch_size=batch_size,
         optimiser=optimiser,

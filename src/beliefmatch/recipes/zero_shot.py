@@ -76,7 +76,7 @@ def zero_shot(
         source=source,
         objective=objective,
         rounds=scaled(published, budget) if rounds is None else rounds,
-        published_rounds=published,
+        usual_rounds=published,
         batch_size=batch_size,
         student_optimiser=Adam(learning_rate=student_learning_rate, gradient_clip=student_gradient_clip),
         seed=seed,

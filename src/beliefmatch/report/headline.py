@@ -122,7 +122,7 @@ def _behind(group: Group, fact: Fact, value: float) -> str:
         return show_duration(value)
     budget = [run.result.budget for run in group.runs if run.result and run.result.budget is not None]
     if fact.name == "rounds" and budget:
-        return f"({100 * budget[0]:.3g} % of those published)"
+        return f"({100 * budget[0]:.3g} % of the usual)"
     return ""
 
 
