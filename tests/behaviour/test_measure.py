@@ -1,6 +1,7 @@
 """`beliefmatch measure`, on a run and on two named networks, as a user types it."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,14 @@ def test_transition_curves_of_a_run_survive_a_measurement_without(images: Path, 
     np.savez(others, images=255 - stored["images"], labels=stored["labels"])
     assert main(["measure", str(folder), "--images", str(others), "--display", "quiet"]) == 0
     assert json.loads((folder / "measurement.json").read_text())["transition"] is None, "of other images"
+
+
+def test_a_run_of_an_earlier_version_is_measured(finished: Path, images: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "earlier"
+    shutil.copytree(finished, folder)
+    record = folder / "run.json"
+    record.write_text(record.read_text().replace('"usual_rounds"', '"published_rounds"'))
+    assert main(["measure", str(folder), "--images", str(images), "--display", "quiet"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ class RunFolder(RunFiles):
         """
         plain = self.read()["settings"]["transfer"]
         try:
-            transfer = from_plain(_with_usual_classes_open(plain))
+            transfer = from_plain(_with_usual_classes_open(_with_usual_rounds(plain)))
         except (KeyError, TypeError, AttributeError) as error:
             raise FolderError(f"{self.run} is damaged, or from another version: {error!r}") from error
         if not isinstance(transfer, Transfer):
@@ -220,6 +220,11 @@ def versions() -> dict[str, str]:
         "platform": platform.platform(),
         **{package: importlib.metadata.version(package) for package in packages},
     }
+
+
+def _with_usual_rounds(transfer: dict[str, Any]) -> dict[str, Any]:
+    """Copy settings under today's names: earlier versions called the usual rounds published ones."""
+    return {"usual_rounds" if name == "published_rounds" else name: value for name, value in transfer.items()}
 
 
 def _with_usual_classes_open(transfer: dict[str, Any]) -> dict[str, Any]:
