@@ -110,6 +110,6 @@ def test_the_demo_opens_its_data_before_and_after_the_transfer_only(
 
 
 def test_a_short_demo_learns(tmp_path: Path) -> None:
-    found = run_demo(RunOptions(folder=tmp_path / "demo", accelerator="cpu"), seed=0, rounds=40)
+    found = run_demo(RunOptions(folder=tmp_path / "demo", accelerator="cpu"), seed=0, rounds=80)
     assert (found.measurement.teacher_accuracy or 0) > 0.98
-    assert (found.measurement.student_accuracy or 0) > 0.7
+    assert (found.measurement.student_accuracy or 0) > 0.8
