@@ -64,6 +64,11 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "graph", record)
 
 
+@pytest.fixture
+def every_run_is_long(stand_in: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    monkeypatch.setattr(rounds, "COMPILED_FROM", 2 * NUM_ROUNDS)
+
+
 def do_rounds(execution: str, num_rounds: int = NUM_ROUNDS) -> tuple[Any, Rounds, list[float]]:
     run = begin(tiny_transfer(rounds=NUM_ROUNDS))
     StandIn.run = run
@@ -93,12 +98,11 @@ def test_captured_rounds_do_what_eager_ones_do() -> None:
     assert rates[0] == rates[1]
 
 
-@pytest.mark.usefixtures("stand_in")
+@pytest.mark.usefixtures("every_run_is_long")
 def test_a_long_run_is_compiled_and_then_captured(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     eager = do_rounds("eager")
-    monkeypatch.setattr(rounds, "COMPILED_FROM", 2 * NUM_ROUNDS)
     compiled: list[Any] = []
 
     def same(function: Any, **_options: Any) -> Any:
@@ -117,12 +121,11 @@ def test_a_long_run_is_compiled_and_then_captured(
     ]
 
 
-@pytest.mark.usefixtures("stand_in")
+@pytest.mark.usefixtures("every_run_is_long")
 def test_what_cannot_be_compiled_is_captured_as_it_is(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     eager = do_rounds("eager")
-    monkeypatch.setattr(rounds, "COMPILED_FROM", 2 * NUM_ROUNDS)
 
     def fails(*_: Any) -> Any:
         raise RuntimeError("no compiler here\nand more")
@@ -136,9 +139,8 @@ def test_what_cannot_be_compiled_is_captured_as_it_is(
     assert found[2] == eager[2]
 
 
-@pytest.mark.usefixtures("stand_in")
-def test_a_run_that_shall_be_captured_is_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rounds, "COMPILED_FROM", 0)
+@pytest.mark.usefixtures("every_run_is_long")
+def test_a_run_that_shall_be_captured_is_not_compiled() -> None:
     _, doing, _ = do_rounds("captured")
     assert doing.captured is not None
     assert "compiled" not in doing.describe()
