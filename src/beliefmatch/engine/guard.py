@@ -8,6 +8,7 @@ there were is in collapses.json alone, so a run that is killed and resumed is in
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from lightning_fabric import Fabric
@@ -98,9 +99,8 @@ class Guard:
         seen = f"a loss or gradient stopped being finite in round {round_number}; {kept}"
         self._act(Finding(kind="diverged", since=round_number, seen=seen), round_number, seconds)
 
-    def end(self) -> None:
-        """Say so where the run was too short for its watch, so that silence is not taken for health."""
-        rows = self.folder.read_metrics()
+    def end(self, rows: Sequence[Row]) -> None:
+        """Say so where the rows of the whole run are too few for its watch: silence is not to be taken for health."""
         if not self.collapses and not is_long_enough(rows, self.transfer.rounds):
             logger.info(
                 "too few rounds were logged to tell whether the student collapsed: nothing but losses that are not "

@@ -286,8 +286,9 @@ class _Run:
         else:
             result = self._result()
             if self.fabric.is_global_zero:
-                self.guard.end()
-                write_curves(self.folder.curves, self.folder.read_metrics())
+                rows = self.folder.read_metrics()
+                self.guard.end(rows)
+                write_curves(self.folder.curves, rows)
                 self.folder.write_student(self.state.student, self.transfer, self.teacher.num_classes)
                 self.folder.write_result(result)
         self.fabric.barrier()
