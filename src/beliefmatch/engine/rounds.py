@@ -27,7 +27,7 @@ NUM_WARM_UP = 3
 """Rounds before one is captured: libraries choose their kernels in the first, networks are compiled in the second where
 that pays, and the last is watched."""
 COMPILED_FROM = 100_000
-"""Student steps of a run from which compiling pays on a GPU: it takes a minute, and then saves .7 ms a step or more."""
+"""Student steps of a run from which compiling pays on a GPU: it takes a minute, and then saves some .6 ms a step."""
 
 
 @contextmanager
