@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -73,9 +74,45 @@ def test_figure2_is_drawn(given: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("beliefmatch.reproduction.published.IMAGES_PER_CLASS", (10,))
     assert main(words(given, "figure2", tmp_path, "--seeds", "0", "--train-images", str(given / "train.npz"))) == 0
     cells = json.loads((tmp_path / "table.json").read_text())["cells"]
-    assert {cell["row"] for cell in cells} == {"M = 0", "M = 10", "M = all"}
-    assert {cell["method"] for cell in cells} == {"zero-shot", "no teacher", "KD+AT", "zero-shot, fine-tuned"}
+    assert [(cell["method"], cell["images_per_class"]) for cell in cells] == [
+        ("zero-shot", None),
+        ("no teacher", 10),
+        ("KD+AT", 10),
+        ("zero-shot, fine-tuned", 10),
+        ("KD+AT", "all"),
+    ]
     assert imread(tmp_path / "figure2.png").max() > 0
+
+
+def test_figure2_of_two_pairs_has_a_panel_for_each(
+    given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beliefmatch.reproduction.published.IMAGES_PER_CLASS", ())
+    train = ("--train-images", str(given / "train.npz"), "--seeds", "0")
+    assert main(words(given, "figure2", tmp_path, *train)) == 0
+    (height, *_) = imread(tmp_path / "figure2.png").shape
+    assert main(words(given, "figure2", tmp_path, *train, "--pairs", "16-1:16-1", "16-1:16-2")) == 0
+    cells = json.loads((tmp_path / "table.json").read_text())["cells"]
+    assert [cell["row"] for cell in cells] == 2 * ["WRN-16-1 -> WRN-16-1"] + 2 * ["WRN-16-1 -> WRN-16-2"]
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 4, (
+        "those of the first pair are not done again"
+    )
+    assert imread(tmp_path / "figure2.png").shape[0] == 2 * height
+
+
+@pytest.mark.parametrize("experiment", ["table1", "figure2"])
+def test_what_the_baselines_lack_is_found_before_the_first_run(
+    given: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], experiment: str
+) -> None:
+    few = tmp_path / "few.npz"
+    with np.load(given / "train.npz") as file:
+        np.savez(few, images=file["images"][:500], labels=file["labels"][:500])
+    assert main(words(given, experiment, tmp_path / "new", "--train-images", str(few))) == 2
+    assert "examples of each class were asked for; class 0" in error_line(capsys)
+    second = ("--pairs", "16-1:16-1", "40-1:16-1", "--teachers", f"wide_resnet_16_1={given / 'teacher.safetensors'}")
+    assert main(words(given, experiment, tmp_path / "new", *second, "wide_resnet_40_1=missing.pt")) == 2
+    assert "missing.pt" in error_line(capsys)
+    assert not (tmp_path / "new").exists()
 
 
 def test_transition_errors_are_measured_and_drawn(given: Path, tmp_path: Path) -> None:
@@ -101,15 +138,19 @@ def test_the_toy_gets_a_table_of_its_own(tmp_path: Path, monkeypatch: pytest.Mon
     assert "The notebook prints no agreement" in (tmp_path / "table.md").read_text()
 
 
+COUNTS: tuple[int | Literal["all"] | None, ...] = (None, *IMAGES_PER_CLASS, "all")
+
+
 def no_transfer(_seed: int, _folder: Path) -> Transfer:
     raise AssertionError("nothing runs here")
 
 
 def test_runs_have_names_of_their_own() -> None:
     cells = [
-        Cell(row=f"M = {count}", column=column, published=(), transfer=no_transfer)
-        for count in IMAGES_PER_CLASS
-        for column in ("KD+AT", "no teacher", "zero-shot, fine-tuned")
+        Cell(row=row, method=method, images_per_class=count, published=(), transfer=no_transfer)
+        for row in ("WRN-40-2 -> WRN-16-1", "WRN-40-1 -> WRN-16-1")
+        for count in COUNTS
+        for method in ("KD+AT", "no teacher", "zero-shot, fine-tuned")
     ]
     assert len({cell.folder_name(0) for cell in cells}) == len(cells)
 

@@ -20,6 +20,10 @@ from beliefmatch.students.named import NamedStudent
 
 Experiment = Literal["table1", "figure2", "mte", "svhn"]
 MAIN_PAIR = ("40-2", "16-1")
+ZERO_SHOT = "zero-shot"
+FINE_TUNED = "zero-shot, fine-tuned"
+NAMES: dict[Method, str] = {"no_teacher": "no teacher", "kd_at": "KD+AT"}
+"""The baselines of the experiments, as the paper calls them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +54,18 @@ class Label:
     """What a number of a table says, and what others found for it."""
 
     row: str
-    column: str
+    """Such as the pair of networks."""
+    method: str
+    images_per_class: int | Literal["all"] | None = None
+    """Real images that the method trains on; None where it takes none."""
     published: tuple[Published, ...]
+
+    @property
+    def column(self) -> str:
+        """What was done, with how much data."""
+        if self.images_per_class is None:
+            return self.method
+        return f"{self.method}, {'all images' if self.images_per_class == 'all' else f'M = {self.images_per_class}'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,28 +112,24 @@ def _table1(setup: Setup, pair: tuple[str, str]) -> list[Cell]:
 
 def _figure2(setup: Setup, pair: tuple[str, str]) -> list[Cell]:
     is_main = pair == MAIN_PAIR
-    start = _zero_shot(setup, pair, published.ZERO_SHOT[setup.dataset] if is_main else ())
-    cells = [replace(start, row="M = 0")]
+    start = _zero_shot(setup, pair, published.FIGURE2_START[setup.dataset] if is_main else ())
     if not setup.train_images:
-        return cells
+        return [start]
     curves = published.FIGURE2[setup.dataset] if is_main else {}
-    methods: tuple[tuple[str, Method], ...] = (("no teacher", "no_teacher"), ("KD+AT", "kd_at"))
+    cells = [start]
     for place, count in enumerate(published.IMAGES_PER_CLASS):
-        for column, method in methods:
-            numbers = (published.paper(curves[column][place]),) if column in curves else ()
-            cells.append(replace(_few_shot(setup, pair, method, count, numbers), row=f"M = {count}", column=column))
-        column = "zero-shot, fine-tuned"
-        numbers = (published.paper(curves[column][place]),) if column in curves else ()
-        cells.append(_fine_tuned(setup, pair, cells[0], count, numbers))
-    everything = _few_shot(setup, pair, "kd_at", None, published.ALL_IMAGES[setup.dataset] if is_main else ())
-    return [*cells, replace(everything, row="M = all", column="KD+AT")]
+        numbers = {method: (published.paper(curve[place]),) for method, curve in curves.items()}
+        cells += [_few_shot(setup, pair, method, count, numbers.get(NAMES[method], ())) for method in NAMES]
+        cells.append(_fine_tuned(setup, pair, start, count, numbers.get(FINE_TUNED, ())))
+    everything = published.ALL_IMAGES[setup.dataset] if is_main else ()
+    return [*cells, _few_shot(setup, pair, "kd_at", "all", everything)]
 
 
 def _mte(setup: Setup, pair: tuple[str, str]) -> list[Cell]:
     errors = published.TRANSITION_ERRORS[setup.dataset] if pair == MAIN_PAIR else {}
-    cells = [replace(_zero_shot(setup, pair, errors.get("zero-shot", ())), column="zero-shot")]
+    cells = [_zero_shot(setup, pair, errors.get(ZERO_SHOT, ()))]
     if setup.train_images:
-        cells.append(replace(_few_shot(setup, pair, "kd_at", None, errors.get("KD+AT", ())), column="KD+AT"))
+        cells.append(_few_shot(setup, pair, "kd_at", "all", errors.get(NAMES["kd_at"], ())))
     return cells
 
 
@@ -127,7 +137,7 @@ def _svhn(setup: Setup, pair: tuple[str, str]) -> list[Cell]:
     is_main = pair == MAIN_PAIR
     cells = [_zero_shot(setup, pair, published.ZERO_SHOT["svhn"] if is_main else ())]
     if setup.train_images:
-        cells.append(_few_shot(setup, pair, "kd_at", None, published.ALL_IMAGES["svhn"] if is_main else ()))
+        cells.append(_few_shot(setup, pair, "kd_at", "all", published.ALL_IMAGES["svhn"] if is_main else ()))
     return cells
 
 
@@ -145,12 +155,16 @@ def _zero_shot(
         )
         return replace(made, source=replace(made.source, fresh_noise=fresh_noise))
 
-    column = "zero-shot, fresh noise" if fresh_noise else "zero-shot"
-    return Cell(row=name_of(pair), column=column, published=numbers, transfer=transfer)
+    method = f"{ZERO_SHOT}, fresh noise" if fresh_noise else ZERO_SHOT
+    return Cell(row=name_of(pair), method=method, published=numbers, transfer=transfer)
 
 
 def _few_shot(
-    setup: Setup, pair: tuple[str, str], method: Method, count: int | None, numbers: tuple[Published, ...]
+    setup: Setup,
+    pair: tuple[str, str],
+    method: Method,
+    count: int | Literal["all"],
+    numbers: tuple[Published, ...],
 ) -> Cell:
     def transfer(seed: int, _folder: Path) -> Transfer:
         assert setup.train_images
@@ -158,7 +172,7 @@ def _few_shot(
             teacher=setup.teachers[pair[0]],
             student=student_of(pair),
             images=setup.train_images,
-            images_per_class=count,
+            images_per_class=None if count == "all" else count,
             method=method,
             dataset=setup.dataset,
             budget=setup.share,
@@ -166,8 +180,7 @@ def _few_shot(
             seed=seed,
         )
 
-    how_many = "all images" if count is None else f"M = {count}"
-    return Cell(row=name_of(pair), column=f"KD+AT, {how_many}", published=numbers, transfer=transfer)
+    return Cell(row=name_of(pair), method=NAMES[method], images_per_class=count, published=numbers, transfer=transfer)
 
 
 def _fine_tuned(setup: Setup, pair: tuple[str, str], start: Cell, count: int, numbers: tuple[Published, ...]) -> Cell:
@@ -185,7 +198,7 @@ def _fine_tuned(setup: Setup, pair: tuple[str, str], start: Cell, count: int, nu
             seed=seed,
         )
 
-    return Cell(row=f"M = {count}", column="zero-shot, fine-tuned", published=numbers, transfer=transfer)
+    return Cell(row=name_of(pair), method=FINE_TUNED, images_per_class=count, published=numbers, transfer=transfer)
 
 
 def name_of(pair: tuple[str, str]) -> str:

@@ -11,14 +11,17 @@ from beliefmatch.engine.files import RunFiles
 from beliefmatch.engine.options import RunOptions
 from beliefmatch.errors import SettingsError
 from beliefmatch.metrics.transition import TransitionPlan
+from beliefmatch.models.examples import AbstractExamples
+from beliefmatch.models.teacher import Teacher
 from beliefmatch.models.zoo import Network
 from beliefmatch.recipes.budget import scaled
 from beliefmatch.recipes.toy import NOTEBOOK_ROUNDS, NUM_ROUNDS
 from beliefmatch.reproduction import published
-from beliefmatch.reproduction.experiments import Experiment, Label, Setup, cells_of, name_of
+from beliefmatch.reproduction.experiments import Cell, Experiment, Label, Setup, cells_of, name_of
 from beliefmatch.reproduction.pictures import write_figure2, write_transitions
 from beliefmatch.reproduction.runner import Follow, Found, complete
 from beliefmatch.reproduction.tables import markdown, plain
+from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.toy import run_toy
 
 TITLES: dict[Experiment, str] = {
@@ -69,6 +72,7 @@ def reproduce(
     cells = cells_of(experiment, setup)
     test = read_examples(images)
     test.needed_labels()
+    _check(cells, seeds[0], folder, test)
     make_folder(folder)
     found = complete(
         cells,
@@ -86,6 +90,18 @@ def reproduce(
     if experiment == "mte":
         write_transitions(folder / "transitions.png", found)
     return _write(table, found, folder, experiment=experiment)
+
+
+def _check(cells: Sequence[Cell], seed: int, folder: Path, test: AbstractExamples) -> None:
+    """Find before the first run what would stop one after hours: a teacher that cannot be loaded, images too few."""
+    transfers = [cell.transfer(seed, folder) for cell in cells]
+    teachers = {each.teacher: Teacher(each.teacher.load(each.inputs), each.inputs) for each in transfers}
+    for teacher in teachers.values():
+        test.check_fit(teacher.spec, teacher.num_classes)
+    sources = [(each.source, teachers[each.teacher]) for each in transfers if isinstance(each.source, FewShot)]
+    # All read one file, and where there are images enough for the most demanding there are enough for all.
+    for source, teacher in sorted(sources, key=lambda pair: pair[0].images_per_class or 0)[-1:]:
+        source.read(teacher.spec, teacher.num_classes)
 
 
 def reproduce_toy(
@@ -110,7 +126,7 @@ def reproduce_toy(
         for place, seed in zip(places, seeds, strict=True)
     ]
     found = Found(
-        cell=Label(row="toy", column="agreement over [-3, 3] x [-3, 3]", published=()),
+        cell=Label(row="toy", method="agreement over [-3, 3] x [-3, 3]", published=()),
         seeds=tuple(seeds),
         values=tuple(100 * each.agreement for each in results),
         teacher_accuracies=tuple(100 * each.teacher_accuracy for each in results),

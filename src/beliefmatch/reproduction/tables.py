@@ -41,7 +41,8 @@ def plain(found: Sequence[Found]) -> list[dict[str, Any]]:
     return [
         {
             "row": each.cell.row,
-            "method": each.cell.column,
+            "method": each.cell.method,
+            "images_per_class": each.cell.images_per_class,
             "published": [
                 {"by": number.by, "value": number.value, "deviation": number.deviation}
                 for number in each.cell.published

@@ -85,6 +85,25 @@ class FewShot(AbstractSource[FewShotState]):
         if self.padding < 0:
             raise SettingsError(f"padding must not be below 0; got {self.padding}")
 
+    def read(self, spec: InputSpec, num_classes: int) -> AbstractExamples:
+        """Read all examples there are, and check that networks of these inputs and classes can be trained on them.
+
+        Raises:
+            ExamplesError: the examples cannot be read, do not fit, or a class has too few.
+        """
+        # Nothing that transfers without data may load this room: see the contract in pyproject.toml.
+        from beliefmatch.data.images import read_examples  # noqa: PLC0415
+
+        data = read_examples(self.images)
+        counts = data.needed_labels().bincount(minlength=num_classes)
+        data.check_fit(spec, num_classes)
+        if self.images_per_class is not None and int(counts.min()) < self.images_per_class:
+            raise ExamplesError(
+                f"{self.images_per_class} examples of each class were asked for; class {int(counts.argmin())} of "
+                f"{self.images} has {int(counts.min())}"
+            )
+        return data
+
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> FewShotState:
         """Read the examples, choose the subset by the seed of the run, and put it on the device.
 
@@ -92,12 +111,8 @@ class FewShot(AbstractSource[FewShotState]):
             ExamplesError: the examples cannot be read, do not fit the teacher, or are too few.
             SettingsError: they are no images, and crops and mirror images of them are asked for.
         """
-        # Nothing that transfers without data may load this room: see the contract in pyproject.toml.
-        from beliefmatch.data.images import read_examples  # noqa: PLC0415
-
-        data = read_examples(self.images)
+        data = self.read(teacher.spec, teacher.num_classes)
         labels = data.needed_labels()
-        data.check_fit(teacher.spec, teacher.num_classes)
         if self.augmentation != "none" and len(teacher.spec.shape) != 3:
             raise SettingsError(
                 f"{self.augmentation} takes images; inputs of shape {teacher.spec.shape} are none: --augmentation none"
@@ -142,12 +157,6 @@ class FewShot(AbstractSource[FewShotState]):
     def _choose(self, labels: Tensor, num_classes: int, seed: int) -> Tensor:
         if self.images_per_class is None:
             return torch.arange(len(labels))
-        counts = labels.bincount(minlength=num_classes)
-        if int(counts.min()) < self.images_per_class:
-            raise ExamplesError(
-                f"{self.images_per_class} examples of each class were asked for; class {int(counts.argmin())} of "
-                f"{self.images} has {int(counts.min())}"
-            )
         random = torch.Generator().manual_seed(seed)
         shuffled = torch.randperm(len(labels), generator=random)
         chosen = [shuffled[labels[shuffled] == number][: self.images_per_class] for number in range(num_classes)]
