@@ -12,8 +12,10 @@ import torch
 from matplotlib.animation import PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -194,12 +196,16 @@ def write_animation(path: Path, snapshots: Sequence[Snapshot], *, with_trails: b
     """
     figure = Figure(figsize=(7.2, 4.1))
     FigureCanvasAgg(figure)
+    stage = _set_stage(figure, snapshots[0])
     writer = PillowWriter(fps=FRAMES_A_SECOND)
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / path.name
         writer.setup(figure, film, dpi=90)
         for before, now in zip([None, *snapshots], snapshots, strict=False):
-            _draw_frame(figure, now, before.points if before and with_trails else None, snapshots[-1].round)
+            agreement = _agreement(now.teacher, now.student)
+            figure.suptitle(f"round {now.round:,} of {snapshots[-1].round:,}, agreement {agreement:.1%}", y=0.99)
+            for actors in stage:
+                actors.play(now, before.points if before and with_trails else None)
             writer.grab_frame()
         for _ in range(LAST_FRAME_SECONDS * FRAMES_A_SECOND):
             writer.grab_frame()
@@ -207,22 +213,41 @@ def write_animation(path: Path, snapshots: Sequence[Snapshot], *, with_trails: b
         write_bytes(path, film.read_bytes())
 
 
-def _draw_frame(figure: Figure, snapshot: Snapshot, before: np.ndarray | None, last_round: int) -> None:
-    figure.clear()
+@dataclass(frozen=True, kw_only=True)
+class _Actors:
+    """What moves in one square of the film; everything else is drawn once."""
+
+    role: Literal["teacher", "student"]
+    regions: AxesImage
+    trails: LineCollection
+    points: PathCollection
+
+    def play(self, now: Snapshot, before: np.ndarray | None) -> None:
+        """Move everything to a snapshot, with trails from the points before it."""
+        self.regions.set_data(getattr(now, self.role).numpy())
+        self.trails.set_segments([] if before is None else list(np.stack([before, now.points], axis=1)))
+        self.points.set_offsets(now.points)
+
+
+def _set_stage(figure: Figure, first: Snapshot) -> list[_Actors]:
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.86, wspace=0.03)
-    agreement = _agreement(snapshot.teacher, snapshot.student)
-    figure.suptitle(f"round {snapshot.round:,} of {last_round:,}, agreement {agreement:.1%}", y=0.99)
     teacher, student = figure.subplots(1, 2)
-    _draw_regions(teacher, "teacher", snapshot.teacher)
-    _draw_regions(student, "student, with the teacher's boundaries", snapshot.student)
     for label in range(NUM_CLASSES):
-        inside = (snapshot.teacher == label).float().numpy()
+        inside = (first.teacher == label).float().numpy()
         student.contour(inside, levels=[0.5], extent=EXTENT, colors="black", linewidths=0.7, linestyles="dashed")
-    for axes in (teacher, student):
-        if before is not None:
-            way = np.stack([before, snapshot.points])
-            axes.plot(way[:, :, 0], way[:, :, 1], color="black", linewidth=0.6, alpha=0.5)
-        _draw_pseudo_points(axes, snapshot.points)
+    squares: tuple[tuple[Literal["teacher", "student"], Axes, str], ...] = (
+        ("teacher", teacher, "teacher"),
+        ("student", student, "student, with the teacher's boundaries"),
+    )
+    return [
+        _Actors(
+            role=role,
+            regions=_draw_regions(axes, title, getattr(first, role)),
+            trails=axes.add_collection(LineCollection([], colors="black", linewidths=0.6, alpha=0.5)),
+            points=_draw_pseudo_points(axes, first.points),
+        )
+        for role, axes, title in squares
+    ]
 
 
 def write_still(path: Path, training: LabelledPoints, pseudo: np.ndarray, regions: Sequence[Tensor]) -> None:
@@ -252,14 +277,17 @@ def write_still(path: Path, training: LabelledPoints, pseudo: np.ndarray, region
     write_bytes(path, buffer.getvalue())
 
 
-def _draw_regions(axes: Axes, title: str, classes: Tensor) -> None:
-    axes.imshow(classes.numpy(), extent=EXTENT, origin="lower", cmap=REGION_COLOURS, vmin=0, vmax=NUM_CLASSES - 1)
+def _draw_regions(axes: Axes, title: str, classes: Tensor) -> AxesImage:
+    drawn = axes.imshow(
+        classes.numpy(), extent=EXTENT, origin="lower", cmap=REGION_COLOURS, vmin=0, vmax=NUM_CLASSES - 1
+    )
     axes.set(title=title, xticks=[], yticks=[], xlim=EXTENT[:2], ylim=EXTENT[2:])
     axes.title.set_fontsize(10)
+    return drawn
 
 
-def _draw_pseudo_points(axes: Axes, points: np.ndarray) -> None:
-    axes.scatter(*points.T, s=22, facecolor="white", edgecolor="black", linewidths=0.9, zorder=3)
+def _draw_pseudo_points(axes: Axes, points: np.ndarray) -> PathCollection:
+    return axes.scatter(*points.T, s=22, facecolor="white", edgecolor="black", linewidths=0.9, zorder=3)
 
 
 def _draw_legend(figure: Figure) -> None:
