@@ -63,9 +63,9 @@ def measurement_tables(measurement: Measurement) -> list[Table]:
 
 
 def _overall(measurement: Measurement) -> Table:
-    table = Table(title=f"{measurement.num_images} examples, bootstrap 95 % intervals", title_justify="left")
-    table.add_column("")
-    table.add_column("", justify="right", no_wrap=True)
+    table = Table(title=f"{measurement.num_images} examples", title_justify="left")
+    table.add_column("quantity")
+    table.add_column("value (bootstrap 95 % interval)", justify="right", no_wrap=True)
     for name, scores in (("teacher", measurement.teacher), ("student", measurement.student)):
         if scores is None:
             table.add_row(f"{name} accuracy", "no labels")
@@ -94,7 +94,12 @@ def _classes(classes: Sequence[ClassScores]) -> Table:
 
 
 def _confusion(confusion: Sequence[Sequence[Estimate]]) -> Table:
-    table = Table(title="% of all examples: teacher's class down, student's class across", title_justify="left")
+    table = Table(
+        title="% of all examples: teacher's class down, student's class across",
+        title_justify="left",
+        caption="with their intervals in what --out and --display json write, and in a run's measurement.json",
+        caption_justify="left",
+    )
     for heading in ("", *map(str, range(len(confusion)))):
         table.add_column(heading, justify="right", no_wrap=True)
     for number, row in enumerate(confusion):

@@ -116,8 +116,9 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
             if display == "full":
                 print_text(f"the student is in {options.folder}")
             if display == "full" and result.student_accuracy is None:
+                why = "no data held back was given" if transfer.source.reads_data else "no data to measure on was given"
                 print_text(
-                    "no data to measure on was given, so nothing was measured; to measure: "
+                    f"{why}, so nothing was measured; to measure: "
                     f"beliefmatch measure {options.folder} --images FILE.npz"
                 )
 
