@@ -38,13 +38,3 @@ def check_share(source: Any, *names: str) -> None:
         share = getattr(source, name)
         if share is not None and not 0 <= share <= 1:
             raise SettingsError(f"source.{name} must be from 0 to 1; got {share}")
-
-
-def check_own_generator(name: str | None) -> None:
-    """Check how the user's own generator is named.
-
-    Raises:
-        SettingsError: it is not file.py:function.
-    """
-    if name is not None and ":" not in name:
-        raise SettingsError(f"source.generator is {name!r}; expected my_file.py:make_generator")

@@ -14,16 +14,15 @@ from torch import Tensor, nn
 from beliefmatch.errors import NetworkError
 from beliefmatch.functional.inversion import contrastive_loss
 from beliefmatch.functional.precision import widened
-from beliefmatch.models.generators import make_generator
 from beliefmatch.models.initialisation import redraw
 from beliefmatch.models.placement import place
 from beliefmatch.models.taps import Beliefs
 from beliefmatch.models.teacher import Teacher
-from beliefmatch.models.zoo import locate
 from beliefmatch.optimisers import average_over_processes, make_adam
 from beliefmatch.sources.base import Plan
-from beliefmatch.sources.checks import check_not_negative, check_own_generator, check_positive
+from beliefmatch.sources.checks import check_not_negative, check_positive
 from beliefmatch.sources.descent import descend
+from beliefmatch.sources.own_generator import OwnGenerator
 from beliefmatch.sources.pooled import AbstractPooled, PooledState
 from beliefmatch.sources.terms import Terms
 
@@ -42,7 +41,7 @@ class CmiState(PooledState):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cmi(AbstractPooled[CmiState]):
+class Cmi(OwnGenerator, AbstractPooled[CmiState]):
     """A new generator for every batch. Defaults: the benchmark's run from scratch on CIFAR-10, without a set of images
     inverted beforehand. The memory bank is the pool: inputs drawn from it pass the teacher once for each batch.
     """
@@ -53,11 +52,6 @@ class Cmi(AbstractPooled[CmiState]):
 
     making_steps: int = 200
     """Steps of generator and latents for each batch."""
-    noise_size: int = 256
-    """Length of the latents z."""
-    generator: str | None = None
-    """Your own generator as file.py:function, called without arguments: it returns a module that maps (batch, noise
-    size) to (batch, *input shape). None: one that fits the input shape."""
     learning_rate: float = 1e-3
     """Adam's learning rate for generator, latents and embedder."""
     contrast: float = 0.8
@@ -79,9 +73,6 @@ class Cmi(AbstractPooled[CmiState]):
         """Also where the contrastive term alone has a weight."""
         return self.contrast != 0 or self.terms.follow_teacher
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "generator", self.generator and locate(self.generator))
-
     def check(self) -> None:
         """Check what all pools check, the noise, the learning rate and the contrastive term.
 
@@ -89,8 +80,8 @@ class Cmi(AbstractPooled[CmiState]):
             SettingsError: one is out of its range.
         """
         AbstractPooled.check(self)
-        check_own_generator(self.generator)
-        check_positive(self, "noise_size", "learning_rate", "contrast_temperature", "num_others")
+        self.check_generator()
+        check_positive(self, "learning_rate", "contrast_temperature", "num_others")
         check_not_negative(self, "contrast")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> CmiState:
@@ -105,7 +96,7 @@ class Cmi(AbstractPooled[CmiState]):
                 "compares, are not known; try the recipe fast"
             )
         common = self.start_pooled(teacher, plan, fabric)
-        generator = make_generator(self.noise_size, teacher.spec, own=self.generator)
+        generator = self.make_generator(teacher)
         one = torch.zeros((1, *teacher.spec.shape), dtype=teacher.dtype, device=fabric.device)
         with torch.no_grad():
             num_features = features_of(teacher.beliefs(one, tap_features=True), teacher).shape[1]

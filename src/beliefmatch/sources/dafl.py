@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from beliefmatch.sources.generating import AbstractGenerating
+from beliefmatch.sources.minimising import Minimising
 from beliefmatch.sources.terms import Terms
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dafl(AbstractGenerating):
+class Dafl(Minimising, AbstractGenerating):
     """A generator trained against the teacher alone. Defaults: the released code for CIFAR-10 (one-hot .05; 1 for
     MNIST) with the paper's weight of the activations. The paper's code learns from the batch that the generator was
     just graded on; here the student sees new ones of the improved generator.
@@ -27,7 +28,3 @@ class Dafl(AbstractGenerating):
     """Adam's learning rate for the generator, falling to 0 by a cosine over all rounds (the fall is ours)."""
     terms: Terms = Terms(one_hot=0.05, balance=5 / math.log(10), activation=0.1)
     """What the generator minimises. The paper's balance, 5, is with logarithms to the base ten."""
-
-    def minimised(self) -> Terms:
-        """Give the terms."""
-        return self.terms

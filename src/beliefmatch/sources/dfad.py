@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from beliefmatch.sources.generating import AbstractGenerating
+from beliefmatch.sources.minimising import Minimising
 from beliefmatch.sources.terms import Terms
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dfad(AbstractGenerating):
+class Dfad(Minimising, AbstractGenerating):
     """A generator trained against the student alone. As in the released code the student is in train mode in the
     generator's step too, so its batch-norm statistics move there. Ours: logits lose their mean over classes first.
     """
@@ -25,7 +26,3 @@ class Dfad(AbstractGenerating):
     """Length of the noise vector z."""
     terms: Terms = Terms(adversarial=1.0, divergence="l1", student_mode="train")
     """What the generator minimises."""
-
-    def minimised(self) -> Terms:
-        """Give the terms."""
-        return self.terms

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from beliefmatch.sources.generating import AbstractGenerating
+from beliefmatch.sources.minimising import Minimising
 from beliefmatch.sources.terms import Terms
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dfq(AbstractGenerating):
+class Dfq(Minimising, AbstractGenerating):
     """A generator trained against both networks; the student is in eval mode in its step. Weights and steps: the
     DataFree benchmark of Fang et al. 2021. The paper compares statistics by the KL of normal distributions; here, as in
     that benchmark, by the norms of DeepInversion.
@@ -28,7 +29,3 @@ class Dfq(AbstractGenerating):
     """Length of the noise vector z."""
     terms: Terms = Terms(adversarial=1.0, statistics=1.0, one_hot=1.0, balance=20.0)
     """What the generator minimises."""
-
-    def minimised(self) -> Terms:
-        """Give the terms."""
-        return self.terms

@@ -13,15 +13,14 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.errors import NetworkError
-from beliefmatch.models.generators import make_generator
 from beliefmatch.models.initialisation import redraw
 from beliefmatch.models.placement import place
 from beliefmatch.models.teacher import Teacher
-from beliefmatch.models.zoo import locate
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Plan
-from beliefmatch.sources.checks import check_own_generator, check_positive
+from beliefmatch.sources.checks import check_positive
 from beliefmatch.sources.descent import descend
+from beliefmatch.sources.own_generator import OwnGenerator
 from beliefmatch.sources.pooled import AbstractPooled, PooledState
 from beliefmatch.sources.terms import Terms
 
@@ -41,7 +40,7 @@ class FastState(PooledState):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fast(AbstractPooled[FastState]):
+class Fast(OwnGenerator, AbstractPooled[FastState]):
     """A meta generator whose copies make the batches. Defaults: Fast-10 for wide residual networks, as released, but
     for its running mean of the batch-norm gap, which is left out.
     """
@@ -52,11 +51,6 @@ class Fast(AbstractPooled[FastState]):
     """k, steps from the meta generator to a batch."""
     outer: Outer = "fomaml"
     """How the meta generator moves: along the sum of the k gradients, or (reptile) towards where they led."""
-    noise_size: int = 256
-    """Length of the latents z."""
-    generator: str | None = None
-    """Your own generator as file.py:function, called without arguments: it returns a module that maps (batch, noise
-    size) to (batch, *input shape). None: one that fits the input shape."""
     learning_rate: float = 2e-3
     """Adam's learning rate for the copy of the generator; times k for the meta generator."""
     latent_learning_rate: float = 0.01
@@ -66,9 +60,6 @@ class Fast(AbstractPooled[FastState]):
     terms: Terms = Terms(adversarial=1.1, adversarial_where="agreed", statistics=10.0, one_hot=0.4)
     """What each batch minimises."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "generator", self.generator and locate(self.generator))
-
     def check(self) -> None:
         """Check what all pools check, the noise and the learning rates.
 
@@ -76,13 +67,13 @@ class Fast(AbstractPooled[FastState]):
             SettingsError: one is out of its range.
         """
         AbstractPooled.check(self)
-        check_own_generator(self.generator)
-        check_positive(self, "noise_size", "learning_rate", "latent_learning_rate")
+        self.check_generator()
+        check_positive(self, "learning_rate", "latent_learning_rate")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> FastState:
         """Make the meta generator. Its weights follow torch's own seed."""
         common = self.start_pooled(teacher, plan, fabric)
-        generator = make_generator(self.noise_size, teacher.spec, own=self.generator)
+        generator = self.make_generator(teacher)
         place(generator, fabric.device, teacher.dtype)
         rate = self.learning_rate * self.making_steps
         optimiser = make_adam(generator.parameters(), rate, first_beta=FIRST_BETA)

@@ -1,7 +1,6 @@
 """What sources share that train one generator all along: a few steps of it a round, then pseudo batches from it."""
 
 import math
-from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -9,16 +8,15 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from beliefmatch.models.generators import make_generator
 from beliefmatch.models.placement import place
 from beliefmatch.models.teacher import Teacher
-from beliefmatch.models.zoo import locate
 from beliefmatch.optimisers import Adam, Optimisation
 from beliefmatch.sources.ascent import input_gradient
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
-from beliefmatch.sources.checks import check_own_generator, check_positive
+from beliefmatch.sources.checks import check_positive
+from beliefmatch.sources.minimising import AbstractMinimising
 from beliefmatch.sources.noise_stream import NoiseStream
-from beliefmatch.sources.terms import Terms
+from beliefmatch.sources.own_generator import OwnGenerator
 
 
 @dataclass(kw_only=True)
@@ -35,7 +33,7 @@ class GeneratingState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AbstractGenerating(AbstractSource[GeneratingState]):
+class AbstractGenerating(AbstractMinimising, OwnGenerator, AbstractSource[GeneratingState]):
     """A generator trained from noise, by Adam with a cosine. A method says what it minimises, and its defaults."""
 
     generator_steps: int = 1
@@ -44,42 +42,12 @@ class AbstractGenerating(AbstractSource[GeneratingState]):
     """Student steps a round."""
     noise_size: int = 100
     """Length of the noise vector z."""
-    generator: str | None = None
-    """Your own generator as file.py:function, called without arguments: it returns a module that maps (batch, noise
-    size) to (batch, *input shape). None: one that fits the input shape."""
     fresh_noise: bool = True
     """Draw new noise, and so a new pseudo batch, for every student step; otherwise one z serves the whole round."""
     learning_rate: float = 1e-3
     """Adam's learning rate for the generator, falling to 0 by a cosine over all rounds."""
     gradient_clip: float | None = None
     """Largest L2 norm of the generator's gradient. None: it is not clipped."""
-
-    @abstractmethod
-    def minimised(self) -> Terms:
-        """Give what the generator minimises."""
-
-    @property
-    def reads_batch_norms(self) -> bool:
-        """Whether the statistics have a weight."""
-        return self.minimised().statistics != 0
-
-    @property
-    def reads_features(self) -> bool:
-        """Whether the features have a weight."""
-        return self.minimised().activation != 0
-
-    @property
-    def follows_teacher(self) -> bool:
-        """Whether a term that judges the teacher's answers has a weight."""
-        return self.minimised().follow_teacher
-
-    @property
-    def follows_student(self) -> bool:
-        """Whether the divergence has a weight."""
-        return self.minimised().follow_student
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "generator", self.generator and locate(self.generator))
 
     def check(self) -> None:
         """Check steps, sizes, learning rate and terms.
@@ -96,8 +64,8 @@ class AbstractGenerating(AbstractSource[GeneratingState]):
         Raises:
             SettingsError: one is out of its range.
         """
-        check_own_generator(self.generator)
-        check_positive(self, "generator_steps", "student_steps", "noise_size", "learning_rate")
+        self.check_generator()
+        check_positive(self, "generator_steps", "student_steps", "learning_rate")
         if self.gradient_clip is not None:
             check_positive(self, "gradient_clip")
 
@@ -108,7 +76,7 @@ class AbstractGenerating(AbstractSource[GeneratingState]):
             NetworkError: a term reads something that the teacher does not have.
         """
         self.minimised().check_fit(teacher)
-        generator = make_generator(self.noise_size, teacher.spec, own=self.generator)
+        generator = self.make_generator(teacher)
         place(generator, fabric.device, teacher.dtype)
         noise = NoiseStream(
             random=torch.Generator(device=fabric.device).manual_seed(plan.seed),

@@ -11,15 +11,15 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from beliefmatch.models.generators import NoisyLayer, make_generator
+from beliefmatch.models.generators import NoisyLayer
 from beliefmatch.models.initialisation import redraw
 from beliefmatch.models.placement import place
 from beliefmatch.models.teacher import Teacher
-from beliefmatch.models.zoo import locate
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Plan, mine
-from beliefmatch.sources.checks import check_own_generator, check_positive
+from beliefmatch.sources.checks import check_positive
 from beliefmatch.sources.descent import descend
+from beliefmatch.sources.own_generator import OwnGenerator
 from beliefmatch.sources.pooled import AbstractPooled, PooledState
 from beliefmatch.sources.terms import Terms
 
@@ -36,7 +36,7 @@ class NayerState(PooledState):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nayer(AbstractPooled[NayerState]):
+class Nayer(OwnGenerator, AbstractPooled[NayerState]):
     """A generator behind a noisy layer. Defaults: the released settings for CIFAR-10, but for what only a text encoder
     gives, its embeddings of the names of classes: here they are one-hot, or learnt from random ones.
     """
@@ -60,16 +60,10 @@ class Nayer(AbstractPooled[NayerState]):
     """Length of learnt embeddings."""
     noise_size: int = 256
     """Length of what the noisy layer gives to the generator."""
-    generator: str | None = None
-    """Your own generator as file.py:function, called without arguments: it returns a module that maps (batch, noise
-    size) to (batch, *input shape). None: one that fits the input shape."""
     learning_rate: float = 4e-3
     """Adam's learning rate for generator and noisy layer."""
     terms: Terms = Terms(adversarial=1.33, adversarial_where="agreed", statistics=10.0, one_hot=0.5)
     """What each batch minimises."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "generator", self.generator and locate(self.generator))
 
     def check(self) -> None:
         """Check what all pools check, sizes, the generator's life and the learning rate.
@@ -78,8 +72,8 @@ class Nayer(AbstractPooled[NayerState]):
             SettingsError: one is out of its range.
         """
         AbstractPooled.check(self)
-        check_own_generator(self.generator)
-        check_positive(self, "generator_life", "embedding_size", "noise_size", "learning_rate")
+        self.check_generator()
+        check_positive(self, "generator_life", "embedding_size", "learning_rate")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> NayerState:
         """Make generator and noisy layer. Their weights follow torch's own seed, and later the source's."""
@@ -87,7 +81,7 @@ class Nayer(AbstractPooled[NayerState]):
         num_sets = -(-common.made_share * fabric.world_size // teacher.num_classes)
         size = self.embedding_size if self.embedding == "learnt" else None
         noisy = NoisyLayer(teacher.num_classes, num_sets, self.noise_size, embedding_size=size)
-        generator = make_generator(self.noise_size, teacher.spec, own=self.generator)
+        generator = self.make_generator(teacher)
         for network in (noisy, generator):
             place(network, fabric.device, teacher.dtype)
         return NayerState(**vars(common), noisy=noisy, generator=generator, batches_made=0)

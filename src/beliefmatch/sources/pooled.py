@@ -16,6 +16,7 @@ from beliefmatch.models.taps import Beliefs
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, mine, my_place
 from beliefmatch.sources.checks import check_not_negative, check_positive
+from beliefmatch.sources.minimising import Minimising
 from beliefmatch.sources.pool import Pool, make_pool
 from beliefmatch.sources.terms import Terms
 
@@ -40,7 +41,7 @@ State = TypeVar("State", bound=PooledState)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AbstractPooled(AbstractSource[State]):
+class AbstractPooled(Minimising, AbstractSource[State]):
     """Batches made one by one, each by steps of its own, and kept in a pool that the student learns from.
 
     Images of known normalisation are bounded to the range of pixels and kept in 8 bits a value; all else is unbounded
@@ -67,28 +68,6 @@ class AbstractPooled(AbstractSource[State]):
     for mirror images too. None: what the recipe finds right, or else none."""
     padding: int = 4
     """Pixels that are padded on each side before a crop."""
-    terms: Terms
-    """What each batch minimises."""
-
-    @property
-    def reads_batch_norms(self) -> bool:
-        """Whether the statistics have a weight."""
-        return self.terms.statistics != 0
-
-    @property
-    def reads_features(self) -> bool:
-        """Whether the features have a weight."""
-        return self.terms.activation != 0
-
-    @property
-    def follows_teacher(self) -> bool:
-        """Whether a term that judges the teacher's answers has a weight."""
-        return self.terms.follow_teacher
-
-    @property
-    def follows_student(self) -> bool:
-        """Whether the divergence has a weight."""
-        return self.terms.follow_student
 
     @abstractmethod
     def make(

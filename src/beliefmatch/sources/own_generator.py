@@ -1,0 +1,39 @@
+"""What sources share that train a generator, which a user may replace by one of their own."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from beliefmatch.errors import SettingsError
+from beliefmatch.models.generators import make_generator
+from beliefmatch.models.teacher import Teacher
+from beliefmatch.models.zoo import locate
+from beliefmatch.sources.checks import check_positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnGenerator:
+    """Settings of a generator that maps noise to inputs."""
+
+    noise_size: int = 256
+    """Length of the noise vector z, which a generator maps to an input."""
+    generator: str | None = None
+    """Your own generator as file.py:function, called without arguments: it returns a module that maps (batch, noise
+    size) to (batch, *input shape). None: one that fits the input shape."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "generator", self.generator and locate(self.generator))
+
+    def check_generator(self) -> None:
+        """Check the length of the noise, and how the user's own generator is named.
+
+        Raises:
+            SettingsError: the length is not above 0, or the name is not file.py:function.
+        """
+        check_positive(self, "noise_size")
+        if self.generator is not None and ":" not in self.generator:
+            raise SettingsError(f"source.generator is {self.generator!r}; expected my_file.py:make_generator")
+
+    def make_generator(self, teacher: Teacher) -> nn.Module:
+        """Make a fresh generator for the teacher's inputs; weights follow torch's own seed."""
+        return make_generator(self.noise_size, teacher.spec, own=self.generator)
