@@ -82,10 +82,15 @@ def named(function: str) -> str:
 
 
 def collapsing_transfer(kind: str, *, seed: int = 0) -> Transfer:
-    """Make a transfer that collapses in this way and no other; `unlucky` gives one class with seed 0 alone."""
-    student = {"one_class": "make_one_class", "pinned": "make_sure", "unlucky": "make_unlucky"}.get(
-        kind, "make_teacher"
-    )
+    """Make a transfer that collapses in this way and no other; `unsure` is pinned at 1 / classes, and `unlucky`
+    gives one class with seed 0 alone.
+    """
+    student = {
+        "one_class": "make_one_class",
+        "pinned": "make_sure",
+        "unsure": "make_unsure",
+        "unlucky": "make_unlucky",
+    }.get(kind, "make_teacher")
     generator = "make_constant_generator" if kind == "constant_source" else "make_generator"
     transfer = digits(
         teacher=Network(architecture=named("make_teacher")),

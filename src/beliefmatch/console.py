@@ -40,6 +40,7 @@ class RunProgress:
         # Whoever asks for help needs no progress bar, and should not wait for one.
         from rich.console import Console  # noqa: PLC0415
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+        from rich.table import Column  # noqa: PLC0415
 
         self.console = Console(stderr=True)
         self.num_rounds = num_rounds
@@ -51,12 +52,12 @@ class RunProgress:
         self.last_completed = -1
         self.losses = ""
         self.progress = Progress(
-            MofNCompleteColumn(),
-            BarColumn(bar_width=12),
-            TextColumn("{task.fields[text]}"),
+            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=2 * len(str(num_rounds)) + 1)),
+            BarColumn(bar_width=8),
+            TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True)),
             console=self.console,
         )
-        self.task = self.progress.add_task("rounds", total=num_rounds, text="")
+        self.task = self.progress.add_task("", total=num_rounds, text="")
 
     def __call__(self, completed: int, row: dict[str, Any] | None) -> None:
         """Show a completed round, and its losses where they were logged."""
@@ -71,13 +72,16 @@ class RunProgress:
         if self.began is None:
             self.began, self.first_round = time.monotonic(), completed
             if self.console.is_terminal:
+                if self.name:
+                    self.console.print(self.name, highlight=False, markup=False)
                 self.progress.start()
         if row is not None:
             self.losses = describe_losses(row)
-        text = f"{self.losses}  {self._speed(completed)}"
-        self.progress.update(self.task, completed=completed, text=text)
+        speed = self._speed(completed)
+        # On two lines: even a narrow terminal has room for all of it then.
+        self.progress.update(self.task, completed=completed, text=f"{speed}\n{self.losses}")
         if row is not None and not self.console.is_terminal:
-            self._write_line(completed, text)
+            self._write_line(completed, f"{self.losses}  {speed}")
 
     def _write_line(self, completed: int, text: str) -> None:
         if completed >= self.last_line + self.num_rounds / 10 or completed == self.num_rounds:

@@ -55,6 +55,11 @@ class ExportError(BeliefMatchError):
 class CollapseError(BeliefMatchError):
     """The student or the source collapsed while training, and the run was told to stop then."""
 
+    def __init__(self, seen: str, way_out: str = "") -> None:
+        """Say what was seen, and what can be done about it."""
+        super().__init__(f"{seen}. {way_out}" if way_out else seen)
+        self.seen = seen
+
 
 class DivergedError(CollapseError):
     """A loss or a gradient stopped being finite while training."""

@@ -63,7 +63,7 @@ def measurement_tables(measurement: Measurement) -> list[Table]:
 
 
 def _overall(measurement: Measurement) -> Table:
-    table = Table(title=f"{measurement.num_images} examples", title_justify="left")
+    table = Table(title=f"{measurement.num_images:,} examples", title_justify="left")
     table.add_column("quantity")
     table.add_column("value (bootstrap 95 % interval)", justify="right", no_wrap=True)
     for name, scores in (("teacher", measurement.teacher), ("student", measurement.student)):
@@ -79,7 +79,7 @@ def _overall(measurement: Measurement) -> Table:
     if curves := measurement.transition:
         low, high = curves.error_interval
         error = _plain_interval(Estimate(value=curves.error, low=low, high=high))
-        table.add_row(f"mean transition error, {curves.guided_by} guides", error)
+        table.add_row(f"mean transition error, {curves.guided_by} guides (2 standard errors)", error)
     return table
 
 

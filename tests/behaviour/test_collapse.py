@@ -65,6 +65,12 @@ def test_a_run_that_goes_on_says_once_that_it_collapsed(
     assert (last["batch_diversity"] < 0.01) == (kind == "constant_source")
 
 
+def test_a_student_that_is_sure_of_nothing_is_pinned_too(tmp_path: Path) -> None:
+    result = run(collapsing_transfer("unsure"), options(tmp_path / "run"))
+    assert [(each.kind, each.round) for each in result.collapses] == [("pinned", NAMED_IN)]
+    assert RunFolder(tmp_path / "run").read_metrics()[-1]["student_confidence"] == pytest.approx(0.1, abs=0.01)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_that_stops_keeps_what_the_report_needs(tmp_path: Path, kind: str) -> None:
     folder = RunFolder(tmp_path / "run")
@@ -190,7 +196,7 @@ def test_a_kill_between_two_attempts_changes_nothing(
 
 
 def test_the_command_ends_with_one_line_and_the_report_warns(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "run"
     words = [
@@ -211,6 +217,7 @@ def test_the_command_ends_with_one_line_and_the_report_warns(
     assert any(text.startswith("Confidence gap") for text in told)
     assert any(text.startswith("Diversity of pseudo batches") for text in told)
     assert main([*words, "--resume", "--display", "quiet"]) == 0
+    assert "collapse (constant_source) in round 41" in caplog.text, "quiet shows errors, and this is one"
     assert "The run went on" in Page(write_report([folder])).text
 
 

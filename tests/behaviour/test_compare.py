@@ -1,18 +1,23 @@
 """Recipes side by side: folders, table, page, going on where it was stopped, and what a user can get wrong."""
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from test_command import error_line
 
 from beliefmatch.cli import main
 from beliefmatch.comparison import candidates, runner
 from beliefmatch.comparison.candidates import Common, parse_time
+from beliefmatch.comparison.runner import Compared, Comparison
+from beliefmatch.comparison.tables import comparison_table
 from beliefmatch.engine import run as running
 from beliefmatch.engine.calibrate import Calibration, calibrate, rounds_for
+from beliefmatch.engine.files import Result
 from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.record import RunFolder
 from beliefmatch.errors import CollapseError, SettingsError
@@ -153,6 +158,7 @@ def test_a_recipe_that_diverges_does_not_stop_the_others(
         (("digits",), ("--images", "nowhere.npz"), "nowhere.npz"),
         (("digits",), ("--seeds", "1", "1"), "name each seed once"),
         (("digits",), ("--batch-size", "0"), "batch_size must be above 0"),
+        (("digits",), ("--shape", "1", "28", "28"), "digits takes inputs of shape (1, 8, 8) alone, not (1, 28, 28)"),
     ],
 )
 def test_what_does_not_fit_is_named_and_nothing_is_written(
@@ -173,6 +179,9 @@ def test_what_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["zero_shot", "--budget", "1s", "--teacher", named("make_conv_teacher"), "--shape", "1", "8"]
     assert main(["compare", *words, "8"]) == 2
     assert "zero_shot needs a student: --student NAME is missing" in error_line(capsys)
+    words = ["digits", "--budget", "1s", "--teacher", named("make_conv_teacher"), "--student.start", "fresh"]
+    assert main(["compare", *words]) == 2
+    assert "--student NAME is missing" in error_line(capsys)
 
 
 @pytest.mark.usefixtures("timed", "undrawn")
@@ -190,6 +199,72 @@ def test_a_folder_serves_one_comparison(tmp_path: Path, capsys: pytest.CaptureFi
         (folder / "comparison.json").write_text(damaged)
         assert compare(folder, recipes=("digits",), seeds="0") == 2
         assert "comparison.json is damaged" in error_line(capsys)
+
+
+def compared(recipe: str, *, is_over_budget: bool = False, ended: int = 3) -> Compared:
+    result = Result(
+        rounds=12345,
+        seconds=812.3,
+        peak_memory=None,
+        student_parameters=1,
+        teacher_parameters=1,
+        teacher_accuracy=0.99,
+        student_accuracy=0.97474,
+        agreement=0.98123,
+    )
+    return Compared(
+        recipe=recipe,
+        rounds=12345,
+        is_over_budget=is_over_budget,
+        seeds=(0, 1, 2),
+        results=tuple(result if seed < ended else None for seed in range(3)),
+        pseudo_agreements=(0.91, 0.92, 0.93),
+        confidence_gaps=(0.1, 0.2, 0.3),
+        collapses=() if ended == 3 else ("constant_source", "pinned"),
+    )
+
+
+@pytest.mark.parametrize("is_measured", [True, False])
+def test_the_table_fits_80_columns(tmp_path: Path, *, is_measured: bool) -> None:
+    rows = [compared("deep_inversion", is_over_budget=True), compared("best", ended=2)]
+    comparison = Comparison(compared=rows, report=tmp_path, is_measured=is_measured)
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(comparison_table(comparison))
+    shown = console.export_text()
+    expected = ("97.47 +- 0.00", "98.12 +- 0.00") if is_measured else ("92.0 +- 1.0", "0.200 +- 0.100")
+    for words in (*expected, "deep_inversion", "812*", "12,345", "* over the budget", "constant_source", "pinned;"):
+        assert words in shown
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_round_that_takes_longer_than_the_budget_is_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    slow = Calibration(rounds=1, seconds_per_round=2.0, start_seconds=0.5, device="cpu", threads=1)
+    monkeypatch.setattr(runner, "calibrate", lambda *_: slow)
+    for _ in range(2):
+        caplog.clear()
+        assert compare(tmp_path / "compared", recipes=("digits",), seeds="0") == 0
+        assert "digits takes about 2.5 s instead of 1: one round" in caplog.text
+        assert "* over the budget" in capsys.readouterr().out
+    (row,) = json.loads((tmp_path / "compared" / "table.json").read_text())["recipes"]
+    assert row["is_over_budget"]
+
+
+@pytest.mark.usefixtures("timed", "undrawn")
+def test_images_of_another_size_are_resized_where_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = tmp_path / "large.npz"
+    np.savez(large, images=np.zeros((20, 16, 16, 1), np.uint8), labels=np.arange(20) % 10)
+    words = ("--images", large)
+    assert compare(tmp_path / "compared", *words, recipes=("digits",), seeds="0") == 2
+    assert "add --resize" in error_line(capsys)
+    assert compare(tmp_path / "compared", *words, "--resize", recipes=("digits",), seeds="0") == 0
 
 
 @pytest.mark.usefixtures("timed", "undrawn")

@@ -127,12 +127,20 @@ def test_transition_errors_are_measured_and_drawn(given: Path, tmp_path: Path) -
     assert json.loads(measured.read_text())["transition"]["steps"] == 3, "an earlier walk is no answer"
 
 
+def test_more_walks_than_images_are_found_before_the_first_run(
+    given: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words(given, "mte", tmp_path / "new", "--transition-images", "21")) == 2
+    assert "has 20: --transition-images 20 at most" in error_line(capsys)
+    assert not (tmp_path / "new").exists()
+
+
 def test_the_toy_gets_a_table_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("beliefmatch.toy.NUM_EPOCHS", 1)
     command = ["reproduce", "toy", "--rounds", "2", "--seeds", "0", "1", "--folder", str(tmp_path), "--display", "json"]
     assert main(command) == 0
     (cell,) = json.loads((tmp_path / "table.json").read_text())["cells"]
-    assert (cell["seeds"], cell["budget"]) == ([0, 1], 2 / 2000)
+    assert (cell["seeds"], cell["budget"]) == ([0, 1], 2 / 400)
     assert all(0 < value < 100 for value in cell["values"])
     assert (tmp_path / "toy_seed1" / "toy.gif").is_file()
     assert "The notebook prints no agreement" in (tmp_path / "table.md").read_text()

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from beliefmatch.report.groups import group_runs, seeds
+from beliefmatch.report.page import write_report
 from beliefmatch.report.runs import read_runs
 from beliefmatch.report.settings import OWN, differing, flatten, labels
 from report.conftest import Copy
 from report.folders import edit
+from report.html_page import Page
 
 
 def change_setting(folder: Path, name: str, value: Any) -> None:
@@ -52,6 +54,21 @@ def test_any_other_setting_makes_another_group(
     groups = group_runs(read_runs([*two_runs, other]))
     assert [len(group.runs) for group in groups] == [2, 1]
     assert groups[1].label == label
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_runs_that_were_measured_on_different_data_are_not_averaged_in_silence(
+    two_runs: list[Path], tmp_path: Path
+) -> None:
+    folders = [Path(shutil.copytree(folder, tmp_path / folder.name)) for folder in two_runs]
+    alike = Page(write_report(folders)).text
+    assert "different data" not in alike
+    edit(folders[1] / "measurement.json", lambda measured: measured.update(fingerprint="another"))
+    text = Page(write_report(folders)).text
+    assert "over 2 runs, seeds 0 and 1, measured on different data)" in text
+    assert "Runs of digits were measured on different data, so their deviations are over the data too." in text
+    walks = "Guided by the student"
+    assert text.count(walks) == 2 * alike.count(walks), "walks that begin elsewhere are drawn apart"
 
 
 def test_where_the_teacher_lies_makes_no_difference(two_runs: list[Path], copy: Copy) -> None:

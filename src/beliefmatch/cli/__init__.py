@@ -28,6 +28,11 @@ COMMANDS = {
     "reproduce": reproduce,
 }
 
+WITH_RESUME = "; the same command with --resume continues from the checkpoint"
+WITHOUT = "; the same command continues"
+CONTINUED = {"demo": WITH_RESUME, "transfer": WITH_RESUME, "toy": WITH_RESUME, "compare": WITHOUT, "reproduce": WITHOUT}
+"""How to go on with a command that was interrupted, where it can be."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or 2 after an error that the user can mend."""
@@ -42,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         if is_first_process():
-            sys.stderr.write("beliefmatch: interrupted; the same command with --resume continues from the checkpoint\n")
+            sys.stderr.write(f"beliefmatch: interrupted{CONTINUED.get(arguments[0], '')}\n")
         return 130
     except BrokenPipeError:
         # Whoever read the output has read enough. Python would complain once more when it flushes at the end.

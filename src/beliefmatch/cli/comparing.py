@@ -42,6 +42,7 @@ def compare(
     batch_size: int | None = None,
     seeds: tuple[int, ...] = (0, 1, 2),
     images: Path | None = None,
+    resize: bool = False,
     folder: Path = Path("runs/compare"),
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     precision: Literal["auto", "bf16-mixed", "32-true", "64-true"] = "auto",
@@ -65,6 +66,7 @@ def compare(
         batch_size: Examples a batch. Default: each recipe's own.
         seeds: Of the runs; mean and deviation are over them.
         images: File .npz to measure every run on, afterwards; see beliefmatch measure. Without it nothing is measured.
+        resize: Resize images of another size than the networks take; otherwise they are refused.
         folder: For the runs, RECIPE/seed_N each, and report.html.
         accelerator: Kind of device.
         precision: Floating-point precision; see beliefmatch transfer RECIPE --help.
@@ -82,6 +84,9 @@ def compare(
     if teacher.architecture is None:
         raise SettingsError("name the network to learn from: --teacher NAME is missing")
 
+    if student.architecture is None and (student.weights is not None or student.start is not None):
+        raise SettingsError("name the student that these weights or this start are for: --student NAME is missing")
+
     def follow(name: str, num_rounds: int) -> RunProgress:
         return RunProgress(num_rounds, display, name=name)
 
@@ -98,7 +103,16 @@ def compare(
         batch_size=batch_size,
     )
     options = RunOptions(folder=folder, accelerator=accelerator, precision=precision)
-    found = compare(recipes, common, seconds=seconds, seeds=seeds, options=options, images=images, follow=follow)
+    found = compare(
+        recipes,
+        common,
+        seconds=seconds,
+        seeds=seeds,
+        options=options,
+        images=images,
+        resize=resize,
+        follow=follow,
+    )
     _print(found, seconds, images, display)
 
 

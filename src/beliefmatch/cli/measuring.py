@@ -47,6 +47,7 @@ def measure(
     guided_by: Literal["student", "teacher"] = "student",
     transition_steps: int = 100,
     transition_seed: int = 0,
+    transition_memory: int | None = None,
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     out: Path | None = None,
     display: Display = "full",
@@ -74,6 +75,7 @@ def measure(
         guided_by: Which network's gradient leads from class to class.
         transition_steps: Gradient steps from each example to each other class.
         transition_seed: Of the choice of examples.
+        transition_memory: MiB that the activations of one batch of walks may take. Default: 128 on a CPU, else 4096.
         accelerator: Kind of device.
         out: JSON file for all numbers, besides what goes into a run's folder.
         display: Tables, errors alone, or JSON for scripts.
@@ -91,7 +93,11 @@ def measure(
     plan = None
     if transition is not None:
         plan = TransitionPlan(
-            num_images=transition, guided_by=guided_by, num_steps=transition_steps, seed=transition_seed
+            num_images=transition,
+            guided_by=guided_by,
+            num_steps=transition_steps,
+            seed=transition_seed,
+            memory_budget=None if transition_memory is None else transition_memory * 2**20,
         )
     named = teacher.architecture, student.architecture
     if run is not None and any(named):

@@ -42,7 +42,7 @@ def reproduce(
         dataset: What the teachers were trained on, for figure2 and mte.
         seeds: Of the runs; mean and deviation are over them.
         rounds: Rounds of each zero-shot run; all other runs are scaled alike.
-        budget: Fraction of the paper's rounds, where rounds are not given.
+        budget: Fraction of the paper's rounds, where rounds are not given; of our 400 for the toy.
         batch_size: Images a batch.
         transition_images: Images that transition curves begin from.
         transition_steps: Gradient steps of a transition curve.
@@ -56,6 +56,8 @@ def reproduce(
     from beliefmatch.reproduction.tables import plain
 
     set_display(display)
+    if rounds is not None and rounds < 1:
+        raise SettingsError(f"rounds must be above 0; got {rounds}")
     folder = folder or Path("runs") / experiment
 
     def follow(name: str, num_rounds: int) -> RunProgress:

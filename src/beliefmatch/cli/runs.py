@@ -68,7 +68,7 @@ def toy(
         folder: Run folder; made if missing. A run in it is never overwritten.
         resume: Continue the run in the folder from its last checkpoint; begin it if there is none.
         seed: Of the points, of fresh weights and of all noise.
-        rounds: Rounds of the transfer, instead of the paper's.
+        rounds: Rounds of the transfer, instead of 400 (free points) or 1000 (generator).
         through: Where the pseudo points come from: free parameters as in the paper's notebook, or a generator.
         display: Progress and tables, errors alone, or JSON lines for scripts.
     """

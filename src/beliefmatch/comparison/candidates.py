@@ -41,7 +41,8 @@ class Common:
             rounds: None for the recipe's own number.
 
         Raises:
-            SettingsError: the recipe needs something that is not given, or a setting is out of its range.
+            SettingsError: the recipe needs something that is not given, does not take what is, or a setting is out of
+                its range.
         """
         recipe = recipes.ALL[name]
         wanted = inspect.signature(recipe).parameters
@@ -49,7 +50,12 @@ class Common:
         for key, parameter in wanted.items():
             if parameter.default is parameter.empty and key not in given:
                 raise SettingsError(f"{name} needs a {key}: --{key} NAME is missing")
-        return recipe(seed=seed, **{key: value for key, value in given.items() if key in wanted})
+        transfer = recipe(seed=seed, **{key: value for key, value in given.items() if key in wanted})
+        for key in ("shape", "mean", "std"):
+            value = getattr(transfer.inputs, key)
+            if key in given and value != given[key]:
+                raise SettingsError(f"{name} takes inputs of {key} {value} alone, not {given[key]}")
+        return transfer
 
 
 def check_recipes(names: Sequence[str]) -> None:

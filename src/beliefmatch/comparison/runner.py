@@ -1,20 +1,19 @@
 """Doing the runs of a comparison that are not done yet, and gathering what they found."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from beliefmatch.comparison.candidates import Common, check_inputs, check_recipes, check_starts
 from beliefmatch.data.images import read_examples
 from beliefmatch.engine.atomic import make_folder, write_json
-from beliefmatch.engine.calibrate import calibrate
+from beliefmatch.engine.calibrate import Calibration, calibrate
 from beliefmatch.engine.evaluation import measure_run
 from beliefmatch.engine.files import Result, RunFiles, read_json
 from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.record import RunFolder
-from beliefmatch.engine.run import Observer, run
+from beliefmatch.engine.run import Follow, run
 from beliefmatch.engine.transfer import Transfer
 from beliefmatch.errors import CollapseError, FolderError, SettingsError
 from beliefmatch.models.examples import AbstractExamples
@@ -24,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 CALIBRATIONS = "comparison.json"
 TABLE = "table.json"
-Follow = Callable[[str, int], Observer | None]
-"""Gives an observer of the run with this name and so many rounds."""
+TOLERANCE = 1.25
+"""Part of the budget that a single round may take before it is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +34,8 @@ class Compared:
     recipe: str
     rounds: int
     """Of each run, as timed once on the machine that began."""
+    is_over_budget: bool
+    """Whether each run was bound to take longer: not even one round fits."""
     seeds: tuple[int, ...]
     results: tuple[Result | None, ...]
     pseudo_agreements: tuple[float | None, ...]
@@ -65,6 +66,7 @@ def compare(
     seeds: Sequence[int],
     options: RunOptions,
     images: Path | None,
+    resize: bool,
     follow: Follow,
 ) -> Comparison:
     """Run each recipe with each seed for the same wall time, measure, and write one page.
@@ -79,6 +81,7 @@ def compare(
         seeds: of each recipe.
         options: of each run; its folder holds the folders of all.
         images: file to measure on afterwards, see `read_examples`; None: nothing is measured.
+        resize: whether images of another size than the networks take are resized; otherwise they are refused.
         follow: see `Follow`.
 
     Raises:
@@ -93,26 +96,32 @@ def compare(
     data = None if images is None else read_examples(images)
     if data is not None:
         for transfer in transfers.values():
-            data.check_shape(transfer.inputs)
-    rounds = _settle_rounds(names, common, seconds=seconds, seed=seeds[0], options=options)
+            data.check_shape(transfer.inputs, resize=resize)
+    timed = _time_rounds(names, common, seconds=seconds, seed=seeds[0], options=options)
+    for name in names:
+        if _is_over_budget(timed[name], seconds):
+            logger.warning(
+                "%s takes about %.3g s instead of %.3g: one round, and what comes before it, does not fit",
+                *(name, timed[name].planned_seconds, seconds),
+            )
     # Seed by seed, so that a machine that grows slower does so for all recipes.
     for seed in seeds:
         for name in names:
             place = RunFolder(options.folder / name / f"seed_{seed}")
-            transfer = common.transfer(name, seed=seed, rounds=rounds[name])
+            transfer = common.transfer(name, seed=seed, rounds=timed[name].rounds)
             _complete(transfer, replace(options, folder=place.path, resume=True), follow, f"{name} seed {seed}")
             if data is not None and place.result.is_file():
-                _measure(place, data, options)
-    compared = [_gather(name, rounds[name], seeds, options.folder) for name in names]
+                _measure(place, data, options, resize=resize)
+    compared = [_gather(name, timed[name], seconds, seeds, options.folder) for name in names]
     write_json(options.folder / TABLE, {"seconds": seconds, "recipes": [asdict(each) for each in compared]})
     runs = [options.folder / name / f"seed_{seed}" for name in names for seed in seeds]
     report = write_report(runs, out=options.folder / "report.html")
     return Comparison(compared=compared, report=report, is_measured=data is not None)
 
 
-def _settle_rounds(
+def _time_rounds(
     names: Sequence[str], common: Common, *, seconds: float, seed: int, options: RunOptions
-) -> dict[str, int]:
+) -> dict[str, Calibration]:
     """Read how many rounds each recipe does, or time it, one after the other, before any run begins."""
     path, given = options.folder / CALIBRATIONS, _what_changes_times(common, options)
     known = _read_calibrations(path, seconds, given)
@@ -121,10 +130,15 @@ def _settle_rounds(
             logger.info("timing rounds of %s", name)
             found = calibrate(common.transfer(name, seed=seed), options, seconds)
             logger.info("%s: %d rounds, %.3g s each", name, found.rounds, found.seconds_per_round)
-            known[name] = asdict(found)
+            known[name] = found
             make_folder(options.folder)
-            write_json(path, {"seconds": seconds, "given": given, "recipes": known})
-    return {name: int(known[name]["rounds"]) for name in names}
+            recipes = {known_name: asdict(each) for known_name, each in known.items()}
+            write_json(path, {"seconds": seconds, "given": given, "recipes": recipes})
+    return known
+
+
+def _is_over_budget(timed: Calibration, seconds: float) -> bool:
+    return timed.rounds == 1 and timed.planned_seconds > TOLERANCE * seconds
 
 
 def _what_changes_times(common: Common, options: RunOptions) -> dict[str, str]:
@@ -134,7 +148,7 @@ def _what_changes_times(common: Common, options: RunOptions) -> dict[str, str]:
     }
 
 
-def _read_calibrations(path: Path, seconds: float, given: dict[str, str]) -> dict[str, dict[str, Any]]:
+def _read_calibrations(path: Path, seconds: float, given: dict[str, str]) -> dict[str, Calibration]:
     folder = path.parent
     if not path.is_file():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -151,34 +165,34 @@ def _read_calibrations(path: Path, seconds: float, given: dict[str, str]) -> dic
         raise SettingsError(
             f"the comparison in {folder} was timed with another {changed[0]}: name another --folder for this one"
         )
-    found = content.get("recipes")
-    if not isinstance(found, dict) or not all(
-        isinstance(each, dict) and isinstance(each.get("rounds"), int) for each in found.values()
-    ):
-        raise FolderError(f"{path} is damaged: it holds no rounds")
-    return found
+    try:
+        return {name: Calibration(**each) for name, each in content["recipes"].items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FolderError(f"{path} is damaged: it holds no rounds") from error
 
 
 def _complete(transfer: Transfer, options: RunOptions, follow: Follow, name: str) -> None:
     try:
-        run(transfer, options, observer=follow(name, transfer.rounds))
+        with follow(name, transfer.rounds) as observer:
+            run(transfer, options, observer=observer)
     except CollapseError as error:
         # The others are still worth comparing, and table and report name it.
-        logger.warning("%s came to no end: %s", name, error)
+        logger.error("%s came to no end: %s", name, error.seen)
 
 
-def _measure(place: RunFolder, data: AbstractExamples, options: RunOptions) -> None:
+def _measure(place: RunFolder, data: AbstractExamples, options: RunOptions, *, resize: bool) -> None:
     measured = place.read_measurement()
     if measured is None or measured.get("fingerprint") != data.fingerprint:
-        measure_run(place, data, accelerator=options.accelerator)
+        measure_run(place, data, resize=resize, accelerator=options.accelerator)
 
 
-def _gather(name: str, rounds: int, seeds: Sequence[int], folder: Path) -> Compared:
+def _gather(name: str, timed: Calibration, seconds: float, seeds: Sequence[int], folder: Path) -> Compared:
     runs = [RunFiles(folder / name / f"seed_{seed}") for seed in seeds]
     rows = [(each.read_metrics() or [{}])[-1] for each in runs]
     return Compared(
         recipe=name,
-        rounds=rounds,
+        rounds=timed.rounds,
+        is_over_budget=_is_over_budget(timed, seconds),
         seeds=tuple(seeds),
         results=tuple(each.read_result() if each.result.is_file() else None for each in runs),
         pseudo_agreements=tuple(row.get("batch_agreement") for row in rows),

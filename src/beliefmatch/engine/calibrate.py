@@ -33,6 +33,11 @@ class Calibration:
     device: str
     threads: int
 
+    @property
+    def planned_seconds(self) -> float:
+        """What a run of so many rounds takes: more than was asked for where not even one fits."""
+        return self.start_seconds + self.opening_seconds + self.rounds * self.seconds_per_round
+
 
 def calibrate(transfer: Transfer, options: RunOptions, seconds: float) -> Calibration:
     """Time some rounds of a transfer on networks of its own, which are thrown away, and tell how many a time holds.

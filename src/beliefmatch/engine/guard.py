@@ -128,13 +128,14 @@ class Guard:
             self._write()
         said = describe(collapse)
         if action == "stop":
-            raise (DivergedError if finding.kind == "diverged" else CollapseError)(f"{said}. {self._way_out(finding)}")
+            raise (DivergedError if finding.kind == "diverged" else CollapseError)(said, self._way_out(finding))
         if action == "restart":
             if self.fabric.is_global_zero:
                 logger.warning("%s. Beginning again (restart %d of %d)", said, self.attempt + 1, MAX_RESTARTS)
             raise BeginAgain
         if self.fabric.is_global_zero:
-            logger.warning("%s. Going on; --on-collapse stop or restart does otherwise", said)
+            # Whoever wants to hear of errors alone must hear of this one.
+            logger.error("%s. Going on; --on-collapse stop or restart does otherwise", said)
 
     def _way_out(self, finding: Finding) -> str:
         more = f" It began again {self.attempt} times." if self.attempt else ""

@@ -71,7 +71,9 @@ class RunFolder(RunFiles):
         if self.holds_run:
             changed = differences(_comparable(self.read()["settings"]), _comparable(settings))
             if changed:
-                raise ResumeError(f"{self.path} was begun with other settings: {'; '.join(changed)}")
+                raise ResumeError(
+                    f"{self.path} was begun with other settings: {'; '.join(changed)}: take those, or another --folder"
+                )
 
     def begin(self, settings: dict[str, Any]) -> None:
         """Make the folder, take it for this process until `release`, and say in run.json what the run is.

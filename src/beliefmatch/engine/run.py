@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Literal
 
@@ -32,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 Observer = Callable[[int, Row | None], None]
 """Called after every round with the rounds completed, and with the logged row where one was due."""
+Follow = Callable[[str, int], AbstractContextManager[Observer]]
+"""Gives an observer for the run of this name and so many rounds, which is left when the run ends."""
 
 
 def run(

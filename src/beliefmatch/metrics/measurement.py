@@ -118,7 +118,7 @@ def measure_pair(
         divergence=overall.divergence,
         classes=_by_class(answers, data.labels, num_resamples),
         confusion=overall.confusion,
-        transition=transition and measure_transition(teacher, student, spec, data, transition),
+        transition=transition and measure_transition(teacher, student, spec, data, transition, answers=answers),
     )
 
 

@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy, softmax
 
 from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.functional.classification import agreement
+from beliefmatch.metrics.answers import Answers, answer
 from beliefmatch.models.examples import AbstractExamples, examples_of
 from beliefmatch.models.gradients import check_gradient
 from beliefmatch.models.inputs import InputSpec
@@ -24,7 +25,8 @@ NUM_STEPS = 100
 STEP_SIZE = 1.0
 CPU_MEMORY_BUDGET = 128 * 2**20
 GPU_MEMORY_BUDGET = 4 * 2**30
-
+BATCH_SIZE = 500
+"""Examples at a time where both networks are asked for their classes."""
 
 Guide = Literal["student", "teacher"]
 
@@ -42,8 +44,12 @@ class TransitionPlan:
     """In network inputs per unit of gradient."""
     seed: int = 0
     """Of the choice of examples."""
+    memory_budget: int | None = None
+    """Bytes that the activations of one batch may take. None: see `transition_curves`."""
 
     def __post_init__(self) -> None:
+        if self.memory_budget is not None and self.memory_budget < 1:
+            raise SettingsError(f"memory_budget of transition curves must be above 0; got {self.memory_budget}")
         for name in ("num_images", "num_steps", "step_size"):
             if not 0 < getattr(self, name) < math.inf:
                 raise SettingsError(f"{name} of transition curves must be above 0; got {getattr(self, name)}")
@@ -85,7 +91,13 @@ class TransitionCurves:
 
 
 def measure_transition(
-    teacher: nn.Module, student: nn.Module, spec: InputSpec, examples: AbstractExamples | Tensor, plan: TransitionPlan
+    teacher: nn.Module,
+    student: nn.Module,
+    spec: InputSpec,
+    examples: AbstractExamples | Tensor,
+    plan: TransitionPlan,
+    *,
+    answers: Answers | None = None,
 ) -> TransitionCurves:
     """Choose examples on which both networks agree, and walk from them. See `transition_curves`.
 
@@ -95,6 +107,7 @@ def measure_transition(
         spec: of the inputs of both.
         examples: to begin from; or a tensor, see `measure_pair`.
         plan: how to walk.
+        answers: what both said to these examples, where that is known.
 
     Raises:
         ExamplesError: fewer examples than asked for have the agreement of both.
@@ -105,16 +118,20 @@ def measure_transition(
     needed_by = f"leads from class to class: try --guided-by {other}"
     check_gradient(guide, spec, role=plan.guided_by, needed_by=needed_by)
     parameter = next(iter(guide.parameters()), torch.zeros(()))
-    inputs = examples_of(examples).to_inputs(spec, device=parameter.device).to(parameter.dtype)
-    chosen, labels = agreeing_examples(guide, follower, inputs, num_examples=plan.num_images, seed=plan.seed)
+    data = examples_of(examples)
+    answers = answers or answer(teacher, student, spec, data, batch_size=BATCH_SIZE)
+    chosen = choose(answers.alike, num_examples=plan.num_images, seed=plan.seed)
+    # The chosen alone become network inputs: all of them at once may be more than there is room for.
+    inputs = data.to_inputs(spec, chosen, device=parameter.device).to(parameter.dtype)
     return transition_curves(
         guide,
         follower,
-        inputs[chosen],
-        labels,
+        inputs,
+        answers.teacher_class[chosen].to(parameter.device),
         guided_by=plan.guided_by,
         num_steps=plan.num_steps,
         step_size=plan.step_size,
+        memory_budget=plan.memory_budget,
     )
 
 
@@ -215,7 +232,13 @@ def bytes_per_example(network: nn.Module, example: Tensor) -> int:
 
 
 def agreeing_examples(
-    guide: nn.Module, follower: nn.Module, inputs: Tensor, *, num_examples: int, seed: int = 0, batch_size: int = 500
+    guide: nn.Module,
+    follower: nn.Module,
+    inputs: Tensor,
+    *,
+    num_examples: int,
+    seed: int = 0,
+    batch_size: int = BATCH_SIZE,
 ) -> tuple[Tensor, Tensor]:
     """Choose examples on which both networks agree, at random.
 
@@ -237,11 +260,29 @@ def agreeing_examples(
         pairs = [(guide.eval()(part), follower.eval()(part)) for part in inputs.split(batch_size)]
     alike = torch.cat([agreement(*pair) for pair in pairs])
     predicted = torch.cat([logits.argmax(dim=1) for logits, _ in pairs])
+    chosen = choose(alike, num_examples=num_examples, seed=seed)
+    return chosen, predicted[chosen]
+
+
+def choose(alike: Tensor, *, num_examples: int, seed: int) -> Tensor:
+    """Choose examples at random among those on which both networks agree.
+
+    Args:
+        alike: (n,), whether they do.
+        num_examples: how many to choose.
+        seed: of the choice.
+
+    Returns:
+        (num_examples,), their indices, on the device of `alike`.
+
+    Raises:
+        ExamplesError: there are fewer.
+    """
     candidates = alike.nonzero().squeeze(1)
     if len(candidates) < num_examples:
         raise ExamplesError(
-            f"{num_examples} examples on which both networks agree were asked for; there are {len(candidates)}"
+            f"{num_examples} examples on which both networks agree were asked for; there are {len(candidates)}: ask "
+            "for fewer, or give more examples"
         )
     order = torch.randperm(len(candidates), generator=torch.Generator().manual_seed(seed))[:num_examples]
-    chosen = candidates[order.to(candidates.device)]
-    return chosen, predicted[chosen]
+    return candidates[order.to(candidates.device)]

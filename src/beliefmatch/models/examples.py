@@ -75,7 +75,7 @@ class AbstractExamples(ABC):
     def to_pixels(self, spec: InputSpec, rows: slice = ALL) -> Tensor:
         """Give some as (batch, height, width, channels) pixels, uint8, for a file that takes those."""
 
-    def to_inputs(self, spec: InputSpec, rows: slice = ALL, *, device: torch.device | None = None) -> Tensor:
+    def to_inputs(self, spec: InputSpec, rows: slice | Tensor = ALL, *, device: torch.device | None = None) -> Tensor:
         """Give some as network inputs, (batch, *spec.shape), float32, converted on a device.
 
         Raises:
@@ -156,8 +156,8 @@ class Images(AbstractExamples):
             raise ExamplesError(f"images have {channels} channels, the network takes {spec.shape[0]}")
         if tuple(size) != spec.shape[1:] and not resize:
             raise ExamplesError(
-                f"images are {size[0]}x{size[1]}, the network takes {spec.shape[1]}x{spec.shape[2]}: add --resize if "
-                "they are meant to be resized"
+                f"images are {size[0]}x{size[1]}, the network takes {spec.shape[1]}x{spec.shape[2]}: resize them, or "
+                "add --resize (to measure, compare or export)"
             )
 
     @staticmethod

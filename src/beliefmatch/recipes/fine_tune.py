@@ -15,7 +15,7 @@ from beliefmatch.recipes.datasets import Dataset, choose_augmentation, choose_in
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.students.named import NamedStudent
 
-NUM_STEPS = 1000
+NUM_STEPS = 300
 
 
 def fine_tune(
@@ -53,7 +53,7 @@ def fine_tune(
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         augmentation: Default: crop_flip on CIFAR-10, none on SVHN and for a shape of your own.
-        rounds: Rounds, each one step. Default: 1000, times the budget.
+        rounds: Rounds, each one step. Default: 300, times the budget.
         budget: Fraction of the usual rounds to do, for small machines. The result says it.
         batch_size: Examples a batch, over all devices together.
         objective: What the student matches.

@@ -83,7 +83,7 @@ def student_section(runs: Sequence[Run]) -> Section:
     """Say how to load the student of the first run that has one."""
     run = next((run for run in runs if run.student_facts is not None), None)
     if run is None or run.student_facts is None:
-        text = "There is no student to load yet: continue the run to its end with --resume."
+        text = "There is no student to load yet: continue the run to its end."
         return Section(name="student", title="Loading the student", text=text)
     architecture, classes = (run.student_facts.get(name, "unknown") for name in ("architecture", "num_classes"))
     others = " The students of the other runs load alike." if len(runs) > 1 else ""

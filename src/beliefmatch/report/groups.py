@@ -28,6 +28,11 @@ class Group:
         return len(self.runs) > 1 and self.settings.get("teacher_sha256") == OWN
 
     @property
+    def is_measured_alike(self) -> bool:
+        """Whether all of its runs that were measured were measured on the same examples."""
+        return len({run.measured.data for run in self.runs if run.measured is not None}) < 2
+
+    @property
     def description(self) -> str:
         """Say how many runs, and of which seeds."""
         return f"{count(len(self.runs), 'run')}, {seeds(self.runs)}"

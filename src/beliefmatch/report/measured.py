@@ -44,6 +44,8 @@ class Transition:
     num_images: int
     num_steps: int
     step_size: float
+    seed: int
+    """Of the choice of examples."""
     error: Estimate
     guide: tuple[float, ...]
     """Probability of the class sought at each step, for the network that guides."""
@@ -65,6 +67,8 @@ class Measured:
     images: str
     """Name of their file; empty where there was none."""
     num_images: int
+    fingerprint: str
+    """Of their values and labels; empty where none was recorded."""
     teacher: Scores | None
     """None: the examples have no labels."""
     student: Scores | None
@@ -75,6 +79,11 @@ class Measured:
     confusion: tuple[tuple[Estimate, ...], ...]
     """Fraction of examples by the teacher's class (row) and the student's (column). Empty for many classes."""
     transition: Transition | None
+
+    @property
+    def data(self) -> tuple[str, int, str]:
+        """What tells one set of examples from another."""
+        return self.images, self.num_images, self.fingerprint
 
 
 def read_measured(files: RunFiles) -> Measured | None:
@@ -90,6 +99,7 @@ def read_measured(files: RunFiles) -> Measured | None:
         return Measured(
             images=str(plain.get("images") or ""),
             num_images=int(plain["num_images"]),
+            fingerprint=str(plain.get("fingerprint") or ""),
             teacher=_scores(plain["teacher"]),
             student=_scores(plain["student"]),
             agreement=_needed(plain["agreement"]),
@@ -144,6 +154,7 @@ def _transition(plain: dict[str, Any] | None) -> Transition | None:
         num_images=int(plain["images"]),
         num_steps=int(plain["steps"]),
         step_size=float(plain["step_size"]),
+        seed=int(plain.get("seed", 0)),
         error=_needed(plain["error"]),
         **curves,
     )

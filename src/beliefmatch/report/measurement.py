@@ -46,8 +46,8 @@ def _found(group: Group) -> list[Measured]:
 
 
 def _on_what(groups: Sequence[Group]) -> str:
-    sets = dict.fromkeys((found.images, found.num_images) for group in groups for found in _found(group))
-    told = [count(number, "example") + (f" of {name}" if name else "") for name, number in sets]
+    sets = dict.fromkeys(found.data for group in groups for found in _found(group))
+    told = [count(number, "example") + (f" of {name}" if name else "") for name, number, _ in sets]
     warning = " Runs were measured on different data, so compare their numbers with care." if len(sets) > 1 else ""
     return f"{', '.join(told)}.{warning}"
 

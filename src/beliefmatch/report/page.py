@@ -113,6 +113,11 @@ def _notes(groups: Sequence[Group]) -> list[str]:
     if own:
         which = "" if len(own) == len(groups) else f" of {' and of '.join(own)}"
         notes.append(f"Each run{which} made a teacher of its own, so deviations over runs are over teachers too.")
+    notes += [
+        f"Runs of {group.label} were measured on different data, so their deviations are over the data too."
+        for group in groups
+        if not group.is_measured_alike
+    ]
     if not any(run.rows for group in groups for run in group.runs):
         notes.append("No round was logged, so there are no curves.")
     return notes
@@ -121,5 +126,5 @@ def _notes(groups: Sequence[Group]) -> list[str]:
 def _cut_short(run: Run) -> str:
     return (
         f"{run.name} was cut short after round {run.last_round:,} of {run.num_rounds:,}, or is still running. Shown is "
-        "what it logged by then. The same command with --resume continues it."
+        "what it logged by then. The command that began it continues it; transfer, demo and toy with --resume."
     )

@@ -23,7 +23,8 @@ def headline_sentences(groups: Sequence[Group]) -> list[str]:
 
 
 def _sentence(group: Group, *, alone: bool) -> str:
-    over = f" (mean ± standard deviation over {group.description})" if len(group.runs) > 1 else ""
+    mixed = "" if group.is_measured_alike else ", measured on different data"
+    over = f" (mean ± standard deviation over {group.description}{mixed})" if len(group.runs) > 1 else ""
     said = [f"{title} {told}" for title, name in MEASURED if (told := _told(group, name))]
     if all(run.is_cut_short for run in group.runs):
         who = "The run" if len(group.runs) == 1 else "No run"

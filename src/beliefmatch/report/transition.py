@@ -33,11 +33,12 @@ def transition_section(groups: Sequence[Group]) -> Section | None:
 
 
 def alike(group: Group) -> list[Walks]:
-    """Put the walks of a group together that were walked alike; others cannot be averaged."""
+    """Put the walks of a group together that began alike and were walked alike; others cannot be averaged."""
     found: dict[tuple[object, ...], list[Transition]] = {}
     for run in group.runs:
         if run.measured is not None and (walk := run.measured.transition) is not None:
-            key = (walk.guided_by, walk.num_images, walk.num_steps, walk.step_size, len(walk.guide))
+            how = (walk.guided_by, walk.num_steps, walk.step_size, len(walk.guide))
+            key = (*run.measured.data, walk.num_images, walk.seed, *how)
             found.setdefault(key, []).append(walk)
     return [tuple(walks) for walks in found.values()]
 

@@ -1,6 +1,6 @@
 """Doing the runs of an experiment, each of which can be stopped and continued, and gathering what they found."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -9,15 +9,13 @@ from typing import Any, Literal
 from beliefmatch.engine.evaluation import measure_run
 from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.record import RunFolder
-from beliefmatch.engine.run import Observer, run
+from beliefmatch.engine.run import Follow, run
 from beliefmatch.metrics.transition import TransitionPlan
 from beliefmatch.models.examples import AbstractExamples
 from beliefmatch.reproduction.experiments import Cell, Label
 
 Quantity = Literal["accuracy", "transition"]
 """Accuracy, or agreement, in percent; or the mean transition error."""
-Follow = Callable[[str, int], Observer | None]
-"""Gives an observer of the run with this name and so many rounds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +73,8 @@ def complete(
             place = folder / cell.folder_name(seed)
             transfer = cell.transfer(seed, folder)
             options = RunOptions(folder=place, resume=True, accelerator=accelerator)
-            run(transfer, options, observer=follow(place.name, transfer.rounds))
+            with follow(place.name, transfer.rounds) as observer:
+                run(transfer, options, observer=observer)
             if not _is_measured(RunFolder(place).read_measurement(), test, transition):
                 measure_run(
                     RunFolder(place),

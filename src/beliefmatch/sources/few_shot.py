@@ -100,7 +100,7 @@ class FewShot(AbstractSource[FewShotState]):
         if self.images_per_class is not None and int(counts.min()) < self.images_per_class:
             raise ExamplesError(
                 f"{self.images_per_class} examples of each class were asked for; class {int(counts.argmin())} of "
-                f"{self.images} has {int(counts.min())}"
+                f"{self.images} has {int(counts.min())}, so ask for so many at most"
             )
         return data
 
