@@ -156,8 +156,8 @@ class Images(AbstractExamples):
             raise ExamplesError(f"images have {channels} channels, the network takes {spec.shape[0]}")
         if tuple(size) != spec.shape[1:] and not resize:
             raise ExamplesError(
-                f"images are {size[0]}x{size[1]}, the network takes {spec.shape[1]}x{spec.shape[2]}: resize them, or "
-                "add --resize (to measure, compare or export)"
+                f"images are {size[0]}x{size[1]}, the network takes {spec.shape[1]}x{spec.shape[2]}: add --resize, "
+                "which measure and compare have, if they are meant to be resized"
             )
 
     @staticmethod
