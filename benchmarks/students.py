@@ -1,9 +1,10 @@
 """Mean transition error of public students against their teachers, on real CIFAR-10 test images.
 
-    python benchmarks/students.py [--data ../shared/data] [--images 1000] [--only NAME] [--device cpu]
+    python benchmarks/students.py [--data ../shared/data] [--images 1000] [--only NAME] [--again] [--device cpu]
 
-A pair that is on file with as many images is not walked again, so the command can be stopped and repeated. Writes
-`benchmarks/results/students.json`. The last line is one JSON object: {"pairs", "images"}.
+A pair that is on file with as many images is not walked again, unless --again says so; the command can be stopped and
+repeated. Writes `benchmarks/results/students.json`, with the machine that walked each pair. The last line
+is one JSON object: {"pairs", "images"}.
 """
 
 import argparse
@@ -113,6 +114,7 @@ def measured(pair: Pair, data: Images, models: Path, num_images: int, device: st
         "guide_curve": [round(value, 4) for value in means[0]],
         "follower_curve": [round(value, 4) for value in means[1]],
         "seconds": round(time.perf_counter() - began, 1),
+        "machine": describe_machine(),
     }
 
 
@@ -121,17 +123,19 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--only", default="")
+    parser.add_argument("--again", action="store_true", help="walk pairs that are on file, too")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
     path = RESULTS / "students.json"
     found: dict[str, Any] = json.loads(path.read_text())["pairs"] if path.is_file() else {}
     data = read_images(arguments.data / "cifar10" / "test.npz")
     for pair in PAIRS:
-        if arguments.only in pair.name and found.get(pair.name, {}).get("images") != arguments.images:
+        is_known = found.get(pair.name, {}).get("images") == arguments.images
+        if arguments.only in pair.name and (arguments.again or not is_known):
             models = arguments.data / "models" / "cifar10"
             found[pair.name] = measured(pair, data, models, arguments.images, arguments.device)
             print(json.dumps({key: found[pair.name][key] for key in ("student", "teacher", "error", "interval")}))
-            write_results("students", {"machine": describe_machine(), "pairs": found})
+            write_results("students", {"pairs": found})
     print(json.dumps({"pairs": len(found), "images": arguments.images}))
 
 
