@@ -108,3 +108,9 @@ def test_images_without_labels_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "bare.npz", images=np.zeros((4, 8, 8, 1), dtype=np.uint8))
     with pytest.raises(ExamplesError, match="has no array 'labels', and labels are needed"):
         started(images=tmp_path / "bare.npz")
+
+
+def test_a_label_far_beyond_the_classes_is_refused_and_not_counted_up_to(tmp_path: Path) -> None:
+    np.savez(tmp_path / "far.npz", images=np.zeros((2, 8, 8, 1), dtype=np.uint8), labels=np.array([0, 10**15]))
+    with pytest.raises(ExamplesError, match="there is a label 1000000000000000"):
+        started(images=tmp_path / "far.npz")

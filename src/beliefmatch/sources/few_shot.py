@@ -95,8 +95,9 @@ class FewShot(AbstractSource[FewShotState]):
         from beliefmatch.data.images import read_examples  # noqa: PLC0415
 
         data = read_examples(self.images)
-        counts = data.needed_labels().bincount(minlength=num_classes)
+        labels = data.needed_labels()
         data.check_fit(spec, num_classes)
+        counts = labels.bincount(minlength=num_classes)
         if self.images_per_class is not None and int(counts.min()) < self.images_per_class:
             raise ExamplesError(
                 f"{self.images_per_class} examples of each class were asked for; class {int(counts.argmin())} of "
