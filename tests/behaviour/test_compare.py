@@ -195,7 +195,9 @@ def test_a_folder_serves_one_comparison(tmp_path: Path, capsys: pytest.CaptureFi
     assert "gives each run 1.0 s, not 2.0 s" in error_line(capsys)
     assert compare(folder, "--batch-size", "16", recipes=("digits",), seeds="0") == 2
     assert "was timed with another batch_size" in error_line(capsys)
-    for damaged in ('{"seconds": 1.0}', '{"seconds": 1.0, "recipes": {"digits": 5}}'):
+    kept = json.loads((folder / "comparison.json").read_text())
+    kept["recipes"]["digits"]["rounds"] = "5"
+    for damaged in ('{"seconds": 1.0}', '{"seconds": 1.0, "recipes": {"digits": 5}}', json.dumps(kept)):
         (folder / "comparison.json").write_text(damaged)
         assert compare(folder, recipes=("digits",), seeds="0") == 2
         assert "comparison.json is damaged" in error_line(capsys)

@@ -166,9 +166,13 @@ def _read_calibrations(path: Path, seconds: float, given: dict[str, str]) -> dic
             f"the comparison in {folder} was timed with another {changed[0]}: name another --folder for this one"
         )
     try:
-        return {name: Calibration(**each) for name, each in content["recipes"].items()}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise FolderError(f"{path} is damaged: it holds no rounds") from error
+        found = {name: Calibration(**each) for name, each in content["recipes"].items()}
+        is_whole = all(isinstance(each.rounds, int) and each.planned_seconds > 0 for each in found.values())
+    except (KeyError, TypeError, AttributeError):
+        found, is_whole = {}, False
+    if not is_whole:
+        raise FolderError(f"{path} is damaged: it holds no rounds")
+    return found
 
 
 def _complete(transfer: Transfer, options: RunOptions, follow: Follow, name: str) -> None:
