@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from beliefmatch.data.images import read_images
-from beliefmatch.metrics.transition import agreeing_examples, transition_curves
+from beliefmatch.metrics.transition import Guide, TransitionPlan, measure_transition
 from beliefmatch.models.examples import Images
 from beliefmatch.models.inputs import CIFAR10
 from beliefmatch.models.zoo import Network
@@ -34,7 +34,7 @@ class Pair:
     teacher_architecture: str
     relation: str
     """What the teacher is to the student: its own, or a stand-in where its own was never released."""
-    guided_by: str = "student"
+    guided_by: Guide = "student"
 
     @property
     def name(self) -> str:
@@ -96,11 +96,9 @@ def measured(pair: Pair, data: Images, models: Path, num_images: int, device: st
             (pair.student_architecture, pair.student),
         )
     )
-    guide, follower = (student, teacher) if pair.guided_by == "student" else (teacher, student)
-    inputs = CIFAR10.from_pixels(data.images).to(device)
     began = time.perf_counter()
-    chosen, labels = agreeing_examples(guide, follower, inputs, num_examples=num_images, seed=0)
-    curves = transition_curves(guide, follower, inputs[chosen], labels, guided_by=pair.guided_by)
+    plan = TransitionPlan(num_images=num_images, guided_by=pair.guided_by)
+    curves = measure_transition(teacher, student, CIFAR10, data, plan)
     low, high = curves.error_interval
     means = [curve.tolist() for curve in curves.mean_curves()]
     return {

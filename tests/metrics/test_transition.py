@@ -5,7 +5,18 @@ import torch
 from slow_transition import slow_transition_curves
 
 from beliefmatch.errors import ExamplesError
-from beliefmatch.metrics.transition import TransitionCurves, agreeing_examples, bytes_per_example, transition_curves
+from beliefmatch.metrics.answers import answer
+from beliefmatch.metrics.transition import (
+    Guide,
+    TransitionCurves,
+    TransitionPlan,
+    bytes_per_example,
+    choose,
+    measure_transition,
+    transition_curves,
+)
+from beliefmatch.models.examples import examples_of
+from beliefmatch.models.inputs import InputSpec
 from tiny import make_conv_teacher, make_mlp_student, make_mlp_teacher
 
 
@@ -54,16 +65,38 @@ def test_the_error_and_its_interval() -> None:
 def test_agreeing_examples_are_chosen_by_the_seed_and_do_agree() -> None:
     guide, follower = make_mlp_student(), make_mlp_teacher()
     images = some(400, 12).float()
-    chosen, classes = agreeing_examples(guide, follower, images, num_examples=10)
+    answers = answer(follower, guide, InputSpec(shape=(12,)), examples_of(images), batch_size=150)
+    chosen = choose(answers.alike, num_examples=10, seed=0)
+    classes = answers.teacher_class[chosen]
     assert torch.equal(guide(images[chosen]).argmax(1), classes)
     assert torch.equal(follower(images[chosen]).argmax(1), classes)
-    assert torch.equal(agreeing_examples(guide, follower, images, num_examples=10)[0], chosen)
-    assert not torch.equal(agreeing_examples(guide, follower, images, num_examples=10, seed=1)[0], chosen)
+    assert torch.equal(choose(answers.alike, num_examples=10, seed=0), chosen)
+    assert not torch.equal(choose(answers.alike, num_examples=10, seed=1), chosen)
 
 
 def test_too_few_agreeing_examples_are_counted() -> None:
     with pytest.raises(ExamplesError, match=r"5000 examples .* were asked for; there are \d+"):
-        agreeing_examples(make_mlp_student(), make_mlp_teacher(), some(40, 12).float(), num_examples=5000)
+        measure_transition(
+            make_mlp_teacher(),
+            make_mlp_student(),
+            InputSpec(shape=(12,)),
+            some(40, 12).float(),
+            TransitionPlan(num_images=5000),
+        )
+
+
+@pytest.mark.parametrize("guided_by", ["student", "teacher"])
+def test_a_measurement_walks_the_chosen_examples_from_the_class_both_give(guided_by: Guide) -> None:
+    teacher, student, images = make_mlp_teacher(), make_mlp_student(), some(400, 12).float()
+    alike = (teacher(images).argmax(1) == student(images).argmax(1)).nonzero().squeeze(1)
+    chosen = alike[torch.randperm(len(alike), generator=torch.Generator().manual_seed(3))[:7]]
+    networks = (student, teacher) if guided_by == "student" else (teacher, student)
+    expected = transition_curves(*networks, images[chosen], teacher(images[chosen]).argmax(1), num_steps=4)
+    plan = TransitionPlan(num_images=7, num_steps=4, seed=3, guided_by=guided_by, memory_budget=20_000)
+    found = measure_transition(teacher, student, InputSpec(shape=(12,)), images, plan)
+    assert found.guided_by == guided_by
+    torch.testing.assert_close(found.guide, expected.guide)
+    torch.testing.assert_close(found.follower, expected.follower)
 
 
 def test_memory_is_counted_by_what_autograd_keeps() -> None:

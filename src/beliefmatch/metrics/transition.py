@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 
 from beliefmatch.errors import ExamplesError, SettingsError
-from beliefmatch.functional.classification import agreement
 from beliefmatch.metrics.answers import Answers, answer
 from beliefmatch.models.examples import AbstractExamples, examples_of
 from beliefmatch.models.gradients import check_gradient
@@ -159,7 +158,7 @@ def transition_curves(
         guide: network whose gradient leads, put in eval mode. Its parameters get no gradients.
         follower: network that is compared, put in eval mode.
         inputs: (examples, *shape), network inputs, on the networks' device.
-        labels: (examples,), the class that both networks start from; see `agreeing_examples`.
+        labels: (examples,), the class that both networks start from; see `choose`.
         guided_by: what to call the guide.
         num_steps: probabilities recorded for each curve.
         step_size: in network inputs per unit of gradient.
@@ -229,39 +228,6 @@ def bytes_per_example(network: nn.Module, example: Tensor) -> int:
     own = {parameter.untyped_storage().data_ptr() for parameter in (*network.parameters(), *network.buffers())}
     del logits
     return sum(size for place, size in kept.items() if place not in own) or example.element_size() * example.numel()
-
-
-def agreeing_examples(
-    guide: nn.Module,
-    follower: nn.Module,
-    inputs: Tensor,
-    *,
-    num_examples: int,
-    seed: int = 0,
-    batch_size: int = BATCH_SIZE,
-) -> tuple[Tensor, Tensor]:
-    """Choose examples on which both networks agree, at random.
-
-    Args:
-        guide: put in eval mode.
-        follower: likewise.
-        inputs: (n, *shape), network inputs.
-        num_examples: how many to choose.
-        seed: of the choice.
-        batch_size: examples at a time.
-
-    Returns:
-        Indices of the chosen examples (num_examples,), and the class both networks give them (num_examples,).
-
-    Raises:
-        ExamplesError: fewer examples than asked for have the agreement of both.
-    """
-    with torch.no_grad():
-        pairs = [(guide.eval()(part), follower.eval()(part)) for part in inputs.split(batch_size)]
-    alike = torch.cat([agreement(*pair) for pair in pairs])
-    predicted = torch.cat([logits.argmax(dim=1) for logits, _ in pairs])
-    chosen = choose(alike, num_examples=num_examples, seed=seed)
-    return chosen, predicted[chosen]
 
 
 def choose(alike: Tensor, *, num_examples: int, seed: int) -> Tensor:
