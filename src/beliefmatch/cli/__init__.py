@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         if is_first_process():
-            sys.stderr.write(f"beliefmatch: interrupted{CONTINUED.get(arguments[0], '')}\n")
+            sys.stderr.write(f"beliefmatch: interrupted{CONTINUED.get(next(iter(arguments), ''), '')}\n")
         return 130
     except BrokenPipeError:
         # Whoever read the output has read enough. Python would complain once more when it flushes at the end.

@@ -15,15 +15,12 @@ from beliefmatch.recipes.few_shot import Method
 from beliefmatch.recipes.fine_tune import NUM_STEPS
 from beliefmatch.recipes.zero_shot import ROUNDS
 from beliefmatch.reproduction import published
-from beliefmatch.reproduction.published import Published
+from beliefmatch.reproduction.published import FINE_TUNED, KD_AT, NO_TEACHER, ZERO_SHOT, Published
 from beliefmatch.students.named import NamedStudent
 
 Experiment = Literal["table1", "figure2", "mte", "svhn"]
 MAIN_PAIR = ("40-2", "16-1")
-ZERO_SHOT = "zero-shot"
-FINE_TUNED = "zero-shot, fine-tuned"
-NAMES: dict[Method, str] = {"no_teacher": "no teacher", "kd_at": "KD+AT"}
-"""The baselines of the experiments, as the paper calls them."""
+BASELINES: dict[str, Method] = {NO_TEACHER: "no_teacher", KD_AT: "kd_at"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +103,7 @@ def _table1(setup: Setup, pair: tuple[str, str]) -> list[Cell]:
         _zero_shot(setup, pair, row.fresh_noise if row else (), fresh_noise=True),
     ]
     if setup.train_images:
-        cells.append(_few_shot(setup, pair, "kd_at", 200, row.few_shot if row else ()))
+        cells.append(_few_shot(setup, pair, KD_AT, 200, row.few_shot if row else ()))
     return cells
 
 
@@ -119,25 +116,25 @@ def _figure2(setup: Setup, pair: tuple[str, str]) -> list[Cell]:
     cells = [start]
     for place, count in enumerate(published.IMAGES_PER_CLASS):
         numbers = {method: (published.paper(curve[place]),) for method, curve in curves.items()}
-        cells += [_few_shot(setup, pair, method, count, numbers.get(NAMES[method], ())) for method in NAMES]
+        cells += [_few_shot(setup, pair, method, count, numbers.get(method, ())) for method in BASELINES]
         cells.append(_fine_tuned(setup, pair, start, count, numbers.get(FINE_TUNED, ())))
     everything = published.ALL_IMAGES[setup.dataset] if is_main else ()
-    return [*cells, _few_shot(setup, pair, "kd_at", "all", everything)]
+    return [*cells, _few_shot(setup, pair, KD_AT, "all", everything)]
 
 
 def _mte(setup: Setup, pair: tuple[str, str]) -> list[Cell]:
     errors = published.TRANSITION_ERRORS[setup.dataset] if pair == MAIN_PAIR else {}
     cells = [_zero_shot(setup, pair, errors.get(ZERO_SHOT, ()))]
     if setup.train_images:
-        cells.append(_few_shot(setup, pair, "kd_at", "all", errors.get(NAMES["kd_at"], ())))
+        cells.append(_few_shot(setup, pair, KD_AT, "all", errors.get(KD_AT, ())))
     return cells
 
 
 def _svhn(setup: Setup, pair: tuple[str, str]) -> list[Cell]:
     is_main = pair == MAIN_PAIR
-    cells = [_zero_shot(setup, pair, published.ZERO_SHOT["svhn"] if is_main else ())]
+    cells = [_zero_shot(setup, pair, published.ZERO_SHOT_ACCURACY["svhn"] if is_main else ())]
     if setup.train_images:
-        cells.append(_few_shot(setup, pair, "kd_at", "all", published.ALL_IMAGES["svhn"] if is_main else ()))
+        cells.append(_few_shot(setup, pair, KD_AT, "all", published.ALL_IMAGES["svhn"] if is_main else ()))
     return cells
 
 
@@ -162,7 +159,7 @@ def _zero_shot(
 def _few_shot(
     setup: Setup,
     pair: tuple[str, str],
-    method: Method,
+    method: str,
     count: int | Literal["all"],
     numbers: tuple[Published, ...],
 ) -> Cell:
@@ -173,14 +170,14 @@ def _few_shot(
             student=student_of(pair),
             images=setup.train_images,
             images_per_class=None if count == "all" else count,
-            method=method,
+            method=BASELINES[method],
             dataset=setup.dataset,
             budget=setup.share,
             batch_size=setup.batch_size,
             seed=seed,
         )
 
-    return Cell(row=name_of(pair), method=NAMES[method], images_per_class=count, published=numbers, transfer=transfer)
+    return Cell(row=name_of(pair), method=method, images_per_class=count, published=numbers, transfer=transfer)
 
 
 def _fine_tuned(setup: Setup, pair: tuple[str, str], start: Cell, count: int, numbers: tuple[Published, ...]) -> Cell:

@@ -10,11 +10,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from beliefmatch.engine.atomic import write_bytes
-from beliefmatch.reproduction.experiments import FINE_TUNED, NAMES, ZERO_SHOT
-from beliefmatch.reproduction.published import PAPER
+from beliefmatch.reproduction.published import FINE_TUNED, KD_AT, NO_TEACHER, PAPER, ZERO_SHOT
 from beliefmatch.reproduction.runner import Found
 
-COLOURS = {NAMES["no_teacher"]: "#777777", NAMES["kd_at"]: "#0072b2", FINE_TUNED: "#d55e00", ZERO_SHOT: "#d55e00"}
+COLOURS = {NO_TEACHER: "#777777", KD_AT: "#0072b2", FINE_TUNED: "#d55e00", ZERO_SHOT: "#d55e00"}
 
 
 def write_figure2(path: Path, found: Sequence[Found]) -> None:

@@ -6,6 +6,12 @@ PAPER = "paper"
 FERLES = "Ferles et al."
 DATAFREE = "DataFree"
 
+ZERO_SHOT = "zero-shot"
+FINE_TUNED = "zero-shot, fine-tuned"
+NO_TEACHER = "no teacher"
+KD_AT = "KD+AT"
+"""Methods, as the paper calls them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
@@ -92,21 +98,21 @@ TABLE1: dict[tuple[str, str], Table1Row] = {
 IMAGES_PER_CLASS = (10, 25, 50, 75, 100)
 FIGURE2: dict[str, dict[str, tuple[float, ...]]] = {
     "cifar10": {
-        "no teacher": (25.8, 33.5, 44.9, 55.6, 58.8),
-        "KD+AT": (40.3, 57, 68, 72, 76),
-        "zero-shot, fine-tuned": (84.68, 84.71, 85.28, 85.75, 85.91),
+        NO_TEACHER: (25.8, 33.5, 44.9, 55.6, 58.8),
+        KD_AT: (40.3, 57, 68, 72, 76),
+        FINE_TUNED: (84.68, 84.71, 85.28, 85.75, 85.91),
     },
     "svhn": {
-        "KD+AT": (24.6, 40.3, 54.0, 69.7, 77.7),
-        "zero-shot, fine-tuned": (94.36, 94.37, 94.35, 94.38, 94.41),
+        KD_AT: (24.6, 40.3, 54.0, 69.7, 77.7),
+        FINE_TUNED: (94.36, 94.37, 94.35, 94.38, 94.41),
     },
 }
 """Accuracy at each of IMAGES_PER_CLASS, WRN-40-2 -> WRN-16-1."""
-ZERO_SHOT: dict[str, tuple[Published, ...]] = {
+ZERO_SHOT_ACCURACY: dict[str, tuple[Published, ...]] = {
     "cifar10": TABLE1["40-2", "16-1"].zero_shot,
     "svhn": (paper(94.06, 0.27),),
 }
-FIGURE2_START: dict[str, tuple[Published, ...]] = {"cifar10": ZERO_SHOT["cifar10"], "svhn": (paper(94.37),)}
+FIGURE2_START: dict[str, tuple[Published, ...]] = {"cifar10": ZERO_SHOT_ACCURACY["cifar10"], "svhn": (paper(94.37),)}
 """Where figure 2 begins, at M = 0: on SVHN not with what the text prints."""
 ALL_IMAGES: dict[str, tuple[Published, ...]] = {"cifar10": (paper(91.92),), "svhn": (paper(95.88),)}
 """KD+AT on the full training set, WRN-40-2 -> WRN-16-1."""
@@ -115,12 +121,12 @@ SVHN_STUDENT_WITH_DATA = 95.71
 
 TRANSITION_ERRORS: dict[str, dict[str, tuple[Published, ...]]] = {
     "cifar10": {
-        "zero-shot": (paper(0.22), Published(by=FERLES, value=0.18)),
-        "KD+AT": (paper(0.68), Published(by=FERLES, value=0.81)),
+        ZERO_SHOT: (paper(0.22), Published(by=FERLES, value=0.18)),
+        KD_AT: (paper(0.68), Published(by=FERLES, value=0.81)),
     },
     "svhn": {
-        "zero-shot": (paper(0.09), Published(by=FERLES, value=0.11)),
-        "KD+AT": (paper(0.64), Published(by=FERLES, value=0.83)),
+        ZERO_SHOT: (paper(0.09), Published(by=FERLES, value=0.11)),
+        KD_AT: (paper(0.64), Published(by=FERLES, value=0.83)),
     },
 }
 """Mean transition error, guided by the student, WRN-40-2 -> WRN-16-1; KD+AT with the full training set."""

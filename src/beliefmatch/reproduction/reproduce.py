@@ -106,7 +106,8 @@ def _check(cells: Sequence[Cell], seed: int, folder: Path, test: AbstractExample
         test.check_fit(teacher.spec, teacher.num_classes)
     sources = [(each.source, teachers[each.teacher]) for each in transfers if isinstance(each.source, FewShot)]
     # All read one file, and where there are images enough for the most demanding there are enough for all.
-    for source, teacher in sorted(sources, key=lambda pair: pair[0].images_per_class or 0)[-1:]:
+    if sources:
+        source, teacher = max(sources, key=lambda pair: pair[0].images_per_class or 0)
         source.read(teacher.spec, teacher.num_classes)
 
 
