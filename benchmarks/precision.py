@@ -1,66 +1,83 @@
 """What 16-bit products cost in accuracy.
 
-    python benchmarks/precision.py [--task digits] [--seeds 0 1 2 3 4] [--rounds N] [--data FOLDER] [--device cpu]
+    python benchmarks/precision.py [--task demo] [--seeds 0 1 2 3 4] [--rounds N] [--data FOLDER] [--device cpu]
 
-Runs a recipe with the same seeds in fp32 and in bf16-mixed, and measures the last iterate: the digits demo, and MNIST
-with LeNet-5 to its half (`zero_shot` with fresh noise). bf16 passes where its mean accuracy is at least that of fp32
-less one standard error of the mean in fp32. Runs that were finished are kept in --folder and not run again. Writes
-`benchmarks/results/precision_TASK.json`. The last line is one JSON object: {"task", "fp32", "bf16", "standard_error",
+Runs a recipe with the same seeds in fp32 and in bf16-mixed, and measures the last iterate: the digits demo, or `best`
+on a task of `accuracy.py`, 100 rounds. bf16 passes where its mean accuracy is at least that of fp32 less one standard
+error of the mean in fp32. A machine without 16-bit products multiplies in fp32 what was rounded to 16 bits, and rounds
+the result: the same numbers but for the order of sums, at the speed of fp32. The file then says so. Runs that were
+finished are kept in --folder and not run again. Writes `benchmarks/results/precision_TASK.json`, or
+`precision_TASK_rounded.json`. The last line is one JSON object: {"task", "fp32", "bf16", "standard_error",
 "difference", "error_of_difference", "passed"}, in percent of accuracy.
 """
 
 import argparse
 import json
 import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Literal
+from typing import Any
 
-from beliefmatch import LabelledImages, Network, RunFolder, RunOptions, measure_run, read_images, run
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from beliefmatch import RunFolder, RunOptions, measure_run, run
 from beliefmatch.demo import run_demo
-from beliefmatch.engine.precision import SettledPrecision
-from beliefmatch.recipes import zero_shot
-from beliefmatch.recipes.zero_shot import KL_OVER_CLASSES
-from beliefmatch.sources.adversarial import Adversarial
-from beliefmatch.students.named import NamedStudent
+from beliefmatch.engine.precision import SettledPrecision, multiplies_bf16
 from machine import describe_machine, write_results
+from tasks import TASKS, make_transfer, percent, teacher_weights
 
-Task = Literal["digits", "mnist"]
+DEMO = "demo"
 PRECISIONS: dict[str, SettledPrecision] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+PRODUCTS = {torch.conv1d, torch.conv2d, torch.conv_transpose1d, torch.conv_transpose2d, torch.nn.functional.linear}
 
 
-def run_digits(options: RunOptions, seed: int, rounds: int | None) -> float:
-    found = run_demo(options, seed=seed, rounds=rounds)
-    return 100 * (found.measurement.student_accuracy or 0)
+class RoundedProducts(TorchFunctionMode):
+    """Multiplies as a CPU with 16-bit products does under autocast: 16-bit operands, 32-bit sums, a 16-bit result."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: tuple[type, ...],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func not in PRODUCTS or not torch.is_autocast_enabled("cpu"):
+            return func(*args, **kwargs)
+        with torch.autocast("cpu", enabled=False):
+            rounded = func(*map(round_operand, args), **{name: round_operand(value) for name, value in kwargs.items()})
+        return rounded.bfloat16()
 
 
-def run_mnist(options: RunOptions, seed: int, rounds: int | None, data: Path) -> float:
-    teacher = data / "models" / "mnist" / "lenet5_kennygnw.safetensors"
-    transfer = zero_shot(
-        teacher=Network(architecture="lenet_5_tanh", weights=teacher),
-        student=NamedStudent(architecture="lenet_5_half_tanh"),
-        shape=(1, 28, 28),
-        mean=(0.1307,),
-        std=(0.3081,),
-        source=Adversarial(divergence_weight=KL_OVER_CLASSES, fresh_noise=True),
-        rounds=300 if rounds is None else rounds,
-        seed=seed,
-    )
-    run(transfer, options)
-    test = read_images(data / "mnist" / "test.npz")
-    assert isinstance(test, LabelledImages)
-    return 100 * (measure_run(RunFolder(options.folder), test.images, test.labels).student_accuracy or 0)
+def round_operand(value: Any) -> Any:
+    return value.bfloat16().float() if isinstance(value, Tensor) else value
+
+
+def student_accuracy(task: str, options: RunOptions, seed: int, rounds: int | None, data: Path) -> float:
+    """Transfer, unless that was done, and give the student's accuracy in percent."""
+    if task == DEMO:
+        return percent(run_demo(options, seed=seed, rounds=rounds).measurement.student_accuracy)
+    chosen = TASKS[task]
+    weights = teacher_weights(task, data, options.folder.parent, seed)
+    run(replace(make_transfer(chosen, "best", weights, seed), rounds=rounds or 100), options)
+    return percent(measure_run(RunFolder(options.folder), chosen.read(data), name=chosen.images).student_accuracy)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", choices=("digits", "mnist"), default="digits")
+    parser.add_argument("--task", choices=(DEMO, *TASKS), default=DEMO)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--rounds", type=int, default=None)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--folder", type=Path, default=Path("runs/precision"))
     arguments = parser.parse_args()
+    emulating = not multiplies_bf16(arguments.device)
     rows = []
     for seed in arguments.seeds:
         for name, precision in PRECISIONS.items():
@@ -70,12 +87,11 @@ def main() -> None:
                 accelerator=arguments.device,
                 precision=precision,
             )
-            if arguments.task == "digits":
-                accuracy = run_digits(options, seed, arguments.rounds)
-            else:
-                accuracy = run_mnist(options, seed, arguments.rounds, arguments.data)
-            seconds = RunFolder(options.folder).read_result().seconds
-            row = {"precision": name, "seed": seed, "accuracy": round(accuracy, 2), "seconds": round(seconds, 1)}
+            with RoundedProducts() if emulating else nullcontext():
+                accuracy = student_accuracy(arguments.task, options, seed, arguments.rounds, arguments.data)
+            result = RunFolder(options.folder).read_result()
+            row = {"precision": name, "seed": seed, "accuracy": accuracy}
+            row |= {"rounds": result.rounds, "seconds": round(result.seconds, 1)}
             print(json.dumps(row), flush=True)
             rows.append(row)
     each = {name: [row["accuracy"] for row in rows if row["precision"] == name] for name in PRECISIONS}
@@ -89,7 +105,9 @@ def main() -> None:
         "error_of_difference": round(math.hypot(*errors.values()), 2),
         "passed": means["bf16"] >= means["fp32"] - errors["fp32"],
     }
-    write_results(f"precision_{arguments.task}", {"machine": describe_machine(), "runs": rows, "summary": summary})
+    name = f"precision_{arguments.task}" + ("_rounded" if emulating else "")
+    facts = {"machine": describe_machine(), "products": "16-bit, emulated" if emulating else "16-bit"}
+    write_results(name, {**facts, "runs": rows, "summary": summary})
     print(json.dumps(summary))
 
 
