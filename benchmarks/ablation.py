@@ -6,9 +6,10 @@ All variants do as many rounds, few enough to be done on two cores; `accuracy.py
 batch-norm in the teacher nothing is refined, so that crops, a pool or terms can make no difference there: --only
 chooses variants. The last iterate is measured on images that no run sees. Test images choose nothing: settings are
 chosen on digits and on held-out training images of MNIST, which task mnist_bn measures on. Runs that were finished are
-kept in --folder and not run again. Adds to `benchmarks/results/ablation_TASK.json`, unless that is of other rounds,
-seeds or textures. The last line is one JSON object: {"task", "whole"} and, for each variant, its accuracy less that of
-the whole in points, mean over seeds; its deviation over seeds is in the file.
+kept in --folder and not run again. Adds to `benchmarks/results/ablation_TASK.json` (with rounds and seeds in its name
+where they are not the usual), unless the recipe has other settings since. The last line is one JSON object: {"task",
+"whole"} and, for each variant, its accuracy less that of the whole in points, mean over seeds; its deviation over seeds
+is in the file.
 """
 
 import argparse
@@ -71,9 +72,25 @@ VARIANTS: dict[str, Callable[[Transfer], Transfer]] = {
 }
 
 
-def earlier_rows(facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Read what was found of other variants with the same rounds, seeds and textures."""
-    path = RESULTS / f"ablation_{facts['task']}.json"
+USUAL_ROUNDS = 50
+USUAL_SEEDS = [0, 1, 2]
+
+
+def name_results(task: str, rounds: int, seeds: list[int]) -> str:
+    name = f"ablation_{task}"
+    name += f"_rounds_{rounds}" if rounds != USUAL_ROUNDS else ""
+    return name + ("_seeds_" + "_".join(map(str, seeds)) if seeds != USUAL_SEEDS else "")
+
+
+def settings_of(transfer: Transfer) -> dict[str, Any]:
+    """Tell what a run of the whole would take, but for its networks and seed."""
+    settings = to_plain(transfer)
+    return {name: settings[name] for name in ("source", "objective", "student_optimiser", "batch_size")}
+
+
+def earlier_rows(name: str, facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Read what was found of other variants at the same settings."""
+    path = RESULTS / f"{name}.json"
     found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
     return found["variants"] if all(found.get(name) == value for name, value in facts.items()) else {}
 
@@ -94,8 +111,8 @@ def with_differences(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=TASKS, required=True)
-    parser.add_argument("--rounds", type=int, default=50, help="each of 20 student steps")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--rounds", type=int, default=USUAL_ROUNDS, help="each of 20 student steps")
+    parser.add_argument("--seeds", type=int, nargs="+", default=USUAL_SEEDS)
     parser.add_argument("--only", choices=VARIANTS, nargs="+", default=list(VARIANTS))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--folder", type=Path, default=Path("runs/ablation"))
@@ -103,13 +120,15 @@ def main() -> None:
     task = TASKS[arguments.task]
     images = task.read(arguments.data)
     rows: dict[str, dict[str, Any]] = {}
+    settings: dict[str, Any] = {}
     for variant in arguments.only:
         accuracies, seconds = [], []
         for seed in arguments.seeds:
             place = f"{arguments.task}_{arguments.rounds}/{variant.replace(' ', '_')}/seed_{seed}"
             options = RunOptions(folder=arguments.folder / place, resume=True)
             weights = teacher_weights(arguments.task, arguments.data, arguments.folder, seed)
-            transfer = VARIANTS[variant](make_transfer(task, "best", weights, seed))
+            whole = make_transfer(task, "best", weights, seed)
+            settings, transfer = settings_of(whole), VARIANTS[variant](whole)
             result = run(replace(transfer, rounds=arguments.rounds), options)
             measured = measure_run(RunFolder(options.folder), images, name=task.images)
             accuracies.append(percent(measured.student_accuracy))
@@ -119,11 +138,14 @@ def main() -> None:
             "mean": round(fmean(accuracies), 2),
             "std": round(stdev(accuracies), 2) if len(accuracies) > 1 else None,
             "seconds_mean": round(fmean(seconds), 1),
+            "machine": describe_machine(),
         }
-        print(json.dumps({"variant": variant, **rows[variant]}), flush=True)
-    facts = {"task": arguments.task, "rounds": arguments.rounds, "seeds": arguments.seeds, "source": to_plain(WHOLE)}
-    rows = with_differences(earlier_rows(facts) | rows)
-    write_results(f"ablation_{arguments.task}", {"machine": describe_machine(), **facts, "variants": rows})
+        shown = {key: value for key, value in rows[variant].items() if key != "machine"}
+        print(json.dumps({"variant": variant, **shown}), flush=True)
+    facts = {"task": arguments.task, "rounds": arguments.rounds, "seeds": arguments.seeds, "settings": settings}
+    name = name_results(arguments.task, arguments.rounds, arguments.seeds)
+    rows = with_differences(earlier_rows(name, facts) | rows)
+    write_results(name, {**facts, "variants": rows})
     summary: dict[str, Any] = {"task": arguments.task}
     if "whole" in rows:
         summary["whole"] = rows["whole"]["mean"]
