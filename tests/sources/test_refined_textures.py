@@ -76,6 +76,16 @@ def test_with_a_share_of_0_nothing_is_made_or_kept() -> None:
     assert not source.follows_teacher
 
 
+def test_the_teacher_is_not_asked_for_what_no_batch_takes_along() -> None:
+    source = RefinedTextures(**SMALL, making_steps=1, refined_share=0.5, augmentation="none")
+    source, state, teacher, student, fabric = started(source)
+    passes = []
+    teacher.module.register_forward_hook(lambda *_: passes.append(1))
+    source.improve(state, teacher, student, fabric)
+    assert len(passes) == source.making_steps
+    assert all(batch.teacher_logits is None for batch in source.batches(state, fabric))
+
+
 def test_vectors_are_refined_without_bounds() -> None:
     source = RefinedTextures(**SMALL, making_steps=3, learning_rate=5.0, refined_share=0.5)
     source, state, teacher, student, fabric = started(source, vector_transfer(batch_size=8))

@@ -68,7 +68,7 @@ class Pool:
     stored: Tensor
     """(capacity, *shape), uint8 for images whose normalisation is known, bfloat16 for all else; on the device."""
     teacher_logits: Tensor | None
-    """(capacity, classes), what the teacher says to what is stored; None where batches are augmented."""
+    """(capacity, classes), what the teacher says to what is stored; None if batches are augmented or nobody asks."""
     held: Tensor
     """(), int64: inputs in it, on the device, where a captured round can count them."""
     next: Tensor
@@ -142,6 +142,7 @@ def make_pool(
     augmentation: Augmentation | None,
     padding: int,
     micro_batch: int | None,
+    keeps_beliefs: bool = True,
 ) -> Pool:
     """Make an empty pool for the teacher's inputs.
 
@@ -152,15 +153,17 @@ def make_pool(
         augmentation: of batches; only what has height and width can be cropped and flipped. None means none.
         padding: pixels that are padded on each side before a crop.
         micro_batch: inputs that pass the teacher at once.
+        keeps_beliefs: whether to keep what the teacher says to what is stored, where nothing is augmented.
     """
     pixels = pixel_range(teacher.spec, device, teacher.dtype)
     if augmentation is None or len(teacher.spec.shape) != 3:
         augmentation = "none"
     shape = (capacity, *teacher.spec.shape)
     logits = (capacity, teacher.num_classes)
+    known = keeps_beliefs and augmentation == "none"
     return Pool(
         stored=torch.zeros(shape, dtype=torch.uint8 if pixels else torch.bfloat16, device=device),
-        teacher_logits=torch.zeros(logits, dtype=teacher.dtype, device=device) if augmentation == "none" else None,
+        teacher_logits=torch.zeros(logits, dtype=teacher.dtype, device=device) if known else None,
         held=torch.zeros((), dtype=torch.int64, device=device),
         next=torch.zeros((), dtype=torch.int64, device=device),
         pixels=pixels,

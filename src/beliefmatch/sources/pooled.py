@@ -50,6 +50,8 @@ class AbstractPooled(Minimising, AbstractSource[State]):
     """
 
     why_eager: ClassVar[str] = "the host makes batches for a pool and counts what it holds"
+    keeps_beliefs: ClassVar[bool] = True
+    """Whether what the teacher says to the pool is kept, where nothing is augmented."""
 
     making_steps: int
     """Steps that each batch takes."""
@@ -124,6 +126,7 @@ class AbstractPooled(Minimising, AbstractSource[State]):
             augmentation=self.augmentation,
             padding=self.padding,
             micro_batch=plan.micro_batch,
+            keeps_beliefs=self.keeps_beliefs,
         )
         return PooledState(
             pool=pool,

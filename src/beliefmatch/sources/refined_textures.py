@@ -42,6 +42,8 @@ class RefinedTextures(AbstractPooled[PooledState]):
     )
 
     why_eager: ClassVar[str] = ""
+    keeps_beliefs: ClassVar[bool] = False
+    """The teacher says its part to new textures and to those of the pool at once."""
     making_steps: int = 20
     """Steps that each batch takes."""
     student_steps: int = 20
