@@ -252,6 +252,7 @@ def test_a_round_that_takes_longer_than_the_budget_is_said(
         caplog.clear()
         assert compare(tmp_path / "compared", recipes=("digits",), seeds="0") == 0
         assert "digits takes about 2.5 s instead of 1: one round" in caplog.text
+        assert "digits takes about 2.5 s instead of 1: one round" in (tmp_path / "compared/report.html").read_text()
         assert "* over the budget" in capsys.readouterr().out
     (row,) = json.loads((tmp_path / "compared" / "table.json").read_text())["recipes"]
     assert row["is_over_budget"]

@@ -98,12 +98,9 @@ def compare(
         for transfer in transfers.values():
             data.check_shape(transfer.inputs, resize=resize)
     timed = _time_rounds(names, common, seconds=seconds, seed=seeds[0], options=options)
-    for name in names:
-        if _is_over_budget(timed[name], seconds):
-            logger.warning(
-                "%s takes about %.3g s instead of %.3g: one round, and what comes before it, does not fit",
-                *(name, timed[name].planned_seconds, seconds),
-            )
+    notes = [_over_budget(name, timed[name], seconds) for name in names if _is_over_budget(timed[name], seconds)]
+    for note in notes:
+        logger.warning("%s", note)
     # Seed by seed, so that a machine that grows slower does so for all recipes.
     for seed in seeds:
         for name in names:
@@ -115,7 +112,7 @@ def compare(
     compared = [_gather(name, timed[name], seconds, seeds, options.folder) for name in names]
     write_json(options.folder / TABLE, {"seconds": seconds, "recipes": [asdict(each) for each in compared]})
     runs = [options.folder / name / f"seed_{seed}" for name in names for seed in seeds]
-    report = write_report(runs, out=options.folder / "report.html")
+    report = write_report(runs, out=options.folder / "report.html", notes=[f"{note}." for note in notes])
     return Comparison(compared=compared, report=report, is_measured=data is not None)
 
 
@@ -139,6 +136,11 @@ def _time_rounds(
 
 def _is_over_budget(timed: Calibration, seconds: float) -> bool:
     return timed.rounds == 1 and timed.planned_seconds > TOLERANCE * seconds
+
+
+def _over_budget(name: str, timed: Calibration, seconds: float) -> str:
+    longer = f"{name} takes about {timed.planned_seconds:.3g} s instead of {seconds:.3g}"
+    return f"{longer}: one round, and what comes before it, does not fit"
 
 
 def _what_changes_times(common: Common, options: RunOptions) -> dict[str, str]:

@@ -25,7 +25,7 @@ from beliefmatch.report.transition import transition_section
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_report(folders: Sequence[Path], *, out: Path | None = None) -> Path:
+def write_report(folders: Sequence[Path], *, out: Path | None = None, notes: Sequence[str] = ()) -> Path:
     """Write one page about one run or several, side by side.
 
     Runs that differ in their seed alone are averaged. A run that was cut short is reported as far as it came.
@@ -33,6 +33,7 @@ def write_report(folders: Sequence[Path], *, out: Path | None = None) -> Path:
     Args:
         folders: of the runs.
         out: HTML file to write. Default: report.html in the first folder.
+        notes: sentences that the runs cannot tell of themselves, one paragraph each.
 
     Returns:
         The file that was written.
@@ -41,13 +42,13 @@ def write_report(folders: Sequence[Path], *, out: Path | None = None) -> Path:
         FolderError: a folder holds no run, a file in it is damaged, or the page cannot be written.
     """
     runs = read_runs(folders)
-    page = render(runs)
+    page = render(runs, notes)
     path = RunFiles(runs[0].path).report if out is None else out
     write_bytes(path, page.encode())
     return path
 
 
-def render(runs: Sequence[Run]) -> str:
+def render(runs: Sequence[Run], notes: Sequence[str] = ()) -> str:
     """Give the page as text. The same runs give the same page."""
     groups = group_runs(runs)
     environment = jinja2.Environment(
@@ -62,7 +63,7 @@ def render(runs: Sequence[Run]) -> str:
         title=_title(groups),
         sentences=headline_sentences(groups),
         alarms=alarms(groups),
-        notes=_notes(groups),
+        notes=[*notes, *_notes(groups)],
         sections=_sections(groups, runs),
     )
 
