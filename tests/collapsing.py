@@ -71,6 +71,17 @@ def make_unsure() -> nn.Module:
     return _linear(1e-5, 4)
 
 
+def make_deep_student() -> nn.Module:
+    """A student whose units die where it learns too fast; what is left are biases, and so one class."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 10))
+
+
+def make_deep_generator() -> nn.Module:
+    """A generator whose units die where it learns too fast; what is left is one image."""
+    hidden = [layer for size in (6, 8, 8) for layer in (nn.Linear(size, 8), nn.ReLU())]
+    return nn.Sequential(*hidden, nn.Linear(8, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8)))
+
+
 def make_unlucky() -> nn.Module:
     """A student that gives one class if it is made with seed 0, and answers as the teacher does with any other."""
     return make_one_class() if torch.initial_seed() == 0 else make_teacher()
@@ -104,4 +115,21 @@ def collapsing_transfer(kind: str, *, seed: int = 0) -> Transfer:
     )
     # A first round is rehearsed, so it takes more than one.
     rate = 1e38 if kind == "diverged" else STILL
+    return replace(transfer, student_optimiser=Adam(learning_rate=rate, gradient_clip=5.0))
+
+
+def hurried_transfer(kind: str) -> Transfer:
+    """Make a transfer between sound networks that learns too fast, and collapses in this way by that alone."""
+    student, rate, generator, generator_rate = {
+        "one_class": ("make_deep_student", 10.0, "make_generator", 1e-3),
+        "constant_source": ("make_deep_student", 1e-2, "make_deep_generator", 1.0),
+        "pinned": ("make_unsure", 1e5, "make_generator", 1e-3),
+    }[kind]
+    transfer = digits(
+        teacher=Network(architecture=named("make_teacher")),
+        student=NamedStudent(architecture=named(student)),
+        source=Adversarial(noise_size=6, learning_rate=generator_rate, generator=named(generator)),
+        rounds=ROUNDS,
+        batch_size=32,
+    )
     return replace(transfer, student_optimiser=Adam(learning_rate=rate, gradient_clip=5.0))

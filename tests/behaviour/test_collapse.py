@@ -16,7 +16,7 @@ from beliefmatch.engine.guard import MAX_RESTARTS, seed_of
 from beliefmatch.engine.transfer import Transfer
 from beliefmatch.errors import CollapseError, DivergedError
 from beliefmatch.report.page import write_report
-from collapsing import ROUNDS, collapsing_transfer, named
+from collapsing import ROUNDS, collapsing_transfer, hurried_transfer, named
 from report.html_page import Page
 from tiny import tiny_transfer, vector_transfer
 
@@ -63,6 +63,12 @@ def test_a_run_that_goes_on_says_once_that_it_collapsed(
     last = RunFolder(tmp_path / "run").read_metrics()[-1]
     assert last["confidence_gap"] == pytest.approx(last["teacher_confidence"] - last["student_confidence"])
     assert (last["batch_diversity"] < 0.01) == (kind == "constant_source")
+
+
+@pytest.mark.parametrize("kind", KINDS[:3])
+def test_what_learns_too_fast_collapses_and_is_named(tmp_path: Path, kind: str) -> None:
+    result = run(hurried_transfer(kind), options(tmp_path / "run"))
+    assert [each.kind for each in result.collapses] == [kind]
 
 
 def test_a_student_that_is_sure_of_nothing_is_pinned_too(tmp_path: Path) -> None:

@@ -54,6 +54,14 @@ COLLAPSES: dict[str, dict[str, Any]] = {
 }
 
 
+def test_one_class_that_changes_from_batch_to_batch_is_one_class() -> None:
+    watch = Watch(rounds=ROUNDS, batch_size=64)
+    turning = rows(student_largest_class=0.99, batch_agreement=0.1)
+    found = [finding for row in turning for finding in watch.see(row)]
+    assert {each.kind for each in found} == {"one_class"}
+    assert "one class, now this, now that, to 99.0 % of each batch" in found[0].seen
+
+
 def test_a_source_whose_pool_remembers_better_days_is_named_too() -> None:
     watch = Watch(rounds=ROUNDS, batch_size=64)
     found = [finding for row in rows(generator_diversity=0.001) for finding in watch.see(row)]

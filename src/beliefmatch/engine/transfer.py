@@ -252,12 +252,14 @@ def _student_step(
 def _compare(taught: Tensor, learnt: Tensor) -> dict[str, Tensor]:
     """Compare what teacher and student said in each student step, both (steps, batch, classes)."""
     flat, steps = (taught.flatten(0, 1), learnt.flatten(0, 1)), learnt.shape[:2]
+    answered = class_frequencies(learnt)
     return {
         "teacher_confidence": confidence(flat[0]).view(steps).mean(dim=1),
         "student_confidence": confidence(flat[1]).view(steps).mean(dim=1),
         "batch_agreement": agreement(*flat).to(learnt.dtype).view(steps).mean(dim=1),
         "teacher_classes": class_frequencies(taught),
-        "student_classes": class_frequencies(learnt),
+        "student_classes": answered,
+        "student_largest_class": answered.max(dim=1).values,
     }
 
 

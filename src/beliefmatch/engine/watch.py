@@ -16,7 +16,8 @@ from beliefmatch.engine.files import Row
 
 Kind = Literal["diverged", "constant_source", "one_class", "pinned"]
 """diverged: a loss or gradient is not finite. constant_source: all inputs are alike. one_class: the student gives one
-class where the teacher gives several. pinned: a confidence stays at its bound while the answers agree by chance."""
+class to each batch, to which the teacher gives several. pinned: a confidence stays at its bound while the answers agree
+by chance."""
 
 LOWER_RATE = "a lower learning rate of the student (--student-learning-rate or --optimiser.learning-rate)"
 """Recipes call it by one of these names."""
@@ -29,7 +30,7 @@ ADVICE: dict[Kind, str] = {
 }
 
 ONE_CLASS = 0.95
-"""Share of its answers from which on a student gives one class: with ten classes in balance it would be 0.1."""
+"""Share of its answers to a batch from which on a student gives one class: ten classes in balance have 0.1 each."""
 BALANCE = 0.5
 """Of the largest entropy that the teacher's answers could have. Below it the batches themselves lack classes, which is
 no fault of the student."""
@@ -142,15 +143,17 @@ def _see_constant_source(row: Row) -> str | None:
 
 def _see_one_class(batch_size: int, row: Row) -> str | None:
     student, teacher = row["student_classes"], row["teacher_classes"]
-    largest = max(student)
+    # A student may give one class to a batch and another to the next, so that all look even in the mean.
+    largest = row.get("student_largest_class", max(student))
     # Fewer examples than classes cannot show them all.
     most = min(len(teacher), batch_size)
     balanced = most > 1 and effective_number(teacher) > most**BALANCE
     if largest <= ONE_CLASS or not balanced:
         return None
+    one = f"class {student.index(max(student))}" if max(student) > ONE_CLASS else "one class, now this, now that,"
     return (
-        f"the student gives class {student.index(largest)} to {100 * largest:.1f} % of each batch, to which the "
-        f"teacher gives {effective_number(teacher):.1f} classes (exponential of their entropy)"
+        f"the student gives {one} to {100 * largest:.1f} % of each batch, to which the teacher gives "
+        f"{effective_number(teacher):.1f} classes (exponential of their entropy)"
     )
 
 
