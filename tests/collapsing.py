@@ -103,33 +103,38 @@ def collapsing_transfer(kind: str, *, seed: int = 0) -> Transfer:
         "unlucky": "make_unlucky",
     }.get(kind, "make_teacher")
     generator = "make_constant_generator" if kind == "constant_source" else "make_generator"
-    transfer = digits(
-        teacher=Network(architecture=named("make_teacher")),
-        student=NamedStudent(architecture=named(student)),
-        source=Adversarial(
-            noise_size=6, student_steps=1 if kind == "diverged" else 10, learning_rate=STILL, generator=named(generator)
-        ),
-        rounds=ROUNDS,
-        batch_size=32,
+    is_diverging = kind == "diverged"
+    return _transfer(
+        student,
+        # A first round is rehearsed, so it takes more than one.
+        1e38 if is_diverging else STILL,
+        generator,
+        STILL,
+        student_steps=1 if is_diverging else 10,
         seed=seed,
     )
-    # A first round is rehearsed, so it takes more than one.
-    rate = 1e38 if kind == "diverged" else STILL
-    return replace(transfer, student_optimiser=Adam(learning_rate=rate, gradient_clip=5.0))
 
 
 def hurried_transfer(kind: str) -> Transfer:
     """Make a transfer between sound networks that learns too fast, and collapses in this way by that alone."""
-    student, rate, generator, generator_rate = {
-        "one_class": ("make_deep_student", 10.0, "make_generator", 1e-3),
-        "constant_source": ("make_deep_student", 1e-2, "make_deep_generator", 1.0),
-        "pinned": ("make_unsure", 1e5, "make_generator", 1e-3),
+    return {
+        "one_class": _transfer("make_deep_student", 10.0, "make_generator", 1e-3),
+        "constant_source": _transfer("make_deep_student", 1e-2, "make_deep_generator", 1.0),
+        "pinned": _transfer("make_unsure", 1e5, "make_generator", 1e-3),
     }[kind]
+
+
+def _transfer(
+    student: str, rate: float, generator: str, generator_rate: float, *, student_steps: int = 10, seed: int = 0
+) -> Transfer:
     transfer = digits(
         teacher=Network(architecture=named("make_teacher")),
         student=NamedStudent(architecture=named(student)),
-        source=Adversarial(noise_size=6, learning_rate=generator_rate, generator=named(generator)),
+        source=Adversarial(
+            noise_size=6, student_steps=student_steps, learning_rate=generator_rate, generator=named(generator)
+        ),
         rounds=ROUNDS,
         batch_size=32,
+        seed=seed,
     )
     return replace(transfer, student_optimiser=Adam(learning_rate=rate, gradient_clip=5.0))
