@@ -133,15 +133,14 @@ def main() -> None:
             measured = measure_run(RunFolder(options.folder), images, name=task.images)
             accuracies.append(percent(measured.student_accuracy))
             seconds.append(result.seconds)
-        rows[variant] = {
+        found = {
             "accuracies": accuracies,
             "mean": round(fmean(accuracies), 2),
             "std": round(stdev(accuracies), 2) if len(accuracies) > 1 else None,
             "seconds_mean": round(fmean(seconds), 1),
-            "machine": describe_machine(),
         }
-        shown = {key: value for key, value in rows[variant].items() if key != "machine"}
-        print(json.dumps({"variant": variant, **shown}), flush=True)
+        print(json.dumps({"variant": variant, **found}), flush=True)
+        rows[variant] = found | {"machine": describe_machine()}
     facts = {"task": arguments.task, "rounds": arguments.rounds, "seeds": arguments.seeds, "settings": settings}
     name = name_results(arguments.task, arguments.rounds, arguments.seeds)
     rows = with_differences(earlier_rows(name, facts) | rows)
