@@ -143,7 +143,8 @@ def _see_constant_source(row: Row) -> str | None:
 
 def _see_one_class(batch_size: int, row: Row) -> str | None:
     student, teacher = row["student_classes"], row["teacher_classes"]
-    # A student may give one class to a batch and another to the next, so that all look even in the mean.
+    # A student may give one class to a batch and another to the next, so that all look even in the mean. Runs that were
+    # begun earlier have rows without it.
     largest = row.get("student_largest_class", max(student))
     # Fewer examples than classes cannot show them all.
     most = min(len(teacher), batch_size)
