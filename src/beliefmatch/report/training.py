@@ -7,7 +7,7 @@ from beliefmatch.report.elements import Part, Picture, Section
 from beliefmatch.report.groups import Group
 
 LOSS = "_loss"
-NO_TERMS = ("_loss", "_gradient_norm", "_confidence", "_classes", "_steps")
+NO_TERMS = ("_loss", "_gradient_norm", "_confidence", "_classes", "_largest_class", "_diversity", "_steps")
 """Ends of names that are not parts of a loss."""
 
 
@@ -29,6 +29,11 @@ def curves_of(groups: Sequence[Group], name: str) -> list[Curve]:
     """Gather one logged number, a line for each group that has it."""
     found = [gather(group.runs, entry(name), label=group.label if len(groups) > 1 else words(name)) for group in groups]
     return [curve for curve in found if curve is not None]
+
+
+def terms_of(loss: str, names: Sequence[str]) -> list[str]:
+    """Find the logged numbers that are parts of a loss."""
+    return [name for name in names if name.startswith(f"{loss.removesuffix(LOSS)}_") and not name.endswith(NO_TERMS)]
 
 
 def words(name: str) -> str:
@@ -55,7 +60,7 @@ def _logged(groups: Sequence[Group]) -> list[str]:
 
 def _draw_loss(groups: Sequence[Group], name: str, names: Sequence[str]) -> Picture:
     curves, note = curves_of(groups, name), f"Mean over {batches_of(groups)}, as it was minimised."
-    terms = [term for term in names if term.startswith(f"{name.removesuffix(LOSS)}_") and not term.endswith(NO_TERMS)]
+    terms = terms_of(name, names)
     if len(groups) == 1 and len(terms) > 1:
         curves = [curve for each in (name, *terms) for curve in curves_of(groups, each)]
         note += " Its terms are drawn with it."
