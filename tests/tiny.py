@@ -167,11 +167,13 @@ def image_transfer(rounds: int = 3, batch_size: int = 10, seed: int = 0) -> Tran
     )
 
 
-def begin(transfer: Transfer, precision: str = "32-true") -> tuple[Transfer, TransferState, Teacher, Fabric]:
-    """Start a transfer in memory, without a folder."""
+def begin(
+    transfer: Transfer, precision: str = "32-true", student: nn.Module | None = None
+) -> tuple[Transfer, TransferState, Teacher, Fabric]:
+    """Start a transfer in memory, without a folder, with the student that it names or with another."""
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision)  # pyright: ignore[reportArgumentType]
     torch.manual_seed(transfer.seed)
     teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
-    student = transfer.student.build(teacher)
+    student = student or transfer.student.build(teacher)
     transfer = settle(transfer, teacher, student)
     return transfer, start(transfer, teacher, student, fabric), teacher, fabric

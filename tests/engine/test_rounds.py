@@ -4,11 +4,13 @@ and undoes it, as capturing does no work, and does it again at each replay. benc
 
 import copy
 import logging
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -18,7 +20,8 @@ from beliefmatch.engine import rounds
 from beliefmatch.engine.rounds import NUM_WARM_UP, Rounds, why_not_captured
 from beliefmatch.engine.state import pack, unpack
 from beliefmatch.engine.transfer import run_on_device
-from tiny import begin, tiny_transfer, vector_transfer
+from beliefmatch.optimisers import Optimisation
+from tiny import begin, make_conv_teacher, tiny_transfer, vector_transfer
 
 NUM_ROUNDS = NUM_WARM_UP + 3
 
@@ -54,6 +57,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "why_not_captured", lambda *_: "")
     monkeypatch.setattr(rounds, "_no_waiting", nullcontext)
     monkeypatch.setattr(rounds, "_generators", lambda *_: [])
+    # The device of these tests is the host, whose torch may well draw.
+    monkeypatch.setattr(rounds, "_host_randomness", random.getstate)
     stream = SimpleNamespace(wait_stream=lambda _: None)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
     monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
@@ -122,21 +127,40 @@ def test_a_long_run_is_compiled_and_then_captured(
 
 
 @pytest.mark.usefixtures("every_run_is_long")
+@pytest.mark.parametrize("when", ["at once", "the second time", "in the first pass"])
 def test_what_cannot_be_compiled_is_captured_as_it_is(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, when: str
 ) -> None:
     eager = do_rounds("eager")
+    asked: list[Any] = []
 
     def fails(*_: Any) -> Any:
         raise RuntimeError("no compiler here\nand more")
 
-    monkeypatch.setattr(torch, "compile", lambda *_, **__: fails)
+    def compile_function(function: Any, **_options: Any) -> Any:
+        asked.append(function)
+        if when == "at once" or (when == "the second time" and len(asked) == 2):
+            fails()
+        return fails if when == "in the first pass" else function
+
+    monkeypatch.setattr(torch, "compile", compile_function)
     with caplog.at_level(logging.INFO):
         found = do_rounds("auto")
     assert caplog.records[-1].getMessage() == "they stay as they are, since they cannot be compiled: no compiler here"
     assert found[1].captured is not None
     assert "compiled" not in found[1].describe()
     assert found[2] == eager[2]
+
+
+@pytest.mark.usefixtures("every_run_is_long")
+@pytest.mark.parametrize("done", [0, 1])
+def test_what_is_left_of_a_run_decides_whether_it_is_compiled(done: int) -> None:
+    transfer, state, teacher, fabric = begin(tiny_transfer(rounds=NUM_ROUNDS))
+    state.round = done
+    doing = Rounds(transfer, state, teacher, fabric, "auto")
+    doing.student_steps = 2
+    assert doing.compiling_pays() == (done == 0)
+    assert doing.compiling_pays(NUM_ROUNDS)
 
 
 @pytest.mark.usefixtures("every_run_is_long")
@@ -172,11 +196,74 @@ def test_a_round_that_waits_for_the_device_is_undone_and_done_eagerly(
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_a_capture_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watched_round_that_breaks_off_half_way_leaves_no_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    eager = do_rounds("eager")
+    step, steps = Optimisation.step, []
+
+    def breaks_off(optimisation: Optimisation, fabric: Any) -> torch.Tensor:
+        steps.append(optimisation)
+        # The first step of a round is the generator's, whose gradients are there by now.
+        if len(steps) == 1:
+            raise RuntimeError("called a synchronizing CUDA operation")
+        return step(optimisation, fabric)
+
+    @contextmanager
+    def watched() -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            patch.setattr(Optimisation, "step", breaks_off)
+            yield
+
+    monkeypatch.setattr(rounds, "_no_waiting", watched)
+    found = do_rounds("auto")
+    assert len(steps) == 1
+    assert "synchronizing" in found[1].describe()
+    assert found[2] == eager[2]
+
+
+class DropsLayers(nn.Module):
+    """Leaves out a layer whenever Python's own random numbers say so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = make_conv_teacher()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.network(x if random.random() < 0.5 else x.flip(-1))
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_what_draws_on_the_host_is_not_replayed(caplog: pytest.LogCaptureFixture) -> None:
+    found = []
+    for execution in ("eager", "auto"):
+        random.seed(0)
+        run = begin(tiny_transfer(rounds=NUM_ROUNDS), student=DropsLayers())
+        doing = Rounds(*run, execution)
+        with caplog.at_level(logging.INFO):
+            records = [doing.next() for _ in range(NUM_ROUNDS)]
+        found.append((doing, [float(record["student_loss"].sum()) for record in records]))
+    assert found[1][0].captured is None
+    assert "draws random numbers on the host" in caplog.text
+    assert found[0][1] == found[1][1]
+
+
+def test_draws_on_the_host_are_seen() -> None:
+    for draw in (random.random, np.random.rand, lambda: torch.rand(())):
+        before = rounds._host_randomness()
+        assert rounds._host_randomness() == before
+        draw()
+        assert rounds._host_randomness() != before
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize("when", ["before it begins", "as it ends"])
+def test_a_capture_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch, when: str) -> None:
     eager = do_rounds("eager")
 
     @contextmanager
-    def fails(_graph: StandIn, **_options: Any) -> Iterator[None]:
+    def fails(graph: StandIn, **options: Any) -> Iterator[None]:
+        if when == "as it ends":
+            with record(graph, **options):
+                yield
         raise RuntimeError("operation not permitted when stream is capturing")
         yield
 
@@ -185,6 +272,7 @@ def test_a_capture_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch) -
     assert found[1].captured is None
     assert "not permitted" in found[1].describe()
     assert found[2] == eager[2]
+    assert found[0].student_passes == eager[0].student_passes
 
 
 def test_why_rounds_are_eager_is_said() -> None:

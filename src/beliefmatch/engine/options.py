@@ -36,8 +36,8 @@ class RunOptions:
     execution: Execution = "auto"
     """captured: rounds are recorded as a CUDA graph and replayed, where that can be; otherwise eager. compiled: the
     same with both networks compiled by torch.compile, which takes a minute or more before the first round. auto:
-    compiled where rounds are captured and the student takes 100,000 steps or more, for which that pays; otherwise
-    captured. eager: step by step."""
+    compiled where rounds are captured and the student has 100,000 steps or more to take, for which that pays;
+    otherwise captured. eager: step by step."""
     log_every: int | None = None
     """Rounds between lines of metrics.jsonl. Default: a hundredth of all, at most 100."""
     checkpoint_every: int | None = None

@@ -2,17 +2,19 @@
 
 import copy
 import logging
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from beliefmatch.engine.memory import keep_freed_memory
-from beliefmatch.engine.state import Packed, generators_in, pack, unpack
+from beliefmatch.engine.state import Packed, drop_gradients, generators_in, pack, unpack
 from beliefmatch.engine.transfer import Transfer, TransferState, end_round, run_on_device, run_round
 from beliefmatch.errors import first_line
 from beliefmatch.models.compiled import CompiledForward
@@ -64,6 +66,7 @@ class Rounds:
         self.why_eager = "asked for" if execution == "eager" else why_not_captured(transfer, fabric)
         if fabric.device.type == "cpu":
             keep_freed_memory()
+        self.to_do = transfer.rounds - state.round
         self.warmed_up = 0
         self.student_steps = 0
         self.captured: _CapturedRound | None = None
@@ -78,8 +81,8 @@ class Rounds:
         return compiled + rounds
 
     def compiling_pays(self, num_rounds: int | None = None) -> bool:
-        """Tell, once a round was captured or warmed up, whether so many rounds, or all, are enough to compile for."""
-        return self.student_steps * (num_rounds or self.transfer.rounds) >= COMPILED_FROM
+        """Tell, once a round was captured or warmed up, whether so many, or all to do, are enough to compile for."""
+        return self.student_steps * (num_rounds or self.to_do) >= COMPILED_FROM
 
     def end(self) -> None:
         """Give both networks their own forward pass back."""
@@ -102,7 +105,8 @@ class Rounds:
                 self.captured = _CapturedRound(self.transfer, self.state, self.teacher, self.fabric)
             except Exception as error:
                 # A network of the user's own can fail to be captured in any way.
-                self._fall_back(error)
+                drop_gradients(self.state)
+                self._fall_back(first_line(error))
                 return self.next()
         record = self.captured.replay()
         end_round(self.transfer, self.state)
@@ -122,8 +126,8 @@ class Rounds:
         """Compile both networks and the losses in an eager round, and step back if something cannot be."""
         logger.info("compiling both networks and the losses, which takes a minute or so and pays in a run this long")
         before = self._remember()
-        self._compile()
         try:
+            self._compile()
             return self._warm_up()
         except Exception as error:
             # A network of the user's own can fail to be compiled in any way.
@@ -135,16 +139,22 @@ class Rounds:
             return self._warm_up()
 
     def _warm_up_watched(self) -> dict[str, Tensor]:
-        """Do an eager round in which nothing may wait for the device, and step back if something does."""
-        before = self._remember()
+        """Do an eager round in which nothing may wait for the device, and step back if something does.
+
+        What a network draws on the host would be drawn once and replayed for ever, though nothing waits for it.
+        """
+        before, drawn = self._remember(), _host_randomness()
         try:
             with _no_waiting():
-                return self._warm_up()
+                record = self._warm_up()
         except Exception as error:
-            # See above.
+            # A network of the user's own can wait in any way.
             self._step_back(*before)
-            self._fall_back(error)
+            self._fall_back(first_line(error))
             return self.next()
+        if _host_randomness() != drawn:
+            self._fall_back("something in it draws random numbers on the host")
+        return record
 
     def _remember(self) -> tuple[Packed, Tensor, Tensor]:
         packed = copy.deepcopy(pack(self.state))
@@ -152,13 +162,13 @@ class Rounds:
 
     def _step_back(self, packed: Packed, host: Tensor, device: Tensor) -> None:
         unpack(self.state, packed)
-        self.state.student.zero_grad(set_to_none=True)
+        drop_gradients(self.state)
         torch.set_rng_state(host)
         torch.cuda.set_rng_state(device, self.fabric.device)
 
-    def _fall_back(self, error: Exception) -> None:
-        self.why_eager = first_line(error)
-        logger.info("rounds run eagerly from here on, since one cannot be captured: %s", self.why_eager)
+    def _fall_back(self, why: str) -> None:
+        self.why_eager = why
+        logger.info("rounds run eagerly from here on, since one cannot be captured: %s", why)
         for generator in _generators(self.state, self.fabric):
             # A capture that broke off leaves its generators waiting for it; their copies do not.
             generator.graphsafe_set_state(generator.clone_state())
@@ -169,10 +179,8 @@ class Rounds:
         read = [*teacher.batch_norms] if transfer.source.reads_batch_norms else []
         if transfer.source.reads_features and teacher.feature_tap:
             read.append(teacher.feature_tap)
-        self.compiled = [
-            CompiledForward(teacher.module, outputs={pair.teacher for pair in pairs}, inputs=read),
-            CompiledForward(self.state.student, outputs={pair.student for pair in pairs}),
-        ]
+        self.compiled.append(CompiledForward(teacher.module, outputs={pair.teacher for pair in pairs}, inputs=read))
+        self.compiled.append(CompiledForward(self.state.student, outputs={pair.student for pair in pairs}))
         self.transfer = replace(transfer, objective=Compiled.of(transfer.objective))
 
 
@@ -185,11 +193,13 @@ class _CapturedRound:
         for generator in generators_in(state):
             self.graph.register_generator_state(generator)
         before = state.student_passes, state.teacher_passes
-        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
-            self.record = run_on_device(transfer, state, teacher, fabric)
-        # Recording does no work, but the host counted what it would be.
-        self.passes = state.student_passes - before[0], state.teacher_passes - before[1]
-        state.student_passes, state.teacher_passes = before
+        try:
+            with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
+                self.record = run_on_device(transfer, state, teacher, fabric)
+        finally:
+            # Recording does no work, but the host counted what it would be.
+            self.passes = state.student_passes - before[0], state.teacher_passes - before[1]
+            state.student_passes, state.teacher_passes = before
 
     def replay(self) -> dict[str, Tensor]:
         self.graph.replay()
@@ -207,6 +217,12 @@ def _no_waiting() -> Iterator[None]:
         yield
     finally:
         torch.cuda.set_sync_debug_mode(mode)
+
+
+def _host_randomness() -> tuple[object, ...]:
+    """Tell where Python's, NumPy's and torch's own draws on the host stand, to be compared."""
+    _, keys, position, *_ = np.random.get_state(legacy=True)
+    return random.getstate(), np.asarray(keys).tobytes(), position, torch.get_rng_state().numpy().tobytes()
 
 
 def _generators(state: TransferState, fabric: Fabric) -> list[torch.Generator]:

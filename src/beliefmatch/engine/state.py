@@ -75,6 +75,14 @@ def modules_in(state: Any) -> Iterator[nn.Module]:
             yield from modules_in(value)
 
 
+def drop_gradients(state: Any) -> None:
+    """Let no tensor of a state have a gradient, as it is between rounds."""
+    for module in modules_in(state):
+        module.zero_grad(set_to_none=True)
+    for optimiser in _optimisers_in(state):
+        optimiser.zero_grad(set_to_none=True)
+
+
 def generators_in(state: Any) -> Iterator[torch.Generator]:
     """Yield the random generators of a state, in order."""
     for _, value in _fields(state):
@@ -82,6 +90,14 @@ def generators_in(state: Any) -> Iterator[torch.Generator]:
             yield value
         elif dataclasses.is_dataclass(value):
             yield from generators_in(value)
+
+
+def _optimisers_in(state: Any) -> Iterator[torch.optim.Optimizer]:
+    for _, value in _fields(state):
+        if isinstance(value, torch.optim.Optimizer):
+            yield value
+        elif dataclasses.is_dataclass(value):
+            yield from _optimisers_in(value)
 
 
 def _unpack_optimiser(optimiser: torch.optim.Optimizer, packed: Packed) -> None:

@@ -33,11 +33,6 @@ class CompiledForward:
         self.outputs = [find_module(network, name) for name in outputs]
         self.inputs = [find_module(network, name) for name in inputs]
         self.found: dict[tuple[str, int], Any] = {}
-        self.handles = [
-            *(self._record_output(index, module) for index, module in enumerate(self.outputs)),
-            *(self._record_input(index, module) for index, module in enumerate(self.inputs)),
-        ]
-        self.own = {handle.id for handle in self.handles}
         self.own_forward = vars(network).get("forward")
         eager, found = network.forward, self.found
 
@@ -46,7 +41,13 @@ class CompiledForward:
             logits = eager(*arguments)
             return logits, dict(found)
 
+        # Where torch cannot compile at all it says so here, before anything of the network changed.
         self.read = torch.compile(read, dynamic=False)
+        self.handles = [
+            *(self._record_output(index, module) for index, module in enumerate(self.outputs)),
+            *(self._record_input(index, module) for index, module in enumerate(self.inputs)),
+        ]
+        self.own = {handle.id for handle in self.handles}
         network.forward = self.forward
 
     def forward(self, *arguments: Any) -> Tensor:
