@@ -34,6 +34,11 @@ def test_odd_networks_run_to_their_end(tmp_path: Path, teacher: str, student: st
             "a first round in train mode fails: ValueError: Expected more than 1 value per channel",
         ),
         (
+            "digits",
+            {"student__architecture": odd("make_flat_batch_norm"), "batch_size": 3, "micro_batch": 2},
+            "a first round in train mode fails: ValueError: Expected more than 1 value per channel",
+        ),
+        (
             "zero_shot",
             {
                 "teacher__architecture": odd("make_matrix"),
@@ -65,6 +70,11 @@ def test_what_cannot_train_is_told_before_anything_is_written(
     assert transfer(folder, recipe, **changed) == 2
     assert_matches(message, error_line(capsys))
     assert not folder.exists()
+
+
+def test_no_micro_batch_is_left_over_that_batch_norm_cannot_take(tmp_path: Path) -> None:
+    changed = {"student__architecture": odd("make_flat_batch_norm"), "batch_size": 9, "micro_batch": 4}
+    assert transfer(tmp_path / "run", "digits", **changed) == 0
 
 
 @pytest.mark.parametrize(("recipe", "changed"), [("noise", {}), ("best", {"source.refined-share": 0})])

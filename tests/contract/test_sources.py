@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from beliefmatch.engine.plain import TYPES
@@ -30,7 +31,7 @@ from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.refined_textures import RefinedTextures
 from beliefmatch.sources.terms import Terms
 from beliefmatch.sources.unlabelled import Unlabelled
-from tiny import begin, tiny_transfer
+from tiny import begin, image_transfer, tiny_transfer
 
 SMALL: dict[str, Any] = {"student_steps": 3, "noise_size": 6}
 
@@ -208,6 +209,28 @@ def test_packed_and_unpacked_it_continues_bit_for_bit(name: str, tmp_path: objec
 def test_settings_out_of_range_are_refused(source: AbstractSource[Any], setting: str) -> None:
     with pytest.raises(SettingsError, match=f"source.{setting} must be above 0"):
         replace(tiny_transfer(), source=replace(source, **{setting: 0}))
+
+
+def of_single_inputs(source: AbstractSource[Any]) -> AbstractSource[Any]:
+    """Take from a source what belongs to a batch as a whole, and so is taken of a micro-batch."""
+    changed: dict[str, Any] = {"contrast": 0.0} if isinstance(source, Cmi) else {}
+    if terms := getattr(source, "terms", None):
+        changed["terms"] = replace(terms, balance=0.0)
+    if hasattr(source, "augmentation"):
+        changed["augmentation"] = "none"
+    return replace(source, **changed)
+
+
+def test_micro_batches_give_what_whole_batches_give(name: str) -> None:
+    found = []
+    for part in (None, 4):
+        run = begin(replace(image_transfer(), source=of_single_inputs(SOURCES[name]), micro_batch=part), "64-true")
+        found.append(([run_round(*run) for _ in range(2)], [*run[1].student.parameters()]))
+    for ours, theirs in zip(found[1][0], found[0][0], strict=True):
+        assert ours.keys() == theirs.keys()
+        for key, value in theirs.items():
+            assert_close(ours[key], value, rtol=1e-7, atol=1e-10, msg=key)
+    assert_close(found[1][1], found[0][1], rtol=1e-6, atol=1e-8)
 
 
 class NothingIsFetched(TorchDispatchMode):

@@ -31,8 +31,9 @@ class RunOptions:
     """Floating-point precision. auto: that of the run that is continued; otherwise bf16-mixed on hardware that
     multiplies 16-bit floats, and 32-true on other."""
     micro_batch: int | None = None
-    """Examples that pass teacher and student at once on one device, where a whole batch does not fit in memory.
-    Gradients are those of the whole batch, but where batch-norm takes statistics it takes them of the micro-batch."""
+    """Most examples that pass teacher and student at once on one device, where a whole batch does not fit in memory.
+    Gradients are those of the whole batch but for what a batch has as a whole: batch-norm takes its statistics of the
+    micro-batch, and so do a source's terms statistics, balance and contrast."""
     execution: Execution = "auto"
     """captured: rounds are recorded as a CUDA graph and replayed, where that can be; otherwise eager. compiled: the
     same with both networks compiled by torch.compile, which takes a minute or more before the first round. auto:

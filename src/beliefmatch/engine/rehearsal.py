@@ -12,6 +12,7 @@ from beliefmatch.engine.state import pack
 from beliefmatch.engine.transfer import Transfer, run_round, start
 from beliefmatch.engine.watch import ADVICE
 from beliefmatch.errors import BeliefMatchError, NetworkError, first_line
+from beliefmatch.functional.parts import smallest_part
 from beliefmatch.models.teacher import Teacher
 
 
@@ -19,6 +20,8 @@ def rehearse(
     transfer: Transfer, teacher: Teacher, student: nn.Module, *, share: int, precision: SettledPrecision
 ) -> None:
     """Do one round with copies of both networks, on the CPU and on two examples, before anything is written.
+
+    Where micro-batches will be of one example, each of the two passes alone.
 
     Args:
         transfer: settled by `transfer.settle`.
@@ -32,7 +35,8 @@ def rehearse(
             value a channel, or gives values that are not finite; or the source follows gradients that do not arrive.
         BeliefMatchError: the source cannot serve these networks.
     """
-    small = replace(transfer, source=transfer.source.shortened(), batch_size=min(share, 2))
+    least = smallest_part(share, transfer.micro_batch)
+    small = replace(transfer, source=transfer.source.shortened(), batch_size=min(share, 2), micro_batch=min(least, 2))
     with torch.random.fork_rng(devices=[]):
         try:
             copied = Teacher(copy.deepcopy(teacher.module), teacher.spec)

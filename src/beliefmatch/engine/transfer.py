@@ -13,6 +13,7 @@ from beliefmatch.engine.state import modules_in
 from beliefmatch.errors import SettingsError, TapError
 from beliefmatch.functional.classification import agreement, class_frequencies, confidence
 from beliefmatch.functional.diversity import diversity
+from beliefmatch.functional.parts import parts_of
 from beliefmatch.models.heads import keep_logits_precise
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.modes import evaluating
@@ -48,8 +49,9 @@ class Transfer:
     freeze_batch_norm: bool = False
     """Whether the student's batch-norm layers keep the statistics they have, as in eval mode, while it learns."""
     micro_batch: int | None = None
-    """Examples that pass teacher and student at once in one process, so that large batches fit; None for all of them.
-    Gradients are those of the whole batch, but where batch-norm takes statistics it takes them of the micro-batch."""
+    """Most examples that pass teacher and student at once in one process, so that large batches fit; None for all.
+    Gradients are those of the whole batch but for what a batch has as a whole: batch-norm takes its statistics of the
+    micro-batch, and so do a source's terms statistics, balance and contrast."""
 
     def __post_init__(self) -> None:
         for name in ("rounds", "batch_size", "micro_batch"):
@@ -210,12 +212,12 @@ def end_round(transfer: Transfer, state: TransferState) -> None:
 
 
 def _teach(transfer: Transfer, teacher: Teacher, batch: Batch, fabric: Fabric) -> list[_Lesson]:
-    size = transfer.micro_batch or len(batch.inputs)
-    inputs = batch.inputs.split(size)
-    labels = batch.labels.split(size) if batch.labels is not None else [None] * len(inputs)
+    size = transfer.micro_batch
+    inputs = parts_of(batch.inputs, size)
+    labels = parts_of(batch.labels, size) if batch.labels is not None else [None] * len(inputs)
     taps = [pair.teacher for pair in transfer.objective.taps or ()]
     if batch.teacher_logits is not None and not taps:
-        kept = [Beliefs(logits=part, outputs={}, inputs={}) for part in batch.teacher_logits.split(size)]
+        kept = [Beliefs(logits=part, outputs={}, inputs={}) for part in parts_of(batch.teacher_logits, size)]
         return [
             _Lesson(batch=Batch(inputs=part, labels=sought), taught=taught)
             for part, sought, taught in zip(inputs, labels, kept, strict=True)

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from beliefmatch.functional.parts import parts_of
+
 
 def input_gradient(
     losses: Callable[[Tensor], dict[str, Tensor]], inputs: Tensor, micro_batch: int | None
@@ -14,7 +16,7 @@ def input_gradient(
     Nothing else gets a gradient: neither network's parameters, nor whatever the inputs came from.
 
     Args:
-        losses: gives named losses, each () and a mean over its inputs.
+        losses: gives named losses, each () and a mean over its inputs; others are averaged over micro-batches.
         inputs: (batch, *shape).
         micro_batch: inputs at a time; None for all.
 
@@ -23,7 +25,7 @@ def input_gradient(
     """
     gradients: list[Tensor] = []
     rows: list[dict[str, Tensor]] = []
-    for part in inputs.detach().split(micro_batch or len(inputs)):
+    for part in parts_of(inputs.detach(), micro_batch):
         leaf = part.detach().requires_grad_()
         found = losses(leaf)
         share = len(leaf) / len(inputs)

@@ -27,7 +27,7 @@ class Plan:
     """Examples a batch, over all processes together."""
     seed: int
     micro_batch: int | None = None
-    """Examples that pass teacher and student at once; None for the whole batch."""
+    """Most examples that pass teacher and student at once; None for the whole batch."""
 
     def share(self, fabric: Fabric) -> int:
         """Examples a batch in this process.

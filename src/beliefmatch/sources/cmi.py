@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import NetworkError
 from beliefmatch.functional.inversion import contrastive_loss
+from beliefmatch.functional.parts import parts_of
 from beliefmatch.functional.precision import widened
 from beliefmatch.models.initialisation import redraw
 from beliefmatch.models.placement import place
@@ -168,7 +169,7 @@ class Cmi(OwnGenerator, AbstractPooled[CmiState]):
         with torch.no_grad(), fabric.autocast():
             parts = [
                 features_of(teacher.beliefs(part, tap_features=True), teacher)
-                for part in inputs.split(state.micro_batch or len(inputs))
+                for part in parts_of(inputs, state.micro_batch)
             ]
         return torch.cat(parts)
 

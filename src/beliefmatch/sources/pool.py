@@ -7,6 +7,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from beliefmatch.functional.augmentation import Augmentation, augment
+from beliefmatch.functional.parts import parts_of
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.placement import laid_out
 from beliefmatch.models.teacher import Teacher
@@ -103,7 +104,7 @@ class Pool:
         self.next.add_(len(inputs)).remainder_(self.capacity)
         self.held.add_(len(inputs)).clamp_(max=self.capacity)
         if self.teacher_logits is not None:
-            for part in rows.split(self.micro_batch or len(rows)):
+            for part in parts_of(rows, self.micro_batch):
                 with torch.no_grad(), fabric.autocast():
                     self.teacher_logits[part] = teacher.beliefs(self.read(part)).logits
 
