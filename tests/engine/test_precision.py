@@ -1,17 +1,19 @@
 """Which precision a run takes."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from beliefmatch.engine import precision
 from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.precision import make_fabric, settle_precision
 from beliefmatch.engine.record import RunFolder
 from beliefmatch.engine.run import run
-from beliefmatch.engine.transfer import run_round
-from tiny import begin, tiny_transfer
+from beliefmatch.engine.transfer import Transfer, run_round
+from tiny import begin, image_transfer, tiny_transfer
 
 
 @pytest.mark.parametrize(("has_it", "settled"), [(True, "bf16-mixed"), (False, "32-true")])
@@ -46,3 +48,34 @@ def test_losses_weights_and_statistics_stay_in_32_bits_in_bf16() -> None:
     assert {value.dtype for value in floating} == {torch.float32}
     moments = state.optimisation.optimiser.state.values()
     assert {moment["exp_avg"].dtype for moment in moments} == {torch.float32}
+
+
+class Narrow(TorchDispatchMode):
+    """Notes which operators get 16-bit floats, and the types of the statistics that batch-norm takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operators: dict[str, bool] = {}
+        self.statistics: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        narrow = any(isinstance(given, torch.Tensor) and given.dtype == torch.bfloat16 for given in args)
+        self.operators[name] = self.operators.get(name, False) or narrow
+        if name == "native_batch_norm":
+            self.statistics |= {each.dtype for each in found[1:]}
+        return found
+
+
+@pytest.mark.parametrize("transfer", [tiny_transfer(), image_transfer()], ids=["statistics", "attention"])
+def test_softmax_losses_and_statistics_see_32_bits_in_bf16(transfer: Transfer) -> None:
+    run = begin(transfer, precision="bf16-mixed")
+    with Narrow() as seen:
+        run_round(*run)
+    assert seen.operators["convolution"]
+    wide = {"_softmax", "_log_softmax", "_log_softmax_backward_data", "mean", "linalg_vector_norm", "var", "log"}
+    wide &= seen.operators.keys()
+    assert len(wide) >= 4
+    assert not [name for name in wide if seen.operators[name]]
+    assert seen.statistics == {torch.float32}
