@@ -42,7 +42,7 @@ def measure(
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
     resize: bool = False,
-    batch_size: int = 500,
+    batch_size: int = 100,
     transition: int | None = None,
     guided_by: Literal["student", "teacher"] = "student",
     transition_steps: int = 100,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from beliefmatch.engine.atomic import write_json
 from beliefmatch.engine.record import RunFolder, fingerprint, load_student
 from beliefmatch.errors import FolderError
+from beliefmatch.metrics.answers import BATCH_SIZE
 from beliefmatch.metrics.measurement import ClassScores, Measurement, measure_pair
 from beliefmatch.metrics.transition import TransitionCurves, TransitionPlan
 from beliefmatch.models.examples import AbstractExamples, examples_of
@@ -51,7 +52,7 @@ def measure_run(
     labels: Tensor | None = None,
     *,
     name: str = "",
-    batch_size: int = 500,
+    batch_size: int = BATCH_SIZE,
     resize: bool = False,
     transition: TransitionPlan | None = None,
     accelerator: Accelerator = "auto",
@@ -109,7 +110,7 @@ def measure_networks(
     examples: AbstractExamples | Tensor,
     labels: Tensor | None = None,
     *,
-    batch_size: int = 500,
+    batch_size: int = BATCH_SIZE,
     resize: bool = False,
     transition: TransitionPlan | None = None,
     accelerator: Accelerator = "auto",

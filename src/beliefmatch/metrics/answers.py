@@ -13,6 +13,8 @@ from beliefmatch.models.examples import AbstractExamples, examples_of
 from beliefmatch.models.inputs import InputSpec
 
 TOP = 5
+BATCH_SIZE = 100
+"""Examples at a time where nobody says how many: on a CPU more of them cost more memory and more time each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,7 @@ def measure_accuracy(
     examples: AbstractExamples | Tensor,
     labels: Tensor | None = None,
     *,
-    batch_size: int = 500,
+    batch_size: int = BATCH_SIZE,
 ) -> float:
     """Measure the fraction of examples that one network, in eval mode, gives their label. See `measure_pair`.
 

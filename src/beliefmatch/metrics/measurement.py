@@ -8,7 +8,7 @@ from torch.nn.functional import one_hot
 
 from beliefmatch.functional.bootstrap import NUM_RESAMPLES, bootstrap
 from beliefmatch.functional.calibration import NUM_BINS, calibration_error
-from beliefmatch.metrics.answers import TOP, Answers, answer
+from beliefmatch.metrics.answers import BATCH_SIZE, TOP, Answers, answer
 from beliefmatch.metrics.transition import TransitionCurves, TransitionPlan, measure_transition
 from beliefmatch.models.examples import AbstractExamples, examples_of
 from beliefmatch.models.inputs import InputSpec
@@ -87,7 +87,7 @@ def measure_pair(
     examples: AbstractExamples | Tensor,
     labels: Tensor | None = None,
     *,
-    batch_size: int = 500,
+    batch_size: int = BATCH_SIZE,
     num_resamples: int = NUM_RESAMPLES,
     transition: TransitionPlan | None = None,
 ) -> Measurement:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 
 from beliefmatch.errors import ExamplesError, SettingsError
-from beliefmatch.metrics.answers import Answers, answer
+from beliefmatch.metrics.answers import BATCH_SIZE, Answers, answer
 from beliefmatch.models.examples import AbstractExamples, examples_of
 from beliefmatch.models.gradients import check_gradient
 from beliefmatch.models.inputs import InputSpec
@@ -24,7 +24,6 @@ NUM_STEPS = 100
 STEP_SIZE = 1.0
 CPU_MEMORY_BUDGET = 128 * 2**20
 GPU_MEMORY_BUDGET = 4 * 2**30
-BATCH_SIZE = 500
 """Examples at a time where both networks are asked for their classes."""
 
 Guide = Literal["student", "teacher"]
