@@ -27,10 +27,9 @@ from beliefmatch.engine import rounds
 from beliefmatch.engine.options import RunOptions
 from beliefmatch.engine.precision import SettledPrecision, make_fabric
 from beliefmatch.engine.record import load_student
-from beliefmatch.engine.rounds import NUM_WARM_UP, Execution, Rounds
+from beliefmatch.engine.rounds import NUM_WARM_UP, Execution, Rounds, begin_rounds
 from beliefmatch.engine.run import run
-from beliefmatch.engine.transfer import Transfer, TransferState, settle, start
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.engine.transfer import Transfer, TransferState
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.sources.refined_textures import RefinedTextures
@@ -76,17 +75,13 @@ def do_rounds(
     """Do all rounds of a transfer from its seed."""
     torch.manual_seed(transfer.seed)
     fabric = make_fabric(device, precision)
-    teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
-    student = student or transfer.student.build(teacher)
-    transfer = settle(transfer, teacher, student)
-    state = start(transfer, teacher, student, fabric)
+    doing = begin_rounds(transfer, fabric, execution, student=student)
     if noise is not None:
-        state.source.noise = Played([each.to(fabric.device) for each in noise])
-    doing = Rounds(transfer, state, teacher, fabric, execution)
+        doing.state.source.noise = Played([each.to(fabric.device) for each in noise])
     records = [{name: value.clone() for name, value in doing.next().items()} for _ in range(transfer.rounds)]
     description = doing.describe()
     doing.end()
-    return Done(doing, description, state, records)
+    return Done(doing, description, doing.state, records)
 
 
 @dataclass

@@ -8,9 +8,9 @@ precision and the execution that `auto` chooses for the recipe's 80,000 rounds; 
 is (c) without. Repeats are interleaved and medians taken; each way is a process of its own, and all of them warm up
 before the first is timed, on a GPU those of all pairs at once. A round shows each of its eleven steps a batch of
 images. FLOP/s are of the work that each way really does, as torch counts it, against a large matrix product in the same
-precision in the same run. Weights are fresh, which changes nothing about speed. Writes
-`benchmarks/results/round_DEVICE.json`, but for --quick, which times one naive round. The last line for each pair is one
-JSON object: {"pair", "speedup_fp32", "speedup_shipped"}.
+precision in the same run; 32 bits on a GPU are TF32, as torch's convolutions are. Weights are fresh, which changes
+nothing about speed. Writes `benchmarks/results/round_DEVICE.json`, but for --quick, which times one naive round, on a
+CPU the first. The last line for each pair is one JSON object: {"pair", "speedup_fp32", "speedup_shipped"}.
 """
 
 import argparse
@@ -27,10 +27,8 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from beliefmatch.engine.precision import SettledPrecision, make_fabric, settle_precision
-from beliefmatch.engine.rounds import NUM_WARM_UP, Execution, Rounds, fastest_kernels
-from beliefmatch.engine.transfer import settle, start
+from beliefmatch.engine.rounds import NUM_WARM_UP, Execution, begin_rounds, fastest_kernels
 from beliefmatch.models.cost import peak_memory
-from beliefmatch.models.teacher import Teacher
 from beliefmatch.models.zoo import Network, make_network
 from beliefmatch.recipes import zero_shot
 from beliefmatch.students.named import NamedStudent
@@ -38,6 +36,7 @@ from machine import RESULTS, describe_machine, table, write_results
 from naive_round import NaiveRound
 
 PAIRS = ("40-2:16-1", "40-2:40-1", "16-2:16-1", "lenet_5:lenet_5_half")
+NUM_OPERATORS = 15
 PEAK_SIZE = {"cpu": 2048, "cuda": 8192}
 WAYS = {"naive": "a", "fp32": "b", "shipped": "c", "captured": "d"}
 ROUNDS_TIMED = {"cpu": {"naive": 1, "fp32": 2, "shipped": 2}, "cuda": dict.fromkeys(WAYS, 20) | {"naive": 5}}
@@ -61,10 +60,7 @@ def make_step(way: str, pair: str, batch_size: int, device: str) -> Step:
         shape=shape,
         batch_size=batch_size,
     )
-    fabric = make_fabric(device, precision)
-    frozen = Teacher(teacher, transfer.inputs)
-    transfer = settle(transfer, frozen, student)
-    return Rounds(transfer, start(transfer, frozen, student, fabric), frozen, fabric, execution).next
+    return begin_rounds(transfer, make_fabric(device, precision), execution, teacher=teacher, student=student).next
 
 
 def synchronise(device: str) -> None:
@@ -86,7 +82,11 @@ def measure_peak(precision: str, device: str) -> float:
     size = PEAK_SIZE[device]
     dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
     first, second = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    before = torch.backends.cuda.matmul.allow_tf32
+    # torch's convolutions in 32 bits are of this kind on a GPU, and so is most of a round.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
     seconds = [seconds_of(lambda: first @ second, device, 3) for _ in range(5)]
+    torch.backends.cuda.matmul.allow_tf32 = before
     return 2 * size**3 / median(seconds[1:])
 
 
@@ -147,7 +147,7 @@ def start_workers(pair: str, arguments: argparse.Namespace) -> dict[str, Worker]
     workers: dict[str, Worker] = {}
     for way in ROUNDS_TIMED[arguments.device]:
         workers[way] = Worker(way, pair, arguments)
-        if not (arguments.quick and way == "naive"):
+        if not (arguments.quick and way == "naive" and arguments.device == "cpu"):
             workers[way].begin(NUM_WARM_UP + 2 if arguments.device == "cuda" else 1)
             if arguments.device == "cpu":
                 workers[way].answer()
@@ -168,8 +168,7 @@ def measure_pair(pair: str, workers: dict[str, Worker], arguments: argparse.Name
         worker.end()
     seconds = {way: [round(each, 5) for each, _ in found] for way, found in answers.items()}
     medians = {way: median(timed) for way, timed in seconds.items()}
-    if arguments.profile:
-        show_profile(make_step("shipped", pair, batch_size, device), device)
+    operators = profile_step(make_step("shipped", pair, batch_size, device), device) if arguments.profile else []
     rows = []
     for way, precision in precisions.items():
         row = {
@@ -190,6 +189,8 @@ def measure_pair(pair: str, workers: dict[str, Worker], arguments: argparse.Name
             }
         rows.append(row)
     print(f"\n{pair}, batch {batch_size}, on {device}\n\n{table(rows)}\n", flush=True)
+    if operators:
+        print(f"where the time of (c) goes\n\n{table(operators)}\n", flush=True)
     found = {
         "pair": pair,
         "speedup_fp32": round(medians["naive"] / medians["fp32"], 2),
@@ -197,10 +198,11 @@ def measure_pair(pair: str, workers: dict[str, Worker], arguments: argparse.Name
     }
     if "captured" in medians:
         found["speedup_captured"] = round(medians["naive"] / medians["captured"], 2)
-    return {"machine": describe_machine(), "seconds": seconds, "rows": rows, **found}
+    return {"machine": describe_machine(), "seconds": seconds, "rows": rows, "profile": operators, **found}
 
 
-def show_profile(step: Step, device: str) -> None:
+def profile_step(step: Step, device: str) -> list[dict[str, Any]]:
+    """Profile one round, and give the operators, on a GPU the kernels, that take most of its time themselves."""
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
     with fastest_kernels():
         for _ in range(NUM_WARM_UP + 2 if device == "cuda" else 1):
@@ -208,7 +210,16 @@ def show_profile(step: Step, device: str) -> None:
     with profile(activities=activities) as profiled:
         step()
         synchronise(device)
-    print(profiled.key_averages().table(sort_by=f"self_{device}_time_total", row_limit=15))
+    # Operators on the host do not count on a GPU, nor do the graph's own marks on it.
+    events = [event for event in profiled.key_averages() if device == "cpu" or event.device_type.name != "CPU"]
+    clock = "self_cpu_time_total" if device == "cpu" else "self_device_time_total"
+    spent = {event.key: getattr(event, clock) / 1e3 for event in events}
+    counts = {event.key: event.count for event in events}
+    whole = sum(spent.values())
+    return [
+        {"operator": key[:80], "calls": counts[key], "ms": round(spent[key], 2), "share": round(spent[key] / whole, 3)}
+        for key in sorted(spent, key=lambda key: -spent[key])[:NUM_OPERATORS]
+    ]
 
 
 def main() -> None:
@@ -218,7 +229,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--profile", action="store_true", help="show where the time of (c) goes")
+    parser.add_argument("--profile", action="store_true", help="show and keep where the time of (c) goes")
     parser.add_argument("--work", choices=tuple(WAYS), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
@@ -235,7 +246,7 @@ def main() -> None:
     for pair in chosen:
         workers = at_once.get(pair) or start_workers(pair, arguments)
         pairs[pair] = measure_pair(pair, workers, arguments)
-        lines.append({key: value for key, value in pairs[pair].items() if key == "pair" or key.startswith("speedup")})
+        lines.append({key: pairs[pair][key] for key in ("pair", "speedup_fp32", "speedup_shipped")})
         if not arguments.quick:
             write_results(name, {"pairs": pairs})
     for line in lines:

@@ -4,11 +4,11 @@
 
 The paper's recipe on convnet_32 -> convnet_8, one thing changed at a time from a batch of 128, 3x32x32 and 10 classes
 (inputs of other sizes take a batch of 16). Each point does a few rounds and tells the median of their seconds and the
-most memory in use; on a CPU, whose most no process can set back, it is a process of its own. `growth` is the cost of a
-unit of work (an example; a pixel; nothing for classes) at the largest point over that at the cheapest: above 1.5 it
-grows faster than the work, and that is a surprise. Writes `benchmarks/results/scaling_DEVICE.json`, and
-`docs/images/scaling_DEVICE.png` where all four are asked for. The last line is one JSON object: {"surprises"}, of what
-grew faster.
+most memory in use; on a CPU, whose most no process can set back, it is a process of its own. Of several processes it is
+the memory of the first. `growth` is the cost of a unit of work (an example; a pixel; nothing for classes) at the
+largest point over that at the cheapest, `memory_growth` the same of memory: above 1.5 it grows faster than the work,
+and that is a surprise. Where all four are asked for, writes `benchmarks/results/scaling_DEVICE.json` and
+`docs/images/scaling_DEVICE.png`. The last line is one JSON object: {"growth", "memory_growth", "surprises"}.
 """
 
 import argparse
@@ -28,10 +28,8 @@ from matplotlib.ticker import LogLocator, StrMethodFormatter
 from safetensors.torch import save_file
 
 from beliefmatch.engine.precision import make_fabric, settle_precision
-from beliefmatch.engine.rounds import NUM_WARM_UP, Rounds, fastest_kernels
-from beliefmatch.engine.transfer import settle, start
+from beliefmatch.engine.rounds import NUM_WARM_UP, begin_rounds, fastest_kernels
 from beliefmatch.models.cost import peak_memory
-from beliefmatch.models.teacher import Teacher
 from beliefmatch.models.zoo import Network, make_network
 from beliefmatch.recipes import zero_shot
 from beliefmatch.students.named import NamedStudent
@@ -47,6 +45,7 @@ BATCH_OF_SIZES = 16
 NUM_ROUNDS = {"cpu": 3, "cuda": 20}
 TEACHER, STUDENT = "convnet_32", "convnet_8"
 SURPRISE = 1.5
+LABELS = {"seconds": "seconds a round", "mib": "peak MiB of a process"}
 PICTURES = Path(__file__).parents[1] / "docs" / "images"
 
 
@@ -64,9 +63,7 @@ def measure_here(along: str, value: int, device: str) -> dict[str, float]:
         batch_size=batch,
     )
     fabric = make_fabric(device, settle_precision("auto", device))
-    frozen = Teacher(teacher, transfer.inputs)
-    transfer = settle(transfer, frozen, student)
-    rounds = Rounds(transfer, start(transfer, frozen, student, fabric), frozen, fabric, "captured")
+    rounds = begin_rounds(transfer, fabric, "captured", teacher=teacher, student=student)
     seconds = []
     num_first = 1 + (NUM_WARM_UP if device == "cuda" else 0)
     with fastest_kernels():
@@ -110,10 +107,10 @@ def measure(along: str, value: int, device: str) -> dict[str, Any]:
     return {along: value, "seconds": round(found["seconds"], 4), "mib": round(found["bytes"] / 2**20)}
 
 
-def growth(along: str, rows: list[dict[str, Any]]) -> float:
+def growth(along: str, rows: list[dict[str, Any]], cost: str) -> float:
     """Compare the cost of a unit of work at the largest point with that at the cheapest."""
     power = {"batch": 1, "size": 2, "classes": 0, "processes": 0}[along]
-    units = [row["seconds"] / row[along] ** power for row in rows]
+    units = [row[cost] / row[along] ** power for row in rows]
     return round(units[-1] / min(units), 2)
 
 
@@ -121,12 +118,13 @@ def draw(points: dict[str, list[dict[str, Any]]], path: Path) -> None:
     """Draw seconds and memory along each axis."""
     figure = Figure(figsize=(12, 5.5), layout="constrained")
     axes = figure.subplots(2, len(points))
-    names = {"batch": "examples a batch", "size": "side of an input, pixels", "classes": "classes"}
+    names = {"batch": "examples a batch", "size": "side of an input, pixels"}
     for column, (along, rows) in enumerate(points.items()):
         values = [row[along] for row in rows]
-        for line, (quantity, label) in enumerate((("seconds", "seconds a round"), ("mib", "peak memory, MiB"))):
+        for line, (quantity, label) in enumerate(LABELS.items()):
             axis = axes[line, column]
-            axis.plot(values, [row[quantity] for row in rows], marker="o", color="#0b6e99")
+            costs = [row[quantity] for row in rows]
+            axis.plot(values, costs, marker="o", color="#0b6e99")
             axis.set_xlabel(names.get(along, along))
             axis.set_ylabel(label)
             if along != "processes":
@@ -136,8 +134,8 @@ def draw(points: dict[str, list[dict[str, Any]]], path: Path) -> None:
                 axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             else:
-                axis.set_ylim(bottom=0)
-            axis.set_xticks(values, labels=map(str, values))
+                axis.set_ylim(0, 1.2 * max(costs))
+            axis.set_xticks(values, labels=map(str, values), rotation=45)
             axis.minorticks_off()
             axis.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
@@ -159,13 +157,15 @@ def main() -> None:
             values = tuple(value for value in values if value <= torch.cuda.device_count())
         points[along] = [measure(along, value, arguments.device) for value in values]
         print(f"\n{table(points[along])}\n", flush=True)
-    found = {along: growth(along, rows) for along, rows in points.items()}
-    surprises = [along for along, value in found.items() if value > SURPRISE]
+    found: dict[str, Any] = {
+        name: {along: growth(along, rows, cost) for along, rows in points.items()}
+        for name, cost in (("growth", "seconds"), ("memory_growth", "mib"))
+    }
+    found["surprises"] = [along for along in points if max(growths[along] for growths in found.values()) > SURPRISE]
     if len(points) == len(POINTS):
         draw(points, PICTURES / f"scaling_{arguments.device}.png")
-    results = {"machine": describe_machine(), "points": points, "growth": found, "surprises": surprises}
-    write_results(f"scaling_{arguments.device}", results)
-    print(json.dumps({"growth": found, "surprises": surprises}))
+        write_results(f"scaling_{arguments.device}", {"machine": describe_machine(), "points": points, **found})
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -8,10 +8,9 @@ from lightning_fabric import Fabric
 
 from beliefmatch.engine.options import RunOptions, choose_accelerator
 from beliefmatch.engine.precision import make_fabric, settle_precision
-from beliefmatch.engine.rounds import NUM_WARM_UP, Execution, Rounds, fastest_kernels
-from beliefmatch.engine.transfer import Transfer, settle, start
+from beliefmatch.engine.rounds import NUM_WARM_UP, Execution, Rounds, begin_rounds, fastest_kernels
+from beliefmatch.engine.transfer import Transfer
 from beliefmatch.errors import SettingsError
-from beliefmatch.models.teacher import Teacher
 
 LEAST_ROUNDS = 5
 """Rounds that are timed, if the time is enough for them."""
@@ -74,7 +73,7 @@ def _calibrate(transfer: Transfer, execution: Execution, fabric: Fabric, seconds
     with fastest_kernels(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(transfer.seed)
         began = time.perf_counter()
-        rounds = _start(transfer, execution, fabric)
+        rounds = begin_rounds(transfer, fabric, execution)
         start_seconds = time.perf_counter() - began
         try:
             opening, per_round = _time(rounds, fabric, seconds)
@@ -94,14 +93,6 @@ def _calibrate(transfer: Transfer, execution: Execution, fabric: Fabric, seconds
 def rounds_for(transfer: Transfer, options: RunOptions, seconds: float) -> int:
     """Tell how many rounds of a transfer a time holds on this machine, at least one. See `calibrate`."""
     return calibrate(transfer, options, seconds).rounds
-
-
-def _start(transfer: Transfer, execution: Execution, fabric: Fabric) -> Rounds:
-    teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
-    student = transfer.student.build(teacher)
-    transfer = settle(transfer, teacher, student)
-    state = start(transfer, teacher, student, fabric)
-    return Rounds(transfer, state, teacher, fabric, execution)
 
 
 def _time(rounds: Rounds, fabric: Fabric, seconds: float) -> tuple[float, float]:

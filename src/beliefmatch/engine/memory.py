@@ -16,5 +16,6 @@ def keep_freed_memory() -> None:
     """
     if platform.system() == "Linux" and platform.libc_ver()[0] == "glibc":
         library = ctypes.CDLL(None)
-        library.mallopt(M_MMAP_THRESHOLD, LARGEST)
-        library.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST - 1)
+        # A C library that refuses so large a block must not be told the rest either, which would end its own choice.
+        if library.mallopt(M_MMAP_THRESHOLD, LARGEST):
+            library.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST - 1)

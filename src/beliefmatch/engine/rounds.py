@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from beliefmatch.engine.memory import keep_freed_memory
 from beliefmatch.engine.state import Packed, drop_gradients, generators_in, pack, unpack
-from beliefmatch.engine.transfer import Transfer, TransferState, end_round, run_on_device, run_round
+from beliefmatch.engine.transfer import Transfer, TransferState, end_round, run_on_device, run_round, settle, start
 from beliefmatch.errors import first_line
 from beliefmatch.models.compiled import CompiledForward
 from beliefmatch.models.teacher import Teacher
@@ -50,6 +50,34 @@ def why_not_captured(transfer: Transfer, fabric: Fabric) -> str:
     if fabric.world_size > 1:
         return "several processes talk to each other in them"
     return transfer.source.why_eager
+
+
+def begin_rounds(
+    transfer: Transfer,
+    fabric: Fabric,
+    execution: Execution,
+    *,
+    teacher: nn.Module | None = None,
+    student: nn.Module | None = None,
+) -> "Rounds":
+    """Load the teacher and make the student, unless they are given, and start both, in memory alone.
+
+    torch's random state draws what has no weights of its own.
+
+    Args:
+        transfer: what to compute; its taps need not be settled.
+        fabric: device and precision, in one process.
+        execution: how to do the rounds.
+        teacher: stands in for the transfer's own.
+        student: likewise; moves.
+
+    Raises:
+        BeliefMatchError: a network does not fit.
+    """
+    frozen = Teacher(teacher or transfer.teacher.load(transfer.inputs), transfer.inputs)
+    student = student or transfer.student.build(frozen)
+    transfer = settle(transfer, frozen, student)
+    return Rounds(transfer, start(transfer, frozen, student, fabric), frozen, fabric, execution)
 
 
 class Rounds:

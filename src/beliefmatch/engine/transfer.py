@@ -185,16 +185,18 @@ def run_on_device(transfer: Transfer, state: TransferState, teacher: Teacher, fa
     answers: list[tuple[Tensor, Tensor]] = []
     seen: Batch | None = None
     lessons: list[_Lesson] = []
+    taught = torch.empty(0)
     diversities: list[Tensor] = []
     for batch in transfer.source.batches(state.source, fabric):
         if batch is not seen:
             lessons = _teach(transfer, teacher, batch, fabric)
+            taught = torch.cat([lesson.taught.logits for lesson in lessons])
             if len(batch.inputs) > 1:
                 diversities.append(diversity(batch.inputs))
         seen = batch
         losses, learnt = _student_step(transfer.objective, state, lessons, fabric)
         steps.append(losses)
-        answers.append((torch.cat([lesson.taught.logits for lesson in lessons]), learnt))
+        answers.append((taught, learnt))
     record |= {name: torch.stack([step[name] for step in steps]) for name in steps[0]}
     if diversities:
         record["batch_diversity"] = torch.stack(diversities)
