@@ -4,9 +4,9 @@
 
 Runs a recipe with the same seeds in fp32 and in bf16-mixed, and measures the last iterate: the digits demo, or `best`
 on a task of `accuracy.py`, 100 rounds. bf16 passes where its mean accuracy is at least that of fp32 less one standard
-error of the mean in fp32. A CPU without 16-bit products multiplies in fp32 what was rounded to 16 bits, and rounds
-the result: the same numbers but for the order of sums, at the speed of fp32. The file then says so. Runs that were
-finished are kept in --folder and not run again. Writes `benchmarks/results/precision_TASK.json`, or
+error of the mean in fp32. A CPU without 16-bit products multiplies in fp32 what was rounded to 16 bits, and rounds the
+result, at the speed of fp32: what hardware that sums in 32 bits gives but for the order of sums. The file then says so.
+Runs that were finished are kept in --folder and not run again. Writes `benchmarks/results/precision_TASK.json`, or
 `precision_TASK_rounded.json`. The last line is one JSON object: {"task", "fp32", "bf16", "standard_error",
 "difference", "error_of_difference", "passed"}, in percent of accuracy.
 """
@@ -77,12 +77,15 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--folder", type=Path, default=Path("runs/precision"))
     arguments = parser.parse_args()
+    if len(arguments.seeds) < 2:
+        parser.error("one seed has no deviation: give two or more")
     emulating = arguments.device == "cpu" and not multiplies_bf16("cpu")
+    kept = arguments.folder / "rounded" if emulating else arguments.folder
     rows = []
     for seed in arguments.seeds:
         for name, precision in PRECISIONS.items():
             options = RunOptions(
-                folder=arguments.folder / f"{arguments.task}_{name}_{seed}",
+                folder=kept / f"{arguments.task}_{name}_{seed}",
                 resume=True,
                 accelerator=arguments.device,
                 precision=precision,
