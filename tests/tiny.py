@@ -7,7 +7,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from beliefmatch.engine.transfer import Transfer, TransferState, settle, start
+from beliefmatch.engine.rounds import begin_rounds
+from beliefmatch.engine.transfer import Transfer, TransferState
 from beliefmatch.models.inputs import InputSpec
 from beliefmatch.models.teacher import Teacher
 from beliefmatch.models.zoo import Network
@@ -173,7 +174,5 @@ def begin(
     """Start a transfer in memory, without a folder, with the student that it names or with another."""
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision)  # pyright: ignore[reportArgumentType]
     torch.manual_seed(transfer.seed)
-    teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
-    student = student or transfer.student.build(teacher)
-    transfer = settle(transfer, teacher, student)
-    return transfer, start(transfer, teacher, student, fabric), teacher, fabric
+    rounds = begin_rounds(transfer, fabric, "eager", student=student)
+    return rounds.transfer, rounds.state, rounds.teacher, fabric

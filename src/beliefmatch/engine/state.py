@@ -6,7 +6,7 @@ Fields marked as `sources.base.FIXED` never move and are left out.
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from beliefmatch.errors import ResumeError
 from beliefmatch.sources.base import FIXED
 
 Packed = dict[str, Any]
+Moving = TypeVar("Moving")
 
 
 def pack(state: Any) -> Packed:
@@ -68,36 +69,28 @@ def unpack(state: Any, packed: Packed) -> None:
 
 def modules_in(state: Any) -> Iterator[nn.Module]:
     """Yield the modules of a state, in order."""
-    for _, value in _fields(state):
-        if isinstance(value, nn.Module):
-            yield value
-        elif dataclasses.is_dataclass(value):
-            yield from modules_in(value)
+    return _all_in(state, nn.Module)
+
+
+def generators_in(state: Any) -> Iterator[torch.Generator]:
+    """Yield the random generators of a state, in order."""
+    return _all_in(state, torch.Generator)
 
 
 def drop_gradients(state: Any) -> None:
     """Let no tensor of a state have a gradient, as it is between rounds."""
     for module in modules_in(state):
         module.zero_grad(set_to_none=True)
-    for optimiser in _optimisers_in(state):
+    for optimiser in _all_in(state, torch.optim.Optimizer):
         optimiser.zero_grad(set_to_none=True)
 
 
-def generators_in(state: Any) -> Iterator[torch.Generator]:
-    """Yield the random generators of a state, in order."""
+def _all_in(state: Any, kind: type[Moving]) -> Iterator[Moving]:
     for _, value in _fields(state):
-        if isinstance(value, torch.Generator):
+        if isinstance(value, kind):
             yield value
         elif dataclasses.is_dataclass(value):
-            yield from generators_in(value)
-
-
-def _optimisers_in(state: Any) -> Iterator[torch.optim.Optimizer]:
-    for _, value in _fields(state):
-        if isinstance(value, torch.optim.Optimizer):
-            yield value
-        elif dataclasses.is_dataclass(value):
-            yield from _optimisers_in(value)
+            yield from _all_in(value, kind)
 
 
 def _unpack_optimiser(optimiser: torch.optim.Optimizer, packed: Packed) -> None:

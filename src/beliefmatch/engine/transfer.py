@@ -182,25 +182,25 @@ def run_on_device(transfer: Transfer, state: TransferState, teacher: Teacher, fa
     """Do all of a round that is work for the device: what can be captured once and replayed. See `run_round`."""
     record = transfer.source.improve(state.source, teacher, state.student, fabric)
     steps: list[dict[str, Tensor]] = []
-    answers: list[tuple[Tensor, Tensor]] = []
+    taught: list[Tensor] = []
+    learnt: list[Tensor] = []
     seen: Batch | None = None
     lessons: list[_Lesson] = []
-    taught = torch.empty(0)
     diversities: list[Tensor] = []
     for batch in transfer.source.batches(state.source, fabric):
         if batch is not seen:
             lessons = _teach(transfer, teacher, batch, fabric)
-            taught = torch.cat([lesson.taught.logits for lesson in lessons])
             if len(batch.inputs) > 1:
                 diversities.append(diversity(batch.inputs))
+        taught.append(taught[-1] if batch is seen else torch.cat([lesson.taught.logits for lesson in lessons]))
         seen = batch
-        losses, learnt = _student_step(transfer.objective, state, lessons, fabric)
+        losses, logits = _student_step(transfer.objective, state, lessons, fabric)
         steps.append(losses)
-        answers.append((taught, learnt))
+        learnt.append(logits)
     record |= {name: torch.stack([step[name] for step in steps]) for name in steps[0]}
     if diversities:
         record["batch_diversity"] = torch.stack(diversities)
-    record |= _compare(*(torch.stack(logits) for logits in zip(*answers, strict=True)))
+    record |= _compare(torch.stack(taught), torch.stack(learnt))
     _share_buffers(state, fabric)
     _watch(state, record)
     return record

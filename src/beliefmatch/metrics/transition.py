@@ -24,7 +24,6 @@ NUM_STEPS = 100
 STEP_SIZE = 1.0
 CPU_MEMORY_BUDGET = 128 * 2**20
 GPU_MEMORY_BUDGET = 4 * 2**30
-"""Examples at a time where both networks are asked for their classes."""
 
 Guide = Literal["student", "teacher"]
 
