@@ -21,13 +21,13 @@ from statistics import fmean, stdev
 from typing import Any
 
 from beliefmatch import RunFolder, RunOptions, measure_run, run
-from beliefmatch.engine.plain import to_plain
-from beliefmatch.engine.transfer import Transfer
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.refined_textures import REFINED_SHARE, RefinedTextures
+from beliefmatch.training.serialisation import to_plain
+from beliefmatch.training.transfer import Transfer
 from machine import RESULTS, describe_machine, write_results
 from tasks import TASKS, make_transfer, percent, teacher_weights
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from beliefmatch import RunFolder, RunOptions, measure_run, recipes, run
-from beliefmatch.engine.atomic import write_json
-from beliefmatch.engine.calibrate import rounds_for
-from beliefmatch.engine.transfer import Transfer
+from beliefmatch.runs.atomic import write_json
+from beliefmatch.training.timing import rounds_for
+from beliefmatch.training.transfer import Transfer
 from machine import describe_machine, write_results
 from tasks import TASKS, make_transfer, percent, teacher_weights
 

@@ -23,16 +23,16 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from beliefmatch.engine import rounds
-from beliefmatch.engine.options import RunOptions
-from beliefmatch.engine.precision import SettledPrecision, make_fabric
-from beliefmatch.engine.record import load_student
-from beliefmatch.engine.rounds import NUM_WARM_UP, Execution, Rounds, begin_rounds
-from beliefmatch.engine.run import run
-from beliefmatch.engine.transfer import Transfer, TransferState
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.sources.refined_textures import RefinedTextures
+from beliefmatch.training import rounds
+from beliefmatch.training.options import RunOptions
+from beliefmatch.training.precision import SettledPrecision, make_fabric
+from beliefmatch.training.rounds import NUM_WARM_UP, Execution, Rounds, begin_rounds
+from beliefmatch.training.run import run
+from beliefmatch.training.run_folder import load_student
+from beliefmatch.training.transfer import Transfer, TransferState
 from machine import describe_machine, write_results
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

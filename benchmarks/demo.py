@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from beliefmatch.demo import run_demo
-from beliefmatch.engine.options import RunOptions
+from beliefmatch.studies.demo import run_demo
+from beliefmatch.training.options import RunOptions
 from machine import describe_machine, write_results
 
 

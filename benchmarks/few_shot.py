@@ -18,7 +18,7 @@ from statistics import mean, stdev
 from typing import Any, get_args
 
 from beliefmatch import LabelledImages, Network, RunFolder, RunOptions, Transfer, measure_run, read_images, run
-from beliefmatch.models.inputs import CIFAR10
+from beliefmatch.networks.inputs import CIFAR10
 from beliefmatch.recipes import few_shot, fine_tune
 from beliefmatch.recipes.few_shot import Method
 from beliefmatch.students.named import NamedStudent

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from beliefmatch.engine.atomic import write_json
-from beliefmatch.engine.record import versions
+from beliefmatch.runs.atomic import write_json
+from beliefmatch.training.run_folder import versions
 
 RESULTS = Path(__file__).parent / "results"
 

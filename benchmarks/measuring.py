@@ -16,10 +16,10 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from beliefmatch.metrics.answers import measure_accuracy
-from beliefmatch.models.inputs import CIFAR10
-from beliefmatch.models.placement import place
-from beliefmatch.models.zoo import make_network
+from beliefmatch.measurement.predictions import measure_accuracy
+from beliefmatch.networks.inputs import CIFAR10
+from beliefmatch.networks.loading.network import make_network
+from beliefmatch.networks.placement import place
 from machine import describe_machine, write_results
 
 BATCH_SIZE = 500

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax, normalize, softmax
 from torch.nn.utils import clip_grad_norm_
 
-from beliefmatch.models.taps import Beliefs, beliefs
+from beliefmatch.networks.taps import Beliefs, beliefs
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "models"))
 from plain_generator import plain_generator

@@ -2,7 +2,7 @@
 
     python benchmarks/networks.py [--data ../shared/data] [--num-images 10000]
 
-Loads the third-party networks by the key mappings of `beliefmatch.models.key_maps`, measures each on the test images
+Loads third-party networks by the key mappings of `networks/loading/state_dict_keys.py`, measures each on test images
 of its data set, prints a table and writes it to `benchmarks/results/networks.json` and `docs/networks.md`. There are
 no SVHN images, so the SVHN networks are measured as their sidecars were: on the first 2000 MNIST images in colour, a
 sign that they were read right.
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beliefmatch.data.images import read_labelled_images
-from beliefmatch.metrics.answers import measure_accuracy
-from beliefmatch.models.examples import LabelledImages
-from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.zoo import Network
+from beliefmatch.measurement.predictions import measure_accuracy
+from beliefmatch.networks.examples import LabelledImages
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.network import Network
 from machine import describe_machine, table, write_results
 
 SANITY_IMAGES = 2000
@@ -94,9 +94,9 @@ def write_page(rows: list[dict]) -> None:
     machine = describe_machine()
     PAGE.write_text(
         "# Third-party networks\n\n"
-        "Accuracy in percent of public networks loaded by the key mappings of `beliefmatch.models.key_maps`, against\n"
-        "what is documented for these very files, on all 10,000 test images of their data set. There are no SVHN\n"
-        "images, so the SVHN networks are measured as documented: on the first 2000 MNIST test images in colour, a\n"
+        "Accuracy in percent of public networks, loaded by the key mappings of `networks/loading/state_dict_keys.py`,\n"
+        "against what is documented for these very files, on all 10,000 test images of their data set. There are no\n"
+        "SVHN images, so the SVHN networks are measured as documented: on the first 2000 MNIST test images in colour, a\n"
         "sign that the weights were read right and no more.\n\n"
         f"`python benchmarks/networks.py`, {machine['cores']} cores of {machine['processor']}, "
         f"torch {machine['versions']['torch']}, {machine['date']}.\n\n"

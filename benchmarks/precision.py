@@ -26,8 +26,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from beliefmatch import RunFolder, RunOptions, measure_run, run
-from beliefmatch.demo import run_demo
-from beliefmatch.engine.precision import SettledPrecision, multiplies_bf16
+from beliefmatch.studies.demo import run_demo
+from beliefmatch.training.precision import SettledPrecision, multiplies_bf16
 from machine import describe_machine, write_results
 from tasks import TASKS, make_transfer, percent, teacher_weights
 

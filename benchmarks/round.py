@@ -27,12 +27,12 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from beliefmatch.engine.precision import SettledPrecision, make_fabric, settle_precision
-from beliefmatch.engine.rounds import NUM_WARM_UP, Execution, begin_rounds, fastest_kernels
-from beliefmatch.models.cost import peak_memory
-from beliefmatch.models.zoo import Network, make_network
+from beliefmatch.networks.cost import peak_memory
+from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.recipes import zero_shot
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.precision import SettledPrecision, make_fabric, settle_precision
+from beliefmatch.training.rounds import NUM_WARM_UP, Execution, begin_rounds, fastest_kernels
 from machine import RESULTS, describe_machine, table, write_results
 from naive_round import NaiveRound
 

@@ -27,12 +27,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, StrMethodFormatter
 from safetensors.torch import save_file
 
-from beliefmatch.engine.precision import make_fabric, settle_precision
-from beliefmatch.engine.rounds import NUM_WARM_UP, begin_rounds, fastest_kernels
-from beliefmatch.models.cost import peak_memory
-from beliefmatch.models.zoo import Network, make_network
+from beliefmatch.networks.cost import peak_memory
+from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.recipes import zero_shot
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.precision import make_fabric, settle_precision
+from beliefmatch.training.rounds import NUM_WARM_UP, begin_rounds, fastest_kernels
 from machine import describe_machine, table, write_results
 
 POINTS: dict[str, tuple[int, ...]] = {

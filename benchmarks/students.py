@@ -17,10 +17,10 @@ from typing import Any
 import torch
 
 from beliefmatch.data.images import read_images
-from beliefmatch.metrics.transition import Guide, TransitionPlan, measure_transition
-from beliefmatch.models.examples import Images
-from beliefmatch.models.inputs import CIFAR10
-from beliefmatch.models.zoo import Network
+from beliefmatch.measurement.transition import Guide, TransitionPlan, measure_transition
+from beliefmatch.networks.examples import Images
+from beliefmatch.networks.inputs import CIFAR10
+from beliefmatch.networks.loading.network import Network
 from machine import RESULTS, describe_machine, write_results
 
 

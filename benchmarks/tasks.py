@@ -11,13 +11,14 @@ from torch.nn.functional import cross_entropy
 from beliefmatch import LabelledImages, Network, RunFolder, read_images, recipes
 from beliefmatch.data.digits import read_digits
 from beliefmatch.data.images import read_labelled_images
-from beliefmatch.demo import train_teacher
-from beliefmatch.engine.own_teacher import TEACHER_FILE, make_own_teacher
-from beliefmatch.engine.transfer import Transfer
-from beliefmatch.models.examples import Images
-from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.zoo import make_network
+from beliefmatch.networks.examples import Images
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.network import make_network
+from beliefmatch.runs.folder import TEACHER_FILE
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.studies.demo import train_teacher
+from beliefmatch.studies.own_teacher import make_own_teacher
+from beliefmatch.training.transfer import Transfer
 
 NUM_TAUGHT = 50_000
 """So many of MNIST's training images teach a teacher of our own; settings are chosen on the other 10,000."""

@@ -16,8 +16,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from beliefmatch.engine.options import RunOptions
-from beliefmatch.toy import Through, run_toy
+from beliefmatch.studies.toy import Through, run_toy
+from beliefmatch.training.options import RunOptions
 from machine import describe_machine, table, write_results
 
 THROUGH: tuple[Through, ...] = ("generator", "free_points")

@@ -19,8 +19,8 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from beliefmatch.metrics.transition import transition_curves
-from beliefmatch.models.zoo import make_network
+from beliefmatch.measurement.transition import transition_curves
+from beliefmatch.networks.loading.network import make_network
 from machine import describe_machine, write_results
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "metrics"))

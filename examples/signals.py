@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
 
 import beliefmatch as bm
-from beliefmatch.models.zoo import make_network
+from beliefmatch.networks.loading.network import make_network
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--folder", type=Path, default=Path("runs/signals"))

@@ -6,7 +6,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 import beliefmatch as bm
-from beliefmatch.models.zoo import make_network
+from beliefmatch.networks.loading.network import make_network
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--folder", type=Path, default=Path("runs/vision_transformer"))

@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from beliefmatch.engine.transfer import Transfer
-from beliefmatch.models.zoo import Network
+from beliefmatch.networks.loading.network import Network
 from beliefmatch.optimisers import Adam
 from beliefmatch.recipes import digits
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.transfer import Transfer
 
 ROUNDS = 45
 """A collapse is named in round 41: after twenty of ten steps that do not count, and twenty-one that look so."""

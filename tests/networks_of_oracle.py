@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from beliefmatch.models.weights import fit_weights
-from beliefmatch.models.zoo import make_network
+from beliefmatch.networks.loading.network import make_network
+from beliefmatch.networks.loading.weights import fit_weights
 
 
 def architecture(name: str) -> str:

@@ -13,7 +13,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["lightning_fabric", "matplotlib.backends.backend_agg", "beliefmatch.engine.run"])
+CONTEXT.set_forkserver_preload(["lightning_fabric", "matplotlib.backends.backend_agg", "beliefmatch.training.run"])
 
 Fate = Callable[[], None]
 

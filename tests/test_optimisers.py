@@ -6,9 +6,9 @@ from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 from torch.testing import assert_close
 
-from beliefmatch.engine.precision import make_fabric
-from beliefmatch.engine.state import pack, unpack
 from beliefmatch.optimisers import AbstractOptimiser, Adam, CosineSgd, Optimisation, StepwiseSgd
+from beliefmatch.training.precision import make_fabric
+from beliefmatch.training.state import pack, unpack
 
 NUM_ROUNDS = 20
 

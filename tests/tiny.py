@@ -7,14 +7,14 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from beliefmatch.engine.rounds import begin_rounds
-from beliefmatch.engine.transfer import Transfer, TransferState
-from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.teacher import Teacher
-from beliefmatch.models.zoo import Network
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.recipes import digits, zero_shot
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.rounds import begin_rounds
+from beliefmatch.training.transfer import Transfer, TransferState
 
 HERE = Path(__file__)
 VECTOR = InputSpec(shape=(12,))

@@ -7,33 +7,33 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from beliefmatch import metrics as metrics
+    from beliefmatch import measurement as measurement
     from beliefmatch import recipes as recipes
     from beliefmatch.data.images import read_examples as read_examples
     from beliefmatch.data.images import read_images as read_images
-    from beliefmatch.engine.evaluation import measure_run as measure_run
-    from beliefmatch.engine.files import Result as Result
-    from beliefmatch.engine.options import RunOptions as RunOptions
-    from beliefmatch.engine.record import RunFolder as RunFolder
-    from beliefmatch.engine.record import load_student as load_student
-    from beliefmatch.engine.run import run as run
-    from beliefmatch.engine.transfer import Transfer as Transfer
     from beliefmatch.errors import BeliefMatchError as BeliefMatchError
     from beliefmatch.export.export import export_student as export_student
-    from beliefmatch.metrics.measurement import Measurement as Measurement
-    from beliefmatch.metrics.measurement import measure_pair as measure_pair
-    from beliefmatch.models.examples import Images as Images
-    from beliefmatch.models.examples import Inputs as Inputs
-    from beliefmatch.models.examples import LabelledImages as LabelledImages
-    from beliefmatch.models.inputs import InputSpec as InputSpec
-    from beliefmatch.models.taps import TapPair as TapPair
-    from beliefmatch.models.zoo import Network as Network
-    from beliefmatch.models.zoo import load_model as load_model
+    from beliefmatch.measurement.pair import Measurement as Measurement
+    from beliefmatch.measurement.pair import measure_pair as measure_pair
+    from beliefmatch.measurement.run import measure_run as measure_run
+    from beliefmatch.networks.examples import Images as Images
+    from beliefmatch.networks.examples import Inputs as Inputs
+    from beliefmatch.networks.examples import LabelledImages as LabelledImages
+    from beliefmatch.networks.inputs import InputSpec as InputSpec
+    from beliefmatch.networks.loading.network import Network as Network
+    from beliefmatch.networks.loading.network import load_model as load_model
+    from beliefmatch.networks.taps import TapPair as TapPair
     from beliefmatch.objectives.belief_matching import BeliefMatching as BeliefMatching
     from beliefmatch.objectives.distillation import Distillation as Distillation
+    from beliefmatch.runs.folder import Result as Result
     from beliefmatch.sources.adversarial import Adversarial as Adversarial
     from beliefmatch.sources.few_shot import FewShot as FewShot
     from beliefmatch.students.named import NamedStudent as NamedStudent
+    from beliefmatch.training.options import RunOptions as RunOptions
+    from beliefmatch.training.run import run as run
+    from beliefmatch.training.run_folder import RunFolder as RunFolder
+    from beliefmatch.training.run_folder import load_student as load_student
+    from beliefmatch.training.transfer import Transfer as Transfer
 
 HOMES = {
     "Adversarial": "sources.adversarial",
@@ -41,29 +41,29 @@ HOMES = {
     "BeliefMatching": "objectives.belief_matching",
     "Distillation": "objectives.distillation",
     "FewShot": "sources.few_shot",
-    "Images": "models.examples",
-    "InputSpec": "models.inputs",
-    "Inputs": "models.examples",
-    "LabelledImages": "models.examples",
-    "Measurement": "metrics.measurement",
+    "Images": "networks.examples",
+    "InputSpec": "networks.inputs",
+    "Inputs": "networks.examples",
+    "LabelledImages": "networks.examples",
+    "Measurement": "measurement.pair",
     "NamedStudent": "students.named",
-    "Network": "models.zoo",
-    "Result": "engine.files",
-    "RunFolder": "engine.record",
-    "RunOptions": "engine.options",
-    "TapPair": "models.taps",
-    "Transfer": "engine.transfer",
-    "load_model": "models.zoo",
+    "Network": "networks.loading.network",
+    "Result": "runs.folder",
+    "RunFolder": "training.run_folder",
+    "RunOptions": "training.options",
+    "TapPair": "networks.taps",
+    "Transfer": "training.transfer",
+    "load_model": "networks.loading.network",
     "export_student": "export.export",
-    "load_student": "engine.record",
-    "measure_pair": "metrics.measurement",
-    "measure_run": "engine.evaluation",
+    "load_student": "training.run_folder",
+    "measure_pair": "measurement.pair",
+    "measure_run": "measurement.run",
     "read_examples": "data.images",
     "read_images": "data.images",
-    "run": "engine.run",
+    "run": "training.run",
 }
 """Module in which each public name lives."""
-ROOMS = ("metrics", "recipes")
+ROOMS = ("measurement", "recipes")
 """Packages that are public as a whole."""
 
 

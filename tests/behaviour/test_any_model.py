@@ -23,7 +23,7 @@ from transformers import ResNetConfig, ResNetForImageClassification, ViTConfig, 
 from beliefmatch import load_student
 from beliefmatch.cli import main
 from beliefmatch.errors import NetworkError
-from beliefmatch.models.zoo import Network, make_network
+from beliefmatch.networks.loading.network import Network, make_network
 from tiny import named
 
 HERE = Path(__file__)

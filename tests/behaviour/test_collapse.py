@@ -11,11 +11,11 @@ from test_command import error_line
 
 from beliefmatch import BeliefMatchError, RunFolder, RunOptions, run
 from beliefmatch.cli import main
-from beliefmatch.engine import run as running
-from beliefmatch.engine.guard import MAX_RESTARTS, seed_of
-from beliefmatch.engine.transfer import Transfer
 from beliefmatch.errors import CollapseError, DivergedError
 from beliefmatch.report.page import write_report
+from beliefmatch.training import run as running
+from beliefmatch.training.collapse_policy import MAX_RESTARTS, seed_of
+from beliefmatch.training.transfer import Transfer
 from collapsing import ROUNDS, collapsing_transfer, hurried_transfer, named
 from report.html_page import Page
 from tiny import tiny_transfer, vector_transfer

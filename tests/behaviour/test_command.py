@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from beliefmatch import RunFolder, load_student, measure_run
 from beliefmatch.cli import main
 from beliefmatch.errors import ExamplesError
-from beliefmatch.models.zoo import make_network
+from beliefmatch.networks.loading.network import make_network
 from tiny import named
 
 TINY: dict[str, Any] = {

@@ -11,19 +11,20 @@ from rich.console import Console
 from test_command import error_line
 
 from beliefmatch.cli import main
-from beliefmatch.comparison import candidates, runner
-from beliefmatch.comparison.candidates import Common, parse_time
-from beliefmatch.comparison.runner import Compared, Comparison
-from beliefmatch.comparison.tables import comparison_table
-from beliefmatch.engine import run as running
-from beliefmatch.engine.calibrate import Calibration, calibrate, rounds_for
-from beliefmatch.engine.files import Result
-from beliefmatch.engine.options import RunOptions
-from beliefmatch.engine.record import RunFolder
 from beliefmatch.errors import CollapseError, SettingsError
-from beliefmatch.models.zoo import Network
+from beliefmatch.networks.loading.network import Network
 from beliefmatch.report import figures
+from beliefmatch.runs.folder import Result
 from beliefmatch.students.named import NamedStudent, Start
+from beliefmatch.studies import candidates
+from beliefmatch.studies import compare as runner
+from beliefmatch.studies.candidates import Common, parse_time
+from beliefmatch.studies.compare import Compared, Comparison
+from beliefmatch.studies.comparison_table import comparison_table
+from beliefmatch.training import run as running
+from beliefmatch.training.options import RunOptions
+from beliefmatch.training.run_folder import RunFolder
+from beliefmatch.training.timing import Calibration, calibrate, rounds_for
 from report.html_page import Page
 from tiny import named, tiny_transfer
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
-from beliefmatch.engine.transfer import run_round
-from beliefmatch.models.zoo import Network
+from beliefmatch.networks.loading.network import Network
 from beliefmatch.recipes import zero_shot
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.transfer import run_round
 from shared_folder import DATA, needs_data
 from tiny import begin
 

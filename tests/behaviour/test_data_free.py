@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from beliefmatch.demo import run_demo
-from beliefmatch.engine.options import RunOptions
-from beliefmatch.engine.own_teacher import TEACHER_FILE
 from beliefmatch.errors import FolderError
+from beliefmatch.runs.folder import TEACHER_FILE
+from beliefmatch.studies.demo import run_demo
+from beliefmatch.training.options import RunOptions
 from tiny import named
 
 GUARDED = """
@@ -96,7 +96,7 @@ def test_the_demo_opens_its_data_before_and_after_the_transfer_only(
 
         return call
 
-    import beliefmatch.demo as module  # noqa: PLC0415
+    import beliefmatch.studies.demo as module  # noqa: PLC0415
 
     for name in ("read_digits", "run"):
         monkeypatch.setattr(module, name, watched(name, getattr(module, name)))

@@ -20,13 +20,13 @@ from torch import nn
 
 from beliefmatch import RunFolder, load_student
 from beliefmatch.cli import main
-from beliefmatch.engine.record import RunFolder as Folder
 from beliefmatch.errors import SettingsError
 from beliefmatch.export.export import export_student
 from beliefmatch.export.formats import FORMATS, FormatName
 from beliefmatch.export.graph import DeployedGraph
-from beliefmatch.models.inputs import DIGITS, InputSpec
+from beliefmatch.networks.inputs import DIGITS, InputSpec
 from beliefmatch.report.page import write_report
+from beliefmatch.training.run_folder import RunFolder as Folder
 from tiny import HERE, make_conv_teacher
 
 FILES = {"onnx": "model.onnx", "pt2": "model.pt2", "safetensors": "model.safetensors"}

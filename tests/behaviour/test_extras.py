@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 from safetensors.torch import save_file
 from test_any_model import SHAPE, TIMM, hugging_face
 
-from beliefmatch.models.zoo import make_network
+from beliefmatch.networks.loading.network import make_network
 from tiny import named
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]

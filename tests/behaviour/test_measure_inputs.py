@@ -13,9 +13,9 @@ from test_command import error_line
 import beliefmatch as bm
 import tiny
 from beliefmatch.cli import main
-from beliefmatch.comparison import runner
-from beliefmatch.engine.calibrate import Calibration
 from beliefmatch.recipes import few_shot, unlabelled
+from beliefmatch.studies import compare as runner
+from beliefmatch.training.timing import Calibration
 from tiny import named
 
 KINDS = {"vectors": ("make_mlp_teacher", (12,)), "signals": ("make_signal_network", (2, 33))}

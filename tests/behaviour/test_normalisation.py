@@ -13,9 +13,9 @@ from test_command import error_line
 
 from beliefmatch import load_student
 from beliefmatch.cli import main
-from beliefmatch.engine.record import RunFolder
-from beliefmatch.models.inputs import CIFAR10, InputSpec
-from beliefmatch.models.zoo import make_network
+from beliefmatch.networks.inputs import CIFAR10, InputSpec
+from beliefmatch.networks.loading.network import make_network
+from beliefmatch.training.run_folder import RunFolder
 
 MEAN, STD = ("0.1", "0.2", "0.3"), ("0.4", "0.5", "0.6")
 

@@ -12,7 +12,7 @@ from test_command import error_line, transfer
 
 from beliefmatch import RunFolder, load_model, load_student
 from beliefmatch.cli import main
-from beliefmatch.models.zoo import make_network
+from beliefmatch.networks.loading.network import make_network
 from odd_networks import make_logit, make_sigmoid, odd
 
 

@@ -10,8 +10,8 @@ from test_command import assert_matches, error_line, transfer
 from beliefmatch import load_student
 from beliefmatch.cli import main
 from beliefmatch.errors import NetworkError, TapError
-from beliefmatch.models.taps import beliefs
-from beliefmatch.models.zoo import make_network
+from beliefmatch.networks.loading.network import make_network
+from beliefmatch.networks.taps import beliefs
 from odd_networks import odd
 
 

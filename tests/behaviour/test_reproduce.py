@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 from test_command import error_line
 
 from beliefmatch.cli import main
-from beliefmatch.engine.transfer import Transfer
-from beliefmatch.models.zoo import make_network
-from beliefmatch.reproduction.experiments import Cell
-from beliefmatch.reproduction.published import IMAGES_PER_CLASS, TABLE1
+from beliefmatch.networks.loading.network import make_network
+from beliefmatch.studies.experiments import Cell
+from beliefmatch.studies.published import IMAGES_PER_CLASS, TABLE1
+from beliefmatch.training.transfer import Transfer
 
 TINY = ("--rounds", "1", "--batch-size", "2", "--accelerator", "cpu", "--display", "quiet")
 
@@ -71,7 +71,7 @@ def test_a_seed_can_be_added_later(given: Path, tmp_path: Path) -> None:
 
 
 def test_figure2_is_drawn(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("beliefmatch.reproduction.published.IMAGES_PER_CLASS", (10,))
+    monkeypatch.setattr("beliefmatch.studies.published.IMAGES_PER_CLASS", (10,))
     assert main(words(given, "figure2", tmp_path, "--seeds", "0", "--train-images", str(given / "train.npz"))) == 0
     cells = json.loads((tmp_path / "table.json").read_text())["cells"]
     assert [(cell["method"], cell["images_per_class"]) for cell in cells] == [
@@ -87,7 +87,7 @@ def test_figure2_is_drawn(given: Path, tmp_path: Path, monkeypatch: pytest.Monke
 def test_figure2_of_two_pairs_has_a_panel_for_each(
     given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("beliefmatch.reproduction.published.IMAGES_PER_CLASS", ())
+    monkeypatch.setattr("beliefmatch.studies.published.IMAGES_PER_CLASS", ())
     train = ("--train-images", str(given / "train.npz"), "--seeds", "0")
     assert main(words(given, "figure2", tmp_path, *train)) == 0
     (height, *_) = imread(tmp_path / "figure2.png").shape
@@ -136,7 +136,7 @@ def test_more_walks_than_images_are_found_before_the_first_run(
 
 
 def test_the_toy_gets_a_table_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("beliefmatch.toy.NUM_EPOCHS", 1)
+    monkeypatch.setattr("beliefmatch.studies.toy.NUM_EPOCHS", 1)
     command = ["reproduce", "toy", "--rounds", "2", "--seeds", "0", "1", "--folder", str(tmp_path), "--display", "json"]
     assert main(command) == 0
     (cell,) = json.loads((tmp_path / "table.json").read_text())["cells"]

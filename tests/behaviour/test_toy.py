@@ -12,18 +12,18 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch.nn.functional import kl_div, log_softmax, softmax
 
-import beliefmatch.toy as module
-from beliefmatch.engine.options import RunOptions
-from beliefmatch.engine.own_teacher import TEACHER_FILE
-from beliefmatch.engine.record import RunFolder
-from beliefmatch.engine.run import run
-from beliefmatch.engine.transfer import run_round
+import beliefmatch.studies.toy as module
 from beliefmatch.errors import FolderError
-from beliefmatch.models.zoo import Network, make_network
+from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.recipes import toy
+from beliefmatch.runs.folder import TEACHER_FILE
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.students.named import NamedStudent
-from beliefmatch.toy import ANIMATION_FILE, STILL_FILE, Through, run_toy
+from beliefmatch.studies.toy import ANIMATION_FILE, STILL_FILE, Through, run_toy
+from beliefmatch.training.options import RunOptions
+from beliefmatch.training.run import run
+from beliefmatch.training.run_folder import RunFolder
+from beliefmatch.training.transfer import run_round
 from conftest import Command
 from tiny import begin
 

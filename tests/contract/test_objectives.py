@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from beliefmatch.engine.plain import TYPES
-from beliefmatch.models.taps import Beliefs, TapPair
+from beliefmatch.networks.taps import Beliefs, TapPair
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.objectives.distillation import Distillation
+from beliefmatch.training.serialisation import TYPES
 
 PAIRS = (TapPair(teacher="a", student="b"), TapPair(teacher="c", student="d"))
 

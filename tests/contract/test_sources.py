@@ -10,10 +10,6 @@ from torch import Tensor
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from beliefmatch.engine.plain import TYPES
-from beliefmatch.engine.record import fingerprint
-from beliefmatch.engine.state import pack, unpack
-from beliefmatch.engine.transfer import run_on_device, run_round
 from beliefmatch.errors import SettingsError
 from beliefmatch.report.runs import READ_DATA
 from beliefmatch.sources.adversarial import Adversarial
@@ -26,11 +22,15 @@ from beliefmatch.sources.dfq import Dfq
 from beliefmatch.sources.fast import Fast
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.free_points import FreePoints
+from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.nayer import Nayer
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.refined_textures import RefinedTextures
-from beliefmatch.sources.terms import Terms
 from beliefmatch.sources.unlabelled import Unlabelled
+from beliefmatch.training.run_folder import fingerprint
+from beliefmatch.training.serialisation import TYPES
+from beliefmatch.training.state import pack, unpack
+from beliefmatch.training.transfer import run_on_device, run_round
 from tiny import begin, image_transfer, tiny_transfer
 
 SMALL: dict[str, Any] = {"student_steps": 3, "noise_size": 6}

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from beliefmatch.engine.plain import TYPES
 from beliefmatch.errors import NetworkError
-from beliefmatch.models.inputs import DIGITS
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.networks.inputs import DIGITS
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.students.base import AbstractStudent
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.serialisation import TYPES
 from tiny import make_conv_teacher, named
 
 STUDENTS: dict[str, AbstractStudent] = {

@@ -9,7 +9,7 @@ import torch
 
 from beliefmatch.data.images import read_examples, read_images, read_labelled_images
 from beliefmatch.errors import BeliefMatchError, ExamplesError, ImagesError
-from beliefmatch.models.examples import Images, Inputs, LabelledImages
+from beliefmatch.networks.examples import Images, Inputs, LabelledImages
 
 PIXELS = np.zeros((4, 8, 8, 1), np.uint8)
 FEATURES = np.arange(12.0).reshape(4, 3)

@@ -6,8 +6,8 @@ import torch
 from beliefmatch.errors import ExamplesError, ExportError
 from beliefmatch.export.check import LOGIT_TOLERANCE, both_inputs, check_examples_fit, compare
 from beliefmatch.export.graph import Pixels
-from beliefmatch.models.examples import Images, Inputs
-from beliefmatch.models.inputs import DIGITS
+from beliefmatch.networks.examples import Images, Inputs
+from beliefmatch.networks.inputs import DIGITS
 
 TOLD = torch.tensor([[3.0, 1.0, 0.0], [0.0, 20.0, 1.0], [1.0, 2.0, 3.0]])
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import ExportError
 from beliefmatch.export import formats
-from beliefmatch.export.answer import ANSWERS
 from beliefmatch.export.formats import FORMATS
 from beliefmatch.export.graph import DeployedGraph
-from beliefmatch.models.inputs import DIGITS, InputSpec
-from beliefmatch.models.outputs import return_logits
-from beliefmatch.models.zoo import make_network
+from beliefmatch.export.predictions import ANSWERS
+from beliefmatch.networks.inputs import DIGITS, InputSpec
+from beliefmatch.networks.loading.network import make_network
+from beliefmatch.networks.outputs import return_logits
 from tiny import make_conv_teacher, make_signal_network
 
 SIZES = (1, 2, 9)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import ExportError, SettingsError
 from beliefmatch.export.graph import DeployedGraph, check_pixels_fit, example_of, hushed, trace
-from beliefmatch.models.inputs import CIFAR10, DIGITS, InputSpec
+from beliefmatch.networks.inputs import CIFAR10, DIGITS, InputSpec
 from tiny import VECTOR, make_conv_teacher, make_mlp_student
 
 

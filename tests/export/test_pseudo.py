@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from beliefmatch import RunFolder, RunOptions, run
-from beliefmatch.engine.evaluation import load_teacher
-from beliefmatch.engine.transfer import Transfer
 from beliefmatch.export.pseudo import NUM_PSEUDO, draw_pseudo
+from beliefmatch.measurement.run import load_teacher
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.sources.unlabelled import Unlabelled
+from beliefmatch.training.transfer import Transfer
 from tiny import tiny_transfer, vector_transfer
 
 

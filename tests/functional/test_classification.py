@@ -4,7 +4,7 @@ import pytest
 import torch
 from sklearn.metrics import top_k_accuracy_score
 
-from beliefmatch.functional.calibration import calibration_error, calibration_gaps
+from beliefmatch.functional.calibration_error import calibration_error, calibration_gaps
 from beliefmatch.functional.classification import class_frequencies, confidence, correct, in_top
 from scipy_oracle import binned_calibration_error
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from beliefmatch.functional.curves import curves, distances
+from beliefmatch.functional.strokes import curves, distances
 from beliefmatch.functional.textures import spectral_noise, textures
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from beliefmatch.engine.transfer import Transfer, run_round
+from beliefmatch.training.transfer import Transfer, run_round
 from tiny import begin, tiny_transfer, vector_transfer
 
 CURVES: dict[str, Transfer] = {

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, normalize, softmax
 
 from beliefmatch.errors import SettingsError
-from beliefmatch.models.taps import Beliefs, TapPair
+from beliefmatch.networks.taps import Beliefs, TapPair
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.recipes.few_shot import OBJECTIVES, Method
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from beliefmatch.metrics.transition import transition_curves
+from beliefmatch.measurement.transition import transition_curves
 from networks_of_oracle import network, part
 from shared_folder import ORACLE
 

@@ -11,13 +11,13 @@ from lightning_fabric import Fabric
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from beliefmatch.engine.transfer import Transfer, TransferState, run_round, start, with_taps
-from beliefmatch.models.inputs import CIFAR10
-from beliefmatch.models.key_maps import find_convention
-from beliefmatch.models.teacher import Teacher
-from beliefmatch.models.zoo import Network
+from beliefmatch.networks.inputs import CIFAR10
+from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.loading.state_dict_keys import find_convention
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes import zero_shot
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.transfer import Transfer, TransferState, run_round, start, with_taps
 from networks_of_oracle import architecture, network, num_classes, part
 from shared_folder import ORACLE
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from beliefmatch.models.inputs import CIFAR10, SVHN, InputSpec
+from beliefmatch.networks.inputs import CIFAR10, SVHN, InputSpec
 from beliefmatch.recipes.datasets import choose_augmentation, choose_inputs
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)

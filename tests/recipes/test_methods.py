@@ -13,9 +13,7 @@ import torch
 
 from beliefmatch import NamedStudent, Network, RunOptions, load_student, run
 from beliefmatch.cli import main
-from beliefmatch.cli.runs import RECIPES_HELP
-from beliefmatch.engine.plain import from_plain, to_plain
-from beliefmatch.engine.transfer import Transfer
+from beliefmatch.cli.transfer import RECIPES_HELP
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import AbstractOptimiser, CosineSgd, StepwiseSgd
 from beliefmatch.recipes import ALL, cmi, dafl, deep_inversion, dfad, dfq, fast, nayer, noise, unlabelled
@@ -26,9 +24,11 @@ from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.dfad import Dfad
 from beliefmatch.sources.dfq import Dfq
 from beliefmatch.sources.fast import Fast
+from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.nayer import Nayer
 from beliefmatch.sources.noise import Noise
-from beliefmatch.sources.terms import Terms
+from beliefmatch.training.serialisation import from_plain, to_plain
+from beliefmatch.training.transfer import Transfer
 from tiny import named
 
 PAIR: dict[str, Any] = {

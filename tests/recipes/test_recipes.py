@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from beliefmatch.models.cost import measure_cost
-from beliefmatch.models.inputs import DIGITS
-from beliefmatch.models.zoo import Network, make_network
+from beliefmatch.networks.cost import measure_cost
+from beliefmatch.networks.inputs import DIGITS
+from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
 from beliefmatch.recipes import best, digits, zero_shot

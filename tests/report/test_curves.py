@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beliefmatch.engine.watch import effective_number
+from beliefmatch.report.class_frequencies import shares
 from beliefmatch.report.curves import Curve, entry, gather, tabulate, tell, thin
 from beliefmatch.report.runs import Run, read_runs
-from beliefmatch.report.shares import shares
+from beliefmatch.runs.collapse_detection import effective_number
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from beliefmatch.engine.transfer import run_round
 from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.few_shot import FewShot
+from beliefmatch.training.transfer import run_round
 from tiny import begin, tiny_transfer
 
 IMAGES = Path(__file__).parents[1] / "contract" / "images.npz"

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from beliefmatch.engine.transfer import run_round
 from beliefmatch.errors import ExamplesError
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.unlabelled import Unlabelled
+from beliefmatch.training.transfer import run_round
 from tiny import begin, tiny_transfer, vector_transfer
 
 IMAGES = Path(__file__).parents[1] / "contract" / "images.npz"

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from beliefmatch.engine.precision import make_fabric
 from beliefmatch.functional.augmentation import Augmentation
-from beliefmatch.models.inputs import CIFAR10, DIGITS, InputSpec
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.networks.inputs import CIFAR10, DIGITS, InputSpec
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.pool import Pool, make_pool, pixel_range
+from beliefmatch.training.precision import make_fabric
 from tiny import make_conv_teacher, make_mlp_teacher
 
 FABRIC = make_fabric("cpu", "32-true")

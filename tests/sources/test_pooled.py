@@ -9,18 +9,18 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from beliefmatch.engine.precision import make_fabric
-from beliefmatch.engine.transfer import run_round
 from beliefmatch.errors import NetworkError, SettingsError
-from beliefmatch.models.generators import NoisyLayer
-from beliefmatch.models.initialisation import redraw
+from beliefmatch.networks.architectures.generators import NoisyLayer
+from beliefmatch.networks.architectures.initialisation import redraw
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.cmi import Cmi
 from beliefmatch.sources.deep_inversion import DeepInversion
-from beliefmatch.sources.descent import descend
 from beliefmatch.sources.fast import Fast, first_layer
+from beliefmatch.sources.input_optimisation import descend
+from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.nayer import Nayer
-from beliefmatch.sources.terms import Terms
+from beliefmatch.training.precision import make_fabric
+from beliefmatch.training.transfer import run_round
 from collapsing import named
 from tiny import begin, tiny_transfer, vector_transfer
 

@@ -10,10 +10,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from beliefmatch import RunFolder, RunOptions, run
-from beliefmatch.engine.transfer import Transfer
 from beliefmatch.errors import SettingsError
+from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.refined_textures import RefinedTextures
-from beliefmatch.sources.terms import Terms
+from beliefmatch.training.transfer import Transfer
 from tiny import begin, tiny_transfer, vector_transfer
 
 SMALL: dict[str, Any] = {"student_steps": 2, "warm_up": 0, "made_batch": 8}

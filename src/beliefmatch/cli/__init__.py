@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import tyro
 
-from beliefmatch.cli.comparing import compare
-from beliefmatch.cli.exporting import export
-from beliefmatch.cli.measuring import measure, report
-from beliefmatch.cli.reproducing import reproduce
-from beliefmatch.cli.runs import demo, toy, transfer, transfer_by
-from beliefmatch.cli.shorthand import spell_out
-from beliefmatch.console import is_first_process, print_text
+from beliefmatch.cli.aliases import spell_out
+from beliefmatch.cli.compare import compare
+from beliefmatch.cli.export import export
+from beliefmatch.cli.measure import measure, report
+from beliefmatch.cli.progress import is_first_process, print_text
+from beliefmatch.cli.reproduce import reproduce
+from beliefmatch.cli.transfer import demo, toy, transfer, transfer_by
 from beliefmatch.errors import BeliefMatchError, SettingsError, did_you_mean
 
 COMMANDS = {

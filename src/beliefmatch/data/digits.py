@@ -5,7 +5,7 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from beliefmatch.models.examples import LabelledImages
+from beliefmatch.networks.examples import LabelledImages
 
 NUM_TEST = 540
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from beliefmatch.errors import ExamplesError, first_line
-from beliefmatch.models.examples import AbstractExamples, Images, Inputs, LabelledImages
+from beliefmatch.networks.examples import AbstractExamples, Images, Inputs, LabelledImages
 
 COLOURS = {1: "L", 3: "RGB"}
 """How Pillow calls images of so many channels."""

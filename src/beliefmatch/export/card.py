@@ -6,10 +6,6 @@ from pathlib import Path
 
 import jinja2
 
-from beliefmatch.engine.atomic import write_bytes
-from beliefmatch.engine.exports import Export
-from beliefmatch.engine.files import read_json
-from beliefmatch.engine.record import RunFolder
 from beliefmatch.errors import BeliefMatchError, FolderError
 from beliefmatch.export.card_tables import cost_table, file_table, measured_table
 from beliefmatch.export.card_words import (
@@ -23,6 +19,10 @@ from beliefmatch.export.card_words import (
 )
 from beliefmatch.export.normalising import KNOWN_FROM, best_known, spec_of
 from beliefmatch.export.snippets import normalisation, shown, snippet
+from beliefmatch.runs.atomic import write_bytes
+from beliefmatch.runs.exports import Export
+from beliefmatch.runs.folder import read_json
+from beliefmatch.training.run_folder import RunFolder
 
 TEMPLATES = Path(__file__).parent / "templates"
 CARD = "README.md"

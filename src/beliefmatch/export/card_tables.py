@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from beliefmatch.engine.exports import Deployed, Export
-from beliefmatch.engine.files import Result
+from beliefmatch.runs.exports import Deployed, Export
+from beliefmatch.runs.folder import Result
 
 TITLES = {"onnx": "ONNX", "pt2": "torch.export", "safetensors": "safetensors, weights alone"}
 TAKES = {None: "network inputs, float32", "uint8": "pixels, uint8", "unit": "pixels in [0, 1], float32"}

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from beliefmatch.engine.exports import Export
-from beliefmatch.engine.files import Result
-from beliefmatch.engine.transfer import Transfer
 from beliefmatch.export.normalising import KNOWN_FROM, spec_of
 from beliefmatch.export.snippets import shown
-from beliefmatch.models.inputs import InputSpec
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.runs.exports import Export
+from beliefmatch.runs.folder import Result
+from beliefmatch.training.transfer import Transfer
 
 NEEDS = {
     "onnx": "`pip install numpy onnxruntime`, and neither torch nor beliefmatch",

@@ -6,13 +6,13 @@ from itertools import chain, repeat
 import torch
 from torch import Tensor, nn
 
-from beliefmatch.engine.exports import FileCheck
 from beliefmatch.errors import ExamplesError, ExportError
 from beliefmatch.export.fresh import FreshProcess
 from beliefmatch.export.graph import Pixels
 from beliefmatch.functional.classification import correct
-from beliefmatch.models.examples import ALL, AbstractExamples
-from beliefmatch.models.inputs import InputSpec
+from beliefmatch.networks.examples import ALL, AbstractExamples
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.runs.exports import FileCheck
 
 LOGIT_TOLERANCE = 1e-3
 """Largest difference of a logit, in units of the largest logit or of 1. Other kernels add the same numbers in another

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from beliefmatch.engine.exports import Deployed
 from beliefmatch.errors import ExportError
 from beliefmatch.export.formats import FORMATS, FormatName, input_name
 from beliefmatch.export.graph import DeployedGraph, example_of
-from beliefmatch.models.cost import measure_cost, time_interleaved
-from beliefmatch.models.inputs import InputSpec
+from beliefmatch.networks.cost import measure_cost, time_interleaved
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.runs.exports import Deployed
 
 Call = Callable[[], object]
 

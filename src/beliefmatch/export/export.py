@@ -8,12 +8,6 @@ from pathlib import Path
 
 import torch
 
-from beliefmatch.engine.atomic import make_folder, replacing
-from beliefmatch.engine.evaluation import load_teacher
-from beliefmatch.engine.exports import Export
-from beliefmatch.engine.files import read_json
-from beliefmatch.engine.own_teacher import TEACHER_FILE
-from beliefmatch.engine.record import RunFolder, load_student
 from beliefmatch.errors import BeliefMatchError, FolderError, SettingsError
 from beliefmatch.export.card import check_card, write_card
 from beliefmatch.export.check import check_examples_fit, check_file
@@ -23,9 +17,14 @@ from beliefmatch.export.fresh import opened
 from beliefmatch.export.graph import DeployedGraph, Pixels, check_pixels_fit
 from beliefmatch.export.normalising import check_normalisation, deployed_spec
 from beliefmatch.export.pseudo import draw_pseudo
-from beliefmatch.models.examples import AbstractExamples, Inputs
-from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.measurement.run import load_teacher
+from beliefmatch.networks.examples import AbstractExamples, Inputs
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.teacher import Teacher
+from beliefmatch.runs.atomic import make_folder, replacing
+from beliefmatch.runs.exports import Export
+from beliefmatch.runs.folder import TEACHER_FILE, read_json
+from beliefmatch.training.run_folder import RunFolder, load_student
 
 STEM = "model"
 """Of the file's name, unless the user names it; the run folder holds a student.safetensors of its own."""

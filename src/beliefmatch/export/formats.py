@@ -11,8 +11,8 @@ import torch
 
 from beliefmatch.errors import ExportError, SettingsError, first_line
 from beliefmatch.export.graph import DeployedGraph, hushed, trace
-from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.origins.packages import require
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.packages import require
 
 FormatName = Literal["onnx", "pt2", "safetensors"]
 

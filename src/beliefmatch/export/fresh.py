@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from beliefmatch.errors import ExportError
-from beliefmatch.export.answer import read_array, write_array
+from beliefmatch.export.predictions import read_array, write_array
 
 
 class FreshProcess:
@@ -57,7 +57,7 @@ def opened(file: Path, name: str, facts: Path) -> Iterator[FreshProcess]:
         facts: student.json of the run.
     """
     # -P: a file of the user's own that is called like a module must not be taken for it.
-    words = ["-P", "-m", "beliefmatch.export.answer", str(file), name, str(facts)]
+    words = ["-P", "-m", "beliefmatch.export.predictions", str(file), name, str(facts)]
     with (
         tempfile.TemporaryFile() as complaints,
         subprocess.Popen(

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from beliefmatch.errors import ExportError, SettingsError, first_line
-from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.origins.packages import quiet
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.packages import quiet
 
 Pixels = Literal["uint8", "unit"]
 """What an exported file takes instead of network inputs: pixels from 0 to 255, or from 0 to 1."""

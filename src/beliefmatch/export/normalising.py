@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from beliefmatch.engine.exports import Export
 from beliefmatch.errors import SettingsError
 from beliefmatch.export.graph import Pixels
-from beliefmatch.models.inputs import InputSpec, NormalisationFrom
+from beliefmatch.networks.inputs import InputSpec, NormalisationFrom
+from beliefmatch.runs.exports import Export
 
 KNOWN_FROM: dict[NormalisationFrom | None, str] = {
     "said": "as the user said",

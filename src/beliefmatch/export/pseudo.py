@@ -9,14 +9,14 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from beliefmatch.engine.precision import make_fabric
-from beliefmatch.engine.record import RunFolder, load_student
-from beliefmatch.engine.state import unpack
-from beliefmatch.engine.transfer import Transfer
 from beliefmatch.errors import BeliefMatchError, ResumeError, first_line
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.generating import AbstractGenerating
+from beliefmatch.training.precision import make_fabric
+from beliefmatch.training.run_folder import RunFolder, load_student
+from beliefmatch.training.state import unpack
+from beliefmatch.training.transfer import Transfer
 
 NUM_PSEUDO = 256
 

@@ -2,8 +2,8 @@
 
 from pathlib import PurePath
 
-from beliefmatch.engine.exports import Export
-from beliefmatch.models.inputs import InputSpec
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.runs.exports import Export
 
 NUM_EXAMPLES = 2
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from beliefmatch.functional.precision import widened
+from beliefmatch.functional.upcast import widened
 
 
 def attention_map(activation: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from beliefmatch.functional.precision import widened
+from beliefmatch.functional.upcast import widened
 
 
 def diversity(inputs: Tensor) -> Tensor:

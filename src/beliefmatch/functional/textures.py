@@ -10,8 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from beliefmatch.functional.curves import curves
 from beliefmatch.functional.draws import Draws
+from beliefmatch.functional.strokes import curves
 
 FLATTEST, STEEPEST = 0.5, 3.5
 """Exponents of the frequency that amplitudes fall with; those of Baradad et al."""

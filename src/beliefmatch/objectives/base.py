@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from beliefmatch.functional.attention import attention_distance
-from beliefmatch.models.taps import Beliefs, TapPair
+from beliefmatch.networks.taps import Beliefs, TapPair
 
 
 @dataclass(frozen=True, kw_only=True)

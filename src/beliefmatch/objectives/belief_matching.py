@@ -8,7 +8,7 @@ from torch import Tensor
 
 from beliefmatch.errors import SettingsError
 from beliefmatch.functional.divergences import DIVERGENCES, DivergenceName
-from beliefmatch.models.taps import Beliefs
+from beliefmatch.networks.taps import Beliefs
 from beliefmatch.objectives.base import AbstractObjective
 
 

@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from beliefmatch.models.taps import Beliefs
+from beliefmatch.networks.taps import Beliefs
 from beliefmatch.objectives.base import AbstractObjective
 
 

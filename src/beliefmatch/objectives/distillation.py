@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from beliefmatch.errors import SettingsError
 from beliefmatch.functional.divergences import kl_divergence
-from beliefmatch.models.taps import Beliefs
+from beliefmatch.networks.taps import Beliefs
 from beliefmatch.objectives.base import AbstractObjective
 
 

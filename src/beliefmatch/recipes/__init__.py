@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from beliefmatch.engine.transfer import Transfer
 from beliefmatch.recipes.best import best
 from beliefmatch.recipes.cmi import cmi
 from beliefmatch.recipes.dafl import dafl
@@ -18,6 +17,7 @@ from beliefmatch.recipes.noise import noise
 from beliefmatch.recipes.toy import toy, toy_generator
 from beliefmatch.recipes.unlabelled import unlabelled
 from beliefmatch.recipes.zero_shot import zero_shot
+from beliefmatch.training.transfer import Transfer
 
 ALL: dict[str, Callable[..., Transfer]] = {
     "zero_shot": zero_shot,

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from beliefmatch.engine.transfer import Transfer
-from beliefmatch.models.zoo import Network
+from beliefmatch.networks.loading.network import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
-from beliefmatch.recipes.assembling import SOFT, assemble
 from beliefmatch.recipes.datasets import Dataset
+from beliefmatch.recipes.setup import SOFT, assemble
 from beliefmatch.sources.refined_textures import RefinedTextures
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.transfer import Transfer
 
 NUM_ROUNDS = 2000
 

@@ -1,13 +1,13 @@
 """DFAD, with the settings of its released code for CIFAR-10."""
 
-from beliefmatch.engine.transfer import Transfer
-from beliefmatch.models.zoo import Network
+from beliefmatch.networks.loading.network import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import StepwiseSgd
-from beliefmatch.recipes.assembling import assemble
 from beliefmatch.recipes.datasets import Dataset
+from beliefmatch.recipes.setup import assemble
 from beliefmatch.sources.dfad import Dfad
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.transfer import Transfer
 
 NUM_ROUNDS = 500 * 50
 

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from beliefmatch.engine.transfer import Transfer
-from beliefmatch.models.inputs import DIGITS
-from beliefmatch.models.zoo import Network
+from beliefmatch.networks.inputs import DIGITS
+from beliefmatch.networks.loading.network import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.transfer import Transfer
 
 TEACHER_ARCHITECTURE = "convnet_32"
 STUDENT_ARCHITECTURE = "convnet_8"

@@ -1,13 +1,13 @@
 """Fast, with its released settings for wide residual networks on CIFAR-10."""
 
-from beliefmatch.engine.transfer import Transfer
-from beliefmatch.models.zoo import Network
+from beliefmatch.networks.loading.network import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import CosineSgd
-from beliefmatch.recipes.assembling import SOFT, assemble
 from beliefmatch.recipes.datasets import Dataset
+from beliefmatch.recipes.setup import SOFT, assemble
 from beliefmatch.sources.fast import Fast
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.transfer import Transfer
 
 NUM_ROUNDS = 200
 

@@ -4,16 +4,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from beliefmatch.engine.transfer import Transfer
 from beliefmatch.functional.augmentation import Augmentation
-from beliefmatch.models.taps import parse_taps
-from beliefmatch.models.zoo import Network
+from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.taps import parse_taps
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.optimisers import StepwiseSgd
 from beliefmatch.recipes.budget import scaled
 from beliefmatch.recipes.datasets import USUAL, Dataset, choose_augmentation, choose_inputs
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.transfer import Transfer
 
 Method = Literal["no_teacher", "kd", "at", "kd_at"]
 

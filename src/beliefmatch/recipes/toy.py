@@ -1,13 +1,13 @@
 """The paper's toy in the plane: with free points, as its notebook has it, and through a generator."""
 
-from beliefmatch.engine.transfer import Transfer
-from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.zoo import Network
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.network import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.transfer import Transfer
 
 ARCHITECTURE = "mlp_100_500"
 NUM_ROUNDS = 400

@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-from beliefmatch.engine.transfer import Transfer
-from beliefmatch.models.taps import parse_taps
-from beliefmatch.models.zoo import Network
+from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.taps import parse_taps
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
 from beliefmatch.recipes.budget import scaled
 from beliefmatch.recipes.datasets import USUAL, Dataset, choose_inputs
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.transfer import Transfer
 
 ROUNDS: dict[Dataset, int] = {"cifar10": 80_000, "svhn": 50_000}
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from beliefmatch.engine.files import Row
-from beliefmatch.engine.watch import effective_number
+from beliefmatch.report.class_frequencies import draw_shares, shares
 from beliefmatch.report.curves import Curve, Read, draw_curves, entry, gather
 from beliefmatch.report.elements import Part, Picture, Section
 from beliefmatch.report.groups import Group
-from beliefmatch.report.shares import draw_shares, shares
 from beliefmatch.report.training import band_note, batches_of, curves_of
+from beliefmatch.runs.collapse_detection import effective_number
+from beliefmatch.runs.folder import Row
 
 NETWORKS = ("teacher", "student")
 MAX_STACKED = 12

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from beliefmatch.engine.files import Collapse
-from beliefmatch.engine.watch import ADVICE
 from beliefmatch.report.elements import Alarm
 from beliefmatch.report.groups import Group
 from beliefmatch.report.runs import Run
+from beliefmatch.runs.collapse_detection import ADVICE
+from beliefmatch.runs.folder import Collapse
 
 TITLES = {
     "diverged": "Training diverged",

@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from beliefmatch.engine.files import Row
 from beliefmatch.report.elements import Cell, Picture, Table, number_cell
 from beliefmatch.report.figures import DASHES, HEIGHT, Theme, add_legend, draw_figure, legend_height, number_rounds
 from beliefmatch.report.quantities import plainly
 from beliefmatch.report.runs import Run
+from beliefmatch.runs.folder import Row
 
 Values = NDArray[np.float64]
 Read = Callable[[Row], float | None]

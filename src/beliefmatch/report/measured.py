@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from beliefmatch.engine.files import RunFiles
 from beliefmatch.errors import FolderError
+from beliefmatch.runs.folder import RunFiles
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,22 +5,22 @@ from pathlib import Path
 
 import jinja2
 
-from beliefmatch.engine.atomic import write_bytes
-from beliefmatch.engine.files import RunFiles
 from beliefmatch.report.balance import balance_section
 from beliefmatch.report.collapses import alarms
 from beliefmatch.report.each_run import runs_table
 from beliefmatch.report.elements import Part, Section
 from beliefmatch.report.exports import exports_section
-from beliefmatch.report.facts import settings_section, student_section, versions_section
 from beliefmatch.report.groups import Group, group_runs
 from beliefmatch.report.headline import headline_table
 from beliefmatch.report.measurement import measurement_section
+from beliefmatch.report.metadata import settings_section, student_section, versions_section
 from beliefmatch.report.pseudo import pseudo_section
 from beliefmatch.report.runs import Run, read_runs
 from beliefmatch.report.sentences import headline_sentences
 from beliefmatch.report.training import training_section
 from beliefmatch.report.transition import transition_section
+from beliefmatch.runs.atomic import write_bytes
+from beliefmatch.runs.folder import RunFiles
 
 TEMPLATES = Path(__file__).parent / "templates"
 

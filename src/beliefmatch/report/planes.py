@@ -10,9 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from beliefmatch.engine.files import PLANE_HALF_SIDE
 from beliefmatch.errors import FolderError
 from beliefmatch.report.figures import Drawing, Theme, draw_figure
+from beliefmatch.runs.folder import PLANE_HALF_SIDE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,15 +8,15 @@ import numpy as np
 from matplotlib.image import imread, imsave
 from numpy.typing import NDArray
 
-from beliefmatch.engine.watch import effective_number
 from beliefmatch.errors import FolderError
+from beliefmatch.report.class_frequencies import shares
 from beliefmatch.report.curves import entry, thin
 from beliefmatch.report.elements import Part, Picture, Section, Table, number_cell
 from beliefmatch.report.figures import png_uri
 from beliefmatch.report.groups import Group
 from beliefmatch.report.planes import draw_plane, read_plane
 from beliefmatch.report.runs import Run, round_of
-from beliefmatch.report.shares import shares
+from beliefmatch.runs.collapse_detection import effective_number
 
 MAX_PICTURES = 4
 """Of one run."""

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from beliefmatch.engine.files import Collapse, Result, Row, RunFiles, read_json
 from beliefmatch.errors import FolderError
 from beliefmatch.report.measured import Measured, read_measured
 from beliefmatch.report.settings import OWN, Settings, flatten
+from beliefmatch.runs.folder import Collapse, Result, Row, RunFiles, read_json
 
 READ_DATA = ("FewShot", "Unlabelled")
 """Names of the sources whose `reads_data` is true; a report loads none of them."""

@@ -12,7 +12,7 @@ from beliefmatch.errors import SettingsError
 from beliefmatch.functional.divergences import DivergenceName
 from beliefmatch.sources.checks import check_positive
 from beliefmatch.sources.generating import AbstractGenerating
-from beliefmatch.sources.terms import Terms
+from beliefmatch.sources.inversion_loss import Terms
 
 
 @dataclass(frozen=True, kw_only=True)

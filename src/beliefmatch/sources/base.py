@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import SettingsError
 from beliefmatch.functional.augmentation import Place
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.networks.teacher import Teacher
 
 State = TypeVar("State")
 
@@ -99,7 +99,7 @@ class AbstractSource(ABC, Generic[State]):
         return False
 
     def shortened(self) -> Self:
-        """Give the same settings with no more steps than it takes to see that a round works; see `engine.rehearsal`."""
+        """Return the same settings with as few steps as show that a round works; see `training.preflight`."""
         return self
 
     def settled(self, teacher: Teacher) -> Self:

@@ -12,20 +12,20 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.errors import NetworkError
-from beliefmatch.functional.inversion import contrastive_loss
-from beliefmatch.functional.parts import parts_of
-from beliefmatch.functional.precision import widened
-from beliefmatch.models.initialisation import redraw
-from beliefmatch.models.placement import place
-from beliefmatch.models.taps import Beliefs
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.functional.inversion_losses import contrastive_loss
+from beliefmatch.functional.micro_batches import parts_of
+from beliefmatch.functional.upcast import widened
+from beliefmatch.networks.architectures.initialisation import redraw
+from beliefmatch.networks.placement import place
+from beliefmatch.networks.taps import Beliefs
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import average_over_processes, make_adam
 from beliefmatch.sources.base import Plan
 from beliefmatch.sources.checks import check_not_negative, check_positive
-from beliefmatch.sources.descent import descend
+from beliefmatch.sources.input_optimisation import descend
+from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.own_generator import OwnGenerator
 from beliefmatch.sources.pooled import AbstractPooled, PooledState
-from beliefmatch.sources.terms import Terms
 
 EMBEDDING_SIZE = 128
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from beliefmatch.sources.generating import AbstractGenerating
+from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.minimising import Minimising
-from beliefmatch.sources.terms import Terms
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,13 +11,13 @@ from typing import ClassVar
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Plan
 from beliefmatch.sources.checks import check_positive
-from beliefmatch.sources.descent import descend
+from beliefmatch.sources.input_optimisation import descend
+from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.pooled import AbstractPooled, PooledState
-from beliefmatch.sources.terms import Terms
 
 
 @dataclass(frozen=True, kw_only=True)

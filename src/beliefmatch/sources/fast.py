@@ -13,16 +13,16 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.errors import NetworkError
-from beliefmatch.models.initialisation import redraw
-from beliefmatch.models.placement import place
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.networks.architectures.initialisation import redraw
+from beliefmatch.networks.placement import place
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Plan
 from beliefmatch.sources.checks import check_positive
-from beliefmatch.sources.descent import descend
+from beliefmatch.sources.input_optimisation import descend
+from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.own_generator import OwnGenerator
 from beliefmatch.sources.pooled import AbstractPooled, PooledState
-from beliefmatch.sources.terms import Terms
 
 Outer = Literal["fomaml", "reptile"]
 FIRST_BETA = 0.5

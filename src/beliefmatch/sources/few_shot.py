@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.functional.augmentation import Augmentation, augment
-from beliefmatch.models.examples import AbstractExamples
-from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.placement import laid_out
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.networks.examples import AbstractExamples
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.placement import laid_out
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, mine, my_place
 
 

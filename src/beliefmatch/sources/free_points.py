@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import SettingsError
 from beliefmatch.functional.divergences import kl_divergence
-from beliefmatch.models.taps import beliefs
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.networks.taps import beliefs
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import average_over_processes, make_adam
-from beliefmatch.sources.ascent import input_gradient
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, mine
+from beliefmatch.sources.input_gradient import input_gradient
 
 
 class BoundedPoints(nn.Module):

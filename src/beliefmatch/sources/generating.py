@@ -8,12 +8,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from beliefmatch.models.placement import place
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.networks.placement import place
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import Adam, Optimisation
-from beliefmatch.sources.ascent import input_gradient
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
 from beliefmatch.sources.checks import check_positive
+from beliefmatch.sources.input_gradient import input_gradient
 from beliefmatch.sources.minimising import AbstractMinimising
 from beliefmatch.sources.noise_stream import NoiseStream
 from beliefmatch.sources.own_generator import OwnGenerator

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from beliefmatch.sources.terms import Terms
+from beliefmatch.sources.inversion_loss import Terms
 
 
 class AbstractMinimising(ABC):

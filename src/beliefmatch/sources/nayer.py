@@ -11,17 +11,17 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from beliefmatch.models.generators import NoisyLayer
-from beliefmatch.models.initialisation import redraw
-from beliefmatch.models.placement import place
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.networks.architectures.generators import NoisyLayer
+from beliefmatch.networks.architectures.initialisation import redraw
+from beliefmatch.networks.placement import place
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Plan, mine
 from beliefmatch.sources.checks import check_positive
-from beliefmatch.sources.descent import descend
+from beliefmatch.sources.input_optimisation import descend
+from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.own_generator import OwnGenerator
 from beliefmatch.sources.pooled import AbstractPooled, PooledState
-from beliefmatch.sources.terms import Terms
 
 Embedding = Literal["one_hot", "learnt"]
 

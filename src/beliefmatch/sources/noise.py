@@ -13,7 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
 from beliefmatch.sources.checks import check_positive
 from beliefmatch.sources.noise_stream import NoiseStream

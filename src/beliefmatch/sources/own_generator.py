@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from torch import nn
 
 from beliefmatch.errors import SettingsError
-from beliefmatch.models.generators import make_generator
-from beliefmatch.models.teacher import Teacher
-from beliefmatch.models.zoo import locate
+from beliefmatch.networks.architectures.generators import make_generator
+from beliefmatch.networks.loading.network import locate
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.checks import check_positive
 
 

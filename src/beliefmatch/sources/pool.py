@@ -7,10 +7,10 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from beliefmatch.functional.augmentation import Augmentation, augment
-from beliefmatch.functional.parts import parts_of
-from beliefmatch.models.inputs import InputSpec
-from beliefmatch.models.placement import laid_out
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.functional.micro_batches import parts_of
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.placement import laid_out
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import FIXED, Batch, mine, my_place
 
 MANY = 2**62

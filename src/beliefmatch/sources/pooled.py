@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from beliefmatch.errors import SettingsError
 from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.functional.diversity import diversity
-from beliefmatch.models.taps import Beliefs
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.networks.taps import Beliefs
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, mine, my_place
 from beliefmatch.sources.checks import check_not_negative, check_positive
+from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.minimising import Minimising
 from beliefmatch.sources.pool import Pool, make_pool
-from beliefmatch.sources.terms import Terms
 
 
 @dataclass(kw_only=True)

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from beliefmatch.functional.augmentation import Augmentation
 from beliefmatch.functional.textures import textures
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Batch, Plan, mine
 from beliefmatch.sources.checks import check_positive, check_share
-from beliefmatch.sources.descent import descend
+from beliefmatch.sources.input_optimisation import descend
+from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.pool import as_inputs
 from beliefmatch.sources.pooled import AbstractPooled, PooledState
-from beliefmatch.sources.terms import Terms
 
 REFINED_SHARE = 0.5
 """Of each batch, where the teacher remembers statistics."""

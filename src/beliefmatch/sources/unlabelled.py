@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.functional.augmentation import Augmentation
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
 from beliefmatch.sources.checks import check_not_negative, check_positive
 from beliefmatch.sources.pool import Pool, make_pool

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from beliefmatch.models.teacher import Teacher
+from beliefmatch.networks.teacher import Teacher
 
 
 @dataclass(frozen=True, kw_only=True)

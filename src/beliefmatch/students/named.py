@@ -8,12 +8,12 @@ from typing import Literal
 from torch import nn
 
 from beliefmatch.errors import SettingsError
-from beliefmatch.models.logits import settle_logits
-from beliefmatch.models.selection import select_weights
-from beliefmatch.models.teacher import Teacher, check_same_classes, probe
-from beliefmatch.models.weights import fit_weights, read_weights
-from beliefmatch.models.zoo import asks_for_weights, locate, make_network
+from beliefmatch.networks.loading.network import asks_for_weights, locate, make_network
+from beliefmatch.networks.loading.weights import fit_weights, read_weights
+from beliefmatch.networks.logits import settle_logits
+from beliefmatch.networks.teacher import Teacher, check_same_classes, probe
 from beliefmatch.students.base import AbstractStudent
+from beliefmatch.students.weight_selection import select_weights
 
 logger = logging.getLogger(__name__)
 

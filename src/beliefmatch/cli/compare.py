@@ -1,0 +1,133 @@
+"""The command that sets recipes side by side."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from beliefmatch.cli.measure import NetworkFlags
+from beliefmatch.cli.output import set_display
+from beliefmatch.cli.progress import Display, RunProgress, print_json, print_text
+from beliefmatch.errors import SettingsError
+
+if TYPE_CHECKING:
+    from beliefmatch.studies.compare import Comparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentFlags:
+    """The student as `transfer` names it; none where each recipe has its own."""
+
+    architecture: str | None = None
+    """Built-in name such as wide_resnet_16_1, or what else `transfer` takes."""
+    weights: Path | None = None
+    """Safetensors file or state dict to start from. None: fresh weights, or those that the name asks for."""
+    start: Literal["teacher", "fresh"] | None = None
+    """teacher: what layers of the same name have in the teacher; fresh: random weights. None: what each recipe finds
+    right, so say fresh to compare ways to find inputs alone."""
+
+
+def compare(
+    recipes: tyro.conf.Positional[tuple[str, ...]],
+    /,
+    *,
+    budget: str,
+    teacher: NetworkFlags = NetworkFlags(),
+    student: StudentFlags = StudentFlags(),
+    dataset: Literal["cifar10", "svhn"] | None = None,
+    shape: tuple[int, ...] | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    batch_size: int | None = None,
+    seeds: tuple[int, ...] = (0, 1, 2),
+    images: Path | None = None,
+    resize: bool = False,
+    folder: Path = Path("runs/compare"),
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    precision: Literal["auto", "bf16-mixed", "32-true", "64-true"] = "auto",
+    display: Display = "full",
+) -> None:
+    """Set recipes side by side: the same networks, equal wall time, several seeds, one page.
+
+    Some rounds of each recipe are timed first; how many fit into the budget is kept, so schedules are whole. Repeat the
+    command to continue: a finished run is not done again, and recipes and seeds may be added. --teacher NAME and
+    --student NAME are short for --teacher.architecture and --student.architecture.
+
+    Args:
+        recipes: Recipes that need no images, such as zero_shot digits. Their own settings stay theirs.
+        budget: Wall time of the rounds of one run, such as 30s, 10m or 1.5h.
+        teacher: Trained network to learn from.
+        student: Smaller network that learns. Default: that of each recipe, where it has one.
+        dataset: What the teacher was trained on: sets the normalisation of recipes that take it.
+        shape: Shape of one input instead of the dataset's, such as 1 28 28.
+        mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
+        std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
+        batch_size: Examples a batch. Default: each recipe's own.
+        seeds: Of the runs; mean and deviation are over them.
+        images: File .npz to measure every run on, afterwards; see beliefmatch measure. Without it nothing is measured.
+        resize: Resize images of another size than the networks take; otherwise they are refused.
+        folder: For the runs, RECIPE/seed_N each, and report.html.
+        accelerator: Kind of device.
+        precision: Floating-point precision; see beliefmatch transfer RECIPE --help.
+        display: Progress and table, errors alone, or JSON lines for scripts.
+    """
+    from beliefmatch.networks.loading.network import Network
+    from beliefmatch.students.named import NamedStudent
+    from beliefmatch.studies.candidates import Common, check_recipes, parse_time
+    from beliefmatch.studies.compare import compare
+    from beliefmatch.training.options import RunOptions
+
+    set_display(display)
+    seconds = parse_time(budget)
+    check_recipes(recipes)
+    if teacher.architecture is None:
+        raise SettingsError("name the network to learn from: --teacher NAME is missing")
+
+    if student.architecture is None and (student.weights is not None or student.start is not None):
+        raise SettingsError("name the student that these weights or this start are for: --student NAME is missing")
+
+    def follow(name: str, num_rounds: int) -> RunProgress:
+        return RunProgress(num_rounds, display, name=name)
+
+    architecture = student.architecture
+    common = Common(
+        teacher=Network(**asdict(teacher)),
+        student=None
+        if architecture is None
+        else NamedStudent(architecture=architecture, weights=student.weights, start=student.start),
+        dataset=dataset,
+        shape=shape,
+        mean=mean,
+        std=std,
+        batch_size=batch_size,
+    )
+    options = RunOptions(folder=folder, accelerator=accelerator, precision=precision)
+    found = compare(
+        recipes,
+        common,
+        seconds=seconds,
+        seeds=seeds,
+        options=options,
+        images=images,
+        resize=resize,
+        follow=follow,
+    )
+    _print(found, seconds, images, display)
+
+
+def _print(found: "Comparison", seconds: float, images: Path | None, display: Display) -> None:
+    if display == "json":
+        print_json({"seconds": seconds, "recipes": [asdict(each) for each in found.compared]})
+    elif display == "full":
+        from rich.console import Console
+
+        from beliefmatch.studies.comparison_table import comparison_table
+
+        Console().print(comparison_table(found))
+        if images is None:
+            print_text(
+                "no data to measure on was given, so nothing was measured; agreement on its own pseudo batches "
+                "ranks no recipe: repeat the command with --images FILE.npz"
+            )
+        print_text(f"all runs on one page: {found.report}")

@@ -1,0 +1,99 @@
+"""The command that makes a file to deploy."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from beliefmatch.cli.output import set_display
+from beliefmatch.cli.progress import Display, print_json, print_text
+
+if TYPE_CHECKING:
+    from beliefmatch.export.export import Exported
+
+
+def export(
+    run: tyro.conf.Positional[Path],
+    /,
+    *,
+    to: Annotated[str, tyro.conf.arg(metavar="{onnx,pt2,safetensors}")],
+    out: Path | None = None,
+    pixels: Literal["uint8", "unit"] | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    assume_normalisation: bool = False,
+    images: Path | None = None,
+    teacher_license: str | None = None,
+    overwrite: bool = False,
+    display: Display = "full",
+) -> None:
+    """Export the student of a run as a file to deploy, checked in a fresh process, with a model card beside it.
+
+    A file that does not answer as the student does is not left anywhere. What was found goes into result.json too.
+
+    Args:
+        run: Run folder.
+        to: onnx for onnxruntime and others (pip install 'beliefmatch[onnx]'), pt2 for torch.export.load, safetensors
+            for the weights alone.
+        out: File to write, or folder for it. Default: model.onnx, model.pt2 or model.safetensors in the run folder.
+        pixels: Let the file take (batch, channels, height, width) pixels and normalise them itself: uint8 from 0 to
+            255, or unit for floats from 0 to 1. Default: it takes network inputs.
+        mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1]. Default: the run's.
+        std: Standard deviation of each channel that the teacher was trained with, likewise.
+        assume_normalisation: Let a file that takes pixels normalise them by what the run only assumed.
+        images: File .npz to compare the file with the student on: an array images (n, height, width, channels) uint8,
+            or inputs (n, *shape) of numbers that are network inputs already (vectors, signals), and, for accuracy,
+            labels (n,).
+        teacher_license: Licence of the teacher's weights, for the model card.
+        overwrite: Replace a file and a model card that are there.
+        display: Tables, errors alone, or JSON for scripts.
+    """
+    from beliefmatch.data.images import read_examples
+    from beliefmatch.export.export import export_student
+    from beliefmatch.export.formats import check_format
+    from beliefmatch.training.run_folder import RunFolder
+
+    set_display(display)
+    format_name = check_format(to)
+    folder = RunFolder(run)
+    folder.read()
+    exported = export_student(
+        folder,
+        format_name,
+        out=out,
+        pixels=pixels,
+        mean=mean,
+        std=std,
+        assume_normalisation=assume_normalisation,
+        images=None if images is None else read_examples(images),
+        teacher_license=teacher_license,
+        overwrite=overwrite,
+    )
+    _print_export(exported, display)
+
+
+def _print_export(exported: "Exported", display: Display) -> None:
+    if display == "json":
+        from dataclasses import asdict
+
+        files = {"file": str(exported.file), "card": str(exported.card)}
+        print_json({**files, **asdict(exported.export)})
+    elif display == "full":
+        from rich.console import Console
+
+        from beliefmatch.cli.tables import export_table, percent
+
+        export = exported.export
+        Console().print(export_table(export))
+        for check in (export.pseudo, *([export.images] if export.images else [])):
+            accuracy = "" if check.accuracy is None else f"; accuracy {percent(check.accuracy)}"
+            print_text(
+                f"{exported.file.name} and the student on {check.num_examples} {check.name}: logits differ by at most "
+                f"{check.max_logit_difference:.2g} (of {check.largest_logit:.3g}), agreement "
+                f"{percent(check.agreement)}{accuracy}"
+            )
+        if export.num_noise:
+            print_text(f"{export.num_noise} of these were standard normal noise: {export.why_noise}")
+        if export.why_no_teacher:
+            print_text(f"numbers of the teacher are missing: {export.why_no_teacher}")
+        print_text(f"wrote {exported.file} and {exported.card}")

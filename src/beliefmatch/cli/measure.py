@@ -1,0 +1,177 @@
+"""Commands that look at what there is: measure and report."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import tyro
+
+from beliefmatch.cli.progress import Display, print_json, print_text
+from beliefmatch.errors import SettingsError
+
+if TYPE_CHECKING:
+    from beliefmatch.measurement.pair import Measurement
+    from beliefmatch.measurement.transition import TransitionPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFlags:
+    """A network as `transfer` names it, or none."""
+
+    architecture: str | None = None
+    """Built-in name such as wide_resnet_40_1; timm:NAME, torchvision:NAME, hf:FOLDER, file.py:function for your own, a
+    program exported as .pt2, or an .onnx file."""
+    weights: Path | None = None
+    """Safetensors file, or state dict written by torch.save. Names that bring their weights may do without."""
+    num_classes: int | None = None
+    """Number of outputs; a single one stands for two classes. None: those of a network that brings its weights, or 10
+    where a file of weights fills an architecture."""
+    strip_prefix: str | None = None
+    """What keys of the weights begin with, such as module.; by default it is found, and said."""
+
+
+def measure(
+    run: tyro.conf.Positional[Path | None] = None,
+    /,
+    *,
+    images: Path,
+    teacher: NetworkFlags = NetworkFlags(),
+    student: NetworkFlags = NetworkFlags(),
+    dataset: Literal["cifar10", "svhn"] | None = None,
+    shape: tuple[int, ...] | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    resize: bool = False,
+    batch_size: int = 100,
+    transition: int | None = None,
+    guided_by: Literal["student", "teacher"] = "student",
+    transition_steps: int = 100,
+    transition_seed: int = 0,
+    transition_memory: int | None = None,
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    out: Path | None = None,
+    display: Display = "full",
+) -> None:
+    """Measure how far two networks agree on real data: those of a run, or any two that you name.
+
+    Numbers of a run go into measurement.json and result.json of its folder. --teacher NAME and --student NAME are short
+    for --teacher.architecture and --student.architecture.
+
+    Args:
+        run: Run folder. Without one, name --teacher and --student.
+        images: File .npz with an array images (n, height, width, channels) uint8, or inputs (n, *shape) of numbers
+            that are network inputs already (vectors, signals), and, for accuracy, labels (n,).
+        teacher: One network, instead of a run's teacher.
+        student: The other, instead of a run's student.
+        dataset: What two named networks were trained on: sets their normalisation. Default: cifar10.
+        shape: Shape of one input of two named networks instead of the dataset's, such as 1 28 28.
+        mean: Mean of each channel that two named networks were trained with, in pixels scaled to [0, 1].
+        std: Standard deviation of each channel that two named networks were trained with, in pixels scaled to [0, 1].
+        resize: Resize images of another size than the networks take; otherwise they are refused.
+        batch_size: Examples at a time.
+        transition: Measure the mean transition error too, from so many examples on which both agree; the paper took
+            1000 images.
+            It takes far longer than all else: half an hour on two cores for 200 images of WRN-16-1 against WRN-16-2.
+        guided_by: Which network's gradient leads from class to class.
+        transition_steps: Gradient steps from each example to each other class.
+        transition_seed: Of the choice of examples.
+        transition_memory: MiB that the activations of one batch of walks may take. Default: 128 on a CPU, else 4096.
+        accelerator: Kind of device.
+        out: JSON file for all numbers, besides what goes into a run's folder.
+        display: Tables, errors alone, or JSON for scripts.
+    """
+    from beliefmatch.data.images import read_examples
+    from beliefmatch.measurement.run import describe, measure_networks, measure_run
+    from beliefmatch.measurement.transition import TransitionPlan
+    from beliefmatch.networks.inputs import warn_of_assumed
+    from beliefmatch.recipes.datasets import choose_inputs
+    from beliefmatch.runs.atomic import write_json
+    from beliefmatch.training.run_folder import RunFolder
+
+    if batch_size < 1:
+        raise SettingsError(f"batch_size must be at least 1; got {batch_size}")
+    plan = None
+    if transition is not None:
+        plan = TransitionPlan(
+            num_images=transition,
+            guided_by=guided_by,
+            num_steps=transition_steps,
+            seed=transition_seed,
+            memory_budget=None if transition_memory is None else transition_memory * 2**20,
+        )
+    named = teacher.architecture, student.architecture
+    if run is not None and any(named):
+        raise SettingsError(f"{run} has its own two networks: give either a run folder or two networks, not both")
+    if run is not None:
+        RunFolder(run).read()
+        data = read_examples(images)
+        measurement = measure_run(
+            RunFolder(run),
+            data,
+            batch_size=batch_size,
+            resize=resize,
+            transition=plan,
+            accelerator=accelerator,
+        )
+    else:
+        first, second = _load("teacher", teacher), _load("student", student)
+        spec = choose_inputs(dataset, shape, mean, std, first.known_inputs() or second.known_inputs())
+        warn_of_assumed(spec)
+        data = read_examples(images)
+        measurement = measure_networks(
+            first.load(spec),
+            second.load(spec),
+            spec,
+            data,
+            batch_size=batch_size,
+            resize=resize,
+            transition=plan,
+            accelerator=accelerator,
+        )
+    if out is not None:
+        write_json(out, describe(measurement, name=data.name, transition=plan))
+    _print_measurement(measurement, plan, images, display)
+
+
+def _load(role: str, flags: NetworkFlags) -> Any:
+    from beliefmatch.networks.loading.network import Network
+
+    if flags.architecture is None:
+        raise SettingsError(f"name a run folder, or two networks: --{role} NAME is missing")
+    return Network(
+        architecture=flags.architecture,
+        weights=flags.weights,
+        num_classes=flags.num_classes,
+        strip_prefix=flags.strip_prefix,
+    )
+
+
+def _print_measurement(
+    measurement: "Measurement", plan: "TransitionPlan | None", images: Path, display: Display
+) -> None:
+    if display == "json":
+        from beliefmatch.measurement.run import describe
+
+        print_json(describe(measurement, name=images.name, transition=plan))
+    elif display == "full":
+        from rich.console import Console
+
+        from beliefmatch.cli.tables import measurement_tables
+
+        for table in measurement_tables(measurement):
+            Console().print(table)
+        print_text(f"measured on {measurement.num_images} examples of {images}")
+
+
+def report(runs: tyro.conf.Positional[tuple[Path, ...]], /, *, out: Path | None = None) -> None:
+    """Write one page about one run or several, side by side: report.html in the first run's folder.
+
+    Args:
+        runs: Run folders. Those that differ in their seed alone are averaged.
+        out: Where to write the page instead.
+    """
+    from beliefmatch.report.page import write_report
+
+    if not runs:
+        raise SettingsError("name at least one run folder: beliefmatch report RUN [RUN ...]")
+    print_text(f"wrote {write_report(runs, out=out)}")

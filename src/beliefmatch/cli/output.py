@@ -1,0 +1,30 @@
+"""What several commands print."""
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+
+from beliefmatch.cli.progress import Display, print_json, print_text
+
+
+def set_display(display: Display) -> None:
+    """Keep the log quiet where progress is not shown in full."""
+    if display != "full":
+        logging.getLogger().setLevel(logging.ERROR)
+
+
+def print_run(path: Path, display: Display, *, teacher_seconds: float | None = None) -> None:
+    """Print what the folder of a finished run says of its two networks."""
+    from beliefmatch.runs.folder import RunFiles
+
+    result = RunFiles(path).read_result()
+    if display == "json":
+        print_json({"folder": str(path), **asdict(result)})
+    elif display == "full":
+        from rich.console import Console
+
+        from beliefmatch.cli.tables import result_table
+
+        Console().print(result_table(result, teacher_seconds=teacher_seconds))
+        for collapse in result.collapses:
+            print_text(f"collapsed ({collapse.kind}) in round {collapse.round}, attempt {collapse.attempt + 1}")

@@ -1,0 +1,133 @@
+"""Tables of what came out of a run or a measurement, for the terminal."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from beliefmatch.measurement.pair import ClassScores, Estimate, Measurement
+from beliefmatch.runs.exports import Export
+from beliefmatch.runs.folder import Result
+
+MAX_SHOWN_CLASSES = 20
+"""With more classes a terminal has no room for the table of confusions."""
+
+
+def result_table(result: Result, *, teacher_seconds: float | None = None) -> Table:
+    """Set teacher and student side by side; a dash stands for what was not measured."""
+    table = Table()
+    table.add_column("")
+    for heading in ("parameters", "MACs", "bytes", "accuracy", "agreement", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, parameters, macs, size, accuracy, seconds in (
+        (
+            *("teacher", result.teacher_parameters, result.teacher_macs, result.teacher_bytes),
+            *(result.teacher_accuracy, teacher_seconds),
+        ),
+        (
+            *("student", result.student_parameters, result.student_macs, result.student_bytes),
+            *(result.student_accuracy, result.seconds),
+        ),
+    ):
+        table.add_row(
+            name,
+            f"{parameters:,}",
+            short(macs),
+            f"{short(size)}B",
+            percent(accuracy),
+            percent(result.agreement),
+            "" if seconds is None else f"{seconds:.1f} s",
+        )
+    return table
+
+
+def export_table(export: Export) -> Table:
+    """Set teacher and student side by side as they are deployed; a dash stands for what was not measured."""
+    table = Table()
+    table.add_column("")
+    onnxruntime = ("in onnxruntime",) if export.format == "onnx" else ()
+    for heading in ("MACs", "file", "in torch", *onnxruntime):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, deployed in (("teacher", export.teacher), ("student", export.student)):
+        latencies = deployed.torch_latency, *((deployed.onnxruntime_latency,) if onnxruntime else ())
+        shown = ("-" if seconds is None else f"{1e3 * seconds:.3g} ms" for seconds in latencies)
+        table.add_row(name, short(deployed.macs), f"{short(deployed.bytes)}B", *shown)
+    return table
+
+
+def measurement_tables(measurement: Measurement) -> list[Table]:
+    """Say all that was measured, each number with its 95 % interval."""
+    tables = [_overall(measurement), _classes(measurement.classes)]
+    if measurement.confusion is not None and len(measurement.confusion) <= MAX_SHOWN_CLASSES:
+        tables.append(_confusion(measurement.confusion))
+    return tables
+
+
+def _overall(measurement: Measurement) -> Table:
+    table = Table(title=f"{measurement.num_images:,} examples", title_justify="left")
+    table.add_column("quantity")
+    table.add_column("value (bootstrap 95 % interval)", justify="right", no_wrap=True)
+    for name, scores in (("teacher", measurement.teacher), ("student", measurement.student)):
+        if scores is None:
+            table.add_row(f"{name} accuracy", "no labels")
+            continue
+        table.add_row(f"{name} accuracy, %", interval(scores.top1))
+        if scores.top5 is not None:
+            table.add_row(f"{name} top-5 accuracy, %", interval(scores.top5))
+        table.add_row(f"{name} calibration error, %", interval(scores.calibration_error))
+    table.add_row("agreement, %", interval(measurement.agreement))
+    table.add_row("KL(teacher || student), nats", _plain_interval(measurement.divergence))
+    if curves := measurement.transition:
+        low, high = curves.error_interval
+        error = _plain_interval(Estimate(value=curves.error, low=low, high=high))
+        table.add_row(f"mean transition error, {curves.guided_by} guides (2 standard errors)", error)
+    return table
+
+
+def _classes(classes: Sequence[ClassScores]) -> Table:
+    table = Table(title="by class", title_justify="left")
+    for heading in ("class", "examples", "teacher accuracy, %", "student accuracy, %", "agreement, %"):
+        table.add_column(heading, justify="right")
+    for each in classes:
+        estimates = (each.teacher_accuracy, each.student_accuracy, each.agreement)
+        table.add_row(str(each.number), str(each.num_images), *(interval(estimate) for estimate in estimates))
+    return table
+
+
+def _confusion(confusion: Sequence[Sequence[Estimate]]) -> Table:
+    table = Table(
+        title="% of all examples: teacher's class down, student's class across",
+        title_justify="left",
+        caption="with their intervals in what --out and --display json write, and in a run's measurement.json",
+        caption_justify="left",
+    )
+    for heading in ("", *map(str, range(len(confusion)))):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for number, row in enumerate(confusion):
+        table.add_row(str(number), *(f"{100 * cell.value:.1f}" if cell.value else "." for cell in row))
+    return table
+
+
+def interval(estimate: Estimate | None) -> str:
+    """Show a fraction in percent with its interval, or a dash where it was not measured."""
+    if estimate is None:
+        return "-"
+    return f"{100 * estimate.value:.2f} ({100 * estimate.low:.1f}\N{EN DASH}{100 * estimate.high:.1f})"
+
+
+def _plain_interval(estimate: Estimate) -> str:
+    return f"{estimate.value:.4f} ({estimate.low:.4f}\N{EN DASH}{estimate.high:.4f})"
+
+
+def percent(fraction: float | None) -> str:
+    """Show a fraction in percent, or a dash where it was not measured."""
+    return "-" if fraction is None else f"{100 * fraction:.2f} %"
+
+
+def short(count: int | None) -> str:
+    """Show a count in three digits with a prefix of units behind it."""
+    if count is None:
+        return "- "
+    for size, prefix in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= size:
+            return f"{count / size:.3g} {prefix}"
+    return f"{count} "

@@ -1,1 +1,0 @@
-"""Recipes side by side: the same networks, the same wall time, several seeds, one page."""

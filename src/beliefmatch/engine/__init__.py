@@ -1,1 +1,0 @@
-"""The one loop, its checkpoints and the folder that a run leaves."""

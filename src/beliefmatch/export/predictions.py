@@ -1,0 +1,98 @@
+"""A fresh process that loads an exported file as its user would, and answers: python -m beliefmatch.export.predictions.
+
+It reads arrays of inputs from the standard input and writes arrays of logits to the standard output, until there are
+no more. An ONNX file is answered by onnxruntime alone, without torch.
+"""
+
+import io
+import json
+import os
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+Arrays = Callable[[np.ndarray], np.ndarray]
+"""Takes inputs (batch, *shape) and gives logits (batch, classes)."""
+
+LENGTH = struct.Struct("<Q")
+
+
+def load_onnx(file: Path, _facts: dict[str, Any]) -> Arrays:
+    """Load with onnxruntime."""
+    import onnxruntime  # noqa: PLC0415
+
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda inputs: np.asarray(session.run(["logits"], {name: inputs})[0])
+
+
+def load_pt2(file: Path, _facts: dict[str, Any]) -> Arrays:
+    """Load with torch.export."""
+    import torch  # noqa: PLC0415
+
+    # A file that is open needs no name that ends in .pt2.
+    with file.open("rb") as opened:
+        network = torch.export.load(opened).module()
+    return lambda inputs: network(torch.from_numpy(inputs)).detach().numpy()
+
+
+def load_safetensors(file: Path, facts: dict[str, Any]) -> Arrays:
+    """Load into the architecture that the facts name, with the lines that the model card shows."""
+    import torch  # noqa: PLC0415
+
+    from beliefmatch.networks.inputs import InputSpec  # noqa: PLC0415
+    from beliefmatch.networks.loading.network import Network  # noqa: PLC0415
+
+    made = Network(architecture=facts["architecture"], weights=file, num_classes=facts["num_classes"])
+    network = made.load(InputSpec(shape=tuple(facts["inputs"]["shape"]))).eval()
+    return lambda inputs: network(torch.from_numpy(inputs)).detach().numpy()
+
+
+ANSWERS: dict[str, Callable[[Path, dict[str, Any]], Arrays]] = {
+    "onnx": load_onnx,
+    "pt2": load_pt2,
+    "safetensors": load_safetensors,
+}
+"""By format; `formats.FORMATS` says how each is written. It stands here because ONNX must do without torch."""
+
+
+def write_array(stream: IO[bytes], array: np.ndarray) -> None:
+    """Write an array, its length before it."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    stream.write(LENGTH.pack(buffer.tell()))
+    stream.write(buffer.getbuffer())
+    stream.flush()
+
+
+def read_array(stream: IO[bytes]) -> np.ndarray | None:
+    """Read what `write_array` wrote; None at the end."""
+    head = stream.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    return np.load(io.BytesIO(stream.read(*LENGTH.unpack(head))), allow_pickle=False)
+
+
+def main(file: str, name: str, facts: str) -> None:
+    """Answer until the standard input ends.
+
+    Args:
+        file: to load.
+        name: of its format.
+        facts: student.json of the run, which names the architecture for files that do not hold it.
+    """
+    # Whatever a library prints must not come between the arrays.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    network = ANSWERS[name](Path(file), json.loads(Path(facts).read_text()))
+    with answers:
+        while (inputs := read_array(sys.stdin.buffer)) is not None:
+            write_array(answers, network(inputs))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

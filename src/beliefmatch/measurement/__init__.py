@@ -1,0 +1,14 @@
+"""Measuring networks on examples that training never saw."""
+
+from beliefmatch.measurement.pair import Estimate, Measurement, measure_pair
+from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan, measure_transition, transition_curves
+
+__all__ = [
+    "Estimate",
+    "Measurement",
+    "TransitionCurves",
+    "TransitionPlan",
+    "measure_pair",
+    "measure_transition",
+    "transition_curves",
+]

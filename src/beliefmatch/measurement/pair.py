@@ -1,0 +1,195 @@
+"""What two networks do on examples that training never saw, each number with its bootstrap 95 % interval."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from beliefmatch.functional.calibration_error import NUM_BINS, calibration_error
+from beliefmatch.functional.confidence_intervals import NUM_RESAMPLES, bootstrap
+from beliefmatch.measurement.predictions import BATCH_SIZE, TOP, Answers, answer
+from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan, measure_transition
+from beliefmatch.networks.examples import AbstractExamples, examples_of
+from beliefmatch.networks.inputs import InputSpec
+
+MAX_CONFUSION_CLASSES = 50
+"""With more classes most pairs hold no example, and a table of them all says nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number with its bootstrap 95 % interval over examples."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkScores:
+    """What one network does on labelled examples."""
+
+    top1: Estimate
+    """Fraction of examples whose label is the most likely class."""
+    top5: Estimate | None
+    """Fraction of examples whose label is among the five most likely classes. None where there are at most five."""
+    calibration_error: Estimate
+    """Expected calibration error over 15 bins, in [0, 1] (Guo et al. 2017)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScores:
+    """What both networks do on the examples of one label, or without labels of one class of the teacher."""
+
+    number: int
+    num_images: int
+    teacher_accuracy: Estimate | None
+    student_accuracy: Estimate | None
+    agreement: Estimate | None
+    """None where there is no example of this class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What two networks do on the same examples. Fractions in [0, 1]."""
+
+    num_images: int
+    teacher: NetworkScores | None
+    """None: the examples have no labels."""
+    student: NetworkScores | None
+    agreement: Estimate
+    """Fraction of examples to which both networks give the same class."""
+    divergence: Estimate
+    """Mean KL(teacher || student), in nats."""
+    classes: tuple[ClassScores, ...] = field(repr=False)
+    confusion: tuple[tuple[Estimate, ...], ...] | None = field(repr=False)
+    """Fraction of all examples with each pair of the teacher's class (row) and the student's (column). None for more
+    than 50 classes."""
+    transition: TransitionCurves | None
+    """Where the two part on the way from one class to another. None: not asked for."""
+
+    @property
+    def teacher_accuracy(self) -> float | None:
+        """Fraction of examples whose label the teacher finds most likely."""
+        return None if self.teacher is None else self.teacher.top1.value
+
+    @property
+    def student_accuracy(self) -> float | None:
+        """Fraction of examples whose label the student finds most likely."""
+        return None if self.student is None else self.student.top1.value
+
+
+def measure_pair(
+    teacher: nn.Module,
+    student: nn.Module,
+    spec: InputSpec,
+    examples: AbstractExamples | Tensor,
+    labels: Tensor | None = None,
+    *,
+    batch_size: int = BATCH_SIZE,
+    num_resamples: int = NUM_RESAMPLES,
+    transition: TransitionPlan | None = None,
+) -> Measurement:
+    """Measure teacher and student on the same examples, both in eval mode.
+
+    Args:
+        teacher: maps (batch, *spec.shape) to logits.
+        student: likewise, with as many classes, on the same device.
+        spec: of the inputs of both.
+        examples: to measure on; or a tensor: (n, height, width, channels) uint8 images, or (n, *spec.shape) network
+            inputs of another type.
+        labels: (n,), integers, of a tensor. Without labels there are no accuracies.
+        batch_size: examples at a time.
+        num_resamples: draws of the bootstrap.
+        transition: how to walk for the mean transition error, which takes far longer than all else; None: not at all.
+
+    Raises:
+        ExamplesError: examples are not as above, or fewer than the walks shall begin from have the agreement of both.
+    """
+    data = examples_of(examples, labels)
+    answers = answer(teacher, student, spec, data, batch_size=batch_size)
+    overall = _Overall(answers, num_resamples)
+    return Measurement(
+        num_images=len(data),
+        teacher=overall.scores(0),
+        student=overall.scores(1),
+        agreement=overall.agreement,
+        divergence=overall.divergence,
+        classes=_by_class(answers, data.labels, num_resamples),
+        confusion=overall.confusion,
+        transition=transition and measure_transition(teacher, student, spec, data, transition, answers=answers),
+    )
+
+
+class _Overall:
+    """Statistics over all examples, from one set of resamples, so that all move together."""
+
+    def __init__(self, answers: Answers, num_resamples: int) -> None:
+        self.num_classes = answers.num_classes
+        self.labelled = answers.right.shape[1] == 2
+        columns = [answers.alike[:, None], answers.divergence[:, None], answers.right, answers.top, answers.gaps]
+        if self.num_classes <= MAX_CONFUSION_CLASSES:
+            pairs = answers.teacher_class * self.num_classes + answers.student_class
+            columns.append(one_hot(pairs, self.num_classes**2))
+        self.widths = [column.shape[1] for column in columns]
+        found = bootstrap(
+            torch.cat([column.double() for column in columns], dim=1), self._statistics, num_resamples=num_resamples
+        )
+        self.estimates = _estimates(*found)
+
+    def _statistics(self, means: Tensor) -> Tensor:
+        """Leave means as they are, but make one calibration error of the bins of each network."""
+        parts = list(means.split(self.widths, dim=-1))
+        bins = parts[4].unflatten(-1, (2 if self.labelled else 0, NUM_BINS))
+        parts[4] = calibration_error(bins)
+        return torch.cat(parts, dim=-1)
+
+    @property
+    def agreement(self) -> Estimate:
+        return self.estimates[0]
+
+    @property
+    def divergence(self) -> Estimate:
+        return self.estimates[1]
+
+    def scores(self, network: int) -> NetworkScores | None:
+        """Scores of the teacher (0) or the student (1)."""
+        if not self.labelled:
+            return None
+        right, top, error = (self.estimates[start + network] for start in (2, 4, 6))
+        return NetworkScores(top1=right, top5=top if self.num_classes > TOP else None, calibration_error=error)
+
+    @property
+    def confusion(self) -> tuple[tuple[Estimate, ...], ...] | None:
+        if self.num_classes > MAX_CONFUSION_CLASSES:
+            return None
+        cells, size = self.estimates[-(self.num_classes**2) :], self.num_classes
+        return tuple(tuple(cells[row * size : (row + 1) * size]) for row in range(size))
+
+
+def _by_class(answers: Answers, labels: Tensor | None, num_resamples: int) -> tuple[ClassScores, ...]:
+    classes = answers.teacher_class if labels is None else labels.cpu()
+    columns = torch.cat([answers.alike[:, None], answers.right], dim=1).double()
+    scores = []
+    for number in range(answers.num_classes):
+        rows = columns[classes == number]
+        found: list[Estimate | None] = [None, None, None]
+        if len(rows):
+            estimates = _estimates(*bootstrap(rows, lambda means: means, num_resamples=num_resamples))
+            found[: len(estimates)] = estimates
+        scores.append(
+            ClassScores(
+                number=number,
+                num_images=len(rows),
+                agreement=found[0],
+                teacher_accuracy=found[1],
+                student_accuracy=found[2],
+            )
+        )
+    return tuple(scores)
+
+
+def _estimates(values: Tensor, lows: Tensor, highs: Tensor) -> list[Estimate]:
+    rows = torch.stack([values, lows, highs], dim=1).tolist()
+    return [Estimate(value=value, low=low, high=high) for value, low, high in rows]

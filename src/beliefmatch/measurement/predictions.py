@@ -1,0 +1,107 @@
+"""What two networks say to examples, streamed: never two copies of them, and a few numbers for each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from beliefmatch.functional.calibration_error import calibration_gaps
+from beliefmatch.functional.classification import confidence, correct, in_top
+from beliefmatch.functional.divergences import kl_divergence
+from beliefmatch.networks.examples import AbstractExamples, examples_of
+from beliefmatch.networks.inputs import InputSpec
+
+TOP = 5
+BATCH_SIZE = 100
+"""Examples at a time where nobody says how many: on a CPU more of them cost more memory and more time each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What the networks say to each example, on the CPU."""
+
+    teacher_class: Tensor
+    student_class: Tensor
+    divergence: Tensor
+    right: Tensor
+    """(examples, 2), whether teacher and student give the label; without columns where there are no labels."""
+    top: Tensor
+    """(examples, 2), whether teacher and student have the label among their first five; likewise."""
+    gaps: Tensor
+    """(examples, 2 * bins), calibration gaps of teacher and student; likewise."""
+    num_classes: int
+
+    @property
+    def alike(self) -> Tensor:
+        """(examples,), whether both give the same class."""
+        return self.teacher_class == self.student_class
+
+
+def answer(
+    teacher: nn.Module, student: nn.Module, spec: InputSpec, examples: AbstractExamples, *, batch_size: int
+) -> Answers:
+    """Run both networks, in eval mode, over stored examples, a batch at a time."""
+    parts: list[Answers] = []
+    for inputs, sought in _batches(teacher, spec, examples, batch_size):
+        with torch.no_grad():
+            logits = teacher.eval()(inputs).float(), student.eval()(inputs).float()
+        num_classes = logits[0].shape[1]
+        scored = logits if examples.labels is not None else ()
+        right = [correct(each, sought)[:, None] for each in scored]
+        top = [in_top(each, sought, min(TOP, num_classes))[:, None] for each in scored]
+        gaps = [calibration_gaps(confidence(each), hit[:, 0]) for each, hit in zip(scored, right, strict=True)]
+        none = inputs.new_zeros(len(inputs), 0)
+        parts.append(
+            Answers(
+                teacher_class=logits[0].argmax(dim=1),
+                student_class=logits[1].argmax(dim=1),
+                divergence=kl_divergence(*logits),
+                right=torch.cat([none, *right], dim=1),
+                top=torch.cat([none, *top], dim=1),
+                gaps=torch.cat([none, *gaps], dim=1),
+                num_classes=num_classes,
+            )
+        )
+    return _joined(parts)
+
+
+def _joined(parts: list[Answers]) -> Answers:
+    # Fetched here and not batch by batch, so that the host never waits while there are examples left to send.
+    names = ("teacher_class", "student_class", "divergence", "right", "top", "gaps")
+    whole = {name: torch.cat([getattr(part, name) for part in parts]).cpu() for name in names}
+    return Answers(**whole, num_classes=parts[0].num_classes)
+
+
+def measure_accuracy(
+    network: nn.Module,
+    spec: InputSpec,
+    examples: AbstractExamples | Tensor,
+    labels: Tensor | None = None,
+    *,
+    batch_size: int = BATCH_SIZE,
+) -> float:
+    """Measure the fraction of examples that one network, in eval mode, gives their label. See `measure_pair`.
+
+    Raises:
+        ExamplesError: there are no labels, or examples are not as `measure_pair` says.
+    """
+    labelled = examples_of(examples, labels)
+    labelled.needed_labels()
+    right: list[Tensor] = []
+    for inputs, targets in _batches(network, spec, labelled, batch_size):
+        with torch.no_grad():
+            right.append(correct(network.eval()(inputs), targets))
+    return int(torch.cat(right).sum()) / len(labelled)
+
+
+def _batches(
+    network: nn.Module, spec: InputSpec, examples: AbstractExamples, batch_size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield network inputs with their labels, or with zeros where there are none."""
+    parameter = next(iter(network.parameters()), torch.zeros(()))
+    labels = torch.zeros(len(examples), dtype=torch.int64) if examples.labels is None else examples.labels
+    for start in range(0, len(examples), batch_size):
+        rows = slice(start, start + batch_size)
+        inputs = examples.to_inputs(spec, rows, device=parameter.device).to(parameter.dtype)
+        yield inputs, labels[rows].to(parameter.device)

@@ -1,0 +1,163 @@
+"""Measuring a finished run on examples that it never saw."""
+
+from dataclasses import asdict, replace
+from typing import Any, Literal
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from beliefmatch.errors import FolderError
+from beliefmatch.measurement.pair import ClassScores, Measurement, measure_pair
+from beliefmatch.measurement.predictions import BATCH_SIZE
+from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan
+from beliefmatch.networks.examples import AbstractExamples, examples_of
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.teacher import Teacher, check_same_classes, probe
+from beliefmatch.runs.atomic import write_json
+from beliefmatch.training.run_folder import RunFolder, fingerprint, load_student
+
+Accelerator = Literal["auto", "cpu", "cuda", "mps"]
+
+
+def load_pair(folder: RunFolder) -> tuple[Teacher, nn.Module]:
+    """Load teacher and student of a finished run.
+
+    Raises:
+        FolderError: there is no finished run, or the teacher's weights are no longer those the run used.
+        BeliefMatchError: either network cannot be loaded.
+    """
+    student = load_student(folder.path)
+    return load_teacher(folder), student
+
+
+def load_teacher(folder: RunFolder) -> Teacher:
+    """Load the teacher of a run.
+
+    Raises:
+        FolderError: there is no run, or the teacher's weights are no longer those it used.
+        BeliefMatchError: the teacher cannot be loaded.
+    """
+    settings = folder.read()["settings"]
+    transfer = folder.read_transfer()
+    teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
+    if fingerprint(teacher.module) != settings["teacher_sha256"]:
+        raise FolderError(f"the teacher's weights have changed since the run in {folder.path} used them")
+    return teacher
+
+
+def measure_run(
+    folder: RunFolder,
+    examples: AbstractExamples | Tensor,
+    labels: Tensor | None = None,
+    *,
+    name: str = "",
+    batch_size: int = BATCH_SIZE,
+    resize: bool = False,
+    transition: TransitionPlan | None = None,
+    accelerator: Accelerator = "auto",
+) -> Measurement:
+    """Measure teacher and student of a finished run, write measurement.json and enter the sums into result.json.
+
+    Args:
+        folder: of the run.
+        examples: to measure on, as `read_examples` reads them; or a tensor: (n, height, width, channels) uint8 images,
+            or (n, *shape) network inputs of another type.
+        labels: (n,), integers below the number of classes, of a tensor. Without labels accuracy is not measured.
+        name: what to call the examples in measurement.json. Default: their own name.
+        batch_size: examples at a time.
+        resize: whether images of another size than the networks take are resized; otherwise they are refused.
+        transition: how to walk for the mean transition error; None: leave what an earlier call found on these
+            examples.
+        accelerator: kind of device to measure on; "auto" takes the fastest there is.
+
+    Raises:
+        FolderError: see `load_pair`.
+        ExamplesError: examples or labels do not fit the networks.
+    """
+    data = examples_of(examples, labels, name=name)
+    teacher, student = load_pair(folder)
+    measurement = measure_networks(
+        teacher.module,
+        student,
+        teacher.spec,
+        data,
+        batch_size=batch_size,
+        resize=resize,
+        transition=transition,
+        accelerator=accelerator,
+    )
+    plain = describe(measurement, name=data.name, transition=transition) | {"fingerprint": data.fingerprint}
+    earlier = folder.read_measurement() or {}
+    if transition is None and earlier.get("fingerprint") == data.fingerprint:
+        plain["transition"] = earlier.get("transition")
+    write_json(folder.measurement, plain)
+    folder.write_result(
+        replace(
+            folder.read_result(),
+            student_accuracy=measurement.student_accuracy,
+            teacher_accuracy=measurement.teacher_accuracy,
+            agreement=measurement.agreement.value,
+        )
+    )
+    return measurement
+
+
+def measure_networks(
+    teacher: nn.Module,
+    student: nn.Module,
+    spec: InputSpec,
+    examples: AbstractExamples | Tensor,
+    labels: Tensor | None = None,
+    *,
+    batch_size: int = BATCH_SIZE,
+    resize: bool = False,
+    transition: TransitionPlan | None = None,
+    accelerator: Accelerator = "auto",
+) -> Measurement:
+    """Check that examples fit two networks, move both to a device and measure them there. See `measure_run`.
+
+    Raises:
+        ExamplesError: examples or labels do not fit the networks.
+        NetworkError: one does not take these inputs, or the two know different numbers of classes.
+    """
+    num_classes = probe(teacher, spec, role="teacher")
+    check_same_classes(num_classes, probe(student, spec, role="student"))
+    data = examples_of(examples, labels)
+    data.check_fit(spec, num_classes, resize=resize)
+    device = Fabric(accelerator=accelerator, devices=1).device
+    for network in (teacher, student):
+        network.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return measure_pair(teacher, student, spec, data, batch_size=batch_size, transition=transition)
+
+
+def describe(measurement: Measurement, *, name: str, transition: TransitionPlan | None) -> dict[str, Any]:
+    """Give a measurement as JSON values, with the plan by which its transition curves were walked."""
+    plain = asdict(replace(measurement, transition=None, classes=()))
+    plain["classes"] = [_describe_class(scores) for scores in measurement.classes]
+    if measurement.transition is not None and transition is not None:
+        plain["transition"] = _describe_transition(measurement.transition, transition)
+    return {"images": name, **plain}
+
+
+def _describe_class(scores: ClassScores) -> dict[str, Any]:
+    plain = asdict(scores)
+    return {"class": plain.pop("number"), "images": plain.pop("num_images"), **plain}
+
+
+def _describe_transition(curves: TransitionCurves, plan: TransitionPlan) -> dict[str, Any]:
+    low, high = curves.error_interval
+    guide, follower = curves.mean_curves()
+    guide_margin, follower_margin = curves.two_standard_errors()
+    return {
+        "guided_by": plan.guided_by,
+        "images": len(curves.guide),
+        "steps": plan.num_steps,
+        "step_size": plan.step_size,
+        "seed": plan.seed,
+        "error": {"value": curves.error, "low": low, "high": high},
+        "guide": guide.tolist(),
+        "follower": follower.tolist(),
+        "guide_margin": guide_margin.tolist(),
+        "follower_margin": follower_margin.tolist(),
+    }

@@ -1,1 +1,0 @@
-"""Where networks come from that are not built in. One file per origin; none imports another's."""

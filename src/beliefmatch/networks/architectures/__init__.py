@@ -1,0 +1,1 @@
+"""Architectures of the literature, one file each."""

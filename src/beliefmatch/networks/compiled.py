@@ -1,0 +1,106 @@
+"""Networks whose forward pass torch.compile has fused."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from beliefmatch.networks.taps import find_module
+
+
+class CompiledForward:
+    """The compiled forward pass of a network, until it is removed. Weights, names and the network's own hooks stay.
+
+    A hook on a module within would not run, or would have the network compiled anew whenever it changed. So activations
+    that will be read are named beforehand: the compiled pass returns them all, and the hooks on their modules, such as
+    those of `taps.beliefs`, run after it.
+    """
+
+    def __init__(self, network: nn.Module, *, outputs: Iterable[str] = (), inputs: Iterable[str] = ()) -> None:
+        """Let a network run compiled; it is compiled when it first runs, and again for every new shape or mode.
+
+        Args:
+            network: any module that maps a batch to logits.
+            outputs: names of modules whose output will be read.
+            inputs: names of modules whose input will be read.
+
+        Raises:
+            TapError: a name does not exist.
+        """
+        self.network = network
+        self.outputs = [find_module(network, name) for name in outputs]
+        self.inputs = [find_module(network, name) for name in inputs]
+        self.found: dict[tuple[str, int], Any] = {}
+        self.own_forward = vars(network).get("forward")
+        eager, found = network.forward, self.found
+
+        def read(*arguments: Any) -> tuple[Tensor, dict[tuple[str, int], Any]]:
+            found.clear()
+            logits = eager(*arguments)
+            return logits, dict(found)
+
+        # Where torch cannot compile at all it says so here, before anything of the network changed.
+        self.read = torch.compile(read, dynamic=False)
+        self.handles = [
+            *(self._record_output(index, module) for index, module in enumerate(self.outputs)),
+            *(self._record_input(index, module) for index, module in enumerate(self.inputs)),
+        ]
+        self.own = {handle.id for handle in self.handles}
+        network.forward = self.forward
+
+    def forward(self, *arguments: Any) -> Tensor:
+        """Run the compiled pass, and then the hooks of the modules whose activations it returned."""
+        with self._set_aside() as (output_hooks, input_hooks):
+            logits, found = self.read(*arguments)
+        self.found.clear()
+        for index, (module, hooks) in enumerate(zip(self.inputs, input_hooks, strict=True)):
+            for hook in hooks:
+                hook(module, (found["input", index],))
+        for index, (module, hooks) in enumerate(zip(self.outputs, output_hooks, strict=True)):
+            for hook in hooks:
+                hook(module, (), found["output", index])
+        return logits
+
+    def remove(self) -> None:
+        """Give the network its own forward pass back."""
+        if self.own_forward is None:
+            del self.network.forward
+        else:
+            self.network.forward = self.own_forward
+        for handle in self.handles:
+            handle.remove()
+
+    def _record_output(self, index: int, module: nn.Module) -> Any:
+        found = self.found
+
+        def record(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            found["output", index] = output
+
+        return module.register_forward_hook(record)
+
+    def _record_input(self, index: int, module: nn.Module) -> Any:
+        found = self.found
+
+        def record(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            found["input", index] = inputs[0]
+
+        return module.register_forward_pre_hook(record)
+
+    @contextmanager
+    def _set_aside(self) -> Iterator[tuple[list[list[Any]], list[list[Any]]]]:
+        """Take the hooks of others from the modules that are read, and put them back."""
+        tables = [*(module._forward_hooks for module in self.outputs)]
+        tables += [module._forward_pre_hooks for module in self.inputs]
+        before = [dict(table) for table in tables]
+        for table in tables:
+            for key in [key for key in table if key not in self.own]:
+                del table[key]
+        try:
+            hooks = [[hook for key, hook in table.items() if key not in self.own] for table in before]
+            yield hooks[: len(self.outputs)], hooks[len(self.outputs) :]
+        finally:
+            for table, all_hooks in zip(tables, before, strict=True):
+                table.clear()
+                table.update(all_hooks)

@@ -1,0 +1,125 @@
+"""What a network costs: parameters, multiply-accumulates, bytes, time."""
+
+import re
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.modes import evaluating
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Size of a network and work for one example."""
+
+    parameters: int
+    macs: int
+    """Multiply-accumulates of convolutions and matrix products, attention's among them, for one example."""
+    bytes: int
+    """Bytes of parameters and buffers."""
+
+
+def measure_cost(network: nn.Module, spec: InputSpec) -> Cost:
+    """Count parameters, multiply-accumulates for one example, and bytes of parameters and buffers."""
+    first = next(iter(network.parameters()), torch.zeros(()))
+    with evaluating(network), torch.no_grad(), _counting() as counter:
+        network(torch.zeros((1, *spec.shape), dtype=first.dtype, device=first.device))
+    return Cost(
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        macs=counter.get_total_flops() // 2,
+        bytes=sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values()),
+    )
+
+
+@contextmanager
+def _counting() -> Iterator[FlopCounterMode]:
+    """Count what runs, with attention taken apart into its products: fused kernels of a CPU count as nothing."""
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False, custom_mapping=FUSED) as counter:
+            yield counter
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+
+
+def _attention_flops(query: Any, key: Any, value: Any, *_rest: Any, **_options: Any) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+def _lstm_flops(inputs: Any, first: Any, second: Any, *_rest: Any, **_options: Any) -> int:
+    """Count one direction of one layer: (steps, batch, features), and both weights, (4 hidden, ...)."""
+    steps, batch, _ = inputs
+    return 2 * steps * batch * sum(torch.Size(shape).numel() for shape in (first, second))
+
+
+FUSED: dict[Any, Any] = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
+    torch.ops.aten.mkldnn_rnn_layer: _lstm_flops,
+}
+"""Kernels of a CPU that torch's own counter does not know: a program may name the first, an LSTM takes the second."""
+
+
+NUM_TIMED = 15
+NUM_WARM_UP = 3
+
+
+def measure_latency(networks: Sequence[nn.Module], spec: InputSpec) -> list[float]:
+    """Time one example through each network in eval mode on the device where it lies, interleaved.
+
+    Returns:
+        Median seconds of each.
+    """
+    with evaluating(*networks), torch.no_grad():
+        return time_interleaved([_one_example(network, spec) for network in networks])
+
+
+def _one_example(network: nn.Module, spec: InputSpec) -> Callable[[], object]:
+    first = next(iter(network.parameters()), torch.zeros(()))
+    example = torch.zeros((1, *spec.shape), dtype=first.dtype, device=first.device)
+
+    def run() -> None:
+        network(example)
+        if example.is_cuda:
+            torch.cuda.synchronize(example.device)
+
+    return run
+
+
+def time_interleaved(calls: Sequence[Callable[[], object]]) -> list[float]:
+    """Time some calls in turns, so that whatever else the machine does hits all alike; each waits for its own work.
+
+    Returns:
+        Median seconds of each.
+    """
+    seconds: list[list[float]] = [[] for _ in calls]
+    for _ in range(NUM_WARM_UP + NUM_TIMED):
+        for call, timed in zip(calls, seconds, strict=True):
+            began = time.perf_counter()
+            call()
+            timed.append(time.perf_counter() - began)
+    return [median(timed[NUM_WARM_UP:]) for timed in seconds]
+
+
+def peak_memory(device: torch.device) -> int:
+    """Most bytes that were in use: tensors on a CUDA device, otherwise the whole process, since it began."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status")
+    if status.is_file() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
+        # What getrusage tells begins with the memory of the process that started this one.
+        return 1024 * int(found[1])
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most

@@ -1,0 +1,1 @@
+"""Loading networks: one file for each place that they come from."""

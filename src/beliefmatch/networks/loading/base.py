@@ -1,0 +1,104 @@
+"""What every origin of networks promises."""
+
+import ast
+import difflib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from beliefmatch.errors import NetworkError
+from beliefmatch.networks.inputs import InputSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbstractOrigin(ABC):
+    """An architecture as the user named it, and what its origin makes of the name."""
+
+    architecture: str
+
+    @abstractmethod
+    def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
+        """Make the network with fresh weights, to train it or to load others.
+
+        Args:
+            in_channels: channels of its inputs, where the origin can choose them.
+            num_classes: likewise.
+            pretrained: begin with the origin's own weights where the name asks for them, as `?pretrained` does.
+
+        Raises:
+            NetworkError: it cannot be made.
+            ExtraError: the package that it comes from is missing.
+        """
+
+    @abstractmethod
+    def load(self, spec: InputSpec) -> nn.Module:
+        """Make the network with the origin's own weights.
+
+        Args:
+            spec: of the inputs that it will get.
+
+        Raises:
+            NetworkError: it cannot be made, or has no weights.
+            ExtraError: the package that it comes from is missing.
+        """
+
+    def known_inputs(self) -> InputSpec | None:
+        """Tell what the network takes, without loading weights; None where its origin does not say.
+
+        Where it tells the normalisation too, or that there is none, the spec says so (`normalisation_from`).
+        """
+        return None
+
+    def locate(self) -> str:
+        """Give the architecture with any path in it made absolute, so that it is found from anywhere."""
+        return self.architecture
+
+
+def split_query(text: str) -> tuple[str, dict[str, Any]]:
+    """Split NAME?key=value&flag into the name and its arguments; values are numbers, tuples, booleans or else text."""
+    name, _, query = text.partition("?")
+    arguments: dict[str, Any] = {}
+    for part in filter(None, query.split("&")):
+        key, equals, value = part.partition("=")
+        arguments[key] = _value(value) if equals else True
+    return name, arguments
+
+
+def refuse_misspelt(architecture: str, word: str, *, others: tuple[str, ...] = ()) -> None:
+    """Refuse a name with an argument that is nearly one of ours, which its origin would take for its own.
+
+    Args:
+        architecture: the name.
+        word: the argument of ours.
+        others: near ones that are the origin's.
+
+    Raises:
+        NetworkError: one is; the message names ours.
+    """
+    for key in split_query(architecture)[1]:
+        if key not in (word, *others) and difflib.get_close_matches(key, [word], cutoff=0.75):
+            raise NetworkError(f"{architecture} has an argument {key!r}; the nearest is {word}")
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def height_and_width(size: object) -> tuple[int, int] | None:
+    """Read a size as configurations write it: one number, two, or an entry for each side or for the shorter."""
+    match size:
+        case int():
+            return size, size
+        case [int() as height, int() as width]:
+            return height, width
+        case {"height": int() as height, "width": int() as width}:
+            return height, width
+        case {"shortest_edge": int() as edge}:
+            return edge, edge
+        case _:
+            return None

@@ -1,0 +1,209 @@
+"""Networks that were programs of other kinds: they run as they were written, and never train."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
+
+from beliefmatch.errors import NetworkError, first_line
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.outputs import logits_of
+
+
+class ConvertedProgram(nn.Module):
+    """A program as a network in eval mode, which takes batches of any size."""
+
+    def __init__(
+        self,
+        program: fx.GraphModule,
+        *,
+        batch_size: int | None,
+        operators: Mapping[str, str],
+        outputs: Sequence[str] | None = None,
+    ) -> None:
+        """Wrap a program.
+
+        Args:
+            program: maps a batch to logits, or to something that holds them.
+            batch_size: the one number of examples that it takes at once; None if it takes any.
+            operators: by name of a node of its graph, what the user knows as the operator there.
+            outputs: names of what it gives; None if it has none.
+        """
+        super().__init__()
+        # Its weights stay as they are, so that a gradient is one to its input.
+        self.program = program.requires_grad_(requires_grad=False)
+        self.batch_size = batch_size
+        self.operators = dict(operators)
+        self.outputs = outputs
+        for module in self.modules():
+            module.training = False
+
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - as nn.Module has it
+        """Stay as the program was written."""
+        return self
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Map (batch, *shape) to (batch, classes), in pieces where the program takes so many and no others."""
+        if self.batch_size is None:
+            return self._run(batch)
+        return torch.cat([self._run_padded(piece, self.batch_size) for piece in batch.split(self.batch_size)])
+
+    @property
+    def runs_in_pieces(self) -> bool:
+        """Whether a batch passes in pieces, so that what is tapped within belongs to one of them alone."""
+        return self.batch_size is not None
+
+    @property
+    def runs_modules(self) -> bool:
+        """Whether it consists of modules that run, whose activations can be tapped, and not of operators alone."""
+        return any(node.op == "call_module" for node in self.program.graph.nodes)
+
+    def free_batch(self, spec: InputSpec) -> None:
+        """Take batches of any size at once from now on, if the program answers alike when it gets them so.
+
+        Many programs are written for as many examples as they were traced with, and would take others.
+        """
+        if self.batch_size is None:
+            return
+        batch = torch.randn((self.batch_size + 3, *spec.shape), generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            in_pieces = self(batch)
+            try:
+                at_once = self._run(batch)
+            except Exception:  # It says so in its own way: the sizes are written into it.
+                return
+        if torch.allclose(at_once, in_pieces, atol=1e-4, rtol=1e-4):
+            self.batch_size = None
+
+    def find_stop(self, spec: InputSpec) -> str:
+        """Name the operator through which no gradient flows from the logits to the inputs; empty if none can be told.
+
+        Args:
+            spec: of the inputs.
+        """
+        generator = torch.Generator().manual_seed(0)
+        batch = torch.randn((self.batch_size or 2, *spec.shape), generator=generator)
+        batch = batch.to(next(iter(self.parameters()), batch))
+        where = _Watch(self.program).find_stop(batch, self, generator)
+        return self.operators.get(where, where)
+
+    def _run_padded(self, piece: Tensor, size: int) -> Tensor:
+        """Run a piece that may be too short, with copies of its first example in the missing places."""
+        missing = size - len(piece)
+        if not missing:
+            return self._run(piece)
+        copies = piece[:1].detach().expand(missing, *piece.shape[1:])
+        return self._run(torch.cat([piece, copies]))[: len(piece)]
+
+    def _run(self, batch: Tensor) -> Tensor:
+        return self.find_logits(self.program(batch), len(batch))
+
+    def find_logits(self, output: Any, batch_size: int) -> Tensor:
+        """Find the logits in what the program gives."""
+        if self.outputs is not None:
+            output = dict(zip(self.outputs, output, strict=True))
+        return logits_of(output, network="the program", batch_size=batch_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramInput:
+    """What a program takes."""
+
+    batch_size: int | None
+    """The one number of examples that it takes at once; None for any."""
+    shape: tuple[int, ...] | None
+    """Of one example; None where it is free."""
+
+    @property
+    def spec(self) -> InputSpec | None:
+        """The same as a spec of inputs, where there is one."""
+        return InputSpec(shape=self.shape) if self.shape is not None else None
+
+    def check(self, spec: InputSpec, *, name: str) -> None:
+        """Check that a program takes such inputs.
+
+        Raises:
+            NetworkError: it takes others.
+        """
+        if self.shape not in (None, spec.shape):
+            wanted = " ".join(map(str, self.shape or ()))
+            raise NetworkError(f"{name} takes inputs of shape {self.shape}, not {spec.shape}: --shape {wanted}")
+
+
+def read_sizes(sizes: Sequence[int | None], *, name: str) -> ProgramInput:
+    """Tell from the sizes of an input, None where one is free, what a program takes.
+
+    Raises:
+        NetworkError: it does not take batches.
+    """
+    if len(sizes) < 2:
+        raise NetworkError(f"{name} takes a tensor of {len(sizes)} axes, expected (batch, ...)")
+    fixed = tuple(size for size in sizes[1:] if size is not None)
+    return ProgramInput(batch_size=sizes[0], shape=fixed if len(fixed) == len(sizes) - 1 else None)
+
+
+def check_program(network: ConvertedProgram, spec: InputSpec, *, name: str) -> None:
+    """Check on noise that a program gives logits, once, when it is loaded; then free its batch.
+
+    Args:
+        network: the program.
+        spec: of its inputs.
+        name: what to call it in errors.
+
+    Raises:
+        NetworkError: the program fails on such inputs, or gives no logits.
+    """
+    batch = torch.randn((network.batch_size or 2, *spec.shape), generator=torch.Generator().manual_seed(0))
+    try:
+        with torch.no_grad():
+            network(batch)
+    except NetworkError as error:
+        raise NetworkError(f"{name}: {error}") from error
+    except Exception as error:
+        # A program can fail in any way on inputs that it was not written for.
+        raise NetworkError(f"{name} does not take inputs of shape {spec.shape}: {first_line(error)}") from error
+    network.free_batch(spec)
+
+
+class _Watch(fx.Interpreter):
+    """Runs a program node by node and watches where its gradient ends."""
+
+    def find_stop(self, batch: Tensor, network: ConvertedProgram, random: torch.Generator) -> str:
+        """Name the node through which no gradient flows; empty where none can be told."""
+        self.seen: list[tuple[fx.Node, list[Tensor], list[Tensor]]] = []
+        with torch.enable_grad():
+            logits = network.find_logits(self.run(batch.clone().requires_grad_()), len(batch))
+            if logits.requires_grad:
+                (logits * torch.randn(logits.shape, generator=random).to(logits)).sum().backward()
+        for node, inputs, outputs in reversed(self.seen):
+            arrives = any(given.grad is not None and bool(given.grad.any()) for given in outputs)
+            leaves = any(taken.grad is not None and bool(taken.grad.any()) for taken in inputs)
+            if arrives and inputs and not leaves:
+                return node.name
+        # Nothing arrives anywhere: the last node whose inputs had a gradient to pass on, and whose output has none.
+        ends = [node.name for node, inputs, outputs in self.seen if inputs and not outputs]
+        return ends[-1] if ends else ""
+
+    def run_node(self, n: fx.Node) -> Any:
+        """See fx; notes which tensors with a gradient go in and come out."""
+        arguments, keywords = self.fetch_args_kwargs_from_env(n)
+        inputs = _with_gradient((arguments, keywords))
+        output = super().run_node(n)
+        outputs = [] if n.op == "output" else _with_gradient(output)
+        for tensor in outputs:
+            tensor.retain_grad()
+        if n.op not in ("output", "placeholder", "get_attr") and (outputs or _is_values(output)):
+            self.seen.append((n, inputs, outputs))
+        return output
+
+
+def _with_gradient(values: Any) -> list[Tensor]:
+    return [value for value in tree_leaves(values) if isinstance(value, Tensor) and value.requires_grad]
+
+
+def _is_values(output: Any) -> bool:
+    """Whether a node gives values, rather than a size or a shape."""
+    return any(isinstance(value, Tensor) and value.numel() > value.dim() > 0 for value in tree_leaves(output))

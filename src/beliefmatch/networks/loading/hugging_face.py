@@ -1,0 +1,174 @@
+"""Image classifiers of transformers: `hf:FOLDER` or `hf:OWNER/NAME`, with changes to their configuration after a ?."""
+
+import difflib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from beliefmatch.errors import BeliefMatchError, NetworkError, WeightsError, first_line
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.base import AbstractOrigin, height_and_width, refuse_misspelt, split_query
+from beliefmatch.networks.loading.packages import only_weights, quiet, require
+from beliefmatch.networks.loading.suggestions import near_paths
+
+PREFIX = "hf:"
+EXTRA = "beliefmatch[hf]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromHuggingFace(AbstractOrigin):
+    """A folder that `save_pretrained` wrote, such as hf:my_vit, or a repository of the hub. No code of it is run."""
+
+    def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
+        """Make the network from its configuration alone; its weights come along only with `?pretrained`."""
+        if pretrained and self._arguments.get("pretrained"):
+            return self._load_weights()
+        config = self._config(num_labels=num_classes, num_channels=in_channels)
+        with self._explained("cannot be made"):
+            classifier = require("transformers", install=EXTRA).AutoModelForImageClassification
+            return classifier.from_config(config, trust_remote_code=False)
+
+    def load(self, spec: InputSpec) -> nn.Module:
+        """Load the network with its weights, and the classes that they know."""
+        return self._load_weights()
+
+    def known_inputs(self) -> InputSpec | None:
+        """Tell what the configurations of network and preprocessor say; None where no size is among it."""
+        config, preprocessor = self._config(), self._preprocessor()
+        sizes = (
+            getattr(config, "image_size", None),
+            preprocessor.get("crop_size") if preprocessor.get("do_center_crop", True) else None,
+            preprocessor.get("size"),
+        )
+        size = next((found for found in map(height_and_width, sizes) if found), None)
+        if size is None:
+            return None
+        channels = getattr(config, "num_channels", 3)
+        normalised = preprocessor.get("do_normalize", True)
+        mean, std = (
+            _for_each_channel(preprocessor.get(key), channels) if normalised else None
+            for key in ("image_mean", "image_std")
+        )
+        told = not normalised or (mean is not None and std is not None)
+        return InputSpec(shape=(channels, *size), mean=mean, std=std, normalisation_from="told" if told else None)
+
+    def locate(self) -> str:
+        """See the base; what is no folder here is taken for a repository of the hub."""
+        place, question, query = self.architecture.removeprefix(PREFIX).partition("?")
+        return f"{PREFIX}{Path(place).absolute() if Path(place).is_dir() else place}{question}{query}"
+
+    @property
+    def _place(self) -> str:
+        return split_query(self.architecture.removeprefix(PREFIX))[0]
+
+    @property
+    def _arguments(self) -> dict[str, Any]:
+        return split_query(self.architecture)[1]
+
+    @property
+    def _is_local(self) -> bool:
+        return Path(self._place).is_dir()
+
+    def _config(self, **changes: Any) -> Any:
+        self._check_place()
+        refuse_misspelt(self.architecture, "pretrained")
+        transformers = require("transformers", install=EXTRA)
+        own = {key: value for key, value in self._arguments.items() if key != "pretrained"}
+        with self._explained("has no configuration that transformers understands"):
+            config = transformers.AutoConfig.from_pretrained(
+                self._place, trust_remote_code=False, local_files_only=self._is_local
+            )
+        for key in own:
+            if not hasattr(config, key):
+                nearest = ", ".join(difflib.get_close_matches(key, config.to_dict(), n=3, cutoff=0))
+                raise NetworkError(f"the configuration of {self._place} has no {key!r}; the nearest are {nearest}")
+        with self._explained("cannot have that configuration"):
+            for key, value in (changes | own).items():
+                setattr(config, key, value)
+        return config
+
+    def _check_place(self) -> None:
+        """Check that what looks like a path is one, before the hub is asked for it."""
+        if not self._is_local and (self._place.count("/") != 1 or self._place[:1] in "./~"):
+            raise NetworkError(
+                f"no folder at {self._place}: hf: takes a folder, or a repository as OWNER/NAME"
+                f"{near_paths(Path(self._place))}"
+            )
+
+    def _load_weights(self) -> nn.Module:
+        config = self._config()
+        classifier = require("transformers", install=EXTRA).AutoModelForImageClassification
+        with self._explained("cannot be loaded"), only_weights():
+            network, found = classifier.from_pretrained(
+                self._place,
+                config=config,
+                trust_remote_code=False,
+                local_files_only=self._is_local,
+                output_loading_info=True,
+                # They are told below, by name.
+                ignore_mismatched_sizes=True,
+                weights_only=True,
+            )
+        missing = [*found["missing_keys"], *(key for key, *_ in found["mismatched_keys"])]
+        if missing:
+            raise WeightsError(
+                f"{self.architecture} has no weights for {len(missing)} of its tensors, such as {sorted(missing)[0]}: "
+                f"is it a trained image classifier{' of this image_size' * ('image_size' in self._arguments)}?"
+            )
+        return network
+
+    def _preprocessor(self) -> dict[str, Any]:
+        """Read how images are prepared, as far as the folder or the repository says."""
+        name = "preprocessor_config.json"
+        if self._is_local:
+            path = Path(self._place) / name
+        else:
+            hub = require("huggingface_hub", install=EXTRA)
+            try:
+                with quiet():
+                    path = Path(hub.hf_hub_download(self._place, name))
+            except Exception:  # Where it is missing, or cannot be reached, nothing is known of it.
+                return {}
+        try:
+            found = json.loads(path.read_text())
+        except OSError:
+            return {}
+        except ValueError as error:
+            raise NetworkError(f"{path} is damaged: {first_line(error)}") from error
+        if not isinstance(found, dict):
+            raise NetworkError(f"{path} is damaged: it holds a {type(found).__name__}, expected names and values")
+        return found
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        """Turn whatever transformers raises into one line, and keep its own words and progress from the user."""
+        logs = require("transformers.utils.logging", install=EXTRA)
+        showed = logs.is_progress_bar_enabled()
+        logs.disable_progress_bar()
+        try:
+            with quiet():
+                yield
+        except BeliefMatchError:
+            raise
+        except Exception as error:
+            # A configuration, weights or a connection can be broken in any way.
+            raise NetworkError(f"{self.architecture} {what} ({type(error).__name__}: {first_line(error)})") from error
+        finally:
+            if showed:
+                logs.enable_progress_bar()
+
+
+def _for_each_channel(constant: object, channels: int) -> tuple[float, ...] | None:
+    """Read a constant of the normalisation, which may be one number for all channels; None where it does not fit."""
+    match constant:
+        case int() | float():
+            return (float(constant),) * channels
+        case list() if len(constant) == channels and all(isinstance(value, int | float) for value in constant):
+            return tuple(map(float, constant))
+        case _:
+            return None

@@ -1,0 +1,234 @@
+"""Architectures by name: those built in, and whatever the names of other origins stand for."""
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from beliefmatch.errors import NetworkError, SettingsError
+from beliefmatch.networks.architectures.cifar_resnet import CifarResNet
+from beliefmatch.networks.architectures.convnet import ConvNet
+from beliefmatch.networks.architectures.fcn import FCN
+from beliefmatch.networks.architectures.lenet import LeNet5, LeNet32
+from beliefmatch.networks.architectures.mlp import MLP
+from beliefmatch.networks.architectures.wide_resnet import WideResNet
+from beliefmatch.networks.inputs import CIFAR10, InputSpec
+from beliefmatch.networks.loading import hugging_face, onnx, pt2, timm, torchvision
+from beliefmatch.networks.loading.base import AbstractOrigin, split_query
+from beliefmatch.networks.loading.python_file import OwnFile
+from beliefmatch.networks.loading.suggestions import ELSEWHERE, near_form
+from beliefmatch.networks.loading.weights import fit_weights, read_weights
+from beliefmatch.networks.logits import settle_logits
+from beliefmatch.networks.outputs import return_logits
+
+EXAMPLES = (
+    *(f"wide_resnet_{depth}_{factor}{raw}" for depth in (16, 28, 40) for factor in (1, 2) for raw in ("", "_raw")),
+    *(f"cifar_resnet_{depth}{option}" for depth in (20, 32, 44, 56, 110) for option in ("", "_b")),
+    *(f"lenet_5{half}{form}" for half in ("", "_half") for form in ("", "_bn", "_tanh")),
+    "lenet_32",
+    *(f"convnet_{width}" for width in (8, 32)),
+    "mlp_100_500",
+    "fcn_128",
+)
+"""Names that stand for all: depths, widths and factors are free where the literature leaves them free."""
+USUAL_CLASSES = 10
+"""Outputs of a network whose number of them nothing says."""
+
+
+def find_origin(architecture: str) -> AbstractOrigin:
+    """Tell by its form where an architecture comes from; nothing is imported or read."""
+    if architecture.startswith(timm.PREFIX):
+        return timm.FromTimm(architecture=architecture)
+    if architecture.startswith(torchvision.PREFIX):
+        return torchvision.FromTorchvision(architecture=architecture)
+    if architecture.startswith(hugging_face.PREFIX):
+        return hugging_face.FromHuggingFace(architecture=architecture)
+    if architecture.endswith(pt2.SUFFIX):
+        return pt2.ExportedProgram(architecture=architecture)
+    if architecture.endswith(onnx.SUFFIX):
+        return onnx.OnnxModel(architecture=architecture)
+    if ":" in architecture:
+        return OwnFile(architecture=architecture)
+    return BuiltIn(architecture=architecture)
+
+
+def make_network(
+    architecture: str,
+    *,
+    in_channels: int,
+    num_classes: int,
+    pretrained: bool = False,
+) -> nn.Module:
+    """Make a network with fresh weights from its name; it returns its logits, whatever else it may know.
+
+    Names that are built in: `wide_resnet_DEPTH_FACTOR`, with `_raw` where the 1x1 shortcut takes the raw input;
+    `cifar_resnet_DEPTH`, with `_b` for shortcut option B; `lenet_5`, with `_half`, `_bn`, `_tanh`; `lenet_32`;
+    `convnet_WIDTH`; `mlp_WIDTH` with any number of hidden widths, for vectors of features; `fcn_WIDTH` for signals.
+    Others: `networks.loading`.
+
+    Args:
+        architecture: the name.
+        in_channels: channels of its inputs, where the name leaves them open.
+        num_classes: likewise.
+        pretrained: begin with weights of the origin's own, where the name asks for them.
+
+    Raises:
+        NetworkError: the name is unknown (with the nearest), or its network cannot be made.
+        ExtraError: the package that it comes from is missing.
+    """
+    origin = find_origin(architecture)
+    network = origin.make(in_channels=in_channels, num_classes=num_classes, pretrained=pretrained)
+    return network if isinstance(origin, BuiltIn) else return_logits(network)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltIn(AbstractOrigin):
+    """An architecture of ours."""
+
+    def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
+        """See the base."""
+        return _make_built_in(self.architecture, in_channels=in_channels, num_classes=num_classes)
+
+    def load(self, spec: InputSpec) -> nn.Module:
+        """Refuse: an architecture of ours has no weights."""
+        self.make(in_channels=spec.shape[0], num_classes=USUAL_CLASSES)
+        raise NetworkError(f"{self.architecture} has no weights: name their file with --teacher.weights FILE")
+
+
+def _make_built_in(architecture: str, *, in_channels: int, num_classes: int) -> nn.Module:
+    sizes = {"in_channels": in_channels, "num_classes": num_classes}
+    if match := re.fullmatch(r"wide_resnet_(\d+)_(\d+)(_raw)?", architecture):
+        depth, factor = _depth(architecture, int(match[1]), remainder=4), int(match[2])
+        return WideResNet(depth, factor, **sizes, shortcut_input="raw" if match[3] else "activated")
+    if match := re.fullmatch(r"cifar_resnet_(\d+)(_b)?", architecture):
+        return CifarResNet(_depth(architecture, int(match[1]), remainder=2), **sizes, shortcut="B" if match[2] else "A")
+    if match := re.fullmatch(r"lenet_5(_half)?(_bn)?(_tanh)?", architecture):
+        half, norm, tanh = match.groups()
+        return LeNet5(**sizes, activation="tanh" if tanh else "relu", batch_norm=bool(norm), halved=bool(half))
+    if architecture == "lenet_32":
+        return LeNet32(**sizes)
+    if match := re.fullmatch(r"convnet_([1-9]\d*)", architecture):
+        return ConvNet(int(match[1]), **sizes)
+    if re.fullmatch(r"mlp(_[1-9]\d*)+", architecture):
+        return MLP(tuple(map(int, architecture.split("_")[1:])), **sizes)
+    if match := re.fullmatch(r"fcn_([1-9]\d*)", architecture):
+        return FCN(int(match[1]), **sizes)
+    if form := near_form(architecture):
+        raise NetworkError(form)
+    nearest = ", ".join(difflib.get_close_matches(architecture, EXAMPLES, n=3, cutoff=0))
+    raise NetworkError(f"no architecture is called {architecture!r}; the nearest are {nearest}. Others: {ELSEWHERE}")
+
+
+def asks_for_weights(architecture: str) -> bool:
+    """Tell whether a name asks its origin for weights, as `?pretrained` and `?weights=NAME` do."""
+    arguments = split_query(architecture)[1]
+    return bool(arguments.get("pretrained") or arguments.get("weights"))
+
+
+def locate(architecture: str) -> str:
+    """Make a path in the name of an architecture absolute, so that it can be found from anywhere."""
+    return find_origin(architecture).locate()
+
+
+def _depth(architecture: str, depth: int, *, remainder: int) -> int:
+    if depth % 6 != remainder or depth <= remainder:
+        fitting = ", ".join(str(6 * n + remainder) for n in range(1, 8))
+        raise NetworkError(f"{architecture} cannot be: its depth is 6n + {remainder}, that is {fitting} and so on")
+    return depth
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A trained network: an architecture and the file with its weights."""
+
+    architecture: str
+    """Built-in name such as wide_resnet_40_1; timm:NAME, torchvision:NAME, hf:FOLDER, file.py:function for your own, a
+    program exported as .pt2, or an .onnx file."""
+    weights: Path | None = None
+    """Safetensors file, or state dict written by torch.save. Names that bring their weights may do without."""
+    num_classes: int | None = None
+    """Number of outputs; a single one stands for two classes. None: those of a network that brings its weights, or 10
+    where a file of weights fills an architecture."""
+    strip_prefix: str | None = None
+    """What keys of the weights begin with, such as module.; by default it is found, and said."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "architecture", locate(self.architecture))
+        object.__setattr__(self, "weights", self.weights and self.weights.absolute())
+
+    def load(self, spec: InputSpec) -> nn.Module:
+        """Make the network and load its weights; it returns logits of at least two classes.
+
+        Raises:
+            NetworkError: the architecture cannot be made, has no weights and none were named, or brings another number
+                of classes than was said.
+            ExtraError: the package that it comes from is missing.
+            SettingsError: there are no classes.
+            WeightsError: the weights cannot be read or do not fit.
+        """
+        said = self.num_classes
+        if said is not None and said < 1:
+            raise SettingsError(f"num_classes must be at least 1; got {said}")
+        outputs = USUAL_CLASSES if said is None else said
+        if self.weights is None:
+            network = return_logits(find_origin(self.architecture).load(spec))
+        else:
+            network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=outputs)
+            weights = read_weights(self.weights)
+            fit_weights(network, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
+        network.float()
+        found = settle_logits(network, spec, name=self.architecture)
+        if None not in (said, found) and found != (2 if said == 1 else said):
+            raise NetworkError(
+                f"{self.architecture} knows {found} classes, but num_classes says {said}: leave it out, or name "
+                "another network"
+            )
+        return network
+
+    def known_inputs(self) -> InputSpec | None:
+        """Tell what the network takes as far as its name or file says, without loading weights; None where it does not.
+
+        Raises:
+            NetworkError: the name is unknown, or the file cannot be read.
+            ExtraError: the package that it comes from is missing.
+        """
+        return find_origin(self.architecture).known_inputs()
+
+
+def load_model(
+    name: str,
+    *,
+    weights: Path | str | None = None,
+    num_classes: int | None = None,
+    shape: tuple[int, ...] | None = None,
+    strip_prefix: str | None = None,
+) -> nn.Module:
+    """Load any network as teachers are loaded.
+
+    Args:
+        name: built-in name, timm:NAME, torchvision:NAME, hf:FOLDER, file.py:function, a .pt2 or an .onnx file.
+        weights: safetensors file or state dict, where the name does not bring its weights.
+        num_classes: number of classes; None: those of a network that brings its weights, or 10 where a file of weights
+            fills an architecture.
+        shape: of one input, such as (1, 28, 28); None: what name or file say, or else (3, 32, 32).
+        strip_prefix: what keys of the weights begin with, such as `module.`; None: found, and said in the log.
+
+    Returns:
+        A network in eval mode that maps (batch, *shape) to logits (batch, classes), float32, on the CPU.
+
+    Raises:
+        NetworkError: the network cannot be made, has no weights and none were named, or brings another number of
+            classes than was said.
+        ExtraError: the package that it comes from is missing.
+        WeightsError: the weights cannot be read or do not fit.
+    """
+    network = Network(
+        architecture=name,
+        weights=Path(weights) if weights is not None else None,
+        num_classes=num_classes,
+        strip_prefix=strip_prefix,
+    )
+    spec = InputSpec(shape=shape) if shape is not None else network.known_inputs() or CIFAR10
+    return network.load(spec).eval()

@@ -1,0 +1,102 @@
+"""An ONNX model as a teacher: converted by onnx2torch into a network of torch's modules."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from beliefmatch.errors import NetworkError, first_line
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.base import AbstractOrigin
+from beliefmatch.networks.loading.converted import ConvertedProgram, ProgramInput, check_program, read_sizes
+from beliefmatch.networks.loading.onnx_compatibility import EXTRA, simplify
+from beliefmatch.networks.loading.packages import quiet, require
+from beliefmatch.networks.loading.suggestions import near_paths
+
+SUFFIX = ".onnx"
+FLOAT32 = 1
+TYPES = {10: "float16", 11: "float64", 16: "bfloat16"}
+"""Numbers of types, as ONNX has them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxModel(AbstractOrigin):
+    """A file in ONNX, with its weights in it or beside it."""
+
+    def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
+        """Refuse: a model in ONNX has its weights, and no way to make others."""
+        raise NetworkError(
+            f"{self.architecture} is a program with its own weights: it can be a teacher without --teacher.weights, "
+            "but no student; name an architecture for the student"
+        )
+
+    def load(self, spec: InputSpec) -> nn.Module:
+        """Convert the model, and check that it gives logits."""
+        model = self._read(with_weights=True)
+        taken = _input_of(model, self.architecture)
+        taken.check(spec, name=self.architecture)
+        with quiet():
+            program, translated = _convert(model, self.architecture)
+        outputs = [output.name for output in model.graph.output]
+        named = outputs if "logits" in outputs and len(outputs) > 1 else None
+        operators = _operators(program, translated)
+        network = ConvertedProgram(program.eval(), batch_size=taken.batch_size, operators=operators, outputs=named)
+        check_program(network, spec, name=self.architecture)
+        return network
+
+    def known_inputs(self) -> InputSpec | None:
+        """Tell the shape of the model's input, where all of it but the batch is fixed."""
+        return _input_of(self._read(with_weights=False), self.architecture).spec
+
+    def locate(self) -> str:
+        """See the base."""
+        return str(Path(self.architecture).absolute())
+
+    def _read(self, *, with_weights: bool) -> Any:
+        path, onnx = Path(self.architecture), require("onnx", install=EXTRA)
+        if not path.is_file():
+            raise NetworkError(f"no file at {path}{near_paths(path)}")
+        try:
+            model = onnx.load(str(path), load_external_data=with_weights)
+            if with_weights:
+                onnx.checker.check_model(model)
+        except Exception as error:
+            # A damaged file, or one whose weights are missing, can fail in any way.
+            raise NetworkError(f"{path} is no ONNX model, or is damaged: {first_line(error)}") from error
+        if not model.graph.node:
+            raise NetworkError(f"{path} is no ONNX model: it holds no graph")
+        return model
+
+
+def _input_of(model: Any, name: str) -> ProgramInput:
+    """Tell what a model takes.
+
+    Raises:
+        NetworkError: it takes something else than one batch of float32.
+    """
+    weights = {initializer.name for initializer in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    if len(inputs) != 1:
+        raise NetworkError(f"{name} takes {len(inputs)} inputs, expected one: a batch")
+    kind = inputs[0].type.tensor_type
+    if kind.elem_type != FLOAT32:
+        raise NetworkError(f"{name} takes {TYPES.get(kind.elem_type, 'other values')}, expected float32")
+    return read_sizes([size.dim_value or None for size in kind.shape.dim], name=name)
+
+
+def _convert(model: Any, name: str) -> tuple[Any, Any]:
+    """Convert a model; gives the graph, and the model in the form that it was converted from."""
+    converter = require("onnx2torch", install=EXTRA)
+    simple = simplify(model, name=name)
+    try:
+        return converter.convert(simple), simple
+    except Exception as error:
+        # Its converters fail in their own ways on attributes that they do not know.
+        raise NetworkError(f"{name} cannot be converted: {type(error).__name__}: {first_line(error)}") from error
+
+
+def _operators(program: Any, model: Any) -> dict[str, str]:
+    """Name for each node of the converted graph the operator that it was: the two have the same order."""
+    nodes = [node for node in program.graph.nodes if node.op == "call_module"]
+    return {node.name: origin.op_type for node, origin in zip(nodes, model.graph.node, strict=True)}

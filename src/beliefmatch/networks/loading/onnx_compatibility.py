@@ -1,0 +1,190 @@
+"""Bringing a model in ONNX into the forms that the converter knows, computing the same.
+
+onnx2torch knows operators as ONNX's opset 17 has them. Most of what later versions changed are the types that an
+operator takes; what else they changed is undone here, where it can be.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from beliefmatch.errors import NetworkError
+from beliefmatch.networks.loading.packages import require
+
+EXTRA = "beliefmatch[onnx]"
+NEWEST = 17
+"""Version of ONNX's operators that the converter knows."""
+NESTED = 3
+"""How deeply operators that are defined by others may lie in one another."""
+SMALL = 64
+"""Largest sum of sizes of a constant that tells an operator what to do."""
+AXES_AS_INPUT = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare")
+"""Reductions whose axes were an attribute before opset 18."""
+ADDED = {
+    "Pad": {"inputs": 3},
+    "Resize": {"attributes": ("antialias", "axes", "keep_aspect_ratio_policy")},
+    "AveragePool": {"attributes": ("dilations",)},
+    "ScatterND": {"attributes": ("reduction",)},
+    "Split": {"attributes": ("num_outputs",)},
+}
+"""What later versions added to operators, and earlier ones cannot say: more inputs, or attributes."""
+
+
+def simplify(model: Any, *, name: str) -> Any:
+    """Give a model of operators that the converter knows.
+
+    Args:
+        model: an `onnx.ModelProto`, changed in place.
+        name: what to call it in errors.
+
+    Raises:
+        NetworkError: an operator of it is unknown in every version that it could be translated to.
+    """
+    inliner = require("onnx.inliner", install=EXTRA)
+    if model.functions:
+        model = inliner.inline_local_functions(model)
+    for _ in range(NESTED):
+        # What ONNX defines by simpler operators, such as Gelu, is spelt out in them.
+        if unknown := unknown_operators(model):
+            model = inliner.inline_selected_functions(model, list(unknown), inline_schema_functions=True)
+    _fold_copies(model)
+    _split_by_sizes(model)
+    problems = [*_relabel(model)]
+    model = _translate(model)
+    problems += unknown_operators(model).values()
+    if problems:
+        raise NetworkError(
+            f"{name} has operators that cannot be made differentiable: {', '.join(dict.fromkeys(problems))}; if they "
+            "are only too new, export the model with opset 17"
+        )
+    _drop_empty_axes(model)
+    _name_nodes(model)
+    return model
+
+
+def _name_nodes(model: Any) -> None:
+    """Give every node a name of its own, in place: the converter loses one of two that are called alike."""
+    seen: set[str] = set()
+    for index, node in enumerate(model.graph.node):
+        if not node.name or node.name in seen:
+            node.name = f"{node.op_type}_at_{index}"
+        seen.add(node.name)
+
+
+def unknown_operators(model: Any) -> dict[tuple[str, str], str]:
+    """Find operators of a model that the converter does not know: by domain and type, what to call each."""
+    registry = require("onnx2torch.node_converters.registry", install=EXTRA)
+    versions = {opset.domain: opset.version for opset in model.opset_import}
+    unknown = {}
+    for node in model.graph.node:
+        version = versions.get(node.domain, 1)
+        try:
+            registry.get_converter(domain=node.domain, operation_type=node.op_type, version=version)
+        except NotImplementedError:
+            domain = f"{node.domain}." if node.domain else ""
+            unknown[node.domain, node.op_type] = f"{domain}{node.op_type} (opset {version})"
+    return unknown
+
+
+def _opset(model: Any) -> Any:
+    return next(opset for opset in model.opset_import if opset.domain in ("", "ai.onnx"))
+
+
+def _relabel(model: Any) -> Iterator[str]:
+    """Write newer operators as opset 17 has them, in place, and name those that it does not have like this."""
+    version = _opset(model).version
+    if version <= NEWEST:
+        return
+    constants = _constants(model)
+    for node in model.graph.node:
+        added = ADDED.get(node.op_type, {})
+        inputs, names = len([*filter(None, node.input)]), {attribute.name for attribute in node.attribute}
+        if inputs > added.get("inputs", inputs) or names.intersection(added.get("attributes", ())):
+            yield f"{node.op_type} (opset {version})"
+        if node.op_type.removeprefix("Reduce") in AXES_AS_INPUT and inputs == 2:
+            axes = constants.get(node.input[1])
+            if axes is None:
+                yield f"{node.op_type} (opset {version}) with axes that depend on values"
+                continue
+            del node.input[1]
+            helper = require("onnx.helper", install=EXTRA)
+            node.attribute.append(helper.make_attribute("axes", [int(axis) for axis in axes.flatten()]))
+    _opset(model).version = NEWEST
+
+
+def _translate(model: Any) -> Any:
+    """Translate an old model into a newer version of ONNX, where the converter does not know its operators."""
+    versions = require("onnx.version_converter", install=EXTRA)
+    for opset in range(max(13, _opset(model).version + 1), NEWEST + 1) if unknown_operators(model) else ():
+        try:
+            translated = versions.convert_version(model, opset)
+        except Exception:  # What has no equal in a newer version ends the search: the caller names it.
+            break
+        if not unknown_operators(translated):
+            return translated
+    return model
+
+
+def _split_by_sizes(model: Any) -> None:
+    """Say in sizes how an axis of known size is split, in place, where a model says in how many parts."""
+    nodes = [node for node in model.graph.node if node.op_type == "Split" and len(node.input) == 1]
+    if not nodes:
+        return
+    shapes = require("onnx.shape_inference", install=EXTRA).infer_shapes(model).graph
+    known = {value.name: value.type.tensor_type.shape.dim for value in (*shapes.value_info, *shapes.input)}
+    for node in nodes:
+        attributes = {attribute.name: attribute.i for attribute in node.attribute}
+        sizes, axis = known.get(node.input[0], ()), attributes.get("axis", 0)
+        if "num_outputs" in attributes and -len(sizes) <= axis < len(sizes) and sizes[axis].dim_value:
+            whole, count = sizes[axis].dim_value, attributes["num_outputs"]
+            part = -(-whole // count)
+            _give_sizes(model, node, [part] * (count - 1) + [whole - part * (count - 1)])
+
+
+def _give_sizes(model: Any, node: Any, sizes: list[int]) -> None:
+    onnx = require("onnx", install=EXTRA)
+    name = f"{node.output[0]}/sizes"
+    model.graph.initializer.append(onnx.helper.make_tensor(name, onnx.TensorProto.INT64, [len(sizes)], sizes))
+    node.input.append(name)
+    kept = [attribute for attribute in node.attribute if attribute.name != "num_outputs"]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+
+
+def _constants(model: Any) -> dict[str, Any]:
+    """Find what a model holds as constants, as arrays of numpy."""
+    numpy_helper = require("onnx.numpy_helper", install=EXTRA)
+    written = {weight.name: weight for weight in model.graph.initializer}
+    for node in model.graph.node:
+        for attribute in node.attribute if node.op_type == "Constant" else ():
+            if attribute.name == "value":
+                written[node.output[0]] = attribute.t
+    # Weights are left alone: only small ones say what an operator does.
+    return {name: numpy_helper.to_array(tensor) for name, tensor in written.items() if sum(tensor.dims) <= SMALL}
+
+
+def _fold_copies(model: Any) -> None:
+    """Let what reads a copy of a weight read the weight, in place."""
+    weights = {weight.name: weight.name for weight in model.graph.initializer}
+    given = {output.name for output in model.graph.output}
+    copies = [
+        node
+        for node in model.graph.node
+        if node.op_type == "Identity" and node.input[0] in weights and node.output[0] not in given
+    ]
+    for node in copies:
+        weights[node.output[0]] = weights[node.input[0]]
+        model.graph.node.remove(node)
+    for node in model.graph.node:
+        for index, read in enumerate(node.input):
+            node.input[index] = weights.get(read, read)
+
+
+def _drop_empty_axes(model: Any) -> None:
+    """Leave out, in place, that a zero in a shape means an empty axis, where the shape has no zero."""
+    constants = _constants(model)
+    for node in model.graph.node:
+        shape = constants.get(node.input[1]) if node.op_type == "Reshape" else None
+        if shape is not None and shape.size and shape.all():
+            kept = [attribute for attribute in node.attribute if attribute.name != "allowzero"]
+            del node.attribute[:]
+            node.attribute.extend(kept)

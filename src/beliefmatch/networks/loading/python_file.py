@@ -1,0 +1,98 @@
+"""A network of the user's own, by `file.py:function` or `package.module:function`."""
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from beliefmatch.errors import BeliefMatchError, NetworkError, first_line
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.base import AbstractOrigin
+from beliefmatch.networks.loading.suggestions import misses_prefix, near_paths, near_prefixes
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnFile(AbstractOrigin):
+    """A function without arguments that returns the network, with whatever weights it likes."""
+
+    def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
+        """Call the user's function, which knows channels and classes."""
+        return make_own(self.architecture)
+
+    def load(self, spec: InputSpec) -> nn.Module:
+        """Call the user's function, which may load weights."""
+        return make_own(self.architecture)
+
+    def locate(self) -> str:
+        """See the base; a module of Python's is found by its name."""
+        place, _, function = self.architecture.rpartition(":")
+        return f"{Path(place).absolute()}:{function}" if place.endswith(".py") else self.architecture
+
+
+def make_own(architecture: str) -> nn.Module:
+    """Call the user's function, whatever network it makes, and leave what it returns as it is.
+
+    Raises:
+        NetworkError: it cannot be found, fails, or returns something else.
+    """
+    place, _, name = architecture.rpartition(":")
+    folder = str(Path(place).parent.absolute() if place.endswith(".py") else Path.cwd())
+    # The user's file may import its neighbours, at once or when it is called.
+    sys.path.insert(0, folder)
+    try:
+        return _call(architecture, place, name)
+    finally:
+        sys.path.remove(folder)
+
+
+def _call(architecture: str, place: str, name: str) -> nn.Module:
+    try:
+        module = _import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    except BeliefMatchError:
+        raise
+    except Exception as error:
+        if not place.endswith(".py") and _is_missing(place, error):
+            raise NetworkError(f"no origin or module is called {place!r}; {near_prefixes(architecture)}") from error
+        raise NetworkError(f"{place} cannot be imported: {type(error).__name__}: {first_line(error)}") from error
+    make: Callable[[], object] | None = getattr(module, name, None)
+    if make is None:
+        found = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        nearest = ", ".join(difflib.get_close_matches(name, found, n=3, cutoff=0)) or "none"
+        others = f"; or else {near_prefixes(architecture)}" if misses_prefix(place) else ""
+        raise NetworkError(f"{place} has no function {name!r}; the nearest are {nearest}{others}")
+    try:
+        network = make()
+    except Exception as error:
+        raise NetworkError(f"{architecture} failed when called: {type(error).__name__}: {first_line(error)}") from error
+    if not isinstance(network, nn.Module):
+        raise NetworkError(f"{architecture} returned a {type(network).__name__}, expected a torch.nn.Module")
+    if any(is_lazy(parameter) for parameter in network.parameters()):
+        raise NetworkError(
+            f"{architecture} returned layers that learn their size from the first input: let it run the network once"
+        )
+    return network
+
+
+def _is_missing(place: str, error: Exception) -> bool:
+    """Tell whether there is no such module, rather than one that fails."""
+    if not all(part.isidentifier() for part in place.split(".")):
+        return True
+    return isinstance(error, ModuleNotFoundError) and f"{place}.".startswith(f"{error.name}.")
+
+
+def _import_file(path: Path) -> object:
+    if not path.is_file():
+        raise NetworkError(f"no file at {path}{near_paths(path)}")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)
+    spec.loader.exec_module(module)
+    return module

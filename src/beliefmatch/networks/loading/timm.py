@@ -1,0 +1,103 @@
+"""Networks of timm: `timm:NAME`, with arguments of its `create_model` after a question mark."""
+
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from beliefmatch.errors import NetworkError, first_line
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.base import AbstractOrigin, height_and_width, refuse_misspelt, split_query
+from beliefmatch.networks.loading.packages import only_weights, quiet, require
+
+PREFIX = "timm:"
+OF_TIMM = ("pretrained_cfg", "pretrained_cfg_overlay")
+"""Arguments of timm's own that are called nearly as ours."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromTimm(AbstractOrigin):
+    """An architecture of timm, such as timm:resnet18?pretrained or timm:vit_tiny_patch16_224?img_size=32."""
+
+    def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
+        """See the base. A pretrained network gets a fresh head where its own has another number of classes."""
+        return self._create(
+            pretrained=pretrained and self._is_pretrained, in_channels=in_channels, num_classes=num_classes
+        )
+
+    def load(self, spec: InputSpec) -> nn.Module:
+        """Load pretrained weights, with the channels and classes that they know.
+
+        timm would fold their first layer to other channels, and a teacher is worth what it knows.
+        """
+        if not self._is_pretrained:
+            self._find()
+            raise NetworkError(
+                f"{self.architecture} has no weights: name their file with --teacher.weights FILE, or write "
+                f"{_with_pretrained(self.architecture)} for timm's own"
+            )
+        known = self.known_inputs()
+        if known is not None and known.shape[0] != spec.shape[0]:
+            raise NetworkError(
+                f"weights of {self.architecture} take {known.shape[0]} channels, the inputs have {spec.shape[0]}"
+            )
+        self._check_classes()
+        return self._create(pretrained=True, in_channels=spec.shape[0], num_classes=None)
+
+    def known_inputs(self) -> InputSpec | None:
+        """Tell what pretrained weights were trained with; an architecture alone does not say."""
+        if not self._is_pretrained:
+            return None
+        timm, name, arguments = self._find()
+        facts = timm.get_pretrained_cfg(name)
+        if facts is None:
+            return None
+        # A size that is none is what timm itself has words for, when it makes the network.
+        size = height_and_width(arguments.get("img_size")) or tuple(facts.input_size[1:])
+        # The constants are of timm's own channels, whatever the user asks for.
+        shape = (facts.input_size[0], *size)
+        return InputSpec(shape=shape, mean=tuple(facts.mean), std=tuple(facts.std), normalisation_from="told")
+
+    def _check_classes(self) -> None:
+        """Check that the name asks for no other classes than the weights know: timm would give it a fresh head."""
+        timm, name, arguments = self._find()
+        facts = timm.get_pretrained_cfg(name)
+        asked = arguments.get("num_classes")
+        if facts is not None and asked not in (None, facts.num_classes):
+            raise NetworkError(f"weights of {self.architecture} know {facts.num_classes} classes, not {asked}")
+
+    @property
+    def _is_pretrained(self) -> bool:
+        return bool(split_query(self.architecture)[1].get("pretrained"))
+
+    def _find(self) -> tuple[Any, str, dict[str, Any]]:
+        """Import timm and give it with the name and its arguments, but for `pretrained`."""
+        refuse_misspelt(self.architecture, "pretrained", others=OF_TIMM)
+        timm = require("timm", install="beliefmatch[timm]")
+        name, arguments = split_query(self.architecture.removeprefix(PREFIX))
+        arguments.pop("pretrained", None)
+        architecture, tagged, _ = name.partition(".")
+        if not timm.is_model(architecture):
+            nearest = ", ".join(difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0))
+            raise NetworkError(f"timm knows no model {name!r}; the nearest are {nearest}")
+        tags = timm.models.get_arch_pretrained_cfgs(architecture) if tagged else [name]
+        if name not in tags:
+            nearest = ", ".join(difflib.get_close_matches(name, tags, n=3, cutoff=0)) or "none"
+            raise NetworkError(f"timm knows no weights {name!r}; the nearest are {nearest}")
+        return timm, name, arguments
+
+    def _create(self, *, pretrained: bool, in_channels: int, num_classes: int | None) -> nn.Module:
+        timm, name, arguments = self._find()
+        classes = {} if num_classes is None else {"num_classes": num_classes}
+        try:
+            with quiet(), only_weights():
+                return timm.create_model(name, pretrained=pretrained, **{"in_chans": in_channels} | classes | arguments)
+        except Exception as error:
+            # What timm's models do with their arguments, and a download with the network, is up to them.
+            what = "its weights cannot be had, or it cannot be made" if pretrained else "it cannot be made"
+            raise NetworkError(f"{self.architecture}: {what} ({type(error).__name__}: {first_line(error)})") from error
+
+
+def _with_pretrained(architecture: str) -> str:
+    return f"{architecture}{'&' if '?' in architecture else '?'}pretrained"

@@ -1,0 +1,199 @@
+"""Reading weights from files without running what is in them, and fitting them to a network."""
+
+import difflib
+import logging
+import pickle
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from beliefmatch.errors import WeightsError
+from beliefmatch.networks.loading.state_dict_keys import find_convention
+
+logger = logging.getLogger(__name__)
+
+WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net")
+"""Keys under which training scripts put the state dict of the network."""
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a state dict from a safetensors file or from a file written by `torch.save`.
+
+    The kind is recognised by content, not by name. Nothing is unpickled but tensors and plain containers.
+
+    Raises:
+        WeightsError: the file is missing, truncated, not a weights file, or a pickle that wants to run code.
+    """
+    try:
+        if not path.is_file():
+            raise WeightsError(f"no weights file at {path}")
+        with path.open("rb") as file:
+            head = file.read(9)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
+    # A safetensors file begins with the length of its JSON header, whose low byte may be that of a pickle.
+    if head[8:] == b"{":
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise WeightsError(f"{path} is a truncated or damaged safetensors file ({error})") from None
+    if head.startswith(b"PK\x03\x04") or head[:1] == b"\x80":
+        return _state_dict_in(_read_torch_save(path), path)
+    raise WeightsError(f"{path} is neither a safetensors file nor one written by torch.save")
+
+
+def _read_torch_save(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        wanted = re.search(r"GLOBAL (\S+)", str(error))
+        what = wanted[1] if wanted else "something other than tensors"
+        raise WeightsError(
+            f"{path} is refused: it wants to load {what}, which may run code. Save only the weights: "
+            "torch.save(model.state_dict(), file)"
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError):
+        raise WeightsError(f"{path} is truncated or damaged, or was not written by torch.save") from None
+
+
+def _state_dict_in(loaded: Any, path: Path) -> dict[str, Tensor]:
+    if isinstance(loaded, Mapping):
+        for wrapper in WRAPPERS:
+            if isinstance(loaded.get(wrapper), Mapping):
+                return _state_dict_in(loaded[wrapper], path)
+        if loaded and all(isinstance(key, str) and isinstance(value, Tensor) for key, value in loaded.items()):
+            return dict(loaded)
+        found = ", ".join(map(str, list(loaded)[:8])) or "nothing"
+        raise WeightsError(f"{path} holds no state dict: expected names with tensors, found {found}")
+    raise WeightsError(f"{path} holds a {type(loaded).__name__}, expected a state dict")
+
+
+def fit_weights(
+    network: nn.Module, weights: Mapping[str, Tensor], *, name: str, strip_prefix: str | None = None
+) -> None:
+    """Load weights into a network in place, under our key names or any known convention of others.
+
+    Counters of batches that batch-norm has seen may be missing. Numbers of other floating types are converted.
+
+    Args:
+        network: receives the weights.
+        weights: names to tensors.
+        name: what to call the weights in errors, such as their path.
+        strip_prefix: what the keys begin with there and not here, such as `module.`; keys without it are left out.
+            None: found, where keys fit without it alone, and said in the log.
+
+    Raises:
+        WeightsError: keys are missing or left over (with the nearest), or a shape differs.
+    """
+    state = _choose_keys(network, weights, name=name, strip_prefix=strip_prefix)
+    expected = network.state_dict()
+    for key, tensor in state.items():
+        if tensor.shape != expected[key].shape:
+            raise WeightsError(
+                f"{name} does not fit the network: {key} has shape {tuple(tensor.shape)}, "
+                f"the network expects {tuple(expected[key].shape)} ({_explain_shapes(key, tensor, expected[key])})"
+            )
+        if tensor.is_complex() or tensor.layout != torch.strided:
+            raise WeightsError(f"{name} does not fit the network: {key} is complex or sparse, expected a plain tensor")
+    network.load_state_dict(state, strict=False)
+
+
+def _choose_keys(
+    network: nn.Module, weights: Mapping[str, Tensor], *, name: str, strip_prefix: str | None
+) -> dict[str, Tensor]:
+    """Name weights as the network does, without a prefix of their own."""
+    prefix = _find_prefix(network, weights, name) if strip_prefix is None else strip_prefix
+    prefix += "." if prefix and not prefix.endswith(".") else ""
+    state = _rename(network, weights, prefix)
+    if not state:
+        raise WeightsError(f"{name} has no key that begins with {prefix}; it has such as {_few(weights)}")
+    missing, surplus = _unfitting(network, state)
+    if missing or surplus:
+        raise WeightsError(f"{name} does not fit the network: {_explain_keys(missing, surplus)}")
+    return state
+
+
+def _find_prefix(network: nn.Module, weights: Mapping[str, Tensor], name: str) -> str:
+    """Find what keys begin with that the network's do not; empty where they fit as they are, or not at all."""
+    if not any(_unfitting(network, _rename(network, weights, ""))):
+        return ""
+    fitting = [
+        prefix
+        for prefix in _prefixes(network, weights)
+        if not any(_unfitting(network, _rename(network, weights, prefix)))
+    ]
+    if len(fitting) > 1:
+        raise WeightsError(
+            f"{name} holds weights that fit under several prefixes: {', '.join(fitting)}; choose one with "
+            "--teacher.strip-prefix or --student.strip-prefix"
+        )
+    if not fitting:
+        return ""
+    left = sum(not key.startswith(fitting[0]) for key in weights)
+    others = f"; others are left out: {left}" if left else ""
+    logger.info("keys of %s fit without their prefix %s%s", name, fitting[0], others)
+    return fitting[0]
+
+
+def _rename(network: nn.Module, weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Give the weights whose keys begin with a prefix, under our names."""
+    stripped = {key.removeprefix(prefix): tensor for key, tensor in weights.items() if key.startswith(prefix)}
+    convention = find_convention(network, list(stripped))
+    return {convention.rename(key) if convention else key: tensor for key, tensor in stripped.items()}
+
+
+def _unfitting(network: nn.Module, state: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
+    """List keys that the network has and the weights lack, and the other way round."""
+    expected = network.state_dict()
+    missing = [key for key in expected if key not in state and not key.endswith("num_batches_tracked")]
+    return missing, [key for key in state if key not in expected]
+
+
+def _prefixes(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
+    """List all that keys begin with, up to a dot, if as many keys do as the network has parameters."""
+    beginnings: dict[str, int] = {}
+    for key in weights:
+        parts = key.split(".")
+        for depth in range(1, len(parts)):
+            beginning = ".".join(parts[:depth]) + "."
+            beginnings[beginning] = beginnings.get(beginning, 0) + 1
+    needed = len(list(network.parameters()))
+    return [beginning for beginning, count in beginnings.items() if count >= needed]
+
+
+def _explain_shapes(key: str, given: Tensor, expected: Tensor) -> str:
+    """Guess in which setting the two networks differ."""
+    if "pos" in key.lower() and given.dim() == expected.dim() == 3:
+        return (
+            "images of another size? After the name, ?img_size=SIZE (timm) or ?image_size=SIZE (torchvision, hf) says "
+            "which"
+        )
+    if given.dim() == expected.dim() >= 3 and given.shape[:1] == expected.shape[:1]:
+        channels = given.shape[1]
+        return f"other channels? The inputs that these weights take begin with {channels}: --shape {channels} ..."
+    if given.shape[1:] == expected.shape[1:]:
+        return f"another number of classes? --teacher.num-classes {given.shape[0]}, if they are a teacher's"
+    return "another architecture, or number of classes or channels?"
+
+
+def _explain_keys(missing: list[str], surplus: list[str]) -> str:
+    parts = []
+    for kind, keys, others in (("missing", missing, surplus), ("not expected", surplus, missing)):
+        if keys:
+            nearest = difflib.get_close_matches(keys[0], others, n=1, cutoff=0)
+            hint = f" (nearest: {nearest[0]})" if nearest else ""
+            parts.append(f"{len(keys)} keys {kind}, such as {_few(keys)}{hint}")
+    return "; ".join(parts)
+
+
+def _few(keys: Iterable[str]) -> str:
+    return ", ".join(list(keys)[:3])

@@ -1,1 +1,0 @@
-"""The experiments of Micaelli & Storkey 2019 at any budget, set beside what others found."""

@@ -1,0 +1,171 @@
+"""Naming a collapse from the rows that a run logs, without any data and without torch.
+
+Losses do not tell: a student that gives one class, or a generator that gives one image, can have a loss that falls.
+What both networks say to the same batches does.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import fmean
+from typing import Literal
+
+from beliefmatch.runs.folder import Row
+
+Kind = Literal["diverged", "constant_source", "one_class", "pinned"]
+"""diverged: a loss or gradient is not finite. constant_source: all inputs are alike. one_class: the student gives one
+class to each batch, to which the teacher gives several. pinned: a confidence stays at its bound while the answers agree
+by chance."""
+
+LOWER_RATE = "a lower learning rate of the student (--student-learning-rate or --optimiser.learning-rate)"
+"""Recipes call it by one of these names."""
+ADVICE: dict[Kind, str] = {
+    "diverged": f"{LOWER_RATE} or of the source",
+    "constant_source": "a lower --source.learning-rate, or another generator",
+    "one_class": LOWER_RATE,
+    "pinned": f"{LOWER_RATE}, or inputs nearer to what the teacher knows (a recipe that matches its batch-norm "
+    "statistics)",
+}
+
+ONE_CLASS = 0.95
+"""Share of its answers to a batch from which on a student gives one class: ten classes in balance have 0.1 each."""
+BALANCE = 0.5
+"""Of the largest entropy that the teacher's answers could have. Below it the batches themselves lack classes, which is
+no fault of the student."""
+LEAST_DIVERSITY = 0.01
+"""Of a batch. 16-bit floats are a hundred and twenty-eighth of their size apart, so networks in them see no less."""
+SURE = 1e-3
+"""Distance of a mean confidence from 1 below which it is pinned there."""
+UNSURE = 0.01
+"""Likewise from 1 / classes, as a share of it."""
+CHANCE = 0.2
+"""Agreement beyond chance (Cohen's kappa) up to which answers hardly agree: "slight" in Landis & Koch 1977. Networks
+that are sure of everything and agree, as they may late in training, lie far above it."""
+WINDOW_ROWS = 8
+"""Logged rows in sequence that must look alike before a collapse is named."""
+WINDOW_SHARE, LEAST_STEPS, LARGEST_WINDOW = 0.05, 200, 500
+"""Those rows must span this share of all rounds, but at least so many student steps, and no more rounds than that. As
+many rounds at the start do not count: a fresh student gives one class to nearly everything, and takes a hundred steps
+or two to leave it. A window longer than 500 rounds would name a collapse of a long run too late."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A collapse that lasts, as the rows show it."""
+
+    kind: Kind
+    since: int
+    """First round of those in sequence that look so."""
+    seen: str
+    """What was seen, in words."""
+
+
+class Watch:
+    """Follows the rows of one run. It knows nothing but them, so a resumed run that reads them again knows the same."""
+
+    def __init__(self, *, rounds: int, batch_size: int) -> None:
+        """Begin to watch.
+
+        Args:
+            rounds: of the whole run.
+            batch_size: examples a batch.
+        """
+        self.rounds = rounds
+        self.looks: dict[Kind, Callable[[Row], str | None]] = {
+            "constant_source": _see_constant_source,
+            "one_class": partial(_see_one_class, batch_size),
+            "pinned": _see_pinned,
+        }
+        self.beyond_chance: deque[float] = deque(maxlen=WINDOW_ROWS)
+        self.since: dict[Kind, int] = {}
+        self.counts: dict[Kind, int] = {}
+
+    def see(self, row: Row) -> list[Finding]:
+        """Look at one more row, and tell which collapses stand by now, the nearest to a cause first."""
+        found = []
+        self.beyond_chance.append(agreement_beyond_chance(row))
+        # One small batch agrees by luck now and then.
+        beyond = fmean(self.beyond_chance)
+        span = window(self.rounds, row["student_steps"])
+        for kind, look in self.looks.items():
+            seen = look(row) if row["round"] > span else None
+            if seen is None:
+                self.counts.pop(kind, None)
+                self.since.pop(kind, None)
+                continue
+            since = self.since.setdefault(kind, row["round"])
+            self.counts[kind] = self.counts.get(kind, 0) + 1
+            lasts = self.counts[kind] >= WINDOW_ROWS and row["round"] - since >= span
+            if lasts and kind == "constant_source":
+                found.append(Finding(kind=kind, since=since, seen=seen))
+            elif lasts and beyond <= CHANCE:
+                chance = f"they agree hardly more than by chance (kappa {beyond:.2f})"
+                found.append(Finding(kind=kind, since=since, seen=f"{seen}; {chance}"))
+        return found
+
+
+def window(rounds: int, student_steps: int) -> int:
+    """Rounds that a collapse must last, of a run of so many rounds, each of so many steps."""
+    return min(max(round(WINDOW_SHARE * rounds), -(-LEAST_STEPS // student_steps)), LARGEST_WINDOW)
+
+
+def is_long_enough(rows: Sequence[Row], rounds: int) -> bool:
+    """Tell whether the rows of a whole run could have shown a collapse that lasts; too short a run shows none."""
+    span = window(rounds, rows[-1]["student_steps"]) if rows else 0
+    counted = [row["round"] for row in rows if row["round"] > span]
+    return len(counted) >= WINDOW_ROWS and counted[-1] - counted[0] >= span
+
+
+def agreement_beyond_chance(row: Row) -> float:
+    """Cohen's kappa of both networks' answers: 1 where all agree, 0 where as many do as by chance. 0, too, where both
+    give one class alone, for then their agreement says nothing.
+    """
+    pairs = zip(row["teacher_classes"], row["student_classes"], strict=True)
+    by_chance = sum(first * second for first, second in pairs)
+    return (row["batch_agreement"] - by_chance) / (1 - by_chance) if by_chance < 1 - SURE else 0.0
+
+
+def effective_number(frequencies: Sequence[float]) -> float:
+    """Exponential of the entropy of frequencies, which need not sum to one."""
+    whole = sum(frequencies)
+    return math.exp(-sum(part / whole * math.log(part / whole) for part in frequencies if part > 0))
+
+
+def _see_constant_source(row: Row) -> str | None:
+    for name, inputs in (("batch_diversity", "of a batch"), ("generator_diversity", "made at a time")):
+        found = row.get(name)
+        if found is not None and found < LEAST_DIVERSITY:
+            return f"all inputs {inputs} are alike (diversity {found:.2g}, expected above {LEAST_DIVERSITY})"
+    return None
+
+
+def _see_one_class(batch_size: int, row: Row) -> str | None:
+    student, teacher = row["student_classes"], row["teacher_classes"]
+    # A student may give one class to a batch and another to the next, so that all look even in the mean. Runs that were
+    # begun earlier have rows without it.
+    largest = row.get("student_largest_class", max(student))
+    # Fewer examples than classes cannot show them all.
+    most = min(len(teacher), batch_size)
+    balanced = most > 1 and effective_number(teacher) > most**BALANCE
+    if largest <= ONE_CLASS or not balanced:
+        return None
+    one = f"class {student.index(max(student))}" if max(student) > ONE_CLASS else "one class, now this, now that,"
+    return (
+        f"the student gives {one} to {100 * largest:.1f} % of each batch, to which the teacher gives "
+        f"{effective_number(teacher):.1f} classes (exponential of their entropy)"
+    )
+
+
+def _see_pinned(row: Row) -> str | None:
+    for network in ("student", "teacher"):
+        found, num_classes = row[f"{network}_confidence"], len(row[f"{network}_classes"])
+        if found > 1 - SURE or found * num_classes < 1 + UNSURE:
+            bound = "1" if found > 1 - SURE else f"1 / {num_classes}, that of no knowledge"
+            other = "teacher" if network == "student" else "student"
+            return (
+                f"the {network}'s confidence is pinned at {bound} ({found:.4f}; the {other}'s is "
+                f"{row[f'{other}_confidence']:.4f})"
+            )
+    return None

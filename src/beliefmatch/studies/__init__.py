@@ -1,0 +1,1 @@
+"""Studies of many runs: recipes compared, the paper reproduced, the demo and the toy."""

@@ -1,0 +1,116 @@
+"""Which recipes are compared, and what all of them are given alike."""
+
+import inspect
+import logging
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from beliefmatch import recipes
+from beliefmatch.errors import SettingsError, did_you_mean
+from beliefmatch.networks.loading.network import Network
+from beliefmatch.recipes.datasets import Dataset
+from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.transfer import Transfer
+
+logger = logging.getLogger(__name__)
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """What every recipe is given that takes it; None leaves a recipe its own. All other settings are the recipes'."""
+
+    teacher: Network
+    student: NamedStudent | None = None
+    dataset: Dataset | None = None
+    shape: tuple[int, ...] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    batch_size: int | None = None
+
+    def transfer(self, name: str, *, seed: int, rounds: int | None = None) -> Transfer:
+        """Make the transfer of a recipe.
+
+        Args:
+            name: of the recipe.
+            seed: of the run.
+            rounds: None for the recipe's own number.
+
+        Raises:
+            SettingsError: the recipe needs something that is not given, does not take what is, or a setting is out of
+                its range.
+        """
+        recipe = recipes.ALL[name]
+        wanted = inspect.signature(recipe).parameters
+        given = {key: value for key, value in (vars(self) | {"rounds": rounds}).items() if value is not None}
+        for key, parameter in wanted.items():
+            if parameter.default is parameter.empty and key not in given:
+                raise SettingsError(f"{name} needs a {key}: --{key} NAME is missing")
+        transfer = recipe(seed=seed, **{key: value for key, value in given.items() if key in wanted})
+        for key in ("shape", "mean", "std"):
+            value = getattr(transfer.inputs, key)
+            if key in given and value != given[key]:
+                raise SettingsError(f"{name} takes inputs of {key} {value} alone, not {given[key]}")
+        return transfer
+
+
+def check_recipes(names: Sequence[str]) -> None:
+    """Check that there are such recipes and that none of them needs images.
+
+    Raises:
+        SettingsError: one is unknown, needs images, or is named twice, or there are none.
+    """
+    free = [name for name, recipe in recipes.ALL.items() if not _needs_images(recipe)]
+    if not names:
+        raise SettingsError(f"name the recipes to compare, such as zero_shot digits; there are {', '.join(free)}")
+    for name in names:
+        if name not in recipes.ALL:
+            raise SettingsError(f"no recipe is called {name!r}; {did_you_mean(name, free)}")
+        if name not in free:
+            raise SettingsError(f"{name} learns from real images; these do without: {', '.join(free)}")
+        if names.count(name) > 1:
+            raise SettingsError(f"{name} is named twice")
+
+
+def _needs_images(recipe: Callable[..., Any]) -> bool:
+    return "images" in inspect.signature(recipe).parameters
+
+
+def check_inputs(transfers: dict[str, Transfer]) -> None:
+    """Say so where recipes take other inputs to be what the teacher was trained on."""
+    found = {name: transfer.inputs for name, transfer in transfers.items()}
+    if len(set(found.values())) > 1:
+        told = "; ".join(f"{name}: {spec.shape}, mean {spec.mean}, std {spec.std}" for name, spec in found.items())
+        logger.warning("the recipes do not take the same inputs, so one of them is wrong for this teacher (%s)", told)
+
+
+def check_starts(transfers: dict[str, Transfer]) -> None:
+    """Say so where some recipes let the student start from its teacher, which is a head start, and others do not."""
+    from_teacher = [name for name, transfer in transfers.items() if _starts_from_teacher(transfer)]
+    if 0 < len(from_teacher) < len(transfers):
+        logger.warning(
+            "the student starts from its teacher's weights in %s and fresh in the others: --student.start fresh or "
+            "--student.start teacher gives all of them the same start",
+            ", ".join(from_teacher),
+        )
+
+
+def _starts_from_teacher(transfer: Transfer) -> bool:
+    return isinstance(transfer.student, NamedStudent) and transfer.student.start == "teacher"
+
+
+def parse_time(text: str) -> float:
+    """Read a time such as 30s, 10m or 1.5h, in seconds.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    found = re.fullmatch(r"([0-9]*\.?[0-9]+)([smh])", text.strip())
+    seconds = float(found[1]) * UNITS[found[2]] if found else 0.0
+    if not 0 < seconds < math.inf:
+        raise SettingsError(f"budget is {text!r}; expected a time above 0 such as 30s, 10m or 1.5h")
+    return seconds

@@ -1,0 +1,39 @@
+"""A teacher that is trained in the folder of the run that it teaches, as the demo and the toy do."""
+
+import time
+from collections.abc import Callable
+
+import safetensors.torch
+import torch
+from torch import nn
+
+from beliefmatch.runs.atomic import make_folder, write_bytes
+from beliefmatch.runs.folder import TEACHER_FILE
+from beliefmatch.training.run_folder import RunFolder
+
+
+def make_own_teacher(folder: RunFolder, train: Callable[[], nn.Module], *, seed: int, resume: bool) -> float:
+    """Train a teacher and save it in a run folder, unless a run that continues finds it trained.
+
+    Args:
+        folder: of the run.
+        train: makes the teacher, drawing from torch's random state, which is left as it was.
+        seed: of that random state.
+        resume: whether the folder may hold a run, or a teacher without one.
+
+    Returns:
+        Seconds that it took.
+
+    Raises:
+        FolderError: the folder is occupied or cannot be written.
+    """
+    folder.check_place(resume=resume, may_hold=(TEACHER_FILE,) if resume else ())
+    file = folder.path / TEACHER_FILE
+    began = time.perf_counter()
+    if not file.is_file():
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            teacher = train()
+        make_folder(folder.path)
+        write_bytes(file, safetensors.torch.save(teacher.state_dict()))
+    return time.perf_counter() - began

@@ -1,0 +1,184 @@
+"""What a run does when it collapses: say so and go on, stop, or begin again.
+
+To begin again is to do all rounds from the first on in the same folder, with fresh weights and noise from a seed that
+follows from the run's own: `seed + 1000` for the first restart, and so on. Learning rates follow schedules over all
+rounds, so going back to the middle would repeat what led there, and there would be no telling which rounds are whose.
+What the attempt that collapsed logged stays beside: `metrics_attempt1.jsonl` and `pseudo_attempt1`. How many attempts
+there were is in collapses.json alone, so a run that is killed and resumed is in the attempt that it was in.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from lightning_fabric import Fabric
+
+from beliefmatch.errors import CollapseError, DivergedError
+from beliefmatch.runs.atomic import make_folder, write_json
+from beliefmatch.runs.collapse_detection import ADVICE, Finding, Watch, is_long_enough
+from beliefmatch.runs.folder import Collapse, Row
+from beliefmatch.training.options import OnCollapse
+from beliefmatch.training.run_folder import RunFolder
+from beliefmatch.training.transfer import Transfer
+
+logger = logging.getLogger(__name__)
+
+MAX_RESTARTS = 3
+"""A recipe that collapses with four seeds is not unlucky."""
+SEED_STEP = 1000
+"""Between the seeds of attempts. People take seeds next to each other for runs of their own."""
+
+
+class BeginAgain(Exception):  # noqa: N818
+    """Leads out of the rounds of an attempt that collapsed; no error, and no user ever sees it."""
+
+
+class Guard:
+    """Watches the rows of one attempt and acts. The first process decides, and all act alike."""
+
+    def __init__(
+        self,
+        transfer: Transfer,
+        action: OnCollapse,
+        *,
+        folder: RunFolder,
+        fabric: Fabric,
+        attempt: int,
+        last_round: int,
+    ) -> None:
+        """Begin to watch, or take up where a run that continues was.
+
+        Args:
+            transfer: what is computed, with the seed of the attempt.
+            action: what to do after a collapse.
+            folder: of the run.
+            fabric: the processes.
+            attempt: 0 for the first.
+            last_round: rounds completed, of which the folder holds the rows.
+        """
+        self.transfer = transfer
+        self.action: OnCollapse = action
+        self.folder = folder
+        self.fabric = fabric
+        self.attempt = attempt
+        self.watch = Watch(rounds=transfer.rounds, batch_size=transfer.batch_size)
+        for row in folder.read_metrics():
+            if row["round"] <= last_round:
+                self.watch.see(row)
+        # What lies after the checkpoint happens again.
+        self.collapses = [
+            each for each in folder.read_collapses() if each.attempt < attempt or each.round <= last_round
+        ]
+        fabric.barrier()
+        if fabric.is_global_zero and self.collapses != folder.read_collapses():
+            self._write()
+
+    def see(self, row: Row) -> None:
+        """Look at a logged row, and act where a collapse stands that was not yet acted on.
+
+        Raises:
+            CollapseError: it was asked to stop, or has begun again too often.
+            BeginAgain: it was asked to begin again.
+        """
+        findings = self.fabric.broadcast(self.watch.see(row))
+        told = {each.kind for each in self.collapses if each.attempt == self.attempt and each.action == "continue"}
+        for finding in findings:
+            if self._action != "continue" or finding.kind not in told:
+                self._act(finding, row["round"], row["seconds"])
+
+    def diverged(self, round_number: int, seconds: float) -> None:
+        """Act on a loss or gradient that is not finite. The run cannot go on from there, whatever was asked for.
+
+        Raises:
+            DivergedError: unless it was asked to begin again, or has done so too often.
+            BeginAgain: it was asked to begin again.
+        """
+        kept = "no checkpoint was written yet"
+        if self.folder.checkpoint.is_file():
+            kept = f"the checkpoint in {self.folder.path} is from before it"
+        seen = f"a loss or gradient stopped being finite in round {round_number}; {kept}"
+        self._act(Finding(kind="diverged", since=round_number, seen=seen), round_number, seconds)
+
+    def end(self, rows: Sequence[Row]) -> None:
+        """Say so where the rows of the whole run are too few for its watch: silence is not to be taken for health."""
+        if not self.collapses and not is_long_enough(rows, self.transfer.rounds):
+            logger.info(
+                "too few rounds were logged to tell whether the student collapsed: nothing but losses that are not "
+                "finite would have been seen"
+            )
+
+    @property
+    def _action(self) -> OnCollapse:
+        return "stop" if self.action == "restart" and self.attempt >= MAX_RESTARTS else self.action
+
+    def _act(self, finding: Finding, round_number: int, seconds: float) -> None:
+        action = "stop" if finding.kind == "diverged" and self._action == "continue" else self._action
+        collapse = Collapse(
+            kind=finding.kind,
+            round=round_number,
+            since=finding.since,
+            seen=finding.seen,
+            action=action,
+            attempt=self.attempt,
+            seed=self.transfer.seed,
+            seconds=seconds,
+        )
+        self.collapses.append(collapse)
+        if self.fabric.is_global_zero:
+            self._write()
+        said = describe(collapse)
+        if action == "stop":
+            raise (DivergedError if finding.kind == "diverged" else CollapseError)(said, self._way_out(finding))
+        if action == "restart":
+            if self.fabric.is_global_zero:
+                logger.warning("%s. Beginning again (restart %d of %d)", said, self.attempt + 1, MAX_RESTARTS)
+            raise BeginAgain
+        if self.fabric.is_global_zero:
+            # Whoever wants to hear of errors alone must hear of this one.
+            logger.error("%s. Going on; --on-collapse stop or restart does otherwise", said)
+
+    def _way_out(self, finding: Finding) -> str:
+        more = f" It began again {self.attempt} times." if self.attempt else ""
+        again = "" if self.action == "restart" else ", or --resume --on-collapse restart to begin again by another seed"
+        report = f"beliefmatch report {self.folder.path} shows what happened."
+        return f"{report}{more} Try {ADVICE[finding.kind]} in another --folder{again}"
+
+    def _write(self) -> None:
+        write_json(self.folder.collapses, {"collapses": [asdict(each) for each in self.collapses]})
+
+
+def describe(collapse: Collapse) -> str:
+    """Say in one sentence what collapsed, when, and what was seen."""
+    if collapse.kind == "diverged":
+        return f"collapse (diverged): {collapse.seen}"
+    return f"collapse ({collapse.kind}) in round {collapse.round}: since round {collapse.since} {collapse.seen}"
+
+
+def seed_of(seed: int, attempt: int) -> int:
+    """Derive the seed of an attempt."""
+    return (seed + SEED_STEP * attempt) % 2**63
+
+
+def settle_attempt(folder: RunFolder, fabric: Fabric) -> int:
+    """Tell which attempt comes now, and put away what the one before it left. All processes must call.
+
+    A process that is killed in between does the rest when it resumes: the rows are put away last, and show that all is.
+    """
+    fabric.barrier()
+    attempt = sum(each.action == "restart" for each in folder.read_collapses())
+    rows = folder.metrics.with_name(f"metrics_attempt{attempt}.jsonl")
+    if fabric.is_global_zero and attempt and not rows.is_file():
+        folder.checkpoint.unlink(missing_ok=True)
+        pictures = folder.pseudo.with_name(f"pseudo_attempt{attempt}")
+        if folder.pseudo.is_dir() and not pictures.is_dir():
+            folder.pseudo.rename(pictures)
+        make_folder(folder.pseudo)
+        if folder.metrics.is_file():
+            folder.metrics.rename(rows)
+    fabric.barrier()
+    return attempt
+
+
+def seconds_before(folder: RunFolder) -> float:
+    """Training time of the attempts that collapsed."""
+    return max((each.seconds for each in folder.read_collapses() if each.action == "restart"), default=0.0)

@@ -1,0 +1,120 @@
+"""How many rounds a machine does in a time: schedules need their number before the first one."""
+
+import time
+from dataclasses import dataclass, replace
+
+import torch
+from lightning_fabric import Fabric
+
+from beliefmatch.errors import SettingsError
+from beliefmatch.training.options import RunOptions, choose_accelerator
+from beliefmatch.training.precision import make_fabric, settle_precision
+from beliefmatch.training.rounds import NUM_WARM_UP, Execution, Rounds, begin_rounds, fastest_kernels
+from beliefmatch.training.transfer import Transfer
+
+LEAST_ROUNDS = 5
+"""Rounds that are timed, if the time is enough for them."""
+SHARE, LONGEST = 0.1, 60.0
+"""Share of the time that is spent on timing, and seconds that it takes at most. A source may do more in some rounds
+than in others, so many are timed and their mean counts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What was timed, and what follows from it."""
+
+    rounds: int
+    seconds_per_round: float
+    start_seconds: float
+    """To start the source and the optimisers."""
+    opening_seconds: float = 0.0
+    """What the first rounds took more than others do: a pool is warmed up, kernels are chosen, a graph is captured."""
+    device: str
+    threads: int
+
+    @property
+    def planned_seconds(self) -> float:
+        """What a run of so many rounds takes: more than was asked for where not even one fits."""
+        return self.start_seconds + self.opening_seconds + self.rounds * self.seconds_per_round
+
+
+def calibrate(transfer: Transfer, options: RunOptions, seconds: float) -> Calibration:
+    """Time some rounds of a transfer on networks of its own, which are thrown away, and tell how many a time holds.
+
+    Nothing is written, and torch's random state is left as it was. What a run does besides its rounds (logs, pictures,
+    checkpoints) is not in it: two seconds or so on a CPU. Other work on the machine is.
+
+    Args:
+        transfer: what to time; its own number of rounds does not matter.
+        options: kind of device, precision, micro-batch and execution.
+        seconds: of wall time that a run shall take.
+
+    Raises:
+        SettingsError: the time is not above 0, or several devices are asked for.
+        BeliefMatchError: a network does not fit.
+    """
+    if seconds <= 0 or options.devices > 1:
+        raise SettingsError(
+            f"rounds are timed for more than 0 seconds on one device; got {seconds} s, {options.devices} devices"
+        )
+    accelerator = choose_accelerator(options)
+    fabric = make_fabric(accelerator, settle_precision(options.precision, accelerator))
+    transfer = replace(transfer, micro_batch=options.micro_batch or transfer.micro_batch)
+    if options.execution != "auto":
+        return _calibrate(transfer, options.execution, fabric, seconds)[0]
+    found, compiling_pays = _calibrate(transfer, "captured", fabric, seconds)
+    if compiling_pays:
+        found, _ = _calibrate(replace(transfer, rounds=found.rounds), "auto", fabric, seconds)
+    return found
+
+
+def _calibrate(transfer: Transfer, execution: Execution, fabric: Fabric, seconds: float) -> tuple[Calibration, bool]:
+    """Calibrate one way to do rounds, and tell whether it would pay to compile for as many as were found."""
+    with fastest_kernels(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(transfer.seed)
+        began = time.perf_counter()
+        rounds = begin_rounds(transfer, fabric, execution)
+        start_seconds = time.perf_counter() - began
+        try:
+            opening, per_round = _time(rounds, fabric, seconds)
+        finally:
+            rounds.end()
+    found = Calibration(
+        rounds=max(1, round((seconds - start_seconds - opening) / per_round)),
+        seconds_per_round=per_round,
+        start_seconds=start_seconds,
+        opening_seconds=opening,
+        device=fabric.device.type,
+        threads=torch.get_num_threads(),
+    )
+    return found, rounds.compiling_pays(found.rounds)
+
+
+def rounds_for(transfer: Transfer, options: RunOptions, seconds: float) -> int:
+    """Tell how many rounds of a transfer a time holds on this machine, at least one. See `calibrate`."""
+    return calibrate(transfer, options, seconds).rounds
+
+
+def _time(rounds: Rounds, fabric: Fabric, seconds: float) -> tuple[float, float]:
+    """Tell what the first rounds took more than as many others, and the seconds of each of these."""
+    began, num_opening, opening = time.perf_counter(), 0, 0.0
+    # A single round may take about as long as the whole run is to.
+    while num_opening <= NUM_WARM_UP and opening <= seconds:
+        rounds.next()
+        num_opening, opening = num_opening + 1, time.perf_counter() - began
+    _wait(fabric)
+    opening = time.perf_counter() - began
+    began, count, spent = time.perf_counter(), 0, 0.0
+    while spent < min(SHARE * seconds, LONGEST) or (count < LEAST_ROUNDS and spent < seconds):
+        rounds.next()
+        _wait(fabric)
+        count, spent = count + 1, time.perf_counter() - began
+    per_round = spent / count
+    return max(0.0, opening - num_opening * per_round), per_round
+
+
+def _wait(fabric: Fabric) -> None:
+    if fabric.device.type == "cuda":
+        torch.cuda.synchronize(fabric.device)
+    elif fabric.device.type == "mps":
+        torch.mps.synchronize()

@@ -1,0 +1,48 @@
+"""The bootstrap against scipy's, and against what is known exactly."""
+
+import pytest
+import scipy.stats
+import torch
+
+from beliefmatch.functional.confidence_intervals import bootstrap, resampled_means
+
+
+def test_an_interval_of_a_mean_is_that_of_the_normal_law() -> None:
+    values = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0)).double()
+    value, low, high = bootstrap(values, lambda means: means, num_resamples=4000)
+    torch.testing.assert_close(value, values.mean(dim=0))
+    expected = 2 * 1.96 * values.std(dim=0) / 4000**0.5
+    torch.testing.assert_close(high - low, expected, rtol=0.05, atol=0)
+
+
+def test_it_agrees_with_scipy_on_a_skewed_statistic() -> None:
+    values = torch.randn(300, generator=torch.Generator().manual_seed(1)).double().exp()
+    _, low, high = bootstrap(values[:, None], lambda means: means.square(), num_resamples=5000)
+    found = scipy.stats.bootstrap(
+        (values.numpy(),), lambda x, axis: x.mean(axis) ** 2, n_resamples=5000, method="percentile", rng=0
+    ).confidence_interval
+    # Scipy's interval lacks the correction of bias, which is small for this statistic.
+    assert float(low) == pytest.approx(found.low, rel=0.03)
+    assert float(high) == pytest.approx(found.high, rel=0.03)
+
+
+def test_nineteen_of_twenty_intervals_hold_the_truth() -> None:
+    random = torch.Generator().manual_seed(2)
+    held = 0
+    for _ in range(200):
+        right = (torch.rand(150, 1, generator=random) < 0.8).double()
+        _, low, high = bootstrap(right, lambda means: means, num_resamples=400)
+        held += bool(low <= 0.8 <= high)
+    assert 180 <= held <= 198
+
+
+def test_without_any_spread_the_interval_is_the_value() -> None:
+    value, low, high = bootstrap(torch.ones(50, 1), lambda means: means)
+    assert value == low == high == 1
+
+
+def test_the_same_seed_draws_the_same_examples_for_all_columns() -> None:
+    column = torch.rand(40, 1)
+    means = resampled_means(torch.cat([column, column], dim=1), num_resamples=30)
+    assert torch.equal(means[:, 0], means[:, 1])
+    assert torch.equal(means, resampled_means(torch.cat([column, column], dim=1), num_resamples=30))

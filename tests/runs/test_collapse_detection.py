@@ -1,0 +1,214 @@
+"""What a collapse looks like in logged rows, and what looks like one and is none."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from beliefmatch.runs.collapse_detection import (
+    LARGEST_WINDOW,
+    WINDOW_ROWS,
+    Watch,
+    agreement_beyond_chance,
+    effective_number,
+    is_long_enough,
+    window,
+)
+
+EVEN = [0.1] * 10
+ONE = [0.0] * 3 + [0.99, 0.01] + [0.0] * 5
+HEALTHY: dict[str, Any] = {
+    "teacher_confidence": 0.8,
+    "student_confidence": 0.5,
+    "batch_agreement": 0.6,
+    "teacher_classes": EVEN,
+    "student_classes": EVEN,
+    "batch_diversity": 0.9,
+    "student_steps": 10,
+}
+ROUNDS = 400
+
+
+def kinds(rows: Sequence[dict[str, Any]], *, rounds: int = ROUNDS, batch_size: int = 64) -> list[tuple[int, str]]:
+    """Name the collapses that begin to stand, each with its round."""
+    watch = Watch(rounds=rounds, batch_size=batch_size)
+    named: dict[str, int] = {}
+    for row in rows:
+        for finding in watch.see(row):
+            named.setdefault(finding.kind, row["round"])
+    return [(number, kind) for kind, number in named.items()]
+
+
+def rows(num: int = 40, /, *, every: int = 4, **changed: Any) -> list[dict[str, Any]]:
+    return [HEALTHY | {"round": every * (number + 1)} | changed for number in range(num)]
+
+
+COLLAPSES: dict[str, dict[str, Any]] = {
+    "one_class": {"student_classes": ONE, "batch_agreement": 0.1},
+    "constant_source": {"batch_diversity": 0.002},
+    "pinned": {"student_confidence": 0.9999, "batch_agreement": 0.1},
+}
+
+
+def test_one_class_that_changes_from_batch_to_batch_is_one_class() -> None:
+    watch = Watch(rounds=ROUNDS, batch_size=64)
+    turning = rows(student_largest_class=0.99, batch_agreement=0.1)
+    found = [finding for row in turning for finding in watch.see(row)]
+    assert {each.kind for each in found} == {"one_class"}
+    assert "one class, now this, now that, to 99.0 % of each batch" in found[0].seen
+
+
+def test_a_source_whose_pool_remembers_better_days_is_named_too() -> None:
+    watch = Watch(rounds=ROUNDS, batch_size=64)
+    found = [finding for row in rows(generator_diversity=0.001) for finding in watch.see(row)]
+    assert {each.kind for each in found} == {"constant_source"}
+    assert "all inputs made at a time are alike (diversity 0.001" in found[0].seen
+
+
+@pytest.mark.parametrize("kind", COLLAPSES)
+def test_each_kind_is_named_after_the_first_rounds_and_a_window(kind: str) -> None:
+    assert window(ROUNDS, 10) == 20
+    # Rounds up to 20 do not count, so the first that looks so is 24; eight rows are more than twenty rounds.
+    assert kinds(rows(**COLLAPSES[kind])) == [(24 + 4 * (WINDOW_ROWS - 1), kind)]
+    assert kinds(rows(12, **COLLAPSES[kind])) == []
+
+
+@pytest.mark.parametrize("kind", COLLAPSES)
+def test_a_window_must_not_be_broken(kind: str) -> None:
+    found = rows(**COLLAPSES[kind])
+    for number in range(0, len(found), WINDOW_ROWS - 1):
+        found[number] |= HEALTHY
+    assert kinds(found) == []
+
+
+def test_a_window_spans_rounds_however_often_rows_are_logged() -> None:
+    found = rows(40, every=1, **COLLAPSES["one_class"])
+    assert kinds(found) == []
+    assert kinds(rows(41, every=1, **COLLAPSES["one_class"])) == [(41, "one_class")]
+    assert [window(rounds, 10) for rounds in (1, 1000, 80_000)] == [20, 50, LARGEST_WINDOW]
+    assert [window(100, steps) for steps in (1, 7, 1000)] == [200, 29, 5]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        # Late in training, both sure and of one mind.
+        {"teacher_confidence": 0.9999, "student_confidence": 0.9997, "batch_agreement": 0.97},
+        # A teacher sure of everything, of which the student has begun to learn.
+        {"teacher_confidence": 0.9999, "student_confidence": 0.6, "batch_agreement": 0.4},
+        # The batches themselves lack classes.
+        {"teacher_classes": ONE, "student_classes": ONE, "batch_agreement": 0.98},
+        {"teacher_classes": [0.9, 0.1] + [0.0] * 8, "student_classes": ONE, "batch_agreement": 0.1},
+        # Two classes, of which one is rare, and the student finds half of the rare ones.
+        {
+            "teacher_classes": [0.08, 0.92],
+            "student_classes": [0.04, 0.96],
+            "batch_agreement": 0.96,
+            "teacher_confidence": 0.9995,
+            "student_confidence": 0.9995,
+        },
+        # No student is pinned at one in a thousand who is twice as sure.
+        {
+            "teacher_classes": [0.001] * 1000,
+            "student_classes": [0.001] * 1000,
+            "student_confidence": 0.002,
+            "batch_agreement": 0.001,
+        },
+        # A batch of one example has no diversity.
+        {"batch_diversity": None},
+    ],
+)
+def test_what_is_healthy_is_not_named(changed: dict[str, Any]) -> None:
+    assert kinds(rows(100, **changed)) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "seen"),
+    [
+        (
+            {"student_confidence": 0.1001},
+            "the student's confidence is pinned at 1 / 10, that of no knowledge (0.1001; the teacher's is",
+        ),
+        ({"teacher_confidence": 0.1005}, "the teacher's confidence is pinned at 1 / 10"),
+        (
+            {"teacher_confidence": 0.9995},
+            "the teacher's confidence is pinned at 1 (0.9995; the student's is 0.5000); they agree hardly more",
+        ),
+        (
+            {"student_confidence": 0.5, "student_classes": [0.5, 0.5], "teacher_classes": [0.5, 0.5]},
+            "pinned at 1 / 2, that of no knowledge",
+        ),
+    ],
+)
+def test_each_bound_of_a_confidence_is_named(changed: dict[str, Any], seen: str) -> None:
+    by_chance = 0.5 if "student_classes" in changed else 0.1
+    watch = Watch(rounds=ROUNDS, batch_size=64)
+    found = [watch.see(row) for row in rows(batch_agreement=by_chance, **changed)][-1]
+    assert [finding.kind for finding in found] == ["pinned"]
+    assert seen in found[0].seen
+    assert found[0].since == 24
+
+
+def test_a_batch_that_agrees_by_luck_saves_no_run() -> None:
+    found = rows(**COLLAPSES["pinned"])
+    for number in range(0, len(found), 3):
+        found[number]["batch_agreement"] = 0.35
+    assert kinds(found) == [(52, "pinned")]
+
+
+def test_few_examples_are_not_held_against_many_classes() -> None:
+    """Eight examples of a thousand classes show at most eight of them."""
+    teacher = [0.125] * 8 + [0.0] * 992
+    student = [1.0] + [0.0] * 999
+    changed = {"teacher_classes": teacher, "student_classes": student, "batch_agreement": 0.125}
+    assert kinds(rows(**changed), batch_size=8) != []
+    assert kinds(rows(**changed), batch_size=1000) == []
+    alone = {"teacher_classes": student, "student_classes": student[::-1], "batch_agreement": 0.0}
+    assert kinds(rows(**alone), batch_size=1) == []
+
+
+def test_agreement_beyond_chance_is_cohens_kappa() -> None:
+    row = {"teacher_classes": [0.5, 0.5], "student_classes": [0.8, 0.2], "batch_agreement": 0.7}
+    assert agreement_beyond_chance(row) == pytest.approx((0.7 - 0.5) / 0.5)
+    row = {"teacher_classes": [0.9, 0.1], "student_classes": [0.9, 0.1], "batch_agreement": 0.82}
+    assert agreement_beyond_chance(row) == pytest.approx(0)
+    assert agreement_beyond_chance({"teacher_classes": [1, 0], "student_classes": [1, 0], "batch_agreement": 1}) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "rounds", "batch_size"),
+    [
+        # The demo: 400 rounds on digits, seed 0.
+        ("digits", 400, 128),
+        # The paper's recipe on Fashion-MNIST for 300 rounds: a teacher whose probabilities underflow, and whose
+        # confidence goes up to .995 while the student's stays near .4.
+        ("confident_teacher", 300, 32),
+    ],
+)
+def test_real_runs_that_went_well_are_left_alone(name: str, rounds: int, batch_size: int) -> None:
+    lines = (Path(__file__).parent / "healthy" / f"{name}.jsonl").read_text().splitlines()
+    assert len(lines) == 100
+    assert kinds([json.loads(line) for line in lines], rounds=rounds, batch_size=batch_size) == []
+
+
+def test_effective_number() -> None:
+    assert effective_number([0.25] * 4 + [0.0]) == pytest.approx(4)
+    assert effective_number([3.0]) == 1
+
+
+def test_the_watch_needs_no_torch() -> None:
+    code = "import sys, beliefmatch.runs.collapse_detection; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("num", "every", "rounds"), [(0, 4, 20), (5, 4, 20), (40, 4, 160), (12, 4, 48), (9, 50, 450), (40, 1, 40)]
+)
+def test_a_run_is_long_enough_if_one_that_collapses_from_the_start_is_named(num: int, every: int, rounds: int) -> None:
+    seen = rows(num, every=every, **COLLAPSES["one_class"])
+    assert is_long_enough(seen, rounds) == bool(kinds(seen, rounds=rounds))

@@ -1,0 +1,48 @@
+import pytest
+import torch
+from torch import nn
+
+from beliefmatch.networks.loading.network import make_network
+from beliefmatch.students.weight_selection import select_weights
+
+
+def pair(larger: str, smaller: str) -> tuple[nn.Module, nn.Module]:
+    torch.manual_seed(0)
+    networks = [make_network(name, in_channels=1, num_classes=10) for name in (larger, smaller)]
+    return networks[0], networks[1]
+
+
+def test_a_narrower_network_gets_the_first_channels() -> None:
+    larger, smaller = pair("lenet_5_bn", "lenet_5_half_bn")
+    names = select_weights(smaller, larger)
+    assert set(names) == set(smaller.state_dict())
+    weight, given = smaller.get_parameter("conv2.weight"), larger.get_parameter("conv2.weight")
+    assert torch.equal(weight, given[:8, :3])
+
+
+def test_a_shallower_network_gets_the_first_blocks() -> None:
+    larger, smaller = pair("wide_resnet_22_1", "wide_resnet_10_1")
+    select_weights(smaller, larger)
+    for name, tensor in smaller.state_dict().items():
+        assert torch.equal(tensor, larger.state_dict()[name])
+
+
+def test_a_network_of_equal_size_becomes_the_same() -> None:
+    larger, smaller = pair("lenet_5_tanh", "lenet_5_tanh")
+    select_weights(smaller, larger)
+    inputs = torch.randn(2, 1, 28, 28)
+    torch.testing.assert_close(smaller.eval()(inputs), larger.eval()(inputs))
+
+
+def test_no_kernel_is_cut_out_of_a_larger_one() -> None:
+    larger, smaller = nn.Sequential(nn.Conv2d(3, 8, 7)), nn.Sequential(nn.Conv2d(3, 8, 3))
+    assert select_weights(smaller, larger) == ["0.bias"]
+
+
+@pytest.mark.parametrize("smaller", ["wide_resnet_16_2", "convnet_8"])
+def test_what_does_not_fit_stays(smaller: str) -> None:
+    larger, network = pair("wide_resnet_16_1", smaller)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    copied = select_weights(network, larger)
+    for name, tensor in network.state_dict().items():
+        assert name in copied or torch.equal(tensor, before[name])

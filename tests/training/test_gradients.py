@@ -1,0 +1,98 @@
+"""Which sources need which gradients, and what is said where they do not arrive."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from beliefmatch.errors import NetworkError
+from beliefmatch.networks.inputs import DIGITS
+from beliefmatch.networks.teacher import Teacher
+from beliefmatch.sources.adversarial import Adversarial
+from beliefmatch.sources.base import AbstractSource
+from beliefmatch.sources.cmi import Cmi
+from beliefmatch.sources.dafl import Dafl
+from beliefmatch.sources.deep_inversion import DeepInversion
+from beliefmatch.sources.free_points import FreePoints
+from beliefmatch.sources.inversion_loss import Terms
+from beliefmatch.sources.noise import Noise
+from beliefmatch.sources.refined_textures import RefinedTextures
+from beliefmatch.training.gradients import check_gradients
+from tiny import make_conv_teacher, make_plain_conv
+
+
+class Rounding(nn.Module):
+    """Rounds its inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = make_conv_teacher()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x.round())
+
+
+class Deciding(nn.Module):
+    """Gives its class alone, so that of its gradients those of its batch-norm are all there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = make_conv_teacher()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 9 * nn.functional.one_hot(self.body(x).argmax(dim=1), 10).float()
+
+
+NOTHING = Terms(l2=1.0)
+STATISTICS = Terms(statistics=1.0)
+ANSWERS = Terms(one_hot=1.0)
+BOTH = Terms(adversarial=1.0)
+
+
+def check(source: AbstractSource[Any], teacher: nn.Module, student: nn.Module) -> None:
+    check_gradients(source, Teacher(teacher, DIGITS), student)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [Adversarial(), FreePoints(), Dafl(), DeepInversion(), Cmi(terms=NOTHING), DeepInversion(terms=STATISTICS)],
+)
+def test_a_source_that_follows_the_teacher_refuses_one_that_rounds(source: AbstractSource[Any]) -> None:
+    message = (
+        rf"no gradient of the teacher's .* reaches its inputs, which {type(source).__name__} follows"
+        if source == DeepInversion(terms=STATISTICS)
+        else rf"no gradient reaches the inputs of the teacher, which {type(source).__name__} follows: take a recipe"
+    )
+    with pytest.raises(NetworkError, match=message) as caught:
+        check(source, Rounding(), make_plain_conv())
+    assert "\n" not in str(caught.value)
+    check(source, make_conv_teacher(), make_plain_conv())
+
+
+@pytest.mark.parametrize("source", [Noise(), RefinedTextures(refined_share=0), DeepInversion(terms=NOTHING)])
+def test_a_source_that_follows_none_takes_any_teacher_and_student(source: AbstractSource[Any]) -> None:
+    check(source, Rounding(), Rounding())
+
+
+def test_statistics_alone_need_no_gradient_of_the_answers() -> None:
+    check(DeepInversion(terms=STATISTICS), Deciding(), make_plain_conv())
+    with pytest.raises(NetworkError, match="no gradient reaches the inputs of the teacher"):
+        check(DeepInversion(terms=replace(STATISTICS, balance=1.0)), Deciding(), make_plain_conv())
+
+
+def test_the_student_is_checked_where_it_is_followed() -> None:
+    with pytest.raises(NetworkError, match="no gradient reaches the inputs of the student, which Adversarial follows"):
+        check(Adversarial(), make_conv_teacher(), Rounding())
+    with pytest.raises(NetworkError, match="the student"):
+        check(DeepInversion(terms=BOTH), make_conv_teacher(), Rounding())
+    check(DeepInversion(terms=ANSWERS), make_conv_teacher(), Rounding())
+
+
+def test_a_student_that_begins_with_a_head_of_zeros_is_taken_as_it_is() -> None:
+    student = make_plain_conv()
+    head = [module for module in student.modules() if isinstance(module, nn.Linear)][-1]
+    nn.init.zeros_(head.weight)
+    check(Adversarial(), make_conv_teacher(), student)
+    assert torch.equal(head.weight, torch.zeros_like(head.weight))

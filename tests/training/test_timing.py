@@ -1,0 +1,71 @@
+"""How many rounds a time holds, by a clock that only rounds move."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from beliefmatch import RunOptions
+from beliefmatch.training import timing as calibrating
+from beliefmatch.training.timing import calibrate
+from beliefmatch.training.transfer import Transfer
+from tiny import tiny_transfer
+
+START, FIRST, EACH = 5.0, 40.0, 2.0
+
+
+class Clocked:
+    """Rounds of which the first takes longer, and which are twice as fast where they were compiled."""
+
+    def __init__(self, compiling_pays_from: float = float("inf")) -> None:
+        self.now = 0.0
+        self.done = 0
+        self.compiling_pays_from = compiling_pays_from
+        self.begun: list[tuple[str, int]] = []
+
+    def begin(self, transfer: Transfer, _fabric: Any, execution: str) -> "Clocked":
+        self.now += START
+        self.done = 0
+        self.begun.append((execution, transfer.rounds))
+        return self
+
+    def compiling_pays(self, num_rounds: int) -> bool:
+        """Whether so many are enough."""
+        return num_rounds >= self.compiling_pays_from
+
+    def next(self) -> None:
+        each = EACH / 2 if self.begun[-1][0] == "auto" else EACH
+        self.now += each if self.done else FIRST
+        self.done += 1
+
+    def end(self) -> None:
+        """Nothing to give back."""
+
+
+@pytest.mark.parametrize("seconds", [145.0, 1045.0])
+def test_a_first_round_that_takes_longer_is_paid_out_of_the_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    rounds = Clocked()
+    monkeypatch.setattr(calibrating, "begin_rounds", rounds.begin)
+    monkeypatch.setattr("time.perf_counter", lambda: rounds.now)
+    found = calibrate(tiny_transfer(), RunOptions(folder=tmp_path / "none", accelerator="cpu"), seconds)
+    assert (found.seconds_per_round, found.opening_seconds) == (EACH, FIRST - EACH)
+    assert START + FIRST + (found.rounds - 1) * EACH == pytest.approx(seconds, abs=EACH)
+
+
+def test_where_compiling_pays_compiled_rounds_are_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = Clocked(compiling_pays_from=100)
+    monkeypatch.setattr(calibrating, "begin_rounds", rounds.begin)
+    monkeypatch.setattr("time.perf_counter", lambda: rounds.now)
+    found = calibrate(tiny_transfer(), RunOptions(folder=tmp_path / "none", accelerator="cpu"), 1045.0)
+    assert [execution for execution, _ in rounds.begun] == ["captured", "auto"]
+    assert rounds.begun[1][1] == pytest.approx(500, abs=1)
+    assert found.rounds == pytest.approx(1000, abs=1)
+
+
+def test_a_time_that_a_first_round_fills_holds_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = Clocked()
+    monkeypatch.setattr(calibrating, "begin_rounds", rounds.begin)
+    monkeypatch.setattr("time.perf_counter", lambda: rounds.now)
+    assert calibrate(tiny_transfer(), RunOptions(folder=tmp_path / "none", accelerator="cpu"), 10.0).rounds == 1

@@ -1,0 +1,87 @@
+"""The loop."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from beliefmatch.errors import SettingsError, TapError
+from beliefmatch.networks.taps import TapPair
+from beliefmatch.optimisers import Adam
+from beliefmatch.sources.adversarial import Adversarial
+from beliefmatch.training.run_folder import fingerprint
+from beliefmatch.training.transfer import run_round, with_taps
+from tiny import begin, tiny_transfer, vector_transfer
+
+
+def test_the_teacher_is_unchanged_bit_for_bit_and_no_gradient_is_left() -> None:
+    transfer, state, teacher, fabric = begin(tiny_transfer())
+    before = fingerprint(teacher.module)
+    for _ in range(3):
+        run_round(transfer, state, teacher, fabric)
+    assert fingerprint(teacher.module) == before
+    assert all(parameter.grad is None for parameter in teacher.module.parameters())
+    assert all(parameter.grad is None for parameter in state.student.parameters())
+
+
+def test_the_student_learns() -> None:
+    transfer, state, teacher, fabric = begin(vector_transfer(rounds=60, batch_size=32))
+    losses = [run_round(transfer, state, teacher, fabric)["student_loss"].mean() for _ in range(60)]
+    assert losses[-1] < losses[0] / 2
+
+
+def test_the_generator_raises_the_divergence_of_a_student_that_stands_still() -> None:
+    transfer, state, teacher, fabric = begin(vector_transfer(rounds=200, batch_size=64))
+    before = transfer.source.improve(state.source, teacher, state.student, fabric)["generator_divergence"]
+    for _ in range(100):
+        after = transfer.source.improve(state.source, teacher, state.student, fabric)["generator_divergence"]
+    assert after.item() < 1.5 * before.item() < 0  # pyright: ignore[reportPossiblyUnboundVariable]
+
+
+def test_the_learning_rates_fall_by_a_cosine_over_all_rounds() -> None:
+    transfer, state, teacher, fabric = begin(vector_transfer(rounds=4))
+    rates = []
+    for _ in range(4):
+        rates.append(state.optimisation.schedule.get_last_lr()[0])
+        run_round(transfer, state, teacher, fabric)
+    expected = 2e-3 * (1 + torch.cos(torch.arange(4) * torch.pi / 4)) / 2
+    torch.testing.assert_close(torch.tensor(rates), expected)
+    assert state.optimisation.schedule.get_last_lr()[0] == pytest.approx(0)
+
+
+def test_a_loss_that_is_not_finite_is_remembered_with_its_round() -> None:
+    transfer, state, teacher, fabric = begin(tiny_transfer())
+    run_round(transfer, state, teacher, fabric)
+    assert state.first_bad_round.item() == -1
+    with torch.no_grad():
+        next(state.student.parameters()).fill_(float("nan"))
+    for _ in range(2):
+        run_round(transfer, state, teacher, fabric)
+    assert state.first_bad_round.item() == 2
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_the_teacher_runs_once_for_each_distinct_batch(fresh: bool) -> None:
+    transfer, state, teacher, fabric = begin(tiny_transfer())
+    transfer = replace(transfer, source=Adversarial(student_steps=3, fresh_noise=fresh, noise_size=6))
+    passes = []
+    teacher.module.register_forward_hook(lambda *_: passes.append(1))
+    run_round(transfer, state, teacher, fabric)
+    assert len(passes) == 1 + (3 if fresh else 1)
+
+
+def test_taps_that_cannot_be_compared_are_refused() -> None:
+    transfer, state, teacher, _ = begin(tiny_transfer())
+    objective = replace(transfer.objective, attention_weight=1.0, taps=(TapPair(teacher="2", student="4"),))
+    with pytest.raises(TapError, match=r"2 of the teacher gives \(8, 8, 8\), 4 of the student \(4, 2, 2\)"):
+        with_taps(objective, teacher, state.student)
+
+
+BAD_ADAM = Adam(learning_rate=0.0, gradient_clip=1.0)
+
+
+@pytest.mark.parametrize("wrong", [{"rounds": 0}, {"batch_size": -1}, {"student_optimiser": BAD_ADAM}])
+def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match="must be above 0"):
+        replace(tiny_transfer(), **wrong)
