@@ -96,7 +96,7 @@ def write_page(rows: list[dict]) -> None:
         "# Third-party networks\n\n"
         "Accuracy in percent of public networks, loaded by the key mappings of `networks/loading/state_dict_keys.py`,\n"
         "against what is documented for these very files, on all 10,000 test images of their data set. There are no\n"
-        "SVHN images, so the SVHN networks are measured as documented: on the first 2000 MNIST test images in colour, a\n"
+        "SVHN images, so those networks are measured as documented: on the first 2000 MNIST test images in colour, a\n"
         "sign that the weights were read right and no more.\n\n"
         f"`python benchmarks/networks.py`, {machine['cores']} cores of {machine['processor']}, "
         f"torch {machine['versions']['torch']}, {machine['date']}.\n\n"

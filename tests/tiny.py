@@ -115,6 +115,11 @@ def make_seven_classes() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 7))
 
 
+def make_plane_network() -> nn.Module:
+    """A classifier of points in the plane."""
+    return nn.Sequential(nn.Linear(2, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
+
+
 def make_tuple() -> nn.Module:
     """A network that returns something other than logits."""
 
