@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.generated_code import check_generated_code
 from beliefmatch.networks.outputs import logits_of
 
 
@@ -146,7 +147,7 @@ def read_sizes(sizes: Sequence[int | None], *, name: str) -> ProgramInput:
 
 
 def check_program(network: ConvertedProgram, spec: InputSpec, *, name: str) -> None:
-    """Check on noise that a program gives logits, once, when it is loaded; then free its batch.
+    """Check a program's code, and on noise that it gives logits, once, when it is loaded; then free its batch.
 
     Args:
         network: the program.
@@ -154,8 +155,9 @@ def check_program(network: ConvertedProgram, spec: InputSpec, *, name: str) -> N
         name: what to call it in errors.
 
     Raises:
-        NetworkError: the program fails on such inputs, or gives no logits.
+        NetworkError: the program would do more than a graph of operators, fails on such inputs, or gives no logits.
     """
+    check_generated_code(network.program, name=name)
     batch = torch.randn((network.batch_size or 2, *spec.shape), generator=torch.Generator().manual_seed(0))
     try:
         with torch.no_grad():

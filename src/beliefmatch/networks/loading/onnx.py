@@ -11,6 +11,7 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin
 from beliefmatch.networks.loading.converted import ConvertedProgram, ProgramInput, check_program, read_sizes
 from beliefmatch.networks.loading.onnx_compatibility import EXTRA, simplify
+from beliefmatch.networks.loading.onnx_names import rename
 from beliefmatch.networks.loading.packages import quiet, require
 from beliefmatch.networks.loading.suggestions import near_paths
 
@@ -89,11 +90,13 @@ def _convert(model: Any, name: str) -> tuple[Any, Any]:
     """Convert a model; gives the graph, and the model in the form that it was converted from."""
     converter = require("onnx2torch", install=EXTRA)
     simple = simplify(model, name=name)
+    names = rename(simple, name=name)
     try:
         return converter.convert(simple), simple
     except Exception as error:
         # Its converters fail in their own ways on attributes that they do not know.
-        raise NetworkError(f"{name} cannot be converted: {type(error).__name__}: {first_line(error)}") from error
+        what = names.restored(f"{type(error).__name__}: {first_line(error)}")
+        raise NetworkError(f"{name} cannot be converted: {what}") from error
 
 
 def _operators(program: Any, model: Any) -> dict[str, str]:
