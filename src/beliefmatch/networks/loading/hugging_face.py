@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,6 +91,7 @@ class FromHuggingFace(AbstractOrigin):
         with self._explained("cannot have that configuration"):
             for key, value in (changes | own).items():
                 setattr(config, key, value)
+        _check_no_kernels(config, self._place)
         return config
 
     def _check_place(self) -> None:
@@ -161,6 +163,16 @@ class FromHuggingFace(AbstractOrigin):
         finally:
             if showed:
                 logs.enable_progress_bar()
+
+
+def _check_no_kernels(config: Any, place: str) -> None:
+    """Refuse a configuration that would have code fetched from the hub: transformers takes it for an implementation."""
+    parts = [config, *(getattr(config, name, None) for name in getattr(config, "sub_configs", ()))]
+    for part in parts:
+        for name in ("_attn_implementation", "_experts_implementation"):
+            chosen = getattr(part, name, None)
+            if chosen is not None and not re.fullmatch(r"\w+(\|\w+)?", str(chosen)):
+                raise NetworkError(f"{place} is refused: its {name} is {chosen}, which may be code of the hub")
 
 
 def _for_each_channel(constant: object, channels: int) -> tuple[float, ...] | None:
