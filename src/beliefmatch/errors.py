@@ -5,11 +5,24 @@ exits with code 2; a library user catches `BeliefMatchError`. Broken invariants 
 """
 
 import difflib
+import re
 from collections.abc import Iterable
+
+ESCAPES = re.compile(r"(\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\n]*(\x07|\x1b\\)?")
+"""Sequences that a terminal takes for commands, such as a colour or the title of its window."""
+
+
+def printable(text: str) -> str:
+    """Return a text as one line without anything that a terminal would obey: names in files can hold such things."""
+    without = ESCAPES.sub("", text)
+    return "".join(letter if letter.isprintable() else " " * letter.isspace() for letter in without)
 
 
 class BeliefMatchError(ValueError):
-    """Base of every error that a user can mend."""
+    """Base of every error that a user can mend. Its message is one line that a terminal can show."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class NetworkError(BeliefMatchError):

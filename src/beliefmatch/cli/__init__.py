@@ -12,7 +12,7 @@ from beliefmatch.cli.aliases import spell_out
 from beliefmatch.cli.compare import compare
 from beliefmatch.cli.export import export
 from beliefmatch.cli.measure import measure, report
-from beliefmatch.cli.progress import is_first_process, print_text
+from beliefmatch.cli.progress import PrintableFormatter, is_first_process, print_text
 from beliefmatch.cli.reproduce import reproduce
 from beliefmatch.cli.transfer import demo, toy, transfer, transfer_by
 from beliefmatch.errors import BeliefMatchError, SettingsError, did_you_mean
@@ -37,7 +37,9 @@ CONTINUED = {"demo": WITH_RESUME, "transfer": WITH_RESUME, "toy": WITH_RESUME, "
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or 2 after an error that the user can mend."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    logging.basicConfig(format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger().setLevel(logging.INFO if is_first_process() else logging.ERROR)
     try:
         _run_command(arguments)

@@ -25,6 +25,7 @@ def export(
     images: Path | None = None,
     teacher_license: str | None = None,
     overwrite: bool = False,
+    trust_code: bool = False,
     display: Display = "full",
 ) -> None:
     """Export the student of a run as a file to deploy, checked in a fresh process, with a model card beside it.
@@ -46,6 +47,8 @@ def export(
             labels (n,).
         teacher_license: Licence of the teacher's weights, for the model card.
         overwrite: Replace a file and a model card that are there.
+        trust_code: Import a Python file that the run folder names as one of its networks, file.py:function. It may do
+            anything, so read it first where you did not make the folder yourself.
         display: Tables, errors alone, or JSON for scripts.
     """
     from beliefmatch.data.images import read_examples
@@ -68,6 +71,7 @@ def export(
         images=None if images is None else read_examples(images),
         teacher_license=teacher_license,
         overwrite=overwrite,
+        trust_code=trust_code,
     )
     _print_export(exported, display)
 

@@ -50,6 +50,7 @@ def measure(
     transition_memory: int | None = None,
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     out: Path | None = None,
+    trust_code: bool = False,
     display: Display = "full",
 ) -> None:
     """Measure how far two networks agree on real data: those of a run, or any two that you name.
@@ -78,6 +79,8 @@ def measure(
         transition_memory: MiB that the activations of one batch of walks may take. Default: 128 on a CPU, else 4096.
         accelerator: Kind of device.
         out: JSON file for all numbers, besides what goes into a run's folder.
+        trust_code: Import a Python file that the run folder names as one of its networks, file.py:function. It may do
+            anything, so read it first where you did not make the folder yourself.
         display: Tables, errors alone, or JSON for scripts.
     """
     from beliefmatch.data.images import read_examples
@@ -112,6 +115,7 @@ def measure(
             resize=resize,
             transition=plan,
             accelerator=accelerator,
+            trust_code=trust_code,
         )
     else:
         first, second = _load("teacher", teacher), _load("student", student)

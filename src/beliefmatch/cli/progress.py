@@ -1,12 +1,15 @@
 """What a person sees in the terminal, or a script reads: progress while a run works, and tables of what came out."""
 
 import json
+import logging
 import os
 import sys
 import time
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal
+
+from beliefmatch.errors import printable
 
 Display = Literal["full", "quiet", "json"]
 """full: progress and tables. quiet: errors alone. json: one JSON object a line on the standard output."""
@@ -21,8 +24,17 @@ def is_first_process() -> bool:
 
 
 def print_text(text: str) -> None:
-    """Write a line to the standard output."""
-    sys.stdout.write(f"{text}\n")
+    """Write lines to the standard output, without anything that a terminal would obey."""
+    sys.stdout.write("\n".join(map(printable, text.split("\n"))) + "\n")
+
+
+class PrintableFormatter(logging.Formatter):
+    """Writes each message of the log as one line, without anything that a terminal would obey."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as logging has it
+        """See logging."""
+        record.message = printable(record.message)
+        return super().formatMessage(record)
 
 
 def print_json(content: dict[str, Any]) -> None:

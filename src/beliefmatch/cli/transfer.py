@@ -98,6 +98,7 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
     from beliefmatch import recipes
     from beliefmatch.training.options import RunOptions
     from beliefmatch.training.run import run
+    from beliefmatch.training.trust import code_named_in
 
     if name not in recipes.ALL:
         raise SettingsError(f"no recipe is called {name!r}; {did_you_mean(name, recipes.ALL)}")
@@ -117,9 +118,10 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
                 print_text(f"the student is in {options.folder}")
             if display == "full" and result.student_accuracy is None:
                 why = "no data held back was given" if transfer.source.reads_data else "no data to measure on was given"
+                trust = " --trust-code" if code_named_in(transfer) else ""
                 print_text(
                     f"{why}, so nothing was measured; to measure: "
-                    f"beliefmatch measure {options.folder} --images FILE.npz"
+                    f"beliefmatch measure {options.folder} --images FILE.npz{trust}"
                 )
 
     tyro.cli(

@@ -25,6 +25,7 @@ from beliefmatch.runs.atomic import make_folder, replacing
 from beliefmatch.runs.exports import Export
 from beliefmatch.runs.folder import TEACHER_FILE, read_json
 from beliefmatch.training.run_folder import RunFolder, load_student
+from beliefmatch.training.trust import TrustedCode
 
 STEM = "model"
 """Of the file's name, unless the user names it; the run folder holds a student.safetensors of its own."""
@@ -51,6 +52,7 @@ def export_student(
     images: AbstractExamples | None = None,
     teacher_license: str | None = None,
     overwrite: bool = False,
+    trust_code: TrustedCode = False,
 ) -> Exported:
     """Export the student of a finished run, with a model card beside it, and enter what was found into result.json.
 
@@ -69,28 +71,32 @@ def export_student(
         images: real examples, images or others, to compare on besides pseudo inputs.
         teacher_license: licence of the teacher, for the model card.
         overwrite: whether a file and a model card that are there may be replaced.
+        trust_code: whether to import Python files that the folder names as its networks, or names of those that may be
+            imported.
 
     Raises:
-        FolderError: there is no finished run, or the file or the card cannot be written or would replace another.
+        FolderError: there is no finished run, it names Python code that is not trusted, or the file or the card cannot
+            be written or would replace another.
         SettingsError: the format does not exist or needs what is not installed, or takes no pixels; or nobody said how
             they are normalised.
         ExamplesError: real examples do not fit the student, or pseudo inputs are not finite.
         ExportError: the student cannot be exported, or the file does not agree with it.
     """
     folder.read()
-    transfer = folder.read_transfer()
+    transfer = folder.read_transfer(trust_code=trust_code)
     spec = deployed_spec(transfer.inputs, mean, std)
     target = _check(folder, to, spec, out=out, pixels=pixels, images=images, overwrite=overwrite)
     check_normalisation(spec, pixels, assume=assume_normalisation)
-    student = DeployedGraph(load_student(folder.path), spec, pixels)
+    facts = folder.read_student_facts(trust_code=trust_code)
+    student = DeployedGraph(load_student(folder.path, trust_code=trust_code), spec, pixels)
     content = FORMATS[to].write(student, spec)
-    teacher, why_no_teacher = _load_teacher(folder)
-    drawn = draw_pseudo(folder, transfer, teacher)
+    teacher, why_no_teacher = _load_teacher(folder, trust_code)
+    drawn = draw_pseudo(folder, transfer, teacher, trust_code=trust_code)
     name = "pseudo inputs and noise" if drawn.num_noise else "fresh pseudo inputs"
     examples = [Inputs(name=name, inputs=drawn.inputs), *([] if images is None else [images])]
     make_folder(target.parent)
     with replacing(target, content) as temporary:
-        with opened(temporary, to, folder.student_facts) as process:
+        with opened(temporary, to, facts) as process:
             checks = [check_file(process, student.network, spec, pixels, each) for each in examples]
         taught = None if teacher is None else DeployedGraph(teacher.module, spec, pixels)
         costs = measure_deployed(to, spec, student, content, taught)
@@ -158,9 +164,9 @@ def _settle_target(folder: RunFolder, to: FormatName, out: Path | None) -> Path:
     return out / f"{STEM}.{to}"
 
 
-def _load_teacher(folder: RunFolder) -> tuple[Teacher | None, str | None]:
+def _load_teacher(folder: RunFolder, trust_code: TrustedCode) -> tuple[Teacher | None, str | None]:
     try:
-        return load_teacher(folder), None
+        return load_teacher(folder, trust_code=trust_code), None
     except BeliefMatchError as error:
         return None, f"it cannot be loaded: {error}"
 

@@ -1,5 +1,6 @@
 """Asking an exported file in a fresh process, which knows nothing but the file."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,13 +8,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import torch
 from torch import Tensor
 
 from beliefmatch.errors import ExportError
 from beliefmatch.export.predictions import read_array, write_array
+
+NEEDED = ("architecture", "num_classes", "inputs")
+"""Facts that the process needs."""
 
 
 class FreshProcess:
@@ -48,16 +52,24 @@ class FreshProcess:
 
 
 @contextmanager
-def opened(file: Path, name: str, facts: Path) -> Iterator[FreshProcess]:
+def opened(file: Path, name: str, facts: dict[str, Any]) -> Iterator[FreshProcess]:
     """Hold an exported file in a fresh process while the block lasts.
 
     Args:
         file: to load.
         name: of its format.
-        facts: student.json of the run.
+        facts: what student.json says of the student. The process imports the Python code that it may name as the
+            architecture, so it is given what was read and checked, not a file that may have changed since.
     """
     # -P: a file of the user's own that is called like a module must not be taken for it.
-    words = ["-P", "-m", "beliefmatch.export.predictions", str(file), name, str(facts)]
+    words = [
+        "-P",
+        "-m",
+        "beliefmatch.export.predictions",
+        str(file),
+        name,
+        json.dumps({key: facts[key] for key in NEEDED}),
+    ]
     with (
         tempfile.TemporaryFile() as complaints,
         subprocess.Popen(

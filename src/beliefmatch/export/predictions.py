@@ -83,12 +83,12 @@ def main(file: str, name: str, facts: str) -> None:
     Args:
         file: to load.
         name: of its format.
-        facts: student.json of the run, which names the architecture for files that do not hold it.
+        facts: JSON of what student.json says; it names the architecture, for files that do not hold it.
     """
     # Whatever a library prints must not come between the arrays.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    network = ANSWERS[name](Path(file), json.loads(Path(facts).read_text()))
+    network = ANSWERS[name](Path(file), json.loads(facts))
     with answers:
         while (inputs := read_array(sys.stdin.buffer)) is not None:
             write_array(answers, network(inputs))

@@ -17,6 +17,7 @@ from beliefmatch.training.precision import make_fabric
 from beliefmatch.training.run_folder import RunFolder, load_student
 from beliefmatch.training.state import unpack
 from beliefmatch.training.transfer import Transfer
+from beliefmatch.training.trust import TrustedCode
 
 NUM_PSEUDO = 256
 
@@ -36,7 +37,9 @@ class PseudoInputs:
     why_noise: str | None
 
 
-def draw_pseudo(folder: RunFolder, transfer: Transfer, teacher: Teacher | None) -> PseudoInputs:
+def draw_pseudo(
+    folder: RunFolder, transfer: Transfer, teacher: Teacher | None, *, trust_code: TrustedCode = False
+) -> PseudoInputs:
     """Draw from the source as the run left it, with noise that the run has not used; the folder stays as it is.
 
     Where the source cannot be had again, or would read real data, the inputs are standard normal noise.
@@ -45,12 +48,13 @@ def draw_pseudo(folder: RunFolder, transfer: Transfer, teacher: Teacher | None) 
         folder: of the finished run.
         transfer: its settings.
         teacher: which a source is started for. None: it cannot be loaded.
+        trust_code: which Python code that the folder names may be imported.
     """
     drawn, why_noise = torch.empty((0, *transfer.inputs.shape)), None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(transfer.seed ^ OTHER_SEED)
         try:
-            drawn = _draw_from_source(folder, transfer, teacher)
+            drawn = _draw_from_source(folder, transfer, teacher, trust_code)
         except BeliefMatchError as error:
             why_noise = str(error)
         if why_noise is None and len(drawn) < NUM_PSEUDO:
@@ -59,7 +63,9 @@ def draw_pseudo(folder: RunFolder, transfer: Transfer, teacher: Teacher | None) 
     return PseudoInputs(inputs=torch.cat([drawn, noise]), num_noise=len(noise), why_noise=why_noise)
 
 
-def _draw_from_source(folder: RunFolder, transfer: Transfer, teacher: Teacher | None) -> Tensor:
+def _draw_from_source(
+    folder: RunFolder, transfer: Transfer, teacher: Teacher | None, trust_code: TrustedCode
+) -> Tensor:
     if transfer.source.reads_data:
         raise ResumeError("the run's inputs are real data")
     if teacher is None:
@@ -68,7 +74,7 @@ def _draw_from_source(folder: RunFolder, transfer: Transfer, teacher: Teacher | 
         raise ResumeError(f"the run has no {folder.checkpoint.name}")
     source, fabric = _drawing_anew(transfer.source), make_fabric("cpu", "32-true")
     plan = replace(transfer.plan, seed=transfer.seed ^ OTHER_SEED)
-    state = source.start(teacher, load_student(folder.path).train(), plan, fabric)
+    state = source.start(teacher, load_student(folder.path, trust_code=trust_code).train(), plan, fabric)
     _put_back(folder, state)
     drawn: list[Tensor] = []
     for inputs in _distinct(source, state, fabric):

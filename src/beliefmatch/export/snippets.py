@@ -1,5 +1,6 @@
 """The few lines of Python that load an exported file, for its model card."""
 
+import json
 from pathlib import PurePath
 
 from beliefmatch.networks.inputs import InputSpec
@@ -42,7 +43,7 @@ def snippet(name: str, export: Export, spec: InputSpec, architecture: str, num_c
             f"    logits = network({'inputs' if export.pixels is None else 'pixels'})",
         ]
         return "\n".join(lines)
-    made = f'Network(architecture="{shown(architecture)}", weights=Path("{name}"), num_classes={num_classes})'
+    made = f'Network(architecture={json.dumps(shown(architecture))}, weights=Path("{name}"), num_classes={num_classes})'
     lines = [
         "from pathlib import Path",
         "",

@@ -16,30 +16,41 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.teacher import Teacher, check_same_classes, probe
 from beliefmatch.runs.atomic import write_json
 from beliefmatch.training.run_folder import RunFolder, fingerprint, load_student
+from beliefmatch.training.trust import TrustedCode
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 
 
-def load_pair(folder: RunFolder) -> tuple[Teacher, nn.Module]:
+def load_pair(folder: RunFolder, *, trust_code: TrustedCode = False) -> tuple[Teacher, nn.Module]:
     """Load teacher and student of a finished run.
 
+    Args:
+        folder: of the run.
+        trust_code: which Python code that the folder names may be imported.
+
     Raises:
-        FolderError: there is no finished run, or the teacher's weights are no longer those the run used.
+        FolderError: there is no finished run, the teacher's weights are no longer those the run used, or the folder
+            names Python code that is not trusted.
         BeliefMatchError: either network cannot be loaded.
     """
-    student = load_student(folder.path)
-    return load_teacher(folder), student
+    student = load_student(folder.path, trust_code=trust_code)
+    return load_teacher(folder, trust_code=trust_code), student
 
 
-def load_teacher(folder: RunFolder) -> Teacher:
+def load_teacher(folder: RunFolder, *, trust_code: TrustedCode = False) -> Teacher:
     """Load the teacher of a run.
 
+    Args:
+        folder: of the run.
+        trust_code: which Python code that the folder names may be imported.
+
     Raises:
-        FolderError: there is no run, or the teacher's weights are no longer those it used.
+        FolderError: there is no run, the teacher's weights are no longer those it used, or the folder names Python code
+            that is not trusted.
         BeliefMatchError: the teacher cannot be loaded.
     """
     settings = folder.read()["settings"]
-    transfer = folder.read_transfer()
+    transfer = folder.read_transfer(trust_code=trust_code)
     teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
     if fingerprint(teacher.module) != settings["teacher_sha256"]:
         raise FolderError(f"the teacher's weights have changed since the run in {folder.path} used them")
@@ -56,6 +67,7 @@ def measure_run(
     resize: bool = False,
     transition: TransitionPlan | None = None,
     accelerator: Accelerator = "auto",
+    trust_code: TrustedCode = False,
 ) -> Measurement:
     """Measure teacher and student of a finished run, write measurement.json and enter the sums into result.json.
 
@@ -70,13 +82,15 @@ def measure_run(
         transition: how to walk for the mean transition error; None: leave what an earlier call found on these
             examples.
         accelerator: kind of device to measure on; "auto" takes the fastest there is.
+        trust_code: whether to import Python files that the folder names as its networks, or names of those that may be
+            imported.
 
     Raises:
         FolderError: see `load_pair`.
         ExamplesError: examples or labels do not fit the networks.
     """
     data = examples_of(examples, labels, name=name)
-    teacher, student = load_pair(folder)
+    teacher, student = load_pair(folder, trust_code=trust_code)
     measurement = measure_networks(
         teacher.module,
         student,

@@ -18,6 +18,7 @@ from beliefmatch.training.run import Follow, run
 from beliefmatch.training.run_folder import RunFolder
 from beliefmatch.training.timing import Calibration, calibrate
 from beliefmatch.training.transfer import Transfer
+from beliefmatch.training.trust import code_named_in
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ def compare(
             transfer = common.transfer(name, seed=seed, rounds=timed[name].rounds)
             _complete(transfer, replace(options, folder=place.path, resume=True), follow, f"{name} seed {seed}")
             if data is not None and place.result.is_file():
-                _measure(place, data, options, resize=resize)
+                _measure(place, transfer, data, options, resize=resize)
     compared = [_gather(name, timed[name], seconds, seeds, options.folder) for name in names]
     write_json(options.folder / TABLE, {"seconds": seconds, "recipes": [asdict(each) for each in compared]})
     runs = [options.folder / name / f"seed_{seed}" for name in names for seed in seeds]
@@ -186,10 +187,13 @@ def _complete(transfer: Transfer, options: RunOptions, follow: Follow, name: str
         logger.error("%s came to no end: %s", name, error.seen)
 
 
-def _measure(place: RunFolder, data: AbstractExamples, options: RunOptions, *, resize: bool) -> None:
+def _measure(
+    place: RunFolder, transfer: Transfer, data: AbstractExamples, options: RunOptions, *, resize: bool
+) -> None:
     measured = place.read_measurement()
     if measured is None or measured.get("fingerprint") != data.fingerprint:
-        measure_run(place, data, resize=resize, accelerator=options.accelerator)
+        # The folder may name the code that the caller named for this run, and no other.
+        measure_run(place, data, resize=resize, accelerator=options.accelerator, trust_code=code_named_in(transfer))
 
 
 def _gather(name: str, timed: Calibration, seconds: float, seeds: Sequence[int], folder: Path) -> Compared:

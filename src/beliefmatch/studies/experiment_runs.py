@@ -81,6 +81,7 @@ def complete(
                     test,
                     transition=transition,
                     accelerator=accelerator,
+                    trust_code=(),
                 )
         quantity: Quantity = "accuracy" if transition is None else "transition"
         found.append(_gather(cell, seeds, folder, quantity))

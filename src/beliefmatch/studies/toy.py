@@ -123,7 +123,7 @@ def train_teacher(data: LabelledPoints) -> nn.Module:
 
 def _measure(folder: RunFolder, seed: int, *, teacher_seconds: float, with_trails: bool) -> ToyResult:
     """Measure both networks, enter the numbers into result.json, and draw."""
-    teacher, student = load_pair(folder)
+    teacher, student = load_pair(folder, trust_code=())
     training, held_back = draw_toy(seed)
     regions = [plane_classes(network, MEASURED_SIDE) for network in (teacher.module, student)]
     found = ToyResult(

@@ -24,6 +24,7 @@ from beliefmatch.runs.atomic import PARTIAL, make_folder, sweep, write_bytes, wr
 from beliefmatch.runs.folder import Result, Row, RunFiles, read_json
 from beliefmatch.training.serialisation import differences, from_plain, to_plain
 from beliefmatch.training.transfer import Transfer
+from beliefmatch.training.trust import TrustedCode, check_trusted, code_named_in
 
 
 class RunFolder(RunFiles):
@@ -106,11 +107,14 @@ class RunFolder(RunFiles):
         """Let other processes run in the folder again. A process that dies lets go of it too."""
         self.held.release()
 
-    def read_transfer(self) -> Transfer:
+    def read_transfer(self, *, trust_code: TrustedCode = False) -> Transfer:
         """Read the settings of the run.
 
+        Args:
+            trust_code: which Python code they may name, as networks made from them import it.
+
         Raises:
-            FolderError: there is no run here, or its run.json is damaged.
+            FolderError: there is no run here, its run.json is damaged, or it names code that is not trusted.
         """
         plain = self.read()["settings"]["transfer"]
         try:
@@ -119,7 +123,26 @@ class RunFolder(RunFiles):
             raise FolderError(f"{self.run} is damaged, or from another version: {error!r}") from error
         if not isinstance(transfer, Transfer):
             raise FolderError(f"{self.run} is damaged: it holds no transfer")
+        check_trusted(code_named_in(transfer), trust_code, file=self.run)
         return transfer
+
+    def read_student_facts(self, *, trust_code: TrustedCode = False) -> dict[str, Any]:
+        """Read student.json: the student's architecture, number of classes and inputs.
+
+        Args:
+            trust_code: which Python code may be its architecture, as making it imports that.
+
+        Raises:
+            FolderError: there is no student here, its student.json is damaged, or it names code that is not trusted.
+        """
+        if not self.student_facts.is_file():
+            raise FolderError(f"{self.path} holds no student (no {self.student_facts.name}): has its run finished?")
+        facts = read_json(self.student_facts)
+        for name, kind in (("architecture", str), ("num_classes", int), ("inputs", dict)):
+            if not isinstance(facts.get(name), kind):
+                raise FolderError(f"{self.student_facts} is damaged: {name} is missing, or is no {kind.__name__}")
+        check_trusted([facts["architecture"]], trust_code, file=self.student_facts)
+        return facts
 
     def append_metrics(self, row: Row) -> None:
         """Append one line to metrics.jsonl.
@@ -159,23 +182,31 @@ class RunFolder(RunFiles):
         write_json(self.result, asdict(result))
 
 
-def load_student(folder: Path | str) -> nn.Module:
+def load_student(folder: Path | str, *, architecture: str | None = None, trust_code: TrustedCode = False) -> nn.Module:
     """Load the student of a finished run, in eval mode, on the CPU.
 
+    Args:
+        folder: of the run.
+        architecture: of the student, such as my_file.py:make_network. None: what the folder names.
+        trust_code: whether to import a Python file that the folder names as the architecture, or names of those that
+            may be imported.
+
     Raises:
-        FolderError: the folder holds no finished run.
+        FolderError: the folder holds no finished run, or names Python code that is not trusted.
+        NetworkError: the student cannot be made.
         WeightsError: its weights are damaged.
     """
     run = RunFolder(Path(folder))
-    if not run.student_facts.is_file():
-        raise FolderError(f"{run.path} holds no student (no {run.student_facts.name}): has its run finished?")
-    facts = read_json(run.student_facts)
+    # Where the caller names the architecture, the one in the folder is not made.
+    facts = run.read_student_facts(trust_code=trust_code if architecture is None else True)
     try:
-        inputs: InputSpec = from_plain(facts["inputs"])
-        name, num_classes = facts["architecture"], facts["num_classes"]
+        inputs = from_plain(facts["inputs"])
     except (KeyError, TypeError) as error:
         raise FolderError(f"{run.student_facts} is damaged: {error!r}") from error
-    student = make_network(name, in_channels=inputs.shape[0], num_classes=num_classes)
+    if not isinstance(inputs, InputSpec):
+        raise FolderError(f"{run.student_facts} is damaged: its inputs are no InputSpec")
+    name = facts["architecture"] if architecture is None else architecture
+    student = make_network(name, in_channels=inputs.shape[0], num_classes=facts["num_classes"])
     fit_weights(student, read_weights(run.student), name=str(run.student))
     student.float().eval()
     settle_logits(student, inputs, name=None)

@@ -127,6 +127,11 @@ def asks_for_weights(architecture: str) -> bool:
     return bool(arguments.get("pretrained") or arguments.get("weights"))
 
 
+def is_own_code(architecture: str) -> bool:
+    """Whether a name stands for Python code of a user's, file.py:function, which making its network imports."""
+    return isinstance(find_origin(architecture), OwnFile)
+
+
 def locate(architecture: str) -> str:
     """Make a path in the name of an architecture absolute, so that it can be found from anywhere."""
     return find_origin(architecture).locate()
