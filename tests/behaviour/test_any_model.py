@@ -144,11 +144,11 @@ def test_a_run_with_networks_of_others_ends_with_a_student_that_loads(
     words = teacher_words(teacher, tmp_path)
     shape = () if teacher in ("hf", "pt2", "onnx") else ("--shape", *SHAPE)
     assert transfer(tmp_path / "run", *words, "--student.architecture", student, *shape) == 0
-    network = load_student(tmp_path / "run")
+    network = load_student(tmp_path / "run", trust_code=True)
     assert network(torch.randn(5, *SHAPE)).shape == (5, 10)
     images = {"images": np.zeros((20, 24, 24, 3), np.uint8), "labels": np.arange(20) % 10}
     np.savez(tmp_path / "images.npz", **images)
-    assert main(["measure", str(tmp_path / "run"), "--images", str(tmp_path / "images.npz")]) == 0
+    assert main(["measure", "--trust-code", str(tmp_path / "run"), "--images", str(tmp_path / "images.npz")]) == 0
 
 
 def test_two_vision_transformers_share_no_feature_map_and_that_is_said_once(
@@ -169,7 +169,7 @@ def test_a_teacher_tells_its_inputs_to_a_run_and_to_a_measurement(tmp_path: Path
         torch.export.save(torch.export.export(network, (torch.randn(3, 12),)), path)
     words = ["--teacher.architecture", path, "--student.architecture", "mlp_4"]
     assert transfer(tmp_path / "run", *words) == 0
-    assert load_student(tmp_path / "run")(torch.randn(5, 12)).shape == (5, 4)
+    assert load_student(tmp_path / "run", trust_code=True)(torch.randn(5, 12)).shape == (5, 4)
 
 
 def test_two_named_networks_of_others_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -321,7 +321,7 @@ def test_a_run_of_an_earlier_version_goes_on_whatever_number_of_classes_it_took_
     facts["settings"]["transfer"]["teacher"]["num_classes"] = 10
     path.write_text(json.dumps(facts))
     np.savez(tmp_path / "images.npz", images=np.zeros((20, 24, 24, 3), np.uint8))
-    assert main(["measure", str(tmp_path / "run"), "--images", str(tmp_path / "images.npz")]) == 0
+    assert main(["measure", "--trust-code", str(tmp_path / "run"), "--images", str(tmp_path / "images.npz")]) == 0
     assert transfer(tmp_path / "run", *words, "--resume") == 0
     assert transfer(tmp_path / "run", *words, "--resume", "--teacher.num-classes", 5) == 0
 

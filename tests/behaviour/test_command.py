@@ -82,7 +82,7 @@ def test_a_run_leaves_all_that_the_readme_promises(finished: Path) -> None:
     facts = json.loads((finished / "student.json").read_text())
     assert facts["inputs"]["shape"] == [1, 8, 8]
     weights = load_file(finished / "student.safetensors")
-    student = load_student(finished)
+    student = load_student(finished, trust_code=True)
     assert all(torch.equal(value, weights[key]) for key, value in student.state_dict().items())
 
 
@@ -107,7 +107,7 @@ def images(folder: Path, **changed: Any) -> Path:
 def test_measure_prints_a_table_and_enters_the_numbers(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["measure", str(finished), "--images", str(images(tmp_path))]) == 0
+    assert main(["measure", "--trust-code", str(finished), "--images", str(images(tmp_path))]) == 0
     out = capsys.readouterr().out
     assert "measured on 20 examples" in out
     assert "agreement" in out
@@ -135,7 +135,7 @@ def test_images_that_do_not_fit_are_refused(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: dict[str, Any], message: str
 ) -> None:
     before = (finished / "result.json").read_bytes()
-    assert main(["measure", str(finished), "--images", str(images(tmp_path, **changed))]) == 2
+    assert main(["measure", "--trust-code", str(finished), "--images", str(images(tmp_path, **changed))]) == 2
     assert_matches(message, error_line(capsys))
     assert (finished / "result.json").read_bytes() == before
 
@@ -153,7 +153,7 @@ def test_images_that_are_no_npz_are_refused(
     path = tmp_path / "images.npz"
     if content is not None:
         path.write_bytes(content)
-    assert main(["measure", str(finished), "--images", str(path)]) == 2
+    assert main(["measure", "--trust-code", str(finished), "--images", str(path)]) == 2
     line = error_line(capsys)
     assert str(path) in line
     assert "pickle" not in line
@@ -282,7 +282,7 @@ def test_a_damaged_file_is_named_when_a_run_is_measured(
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
     (folder / name).write_bytes(content)
-    assert main(["measure", str(folder), "--images", str(images(tmp_path))]) == 2
+    assert main(["measure", "--trust-code", str(folder), "--images", str(images(tmp_path))]) == 2
     assert name in error_line(capsys)
 
 
@@ -301,7 +301,7 @@ def test_lines_after_a_damaged_one_are_written_again(finished: Path, tmp_path: P
 
 def test_images_of_another_size_are_resized_when_asked(finished: Path, tmp_path: Path) -> None:
     path = images(tmp_path, images=np.zeros((20, 28, 28, 1), np.uint8))
-    assert main(["measure", str(finished), "--images", str(path), "--resize"]) == 0
+    assert main(["measure", "--trust-code", str(finished), "--images", str(path), "--resize"]) == 0
 
 
 def test_the_library_refuses_what_the_command_refuses(finished: Path) -> None:
@@ -377,7 +377,7 @@ def test_a_teacher_whose_weights_changed_is_not_measured_in_its_name(
     assert transfer(folder, teacher__architecture="convnet_4", teacher__weights=path) == 0
     weights(tmp_path, "good")
     capsys.readouterr()
-    assert main(["measure", str(folder), "--images", str(images(tmp_path))]) == 2
+    assert main(["measure", "--trust-code", str(folder), "--images", str(images(tmp_path))]) == 2
     assert_matches("the teacher's weights have changed since the run", error_line(capsys))
 
 
@@ -391,7 +391,7 @@ def test_a_run_is_measured_from_anywhere_and_resumed_after_its_teacher_moved(
     path = images(tmp_path)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert main(["measure", "../run", "--images", str(path)]) == 0
+    assert main(["measure", "../run", "--trust-code", "--images", str(path)]) == 0
     (tmp_path / "weights").rename("moved")
     assert transfer(Path("../run"), **given | {"teacher__weights": "moved"}, resume=True) == 0
 

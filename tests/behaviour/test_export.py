@@ -53,9 +53,9 @@ def exported(finished: Path, images: Path) -> Path:
     folder = finished.with_name("exported")
     shutil.copytree(finished, folder)
     measured = ("--images", str(images), "--teacher-license", "MIT")
-    assert main(["export", str(folder), "--to", "onnx", "--pixels", "uint8", *measured]) == 0
-    assert main(["export", str(folder), "--to", "pt2", "--pixels", "unit"]) == 0
-    assert main(["export", str(folder), "--to", "safetensors", "--display", "quiet"]) == 0
+    assert main(["export", "--trust-code", str(folder), "--to", "onnx", "--pixels", "uint8", *measured]) == 0
+    assert main(["export", "--trust-code", str(folder), "--to", "pt2", "--pixels", "unit"]) == 0
+    assert main(["export", "--trust-code", str(folder), "--to", "safetensors", "--display", "quiet"]) == 0
     return folder
 
 
@@ -64,9 +64,9 @@ def again(exported: Path, images: Path) -> tuple[dict[str, Any], str]:
     """What one file of a copy of the run is replaced by after a measurement: what was printed, and the card."""
     folder = exported.with_name("again")
     shutil.copytree(exported, folder)
-    assert main(["measure", str(folder), "--images", str(images), "--display", "quiet"]) == 0
+    assert main(["measure", "--trust-code", str(folder), "--images", str(images), "--display", "quiet"]) == 0
     with contextlib.redirect_stdout(io.StringIO()) as shown:
-        assert main(["export", str(folder), "--to", "onnx", "--overwrite", "--display", "json"]) == 0
+        assert main(["export", "--trust-code", str(folder), "--to", "onnx", "--overwrite", "--display", "json"]) == 0
     return json.loads(shown.getvalue()), (folder / "README.md").read_text()
 
 
@@ -77,7 +77,7 @@ def run(finished: Path, tmp_path: Path) -> Path:
 
 
 def export(folder: Path, *words: object, to: str = "onnx") -> int:
-    return main(["export", str(folder), "--to", to, *map(str, words)])
+    return main(["export", "--trust-code", str(folder), "--to", to, *map(str, words)])
 
 
 def test_result_says_what_was_found(exported: Path, images: Path) -> None:
@@ -105,7 +105,7 @@ def test_result_says_what_was_found(exported: Path, images: Path) -> None:
 
 def test_any_batch_of_pixels_is_answered_as_the_student_answers(exported: Path) -> None:
     session = onnxruntime.InferenceSession(exported / "model.onnx", providers=["CPUExecutionProvider"])
-    program, student = torch.export.load(exported / "model.pt2").module(), load_student(exported)
+    program, student = torch.export.load(exported / "model.pt2").module(), load_student(exported, trust_code=True)
     for size in (1, 3, 200):
         stored = torch.randint(0, 256, (size, 8, 8, 1), dtype=torch.uint8)
         pixels, expected = stored.permute(0, 3, 1, 2).contiguous(), student(DIGITS.from_pixels(stored))
@@ -131,7 +131,7 @@ def test_the_lines_in_the_card_load_each_file(
     assert code != blocks[number]
     names: dict[str, Any] = {"MINE": stored.numpy() if "numpy" in code else stored}
     exec(compile(code, "README.md", "exec"), names)
-    expected = load_student(exported)(DIGITS.from_pixels(stored))
+    expected = load_student(exported, trust_code=True)(DIGITS.from_pixels(stored))
     assert torch.allclose(torch.as_tensor(names["logits"]), expected, atol=1e-4)
 
 
@@ -280,7 +280,7 @@ def test_a_mistake_is_one_line_before_any_work(
     np.savez(run / "wide.npz", images=np.zeros((2, 8, 9, 1), np.uint8))
     np.savez(run / "colour.npz", images=np.zeros((2, 8, 8, 3), np.uint8))
     before = sorted(run.iterdir())
-    assert main(["export", str(run), *(word.replace("RUN", str(run)) for word in words)]) == 2
+    assert main(["export", "--trust-code", str(run), *(word.replace("RUN", str(run)) for word in words)]) == 2
     assert message in error_line(capsys)
     assert sorted(run.iterdir()) == before
 
@@ -349,7 +349,7 @@ def test_a_format_that_does_not_exist_is_told(run: Path, capsys: pytest.CaptureF
     assert export(run, to="onx") == 2
     assert "no format is called 'onx'; there are onnx, " in error_line(capsys)
     with pytest.raises(SettingsError, match="no format is called 'tflite'; there are "):
-        export_student(Folder(run), "tflite")  # pyright: ignore[reportArgumentType]
+        export_student(Folder(run), "tflite", trust_code=True)  # pyright: ignore[reportArgumentType]
 
 
 def test_what_must_be_installed_is_told(

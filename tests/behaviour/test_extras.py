@@ -119,7 +119,7 @@ def test_an_extra_is_enough_for_what_it_is_for_and_says_what_others_are_for(tmp_
         tmp_path,
         extra,
         transfer(tmp_path / "run", *made_with(extra, tmp_path)),
-        ["export", tmp_path / "run", "--to", "onnx", "--display", "quiet"],
+        ["export", "--trust-code", tmp_path / "run", "--to", "onnx", "--display", "quiet"],
         *(transfer(tmp_path / "refused", *words, "--student", "convnet_4") for words, _ in others.values()),
     )
     assert ran == "0 "
@@ -136,11 +136,11 @@ def test_the_core_needs_no_extra(tmp_path: Path) -> None:
         tmp_path,
         None,
         transfer(tmp_path / "run", *CORE, "--student", "convnet_4"),
-        ["export", tmp_path / "run", "--to", "pt2", "--display", "quiet"],
-        ["export", tmp_path / "run", "--to", "safetensors", "--display", "quiet"],
+        ["export", "--trust-code", tmp_path / "run", "--to", "pt2", "--display", "quiet"],
+        ["export", "--trust-code", tmp_path / "run", "--to", "safetensors", "--display", "quiet"],
         ["report", tmp_path / "run"],
         *(transfer(tmp_path / "refused", *words, "--student", "convnet_4") for words, _ in messages),
-        ["export", tmp_path / "run", "--to", "onnx", "--display", "quiet"],
+        ["export", "--trust-code", tmp_path / "run", "--to", "onnx", "--display", "quiet"],
     )
     worked, refused = done[:4], [*done[4:], exported]
     assert worked == ["0 "] * 4

@@ -37,7 +37,7 @@ def test_a_run_ends_with_a_student_of_such_inputs(
     tmp_path: Path, network: str, shape: tuple[int, ...], num_classes: int
 ) -> None:
     run(transfer(network, shape), RunOptions(folder=tmp_path / "run", accelerator="cpu"))
-    student = load_student(tmp_path / "run")
+    student = load_student(tmp_path / "run", trust_code=True)
     assert student(torch.randn(3, *shape)).shape == (3, num_classes)
 
 

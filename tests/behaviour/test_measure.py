@@ -38,7 +38,7 @@ PAIR = (
 
 
 def test_a_run_gets_its_numbers(finished: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["measure", str(finished), "--images", str(images)]) == 0
+    assert main(["measure", "--trust-code", str(finished), "--images", str(images)]) == 0
     shown = capsys.readouterr().out
     measured = json.loads((finished / "measurement.json").read_text())
     result = RunFolder(finished).read_result()
@@ -54,7 +54,7 @@ def test_a_run_gets_its_numbers(finished: Path, images: Path, capsys: pytest.Cap
 
 def test_without_labels_there_is_agreement_alone(finished: Path, images: Path) -> None:
     bare = images.with_name("bare.npz")
-    assert main(["measure", str(finished), "--images", str(bare), "--display", "quiet"]) == 0
+    assert main(["measure", "--trust-code", str(finished), "--images", str(bare), "--display", "quiet"]) == 0
     result = RunFolder(finished).read_result()
     assert (result.student_accuracy, result.teacher_accuracy) == (None, None)
     assert result.agreement is not None
@@ -79,15 +79,15 @@ def test_transition_curves_of_a_run_survive_a_measurement_without(images: Path, 
     same = {"student__architecture": named("make_conv_teacher"), "student_learning_rate": 1e-9, "rounds": 1}
     assert transfer(folder, **same) == 0
     walk = ("--transition", "2", "--transition-steps", "2", "--display", "quiet")
-    assert main(["measure", str(folder), "--images", str(images), *walk]) == 0
+    assert main(["measure", "--trust-code", str(folder), "--images", str(images), *walk]) == 0
     before = json.loads((folder / "measurement.json").read_text())["transition"]
     assert (before["guided_by"], len(before["guide"])) == ("student", 2)
-    assert main(["measure", str(folder), "--images", str(images), "--display", "quiet"]) == 0
+    assert main(["measure", "--trust-code", str(folder), "--images", str(images), "--display", "quiet"]) == 0
     assert json.loads((folder / "measurement.json").read_text())["transition"] == before
     others = tmp_path / images.name
     stored = np.load(images)
     np.savez(others, images=255 - stored["images"], labels=stored["labels"])
-    assert main(["measure", str(folder), "--images", str(others), "--display", "quiet"]) == 0
+    assert main(["measure", "--trust-code", str(folder), "--images", str(others), "--display", "quiet"]) == 0
     assert json.loads((folder / "measurement.json").read_text())["transition"] is None, "of other images"
 
 
@@ -96,7 +96,7 @@ def test_a_run_of_an_earlier_version_is_measured(finished: Path, images: Path, t
     shutil.copytree(finished, folder)
     record = folder / "run.json"
     record.write_text(record.read_text().replace('"usual_rounds"', '"published_rounds"'))
-    assert main(["measure", str(folder), "--images", str(images), "--display", "quiet"]) == 0
+    assert main(["measure", "--trust-code", str(folder), "--images", str(images), "--display", "quiet"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     words += ["--source.noise-size", "6", "--source.student-steps", "1", "--student-learning-rate", "1e-9"]
     assert main(["transfer", "zero_shot", *words, "--accelerator", "cpu", "--display", "quiet"]) == 0
     walk = ["--transition", "3", "--transition-steps", "4"]
-    assert main(["measure", str(folder), "--images", str(data), *walk, "--display", "quiet"]) == 0
+    assert main(["measure", "--trust-code", str(folder), "--images", str(data), *walk, "--display", "quiet"]) == 0
     return folder, data
 
 
@@ -74,7 +74,9 @@ def test_every_number_is_there(measured: tuple[Path, Path]) -> None:
 
 def test_a_file_is_held_to_the_student_on_them_and_the_card_says_so(measured: tuple[Path, Path]) -> None:
     folder, data = measured
-    assert main(["export", str(folder), "--to", "onnx", "--images", str(data), "--display", "quiet"]) == 0
+    assert (
+        main(["export", "--trust-code", str(folder), "--to", "onnx", "--images", str(data), "--display", "quiet"]) == 0
+    )
     exports = bm.RunFolder(folder).read_result().exports
     assert exports is not None
     check = exports["model.onnx"].images
@@ -158,7 +160,7 @@ def test_a_mistake_is_one_line(
     np.savez(tmp_path / "bad.npz", **arrays)
     exporting = ("--to", "onnx", "--out", str(tmp_path / "file.onnx"))
     for command, *words in (("measure",), ("export", *exporting)):
-        assert main([command, str(vectors), *words, "--images", str(tmp_path / "bad.npz")]) == 2
+        assert main([command, str(vectors), "--trust-code", *words, "--images", str(tmp_path / "bad.npz")]) == 2
         assert message in error_line(capsys)
     assert not (tmp_path / "file.onnx").exists()
 

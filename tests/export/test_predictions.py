@@ -16,19 +16,13 @@ from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.export.predictions import read_array, write_array
 from tiny import VECTOR, make_mlp_student
 
+FACTS = {"architecture": "mlp_8", "num_classes": 3, "inputs": {}}
 WITHOUT_TORCH = """
 import sys
 sys.modules["torch"] = None  # an import of it fails
 from beliefmatch.export.predictions import main
 main(*sys.argv[1:])
 """
-
-
-@pytest.fixture
-def facts(tmp_path: Path) -> Path:
-    path = tmp_path / "student.json"
-    path.write_text("{}")
-    return path
 
 
 def test_arrays_pass_a_stream_until_it_ends() -> None:
@@ -44,14 +38,14 @@ def test_arrays_pass_a_stream_until_it_ends() -> None:
         np.testing.assert_array_equal(array, again, strict=True)
 
 
-def test_onnx_is_answered_without_torch(tmp_path: Path, facts: Path) -> None:
+def test_onnx_is_answered_without_torch(tmp_path: Path) -> None:
     network = make_mlp_student()
     file, batch = tmp_path / "model.onnx", torch.randn(5, 12)
     file.write_bytes(FORMATS["onnx"].write(DeployedGraph(network, VECTOR, None), VECTOR))
     stream = io.BytesIO()
     write_array(stream, batch.numpy())
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_TORCH, str(file), "onnx", str(facts)],
+        [sys.executable, "-c", WITHOUT_TORCH, str(file), "onnx", "{}"],
         input=stream.getvalue(),
         capture_output=True,
         check=False,
@@ -62,8 +56,11 @@ def test_onnx_is_answered_without_torch(tmp_path: Path, facts: Path) -> None:
     np.testing.assert_allclose(answered, network(batch).detach().numpy(), atol=1e-5)
 
 
-def test_a_file_that_cannot_be_loaded_is_told(tmp_path: Path, facts: Path) -> None:
+def test_a_file_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
     file = tmp_path / "model.onnx"
     file.write_bytes(b"junk")
-    with opened(file, "onnx", facts) as process, pytest.raises(ExportError, match="does not answer in a fresh process"):
+    with (
+        opened(file, "onnx", FACTS) as process,
+        pytest.raises(ExportError, match="does not answer in a fresh process"),
+    ):
         process.answer(torch.zeros(1, 12))

@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 def seen_while_training(folder: RunFolder, monkeypatch: pytest.MonkeyPatch, path: Path) -> torch.Tensor:
     """Train anew and keep all that the source gave."""
     seen: list[torch.Tensor] = []
-    source = type(folder.read_transfer().source)
+    source = type(folder.read_transfer(trust_code=True).source)
     batches = source.batches
 
     def watched(self: Any, state: Any, fabric: Any) -> Any:
@@ -40,7 +40,7 @@ def seen_while_training(folder: RunFolder, monkeypatch: pytest.MonkeyPatch, path
 
     with monkeypatch.context() as patched:
         patched.setattr(source, "batches", watched)
-        finish(folder.read_transfer(), path)
+        finish(folder.read_transfer(trust_code=True), path)
     return torch.cat(seen)
 
 
@@ -48,12 +48,19 @@ def seen_while_training(folder: RunFolder, monkeypatch: pytest.MonkeyPatch, path
 def test_they_are_fresh_and_the_same_every_time(make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = finish(make(rounds=2), tmp_path / "run")
     random_state, checkpoint = torch.get_rng_state(), folder.checkpoint.read_bytes()
-    drawn = draw_pseudo(folder, folder.read_transfer(), load_teacher(folder))
+    drawn = draw_pseudo(
+        folder, folder.read_transfer(trust_code=True), load_teacher(folder, trust_code=True), trust_code=True
+    )
     assert torch.equal(torch.get_rng_state(), random_state)
     assert folder.checkpoint.read_bytes() == checkpoint
-    assert drawn.inputs.shape == (NUM_PSEUDO, *folder.read_transfer().inputs.shape)
+    assert drawn.inputs.shape == (NUM_PSEUDO, *folder.read_transfer(trust_code=True).inputs.shape)
     assert (drawn.num_noise, drawn.why_noise) == (0, None)
-    assert torch.equal(drawn.inputs, draw_pseudo(folder, folder.read_transfer(), load_teacher(folder)).inputs)
+    assert torch.equal(
+        drawn.inputs,
+        draw_pseudo(
+            folder, folder.read_transfer(trust_code=True), load_teacher(folder, trust_code=True), trust_code=True
+        ).inputs,
+    )
     everything = torch.cat([drawn.inputs, seen_while_training(folder, monkeypatch, tmp_path / "again")]).flatten(1)
     assert len(everything[:NUM_PSEUDO].unique(dim=0)) == NUM_PSEUDO
     assert len(everything.unique(dim=0)) == NUM_PSEUDO + len(everything[NUM_PSEUDO:].unique(dim=0))
@@ -61,7 +68,7 @@ def test_they_are_fresh_and_the_same_every_time(make: Any, tmp_path: Path, monke
 
 def test_they_come_from_the_generator_as_the_run_left_it(folder: RunFolder, tmp_path: Path) -> None:
     """Where the checkpoint says other weights, the inputs are others."""
-    transfer, teacher = folder.read_transfer(), load_teacher(folder)
+    transfer, teacher = folder.read_transfer(trust_code=True), load_teacher(folder, trust_code=True)
     content = torch.load(folder.checkpoint, weights_only=True)
     packed = content["state"]["source"]
     # As a run on a CUDA device leaves it, which a generator of the CPU does not take.
@@ -74,14 +81,19 @@ def test_they_come_from_the_generator_as_the_run_left_it(folder: RunFolder, tmp_
         if file.is_file():
             (tmp_path / file.name).write_bytes(file.read_bytes())
     torch.save(content, other.checkpoint)
-    here, there = draw_pseudo(folder, transfer, teacher), draw_pseudo(other, transfer, teacher)
+    here, there = (
+        draw_pseudo(folder, transfer, teacher, trust_code=True),
+        draw_pseudo(other, transfer, teacher, trust_code=True),
+    )
     assert (here.num_noise, there.num_noise) == (0, 0)
     assert not torch.equal(here.inputs, there.inputs)
 
 
 def test_points_that_are_fewer_are_filled_up_with_noise(tmp_path: Path) -> None:
     folder = finish(replace(vector_transfer(rounds=1), source=FreePoints(ascent_steps=1)), tmp_path / "run")
-    drawn = draw_pseudo(folder, folder.read_transfer(), load_teacher(folder))
+    drawn = draw_pseudo(
+        folder, folder.read_transfer(trust_code=True), load_teacher(folder, trust_code=True), trust_code=True
+    )
     assert (len(drawn.inputs), drawn.num_noise) == (NUM_PSEUDO, NUM_PSEUDO - 8)
     assert drawn.why_noise == "the source has no more than 8 inputs"
 
@@ -97,7 +109,7 @@ def test_points_that_are_fewer_are_filled_up_with_noise(tmp_path: Path) -> None:
     ],
 )
 def test_where_there_is_no_source_there_is_noise(case: str, message: str, folder: RunFolder, tmp_path: Path) -> None:
-    transfer, teacher = folder.read_transfer(), load_teacher(folder)
+    transfer, teacher = folder.read_transfer(trust_code=True), load_teacher(folder, trust_code=True)
     if case == "few shot":
         transfer = replace(transfer, source=FewShot(images=tmp_path / "none.npz"))
     elif case == "unlabelled":
@@ -108,7 +120,7 @@ def test_where_there_is_no_source_there_is_noise(case: str, message: str, folder
         folder = RunFolder(tmp_path)
         if case == "damaged":
             folder.checkpoint.write_bytes(b"PK\x03\x04")
-    drawn = draw_pseudo(folder, transfer, None if case == "no teacher" else teacher)
+    drawn = draw_pseudo(folder, transfer, None if case == "no teacher" else teacher, trust_code=True)
     assert (len(drawn.inputs), drawn.num_noise) == (NUM_PSEUDO, NUM_PSEUDO)
     assert message in (drawn.why_noise or "")
     assert 0.9 < float(drawn.inputs.std()) < 1.1
