@@ -26,13 +26,17 @@ from torch.testing import assert_close
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.sources.refined_textures import RefinedTextures
-from beliefmatch.training import rounds
-from beliefmatch.training.options import RunOptions
-from beliefmatch.training.precision import SettledPrecision, make_fabric
-from beliefmatch.training.rounds import NUM_WARM_UP, Execution, Rounds, begin_rounds
+from beliefmatch.training.execution import compiled
+from beliefmatch.training.execution.base import AbstractExecution
+from beliefmatch.training.execution.choice import CapturedExecution, begin_rounds
+from beliefmatch.training.execution.compiled import CompiledExecution
+from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
+from beliefmatch.training.loop import TransferState
+from beliefmatch.training.options import ExecutionName, RunOptions
+from beliefmatch.training.precision import ResolvedPrecision, make_fabric
 from beliefmatch.training.run import run
 from beliefmatch.training.run_folder import load_student
-from beliefmatch.training.transfer import Transfer, TransferState
+from beliefmatch.training.transfer import Transfer
 from machine import describe_machine, write_results
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -56,7 +60,7 @@ class SkippedError(Exception):
 class Done:
     """What some rounds gave."""
 
-    rounds: Rounds
+    execution: AbstractExecution
     description: str
     """How rounds were done in the end."""
     state: TransferState
@@ -66,22 +70,21 @@ class Done:
 def do_rounds(
     transfer: Transfer,
     device: str,
-    execution: Execution,
+    name: ExecutionName,
     *,
-    precision: SettledPrecision = "64-true",
+    precision: ResolvedPrecision = "64-true",
     student: nn.Module | None = None,
     noise: list[Tensor] | None = None,
 ) -> Done:
     """Do all rounds of a transfer from its seed."""
-    torch.manual_seed(transfer.seed)
     fabric = make_fabric(device, precision)
-    doing = begin_rounds(transfer, fabric, execution, student=student)
+    execution = begin_rounds(transfer, fabric, name, student=student)
     if noise is not None:
-        doing.state.source.noise = Played([each.to(fabric.device) for each in noise])
-    records = [{name: value.clone() for name, value in doing.next().items()} for _ in range(transfer.rounds)]
-    description = doing.describe()
-    doing.end()
-    return Done(doing, description, doing.state, records)
+        execution.state.source.noise = Played([each.to(fabric.device) for each in noise])
+    records = [{name: value.clone() for name, value in execution.next().items()} for _ in range(transfer.rounds)]
+    description = execution.describe()
+    execution.close()
+    return Done(execution, description, execution.state, records)
 
 
 @dataclass
@@ -105,6 +108,17 @@ def check_equal(found: Done, wanted: Done, tolerance: float = 1e-6) -> None:
         assert_close(ours[name].cpu(), theirs[name].cpu(), rtol=tolerance, atol=tolerance, msg=name)
 
 
+def is_captured(execution: AbstractExecution) -> bool:
+    """Whether a round was captured and is replayed."""
+    inner = execution.inner if isinstance(execution, CompiledExecution) else execution
+    return isinstance(inner, CapturedExecution) and inner.is_captured
+
+
+def check_captured(found: Done) -> None:
+    """Check that rounds were captured to the end."""
+    assert is_captured(found.execution), found.description
+
+
 def need_cuda(device: str) -> None:
     if device != "cuda":
         raise SkippedError("only a CUDA device captures rounds")
@@ -113,7 +127,7 @@ def need_cuda(device: str) -> None:
 def captured_equals_eager(device: str, make: Callable[[], Transfer]) -> None:
     need_cuda(device)
     eager, captured = do_rounds(make(), device, "eager"), do_rounds(make(), device, "auto")
-    assert captured.rounds.captured is not None, captured.rounds.why_eager
+    check_captured(captured)
     check_equal(captured, eager)
 
 
@@ -121,28 +135,28 @@ def captured_bf16_equals_eager_bf16(device: str) -> None:
     need_cuda(device)
     make = TRANSFERS["attention"]
     eager, captured = (do_rounds(make(), device, way, precision="bf16-mixed") for way in ("eager", "auto"))
-    assert captured.rounds.captured is not None, captured.rounds.why_eager
+    check_captured(captured)
     check_equal(captured, eager, tolerance=2e-2)
 
 
 def compiled_equals_eager(device: str) -> None:
-    eager, compiled = (do_rounds(TRANSFERS["attention"](), device, way) for way in ("eager", "compiled"))
+    eager, found = (do_rounds(TRANSFERS["attention"](), device, way) for way in ("eager", "compiled"))
     if device == "cuda":
-        assert compiled.rounds.captured is not None, compiled.rounds.why_eager
-    check_equal(compiled, eager)
+        check_captured(found)
+    check_equal(found, eager)
 
 
 def a_long_run_is_compiled_and_equals_eager(device: str) -> None:
     need_cuda(device)
-    enough, rounds.COMPILED_FROM = rounds.COMPILED_FROM, 1
+    enough, compiled.COMPILED_FROM = compiled.COMPILED_FROM, 1
     try:
         for name in ("attention", "refined textures"):
             eager, found = (do_rounds(TRANSFERS[name](), device, way) for way in ("eager", "auto"))
             assert "compiled" in found.description, found.description
-            assert found.rounds.captured is not None, found.rounds.why_eager
+            check_captured(found)
             check_equal(found, eager)
     finally:
-        rounds.COMPILED_FROM = enough
+        compiled.COMPILED_FROM = enough
 
 
 def micro_batches_equal_whole(device: str) -> None:
@@ -178,8 +192,8 @@ def a_network_that_waits_runs_eagerly(device: str) -> None:
     need_cuda(device)
     make = TRANSFERS["batch-norm, dropout, fresh noise, statistics"]
     eager, found = (do_rounds(make(), device, way, student=Waiting()) for way in ("eager", "auto"))
-    assert found.rounds.captured is None
-    assert found.rounds.why_eager, "no reason is given"
+    assert not is_captured(found.execution)
+    assert "eager rounds (" in found.description, found.description
     check_equal(found, eager)
 
 

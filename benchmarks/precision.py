@@ -27,12 +27,12 @@ from torch.overrides import TorchFunctionMode
 
 from beliefmatch import RunFolder, RunOptions, measure_run, run
 from beliefmatch.studies.demo import run_demo
-from beliefmatch.training.precision import SettledPrecision, multiplies_bf16
+from beliefmatch.training.precision import ResolvedPrecision, multiplies_bf16
 from machine import describe_machine, write_results
 from tasks import TASKS, make_transfer, percent, teacher_weights
 
 DEMO = "demo"
-PRECISIONS: dict[str, SettledPrecision] = {"fp32": "32-true", "bf16": "bf16-mixed"}
+PRECISIONS: dict[str, ResolvedPrecision] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 PRODUCTS = {torch.conv1d, torch.conv2d, torch.conv_transpose1d, torch.conv_transpose2d, torch.nn.functional.linear}
 
 

@@ -31,8 +31,10 @@ from beliefmatch.networks.cost import peak_memory
 from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.recipes import zero_shot
 from beliefmatch.students.named import NamedStudent
-from beliefmatch.training.precision import SettledPrecision, make_fabric, settle_precision
-from beliefmatch.training.rounds import NUM_WARM_UP, Execution, begin_rounds, fastest_kernels
+from beliefmatch.training.execution.choice import begin_rounds, fastest_kernels
+from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
+from beliefmatch.training.options import ExecutionName
+from beliefmatch.training.precision import ResolvedPrecision, make_fabric, resolve_precision
 from machine import RESULTS, describe_machine, table, write_results
 from naive_round import NaiveRound
 
@@ -53,8 +55,8 @@ def make_step(way: str, pair: str, batch_size: int, device: str) -> Step:
     teacher, student = (make_network(name, in_channels=shape[0], num_classes=10) for name in names)
     if way == "naive":
         return NaiveRound.start(teacher, student, shape, batch_size, torch.device(device)).next
-    precision: SettledPrecision = "32-true" if way == "fp32" else settle_precision("auto", device)
-    execution: Execution = "captured" if way == "captured" else "auto"
+    precision: ResolvedPrecision = "32-true" if way == "fp32" else resolve_precision("auto", device)
+    execution: ExecutionName = "captured" if way == "captured" else "auto"
     transfer = zero_shot(
         teacher=Network(architecture=names[0]),
         student=NamedStudent(architecture=names[1]),
@@ -145,7 +147,7 @@ def work(way: str, pair: str, arguments: argparse.Namespace) -> None:
 
 def ways_of(device: str) -> list[str]:
     """Name the ways that differ on a device: what is shipped is our loop in fp32 on a CPU without 16-bit products."""
-    same = device == "cpu" and settle_precision("auto", device) == "32-true"
+    same = device == "cpu" and resolve_precision("auto", device) == "32-true"
     return [way for way in ROUNDS_TIMED[device] if not (same and way == "shipped")]
 
 
@@ -164,7 +166,7 @@ def start_workers(pair: str, arguments: argparse.Namespace) -> dict[str, Worker]
 def measure_pair(pair: str, workers: dict[str, Worker], arguments: argparse.Namespace) -> dict[str, Any]:
     """Time one pair in every way, and print its table."""
     device, batch_size = arguments.device, arguments.batch_size
-    shipped = settle_precision("auto", device)
+    shipped = resolve_precision("auto", device)
     precisions = {way: "32-true" if way in ("naive", "fp32") else shipped for way in workers}
     peaks = {precision: measure_peak(precision, device) for precision in set(precisions.values())}
     answers: dict[str, list[tuple[float, int]]] = {way: [] for way in workers}

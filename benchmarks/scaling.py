@@ -31,8 +31,9 @@ from beliefmatch.networks.cost import peak_memory
 from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.recipes import zero_shot
 from beliefmatch.students.named import NamedStudent
-from beliefmatch.training.precision import make_fabric, settle_precision
-from beliefmatch.training.rounds import NUM_WARM_UP, begin_rounds, fastest_kernels
+from beliefmatch.training.execution.choice import begin_rounds, fastest_kernels
+from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
+from beliefmatch.training.precision import make_fabric, resolve_precision
 from machine import describe_machine, table, write_results
 
 POINTS: dict[str, tuple[int, ...]] = {
@@ -62,7 +63,7 @@ def measure_here(along: str, value: int, device: str) -> dict[str, float]:
         shape=(3, size, size),
         batch_size=batch,
     )
-    fabric = make_fabric(device, settle_precision("auto", device))
+    fabric = make_fabric(device, resolve_precision("auto", device))
     rounds = begin_rounds(transfer, fabric, "captured", teacher=teacher, student=student)
     seconds = []
     num_first = 1 + (NUM_WARM_UP if device == "cuda" else 0)

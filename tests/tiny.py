@@ -13,8 +13,9 @@ from beliefmatch.networks.teacher import Teacher
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.recipes import digits, zero_shot
 from beliefmatch.students.named import NamedStudent
-from beliefmatch.training.rounds import begin_rounds
-from beliefmatch.training.transfer import Transfer, TransferState
+from beliefmatch.training.loop import TransferState, start
+from beliefmatch.training.prepare import prepare_on
+from beliefmatch.training.transfer import Transfer
 
 HERE = Path(__file__)
 VECTOR = InputSpec(shape=(12,))
@@ -178,6 +179,6 @@ def begin(
 ) -> tuple[Transfer, TransferState, Teacher, Fabric]:
     """Start a transfer in memory, without a folder, with the student that it names or with another."""
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision)  # pyright: ignore[reportArgumentType]
-    torch.manual_seed(transfer.seed)
-    rounds = begin_rounds(transfer, fabric, "eager", student=student)
-    return rounds.transfer, rounds.state, rounds.teacher, fabric
+    prepared = prepare_on(fabric, transfer, student=student)
+    state = start(prepared.transfer, prepared.teacher, prepared.student, fabric)
+    return prepared.transfer, state, prepared.teacher, fabric

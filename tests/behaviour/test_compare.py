@@ -24,7 +24,7 @@ from beliefmatch.studies.comparison_table import comparison_table
 from beliefmatch.training import run as running
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.run_folder import RunFolder
-from beliefmatch.training.timing import Calibration, calibrate, rounds_for
+from beliefmatch.training.timing import Timing, rounds_for, time_rounds
 from report.html_page import Page
 from tiny import named, tiny_transfer
 
@@ -45,14 +45,12 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Replace timing by round numbers, and tell what was timed."""
     names: list[str] = []
 
-    def calibrated(transfer: Any, _options: RunOptions, seconds: float) -> Calibration:
+    def calibrated(transfer: Any, _options: RunOptions, seconds: float) -> Timing:
         names.append(transfer.recipe)
         rounds = ROUNDS[transfer.recipe]
-        return Calibration(
-            rounds=rounds, seconds_per_round=seconds / rounds, start_seconds=0.0, device="cpu", threads=1
-        )
+        return Timing(rounds=rounds, seconds_per_round=seconds / rounds, start_seconds=0.0, device="cpu", threads=1)
 
-    monkeypatch.setattr(runner, "calibrate", calibrated)
+    monkeypatch.setattr(runner, "time_rounds", calibrated)
     return names
 
 
@@ -247,8 +245,8 @@ def test_a_round_that_takes_longer_than_the_budget_is_said(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    slow = Calibration(rounds=1, seconds_per_round=2.0, start_seconds=0.5, device="cpu", threads=1)
-    monkeypatch.setattr(runner, "calibrate", lambda *_: slow)
+    slow = Timing(rounds=1, seconds_per_round=2.0, start_seconds=0.5, device="cpu", threads=1)
+    monkeypatch.setattr(runner, "time_rounds", lambda *_: slow)
     for _ in range(2):
         caplog.clear()
         assert compare(tmp_path / "compared", recipes=("digits",), seeds="0") == 0
@@ -310,7 +308,7 @@ def test_times_are_read(text: str, seconds: float) -> None:
 
 def test_rounds_are_timed_on_networks_of_their_own(tmp_path: Path) -> None:
     options = RunOptions(folder=tmp_path / "none", accelerator="cpu")
-    found = calibrate(tiny_transfer(), options, 1.0)
+    found = time_rounds(tiny_transfer(), options, 1.0)
     assert found.rounds >= 1
     assert found.seconds_per_round > 0
     assert rounds_for(tiny_transfer(), options, 1e-6) == 1

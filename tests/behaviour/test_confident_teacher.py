@@ -7,7 +7,7 @@ import torch
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.recipes import zero_shot
 from beliefmatch.students.named import NamedStudent
-from beliefmatch.training.transfer import run_round
+from beliefmatch.training.loop import run_round
 from shared_folder import DATA, needs_data
 from tiny import begin
 

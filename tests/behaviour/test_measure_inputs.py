@@ -15,7 +15,7 @@ import tiny
 from beliefmatch.cli import main
 from beliefmatch.recipes import few_shot, unlabelled
 from beliefmatch.studies import compare as runner
-from beliefmatch.training.timing import Calibration
+from beliefmatch.training.timing import Timing
 from tiny import named
 
 KINDS = {"vectors": ("make_mlp_teacher", (12,)), "signals": ("make_signal_network", (2, 33))}
@@ -100,10 +100,10 @@ def test_the_report_says_what_was_measured(measured: tuple[Path, Path]) -> None:
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_recipes_are_compared_on_them(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def calibrated(*_: Any) -> Calibration:
-        return Calibration(rounds=2, seconds_per_round=0.5, start_seconds=0.0, device="cpu", threads=1)
+    def calibrated(*_: Any) -> Timing:
+        return Timing(rounds=2, seconds_per_round=0.5, start_seconds=0.0, device="cpu", threads=1)
 
-    monkeypatch.setattr(runner, "calibrate", calibrated)
+    monkeypatch.setattr(runner, "time_rounds", calibrated)
     data, folder = stored(tmp_path / "some.npz", kind), tmp_path / "compared"
     words = [*networks(kind, tmp_path), "--budget", "1s", "--seeds", "0", "--batch-size", "4", "--accelerator", "cpu"]
     common = ["compare", "noise", *words, "--folder", str(folder), "--display", "quiet"]

@@ -20,10 +20,10 @@ from beliefmatch.runs.folder import TEACHER_FILE
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.studies.toy import ANIMATION_FILE, STILL_FILE, Through, run_toy
+from beliefmatch.training.loop import run_round
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.run import run
 from beliefmatch.training.run_folder import RunFolder
-from beliefmatch.training.transfer import run_round
 from conftest import Command
 from tiny import begin
 

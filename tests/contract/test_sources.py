@@ -27,10 +27,10 @@ from beliefmatch.sources.nayer import Nayer
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.refined_textures import RefinedTextures
 from beliefmatch.sources.unlabelled import Unlabelled
+from beliefmatch.training.loop import compute_round, run_round
 from beliefmatch.training.run_folder import fingerprint
 from beliefmatch.training.serialisation import TYPES
 from beliefmatch.training.state import pack, unpack
-from beliefmatch.training.transfer import run_on_device, run_round
 from tiny import begin, image_transfer, tiny_transfer
 
 SMALL: dict[str, Any] = {"student_steps": 3, "noise_size": 6}
@@ -249,7 +249,7 @@ def test_a_round_that_may_be_captured_moves_everything_in_place_and_fetches_noth
     before = pack(state)
     places, numbers = [tensor.data_ptr() for tensor in places_in(before)], numbers_in(before)
     with NothingIsFetched():
-        run_on_device(transfer, state, teacher, fabric)
+        compute_round(transfer, state, teacher, fabric)
     after = pack(state)
     assert [tensor.data_ptr() for tensor in places_in(after)] == places
     assert numbers_in(after) == numbers

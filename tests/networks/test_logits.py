@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from beliefmatch.networks.compiled import CompiledForward
 from beliefmatch.networks.heads import find_head, keep_logits_precise
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.logits import settle_logits
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.training.execution.compiled import CompiledForward
 
 SPEC = InputSpec(shape=(12,))
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from beliefmatch.errors import NetworkError
-from beliefmatch.networks.compiled import CompiledForward
 from beliefmatch.networks.outputs import logits_of, return_logits
 from beliefmatch.networks.taps import beliefs
+from beliefmatch.training.execution.compiled import CompiledForward
 
 LOGITS, MAPS = torch.randn(4, 7), torch.randn(4, 3, 2)
 

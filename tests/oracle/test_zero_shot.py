@@ -17,7 +17,9 @@ from beliefmatch.networks.loading.state_dict_keys import find_convention
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes import zero_shot
 from beliefmatch.students.named import NamedStudent
-from beliefmatch.training.transfer import Transfer, TransferState, run_round, start, with_taps
+from beliefmatch.training.loop import TransferState, run_round, start
+from beliefmatch.training.prepare import resolve_taps
+from beliefmatch.training.transfer import Transfer
 from networks_of_oracle import architecture, network, num_classes, part
 from shared_folder import ORACLE
 
@@ -82,7 +84,7 @@ def begin_case(path: Path, precision: Literal["32-true", "64-true"]) -> Case:
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
     teacher = Teacher(network(wanted["teacher"], teacher_weights), CIFAR10)
     student = network(wanted["student"], student_weights)
-    transfer = replace(transfer, source=source, objective=with_taps(objective, teacher, student))
+    transfer = replace(transfer, source=source, objective=resolve_taps(objective, teacher, student))
     state = start(transfer, teacher, student, fabric)
     state.source.generator.load_state_dict(part(tensors, "generator"))
     noise = [tensors[f"z.{i}"].to(teacher.dtype) for i in range(wanted["rounds"])]

@@ -12,7 +12,7 @@ from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.few_shot import FewShot
-from beliefmatch.training.transfer import run_round
+from beliefmatch.training.loop import run_round
 from tiny import begin, tiny_transfer
 
 IMAGES = Path(__file__).parents[1] / "contract" / "images.npz"

@@ -12,7 +12,7 @@ from PIL import Image
 from beliefmatch.errors import ExamplesError
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.unlabelled import Unlabelled
-from beliefmatch.training.transfer import run_round
+from beliefmatch.training.loop import run_round
 from tiny import begin, tiny_transfer, vector_transfer
 
 IMAGES = Path(__file__).parents[1] / "contract" / "images.npz"

@@ -19,8 +19,8 @@ from beliefmatch.sources.fast import Fast, first_layer
 from beliefmatch.sources.input_optimisation import descend
 from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.nayer import Nayer
+from beliefmatch.training.loop import run_round
 from beliefmatch.training.precision import make_fabric
-from beliefmatch.training.transfer import run_round
 from collapsing import named
 from tiny import begin, tiny_transfer, vector_transfer
 

@@ -9,7 +9,8 @@ from torch.testing import assert_close
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.sources.free_points import FreePoints
-from beliefmatch.training.transfer import Transfer, run_round
+from beliefmatch.training.loop import run_round
+from beliefmatch.training.transfer import Transfer
 from tiny import begin, image_transfer, vector_transfer
 
 

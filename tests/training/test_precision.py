@@ -8,11 +8,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from beliefmatch.training import precision
+from beliefmatch.training.loop import run_round
 from beliefmatch.training.options import RunOptions
-from beliefmatch.training.precision import make_fabric, settle_precision
+from beliefmatch.training.precision import make_fabric, resolve_precision
 from beliefmatch.training.run import run
 from beliefmatch.training.run_folder import RunFolder
-from beliefmatch.training.transfer import Transfer, run_round
+from beliefmatch.training.transfer import Transfer
 from tiny import begin, image_transfer, tiny_transfer
 
 
@@ -21,13 +22,13 @@ def test_auto_follows_the_hardware_and_a_choice_stands(
     monkeypatch: pytest.MonkeyPatch, has_it: bool, settled: str
 ) -> None:
     monkeypatch.setattr(precision, "multiplies_bf16", lambda _: has_it)
-    assert settle_precision("auto", "cpu") == settled
-    assert settle_precision("64-true", "cpu") == "64-true"
-    assert settle_precision("32-true", "cpu") == "32-true"
+    assert resolve_precision("auto", "cpu") == settled
+    assert resolve_precision("64-true", "cpu") == "64-true"
+    assert resolve_precision("32-true", "cpu") == "32-true"
 
 
 @pytest.mark.parametrize("name", ["32-true", "bf16-mixed", "64-true"])
-def test_a_fabric_knows_its_precision(name: precision.SettledPrecision) -> None:
+def test_a_fabric_knows_its_precision(name: precision.ResolvedPrecision) -> None:
     assert make_fabric("cpu", name)._precision.precision == name
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from beliefmatch import RunOptions
-from beliefmatch.training import timing as calibrating
-from beliefmatch.training.timing import calibrate
+from beliefmatch.training import timing
+from beliefmatch.training.timing import time_rounds
 from beliefmatch.training.transfer import Transfer
 from tiny import tiny_transfer
 
@@ -38,7 +38,7 @@ class Clocked:
         self.now += each if self.done else FIRST
         self.done += 1
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Nothing to give back."""
 
 
@@ -47,18 +47,18 @@ def test_a_first_round_that_takes_longer_is_paid_out_of_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     rounds = Clocked()
-    monkeypatch.setattr(calibrating, "begin_rounds", rounds.begin)
+    monkeypatch.setattr(timing, "begin_rounds", rounds.begin)
     monkeypatch.setattr("time.perf_counter", lambda: rounds.now)
-    found = calibrate(tiny_transfer(), RunOptions(folder=tmp_path / "none", accelerator="cpu"), seconds)
+    found = time_rounds(tiny_transfer(), RunOptions(folder=tmp_path / "none", accelerator="cpu"), seconds)
     assert (found.seconds_per_round, found.opening_seconds) == (EACH, FIRST - EACH)
     assert START + FIRST + (found.rounds - 1) * EACH == pytest.approx(seconds, abs=EACH)
 
 
 def test_where_compiling_pays_compiled_rounds_are_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = Clocked(compiling_pays_from=100)
-    monkeypatch.setattr(calibrating, "begin_rounds", rounds.begin)
+    monkeypatch.setattr(timing, "begin_rounds", rounds.begin)
     monkeypatch.setattr("time.perf_counter", lambda: rounds.now)
-    found = calibrate(tiny_transfer(), RunOptions(folder=tmp_path / "none", accelerator="cpu"), 1045.0)
+    found = time_rounds(tiny_transfer(), RunOptions(folder=tmp_path / "none", accelerator="cpu"), 1045.0)
     assert [execution for execution, _ in rounds.begun] == ["captured", "auto"]
     assert rounds.begun[1][1] == pytest.approx(500, abs=1)
     assert found.rounds == pytest.approx(1000, abs=1)
@@ -66,6 +66,6 @@ def test_where_compiling_pays_compiled_rounds_are_timed(tmp_path: Path, monkeypa
 
 def test_a_time_that_a_first_round_fills_holds_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = Clocked()
-    monkeypatch.setattr(calibrating, "begin_rounds", rounds.begin)
+    monkeypatch.setattr(timing, "begin_rounds", rounds.begin)
     monkeypatch.setattr("time.perf_counter", lambda: rounds.now)
-    assert calibrate(tiny_transfer(), RunOptions(folder=tmp_path / "none", accelerator="cpu"), 10.0).rounds == 1
+    assert time_rounds(tiny_transfer(), RunOptions(folder=tmp_path / "none", accelerator="cpu"), 10.0).rounds == 1

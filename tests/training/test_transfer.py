@@ -10,8 +10,9 @@ from beliefmatch.errors import SettingsError, TapError
 from beliefmatch.networks.taps import TapPair
 from beliefmatch.optimisers import Adam
 from beliefmatch.sources.adversarial import Adversarial
+from beliefmatch.training.loop import run_round
+from beliefmatch.training.prepare import resolve_taps
 from beliefmatch.training.run_folder import fingerprint
-from beliefmatch.training.transfer import run_round, with_taps
 from tiny import begin, tiny_transfer, vector_transfer
 
 
@@ -75,7 +76,7 @@ def test_taps_that_cannot_be_compared_are_refused() -> None:
     transfer, state, teacher, _ = begin(tiny_transfer())
     objective = replace(transfer.objective, attention_weight=1.0, taps=(TapPair(teacher="2", student="4"),))
     with pytest.raises(TapError, match=r"2 of the teacher gives \(8, 8, 8\), 4 of the student \(4, 2, 2\)"):
-        with_taps(objective, teacher, state.student)
+        resolve_taps(objective, teacher, state.student)
 
 
 BAD_ADAM = Adam(learning_rate=0.0, gradient_clip=1.0)

@@ -16,7 +16,7 @@ from beliefmatch.studies.candidates import Common, check_inputs, check_recipes, 
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.run import Follow, run
 from beliefmatch.training.run_folder import RunFolder
-from beliefmatch.training.timing import Calibration, calibrate
+from beliefmatch.training.timing import Timing, time_rounds
 from beliefmatch.training.transfer import Transfer
 from beliefmatch.training.trust import code_named_in
 
@@ -119,14 +119,14 @@ def compare(
 
 def _time_rounds(
     names: Sequence[str], common: Common, *, seconds: float, seed: int, options: RunOptions
-) -> dict[str, Calibration]:
+) -> dict[str, Timing]:
     """Read how many rounds each recipe does, or time it, one after the other, before any run begins."""
     path, given = options.folder / CALIBRATIONS, _what_changes_times(common, options)
     known = _read_calibrations(path, seconds, given)
     for name in names:
         if name not in known:
             logger.info("timing rounds of %s", name)
-            found = calibrate(common.transfer(name, seed=seed), options, seconds)
+            found = time_rounds(common.transfer(name, seed=seed), options, seconds)
             logger.info("%s: %d rounds, %.3g s each", name, found.rounds, found.seconds_per_round)
             known[name] = found
             make_folder(options.folder)
@@ -135,11 +135,11 @@ def _time_rounds(
     return known
 
 
-def _is_over_budget(timed: Calibration, seconds: float) -> bool:
+def _is_over_budget(timed: Timing, seconds: float) -> bool:
     return timed.rounds == 1 and timed.planned_seconds > TOLERANCE * seconds
 
 
-def _over_budget(name: str, timed: Calibration, seconds: float) -> str:
+def _over_budget(name: str, timed: Timing, seconds: float) -> str:
     longer = f"{name} takes about {timed.planned_seconds:.3g} s instead of {seconds:.3g}"
     return f"{longer}: one round, and what comes before it, does not fit"
 
@@ -151,7 +151,7 @@ def _what_changes_times(common: Common, options: RunOptions) -> dict[str, str]:
     }
 
 
-def _read_calibrations(path: Path, seconds: float, given: dict[str, str]) -> dict[str, Calibration]:
+def _read_calibrations(path: Path, seconds: float, given: dict[str, str]) -> dict[str, Timing]:
     folder = path.parent
     if not path.is_file():
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -169,7 +169,7 @@ def _read_calibrations(path: Path, seconds: float, given: dict[str, str]) -> dic
             f"the comparison in {folder} was timed with another {changed[0]}: name another --folder for this one"
         )
     try:
-        found = {name: Calibration(**each) for name, each in content["recipes"].items()}
+        found = {name: Timing(**each) for name, each in content["recipes"].items()}
         is_whole = all(isinstance(each.rounds, int) and each.planned_seconds > 0 for each in found.values())
     except (KeyError, TypeError, AttributeError):
         found, is_whole = {}, False
@@ -196,7 +196,7 @@ def _measure(
         measure_run(place, data, resize=resize, accelerator=options.accelerator, trust_code=code_named_in(transfer))
 
 
-def _gather(name: str, timed: Calibration, seconds: float, seeds: Sequence[int], folder: Path) -> Compared:
+def _gather(name: str, timed: Timing, seconds: float, seeds: Sequence[int], folder: Path) -> Compared:
     runs = [RunFiles(folder / name / f"seed_{seed}") for seed in seeds]
     rows = [(each.read_metrics() or [{}])[-1] for each in runs]
     return Compared(

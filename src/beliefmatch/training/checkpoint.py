@@ -11,8 +11,8 @@ from torch import Tensor
 
 from beliefmatch.errors import ResumeError, first_line
 from beliefmatch.runs.atomic import write_bytes
+from beliefmatch.training.loop import TransferState
 from beliefmatch.training.state import Packed, pack, unpack
-from beliefmatch.training.transfer import TransferState
 
 FORMAT = 1
 

@@ -17,8 +17,11 @@ from beliefmatch.errors import CollapseError, DivergedError
 from beliefmatch.runs.atomic import make_folder, write_json
 from beliefmatch.runs.collapse_detection import ADVICE, Finding, Watch, is_long_enough
 from beliefmatch.runs.folder import Collapse, Row
+from beliefmatch.training.clock import Clock
+from beliefmatch.training.loop import TransferState
 from beliefmatch.training.options import OnCollapse
 from beliefmatch.training.run_folder import RunFolder
+from beliefmatch.training.state import modules_in
 from beliefmatch.training.transfer import Transfer
 
 logger = logging.getLogger(__name__)
@@ -33,74 +36,94 @@ class BeginAgain(Exception):  # noqa: N818
     """Leads out of the rounds of an attempt that collapsed; no error, and no user ever sees it."""
 
 
-class Guard:
-    """Watches the rows of one attempt and acts. The first process decides, and all act alike."""
+class CollapsePolicy:
+    """Looks for a collapse in the rows of one attempt, and acts. The first process decides, and all act alike."""
 
     def __init__(
         self,
         transfer: Transfer,
         action: OnCollapse,
         *,
+        state: TransferState,
         folder: RunFolder,
         fabric: Fabric,
+        clock: Clock,
         attempt: int,
-        last_round: int,
     ) -> None:
-        """Begin to watch, or take up where a run that continues was.
+        """Begin to look, or take up where a run that continues was.
 
         Args:
             transfer: what is computed, with the seed of the attempt.
             action: what to do after a collapse.
+            state: of the attempt; the folder holds the rows of the rounds that it completed.
             folder: of the run.
             fabric: the processes.
+            clock: training time.
             attempt: 0 for the first.
-            last_round: rounds completed, of which the folder holds the rows.
         """
         self.transfer = transfer
         self.action: OnCollapse = action
+        self.state = state
         self.folder = folder
         self.fabric = fabric
+        self.clock = clock
         self.attempt = attempt
-        self.watch = Watch(rounds=transfer.rounds, batch_size=transfer.batch_size)
+        self.detection = Watch(rounds=transfer.rounds, batch_size=transfer.batch_size)
         for row in folder.read_metrics():
-            if row["round"] <= last_round:
-                self.watch.see(row)
+            if row["round"] <= state.round:
+                self.detection.see(row)
         # What lies after the checkpoint happens again.
         self.collapses = [
-            each for each in folder.read_collapses() if each.attempt < attempt or each.round <= last_round
+            each for each in folder.read_collapses() if each.attempt < attempt or each.round <= state.round
         ]
         fabric.barrier()
         if fabric.is_global_zero and self.collapses != folder.read_collapses():
             self._write()
 
-    def see(self, row: Row) -> None:
+    def check_row(self, row: Row) -> None:
         """Look at a logged row, and act where a collapse stands that was not yet acted on.
 
         Raises:
             CollapseError: it was asked to stop, or has begun again too often.
             BeginAgain: it was asked to begin again.
         """
-        findings = self.fabric.broadcast(self.watch.see(row))
-        told = {each.kind for each in self.collapses if each.attempt == self.attempt and each.action == "continue"}
+        findings = self.fabric.broadcast(self.detection.see(row))
+        known = {each.kind for each in self.collapses if each.attempt == self.attempt and each.action == "continue"}
         for finding in findings:
-            if self._action != "continue" or finding.kind not in told:
+            if self._action != "continue" or finding.kind not in known:
                 self._act(finding, row["round"], row["seconds"])
 
-    def diverged(self, round_number: int, seconds: float) -> None:
-        """Act on a loss or gradient that is not finite. The run cannot go on from there, whatever was asked for.
+    def check_finite(self) -> None:
+        """Act where a loss or gradient was not finite. The run cannot go on from there, whatever was asked for.
 
         Raises:
             DivergedError: unless it was asked to begin again, or has done so too often.
             BeginAgain: it was asked to begin again.
         """
-        kept = "no checkpoint was written yet"
-        if self.folder.checkpoint.is_file():
-            kept = f"the checkpoint in {self.folder.path} is from before it"
-        seen = f"a loss or gradient stopped being finite in round {round_number}; {kept}"
-        self._act(Finding(kind="diverged", since=round_number, seen=seen), round_number, seconds)
+        bad_round = int(self.state.first_bad_round)
+        if bad_round >= 0:
+            kept = "no checkpoint was written yet"
+            if self.folder.checkpoint.is_file():
+                kept = f"the checkpoint in {self.folder.path} is from before it"
+            seen = f"a loss or gradient stopped being finite in round {bad_round}; {kept}"
+            finding = Finding(kind="diverged", since=bad_round, seen=seen)
+            self._act(finding, bad_round, round(self.clock.seconds, 3))
 
-    def end(self, rows: Sequence[Row]) -> None:
-        """Say so where the rows of the whole run are too few for its watch: silence is not to be taken for health."""
+    def check_parameters(self) -> None:
+        """Act where a loss, a gradient or a parameter is not finite, before all of them are saved.
+
+        Raises:
+            DivergedError: see `check_finite`.
+            BeginAgain: likewise.
+        """
+        self.check_finite()
+        parameters = [parameter for module in modules_in(self.state) for parameter in module.parameters()]
+        if not all(bool(parameter.isfinite().all()) for parameter in parameters):
+            self.state.first_bad_round.fill_(self.state.round)
+            self.check_finite()
+
+    def log_short_run(self, rows: Sequence[Row]) -> None:
+        """Log it where a whole run has too few rows to show a collapse: silence is not to be taken for health."""
         if not self.collapses and not is_long_enough(rows, self.transfer.rounds):
             logger.info(
                 "too few rounds were logged to tell whether the student collapsed: nothing but losses that are not "
@@ -126,18 +149,18 @@ class Guard:
         self.collapses.append(collapse)
         if self.fabric.is_global_zero:
             self._write()
-        said = describe(collapse)
+        text = describe(collapse)
         if action == "stop":
-            raise (DivergedError if finding.kind == "diverged" else CollapseError)(said, self._way_out(finding))
+            raise (DivergedError if finding.kind == "diverged" else CollapseError)(text, self._advice(finding))
         if action == "restart":
             if self.fabric.is_global_zero:
-                logger.warning("%s. Beginning again (restart %d of %d)", said, self.attempt + 1, MAX_RESTARTS)
+                logger.warning("%s. Beginning again (restart %d of %d)", text, self.attempt + 1, MAX_RESTARTS)
             raise BeginAgain
         if self.fabric.is_global_zero:
             # Whoever wants to hear of errors alone must hear of this one.
-            logger.error("%s. Going on; --on-collapse stop or restart does otherwise", said)
+            logger.error("%s. Going on; --on-collapse stop or restart does otherwise", text)
 
-    def _way_out(self, finding: Finding) -> str:
+    def _advice(self, finding: Finding) -> str:
         more = f" It began again {self.attempt} times." if self.attempt else ""
         again = "" if self.action == "restart" else ", or --resume --on-collapse restart to begin again by another seed"
         report = f"beliefmatch report {self.folder.path} shows what happened."
@@ -148,7 +171,7 @@ class Guard:
 
 
 def describe(collapse: Collapse) -> str:
-    """Say in one sentence what collapsed, when, and what was seen."""
+    """Describe in one sentence what collapsed, when, and what was seen."""
     if collapse.kind == "diverged":
         return f"collapse (diverged): {collapse.seen}"
     return f"collapse ({collapse.kind}) in round {collapse.round}: since round {collapse.since} {collapse.seen}"
@@ -159,8 +182,8 @@ def seed_of(seed: int, attempt: int) -> int:
     return (seed + SEED_STEP * attempt) % 2**63
 
 
-def settle_attempt(folder: RunFolder, fabric: Fabric) -> int:
-    """Tell which attempt comes now, and put away what the one before it left. All processes must call.
+def advance_attempt(folder: RunFolder, fabric: Fabric) -> int:
+    """Return which attempt comes now, and put away what the one before it left. All processes must call.
 
     A process that is killed in between does the rest when it resumes: the rows are put away last, and show that all is.
     """
@@ -180,5 +203,5 @@ def settle_attempt(folder: RunFolder, fabric: Fabric) -> int:
 
 
 def seconds_before(folder: RunFolder) -> float:
-    """Training time of the attempts that collapsed."""
+    """Return the training time of the attempts that collapsed, in seconds."""
     return max((each.seconds for each in folder.read_collapses() if each.action == "restart"), default=0.0)

@@ -8,9 +8,10 @@ import torch
 
 from beliefmatch.errors import SettingsError
 from beliefmatch.training.precision import Precision
-from beliefmatch.training.rounds import Execution
 
 OnCollapse = Literal["continue", "stop", "restart"]
+ExecutionName = Literal["auto", "eager", "captured", "compiled"]
+"""How rounds are done; see `RunOptions.execution`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class RunOptions:
     """Most examples that pass teacher and student at once on one device, where a whole batch does not fit in memory.
     Gradients are those of the whole batch but for what a batch has as a whole: batch-norm takes its statistics of the
     micro-batch, and so do a source's terms statistics, balance and contrast."""
-    execution: Execution = "auto"
+    execution: ExecutionName = "auto"
     """captured: rounds are recorded as a CUDA graph and replayed, where that can be; otherwise eager. compiled: the
     same with both networks compiled by torch.compile, which takes a minute or more before the first round. auto:
     compiled where rounds are captured and the student has 100,000 steps or more to take, for which that pays;
@@ -59,8 +60,8 @@ class RunOptions:
             if value is not None and value < 1:
                 raise SettingsError(f"{name} must be at least 1; got {value}")
 
-    def filled(self, rounds: int) -> "RunOptions":
-        """Settle the intervals that were left open."""
+    def with_intervals(self, rounds: int) -> "RunOptions":
+        """Return the same options with the intervals that were left open resolved for so many rounds."""
         return replace(
             self,
             log_every=self.log_every or min(max(rounds // 100, 1), 100),

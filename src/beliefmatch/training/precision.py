@@ -6,12 +6,12 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 
-SettledPrecision = Literal["32-true", "bf16-mixed", "64-true"]
+ResolvedPrecision = Literal["32-true", "bf16-mixed", "64-true"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "64-true"]
 
 
-def settle_precision(asked: Precision, device_type: str) -> SettledPrecision:
-    """Make auto what it stands for: bf16-mixed where the device multiplies 16-bit floats natively, else 32-true.
+def resolve_precision(asked: Precision, device_type: str) -> ResolvedPrecision:
+    """Resolve auto: bf16-mixed where the device multiplies 16-bit floats natively, else 32-true.
 
     In bf16-mixed convolutions and matrix products take 16-bit inputs; weights, optimisers, losses, softmax and the
     statistics of batch-norm stay in 32 bits.
@@ -31,7 +31,7 @@ def multiplies_bf16(device_type: str) -> bool:
     return False
 
 
-def make_fabric(accelerator: str, precision: SettledPrecision, *, devices: int = 1) -> Fabric:
+def make_fabric(accelerator: str, precision: ResolvedPrecision, *, devices: int = 1) -> Fabric:
     """Make a fabric for one kind of device."""
     strategy = "ddp" if devices > 1 else "auto"
     if precision != "bf16-mixed":

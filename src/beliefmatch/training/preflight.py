@@ -1,59 +1,114 @@
-"""A round on copies, before anything is written."""
+"""The preflight: one round on copies before anything is written, so that what is broken fails at once."""
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from beliefmatch.errors import BeliefMatchError, NetworkError, first_line
 from beliefmatch.functional.micro_batches import smallest_part
+from beliefmatch.networks.gradients import INPUTS_WANTED, check_gradient, gradient_arrives
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.collapse_detection import ADVICE
-from beliefmatch.training.gradients import check_gradients
-from beliefmatch.training.precision import SettledPrecision, make_fabric
+from beliefmatch.sources.base import AbstractSource
+from beliefmatch.training.loop import run_round, start
+from beliefmatch.training.precision import make_fabric
+from beliefmatch.training.prepare import Prepared
 from beliefmatch.training.state import pack
-from beliefmatch.training.transfer import Transfer, run_round, start
+from beliefmatch.training.transfer import Transfer
+
+NUDGE = 0.01
+"""Standard deviation of what is added to the parameters of a student before its gradient is checked."""
+WITHOUT_GRADIENTS = "noise, unlabelled, few_shot, or best with --source.refined-share 0"
+"""Recipes whose sources follow no gradient."""
 
 
-def rehearse(
-    transfer: Transfer, teacher: Teacher, student: nn.Module, *, share: int, precision: SettledPrecision
-) -> None:
-    """Do one round with copies of both networks, on the CPU and on two examples, before anything is written.
+def preflight(prepared: Prepared) -> None:
+    """Run one round with copies of both networks, on the CPU and on two examples, before anything is written.
 
-    Where micro-batches will be of one example, each of the two passes alone.
-
-    Args:
-        transfer: settled by `transfer.settle`.
-        teacher: copied.
-        student: copied.
-        share: examples a batch in one process; with one, the rehearsal takes one too.
-        precision: of the run.
+    Where micro-batches will be of one example, each of the two passes alone; where a batch has one in a process, so has
+    the preflight's.
 
     Raises:
         NetworkError: a round fails in a way that a forward pass in eval mode did not show, such as batch-norm on one
             value a channel, or gives values that are not finite; or the source follows gradients that do not arrive.
         BeliefMatchError: the source cannot serve these networks.
     """
-    least = smallest_part(share, transfer.micro_batch)
-    small = replace(transfer, source=transfer.source.shortened(), batch_size=min(share, 2), micro_batch=min(least, 2))
     with torch.random.fork_rng(devices=[]):
         try:
-            copied = Teacher(copy.deepcopy(teacher.module), teacher.spec)
-            fabric = make_fabric("cpu", precision)
-            state = start(small, copied, copy.deepcopy(student), fabric)
-            check_gradients(small.source, copied, state.student)
-            run_round(small, state, copied, fabric)
-            pack(state)
-            if int(state.first_bad_round) >= 0:
-                raise NetworkError(
-                    f"a first round in train mode fails: a loss or gradient is not finite; try {ADVICE['diverged']}"
-                )
+            _run_on_copies(_shortened(prepared), prepared)
         except BeliefMatchError:
             raise
         except Exception as error:
             # Networks are the user's own and can fail in any way.
+            precision = prepared.precision
             hint = "" if precision == "32-true" else f" (in {precision}; does it work with --precision 32-true?)"
             raise NetworkError(
                 f"a first round in train mode fails: {type(error).__name__}: {first_line(error)}{hint}"
             ) from error
+
+
+def _shortened(prepared: Prepared) -> Transfer:
+    """Return the settings of a round that is as short as shows that it works."""
+    size = prepared.local_batch_size
+    least = smallest_part(size, prepared.transfer.micro_batch)
+    source = prepared.transfer.source.shortened()
+    return replace(prepared.transfer, source=source, batch_size=min(size, 2), micro_batch=min(least, 2))
+
+
+def _run_on_copies(transfer: Transfer, prepared: Prepared) -> None:
+    teacher = Teacher(copy.deepcopy(prepared.teacher.module), prepared.teacher.spec)
+    fabric = make_fabric("cpu", prepared.precision)
+    state = start(transfer, teacher, copy.deepcopy(prepared.student), fabric)
+    check_gradients(transfer.source, teacher, state.student)
+    run_round(transfer, state, teacher, fabric)
+    pack(state)
+    if int(state.first_bad_round) >= 0:
+        raise NetworkError(
+            f"a first round in train mode fails: a loss or gradient is not finite; try {ADVICE['diverged']}"
+        )
+
+
+def check_gradients(source: AbstractSource[Any], teacher: Teacher, student: nn.Module) -> None:
+    """Check that gradients reach the inputs of those networks whose gradients a source follows.
+
+    A round without them would run, and teach nothing.
+
+    Args:
+        source: says which it follows.
+        teacher: on the CPU.
+        student: likewise; stays as it is.
+
+    Raises:
+        NetworkError: none arrive, or only zeros.
+    """
+    needed_by = (
+        f"{type(source).__name__} follows: take a recipe whose inputs need none ({WITHOUT_GRADIENTS}), or "
+        f"{INPUTS_WANTED}"
+    )
+    if source.follows_teacher:
+        check_gradient(teacher.module, teacher.spec, role="teacher", needed_by=needed_by)
+
+    def gap(inputs: Tensor) -> Tensor:
+        return teacher.statistics_gap(teacher.beliefs(inputs, tap_batch_norms=True))
+
+    if source.reads_batch_norms and teacher.batch_norms and not gradient_arrives(teacher.module, teacher.spec, gap):
+        raise NetworkError(f"no gradient of the teacher's batch-norm statistics reaches its inputs, which {needed_by}")
+    if source.follows_student:
+        check_gradient(_nudged(student), teacher.spec, role="student", needed_by=needed_by)
+
+
+def _nudged(student: nn.Module) -> nn.Module:
+    """Copy a student and move its parameters a little: many begin with a head of zeros, which stops gradients at first.
+
+    Where its code stops them, no weights let them through.
+    """
+    moved = copy.deepcopy(student)
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in moved.parameters():
+            if parameter.is_floating_point():
+                parameter.add_(NUDGE * torch.randn(parameter.shape, generator=random).to(parameter))
+    return moved

@@ -7,30 +7,36 @@ import torch
 from lightning_fabric import Fabric
 
 from beliefmatch.errors import SettingsError
-from beliefmatch.training.options import RunOptions, choose_accelerator
-from beliefmatch.training.precision import make_fabric, settle_precision
-from beliefmatch.training.rounds import NUM_WARM_UP, Execution, Rounds, begin_rounds, fastest_kernels
+from beliefmatch.training.execution.base import AbstractExecution
+from beliefmatch.training.execution.choice import begin_rounds, fastest_kernels
+from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
+from beliefmatch.training.options import ExecutionName, RunOptions
+from beliefmatch.training.prepare import resolve_fabric, with_micro_batch
 from beliefmatch.training.transfer import Transfer
 
 LEAST_ROUNDS = 5
 """Rounds that are timed, if the time is enough for them."""
-SHARE, LONGEST = 0.1, 60.0
-"""Share of the time that is spent on timing, and seconds that it takes at most. A source may do more in some rounds
+TIMED_FRACTION, LONGEST = 0.1, 60.0
+"""Fraction of the time that is spent on timing, and seconds that it takes at most. A source may do more in some rounds
 than in others, so many are timed and their mean counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calibration:
+class Timing:
     """What was timed, and what follows from it."""
 
     rounds: int
+    """So many fit the time, at least one."""
     seconds_per_round: float
+    """Mean over the rounds that were timed."""
     start_seconds: float
     """To start the source and the optimisers."""
     opening_seconds: float = 0.0
     """What the first rounds took more than others do: a pool is warmed up, kernels are chosen, a graph is captured."""
     device: str
+    """Kind of device: cpu, cuda or mps."""
     threads: int
+    """Of torch on the host."""
 
     @property
     def planned_seconds(self) -> float:
@@ -38,8 +44,8 @@ class Calibration:
         return self.start_seconds + self.opening_seconds + self.rounds * self.seconds_per_round
 
 
-def calibrate(transfer: Transfer, options: RunOptions, seconds: float) -> Calibration:
-    """Time some rounds of a transfer on networks of its own, which are thrown away, and tell how many a time holds.
+def time_rounds(transfer: Transfer, options: RunOptions, seconds: float) -> Timing:
+    """Time some rounds of a transfer on networks of its own, which are thrown away, and return how many a time holds.
 
     Nothing is written, and torch's random state is left as it was. What a run does besides its rounds (logs, pictures,
     checkpoints) is not in it: two seconds or so on a CPU. Other work on the machine is.
@@ -57,29 +63,32 @@ def calibrate(transfer: Transfer, options: RunOptions, seconds: float) -> Calibr
         raise SettingsError(
             f"rounds are timed for more than 0 seconds on one device; got {seconds} s, {options.devices} devices"
         )
-    accelerator = choose_accelerator(options)
-    fabric = make_fabric(accelerator, settle_precision(options.precision, accelerator))
-    transfer = replace(transfer, micro_batch=options.micro_batch or transfer.micro_batch)
+    fabric = resolve_fabric(options)
+    transfer = with_micro_batch(transfer, options)
     if options.execution != "auto":
-        return _calibrate(transfer, options.execution, fabric, seconds)[0]
-    found, compiling_pays = _calibrate(transfer, "captured", fabric, seconds)
+        return _time_execution(transfer, options.execution, fabric, seconds)[0]
+    found, compiling_pays = _time_execution(transfer, "captured", fabric, seconds)
     if compiling_pays:
-        found, _ = _calibrate(replace(transfer, rounds=found.rounds), "auto", fabric, seconds)
+        found, _ = _time_execution(replace(transfer, rounds=found.rounds), "auto", fabric, seconds)
     return found
 
 
-def _calibrate(transfer: Transfer, execution: Execution, fabric: Fabric, seconds: float) -> tuple[Calibration, bool]:
-    """Calibrate one way to do rounds, and tell whether it would pay to compile for as many as were found."""
+def rounds_for(transfer: Transfer, options: RunOptions, seconds: float) -> int:
+    """Return how many rounds of a transfer a time holds on this machine, at least one. See `time_rounds`."""
+    return time_rounds(transfer, options, seconds).rounds
+
+
+def _time_execution(transfer: Transfer, name: ExecutionName, fabric: Fabric, seconds: float) -> tuple[Timing, bool]:
+    """Time one way to do rounds; return whether it would pay to compile for as many as were found, too."""
     with fastest_kernels(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(transfer.seed)
         began = time.perf_counter()
-        rounds = begin_rounds(transfer, fabric, execution)
+        execution = begin_rounds(transfer, fabric, name)
         start_seconds = time.perf_counter() - began
         try:
-            opening, per_round = _time(rounds, fabric, seconds)
+            opening, per_round = _time_rounds(execution, fabric, seconds)
         finally:
-            rounds.end()
-    found = Calibration(
+            execution.close()
+    found = Timing(
         rounds=max(1, round((seconds - start_seconds - opening) / per_round)),
         seconds_per_round=per_round,
         start_seconds=start_seconds,
@@ -87,26 +96,21 @@ def _calibrate(transfer: Transfer, execution: Execution, fabric: Fabric, seconds
         device=fabric.device.type,
         threads=torch.get_num_threads(),
     )
-    return found, rounds.compiling_pays(found.rounds)
+    return found, execution.compiling_pays(found.rounds)
 
 
-def rounds_for(transfer: Transfer, options: RunOptions, seconds: float) -> int:
-    """Tell how many rounds of a transfer a time holds on this machine, at least one. See `calibrate`."""
-    return calibrate(transfer, options, seconds).rounds
-
-
-def _time(rounds: Rounds, fabric: Fabric, seconds: float) -> tuple[float, float]:
-    """Tell what the first rounds took more than as many others, and the seconds of each of these."""
+def _time_rounds(execution: AbstractExecution, fabric: Fabric, seconds: float) -> tuple[float, float]:
+    """Return what the first rounds took more than as many others, and the seconds of each of these."""
     began, num_opening, opening = time.perf_counter(), 0, 0.0
     # A single round may take about as long as the whole run is to.
     while num_opening <= NUM_WARM_UP and opening <= seconds:
-        rounds.next()
+        execution.next()
         num_opening, opening = num_opening + 1, time.perf_counter() - began
     _wait(fabric)
     opening = time.perf_counter() - began
     began, count, spent = time.perf_counter(), 0, 0.0
-    while spent < min(SHARE * seconds, LONGEST) or (count < LEAST_ROUNDS and spent < seconds):
-        rounds.next()
+    while spent < min(TIMED_FRACTION * seconds, LONGEST) or (count < LEAST_ROUNDS and spent < seconds):
+        execution.next()
         _wait(fabric)
         count, spent = count + 1, time.perf_counter() - began
     per_round = spent / count

@@ -1,4 +1,4 @@
-"""Rounds as a run does them. No CUDA device is needed: graphs are played by a stand-in that records what a round does
+"""How rounds are done. No CUDA device is needed: graphs are played by a stand-in that records what a round does
 and undoes it, as capturing does no work, and does it again at each replay. benchmarks/check_gpu.py uses real ones.
 """
 
@@ -17,10 +17,14 @@ from torch import nn
 from torch.testing import assert_close
 
 from beliefmatch.optimisers import Optimisation
-from beliefmatch.training import rounds
-from beliefmatch.training.rounds import NUM_WARM_UP, Rounds, why_not_captured
+from beliefmatch.training.execution import choice, compiled, cuda_graph
+from beliefmatch.training.execution.base import AbstractExecution
+from beliefmatch.training.execution.choice import CapturedExecution, choose_execution, why_not_captured
+from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
+from beliefmatch.training.execution.eager import EagerExecution
+from beliefmatch.training.loop import compute_round
+from beliefmatch.training.options import ExecutionName
 from beliefmatch.training.state import pack, unpack
-from beliefmatch.training.transfer import run_on_device
 from tiny import begin, make_conv_teacher, tiny_transfer, vector_transfer
 
 NUM_ROUNDS = NUM_WARM_UP + 3
@@ -31,14 +35,14 @@ class StandIn:
 
     run: tuple[Any, ...]
     replaying = False
-    record: dict[str, torch.Tensor]
+    metrics: dict[str, torch.Tensor]
 
     def register_generator_state(self, generator: torch.Generator) -> None:
         pass
 
     def replay(self) -> None:
         StandIn.replaying = True
-        StandIn.record = run_on_device(*StandIn.run)
+        StandIn.metrics = compute_round(*StandIn.run)
         StandIn.replaying = False
 
 
@@ -54,11 +58,11 @@ def record(_graph: StandIn, **_options: Any) -> Iterator[None]:
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rounds, "why_not_captured", lambda *_: "")
-    monkeypatch.setattr(rounds, "_no_waiting", nullcontext)
-    monkeypatch.setattr(rounds, "_generators", lambda *_: [])
+    monkeypatch.setattr(choice, "why_not_captured", lambda *_: "")
+    monkeypatch.setattr(cuda_graph, "_no_waiting", nullcontext)
+    monkeypatch.setattr(cuda_graph, "_generators", lambda *_: [])
     # The device of these tests is the host, whose torch may well draw.
-    monkeypatch.setattr(rounds, "_host_randomness", random.getstate)
+    monkeypatch.setattr(cuda_graph, "_host_randomness", random.getstate)
     stream = SimpleNamespace(wait_stream=lambda _: None)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
     monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
@@ -71,30 +75,34 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def every_run_is_long(stand_in: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
-    monkeypatch.setattr(rounds, "COMPILED_FROM", 2 * NUM_ROUNDS)
+    monkeypatch.setattr(compiled, "COMPILED_FROM", 2 * NUM_ROUNDS)
 
 
-def do_rounds(execution: str, num_rounds: int = NUM_ROUNDS) -> tuple[Any, Rounds, list[float]]:
+def do_rounds(execution: str, num_rounds: int = NUM_ROUNDS) -> tuple[Any, AbstractExecution, list[float]]:
     run = begin(tiny_transfer(rounds=NUM_ROUNDS))
     StandIn.run = run
-    transfer, state, teacher, fabric = run
+    state = run[1]
 
     def count(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         if not StandIn.replaying:
             state.student_passes += len(inputs[0])
 
     state.student.register_forward_pre_hook(count)
-    doing = Rounds(transfer, state, teacher, fabric, execution)  # pyright: ignore[reportArgumentType]
+    doing = choose_execution(execution, *run)  # pyright: ignore[reportArgumentType]
     for _ in range(num_rounds):
         doing.next()
     return state, doing, [float(parameter.detach().sum()) for parameter in state.student.parameters()]
 
 
+def is_captured(execution: AbstractExecution) -> bool:
+    return isinstance(execution, CapturedExecution) and execution.is_captured
+
+
 @pytest.mark.usefixtures("stand_in")
 def test_captured_rounds_do_what_eager_ones_do() -> None:
     eager, captured = do_rounds("eager"), do_rounds("auto")
-    assert captured[1].captured is not None
-    assert eager[1].captured is None
+    assert is_captured(captured[1])
+    assert isinstance(eager[1], EagerExecution)
     assert captured[2] == eager[2]
     states = eager[0], captured[0]
     assert states[0].round == states[1].round == int(states[1].device_round) == NUM_ROUNDS
@@ -118,7 +126,7 @@ def test_a_long_run_is_compiled_and_then_captured(
     with caplog.at_level(logging.INFO):
         found = do_rounds("auto")
     assert len(compiled) == 3, "two networks and the losses"
-    assert found[1].captured is not None
+    assert is_captured(found[1])
     assert "compiled" in found[1].describe()
     assert found[2] == eager[2]
     assert [line.getMessage() for line in caplog.records] == [
@@ -147,7 +155,7 @@ def test_what_cannot_be_compiled_is_captured_as_it_is(
     with caplog.at_level(logging.INFO):
         found = do_rounds("auto")
     assert caplog.records[-1].getMessage() == "they stay as they are, since they cannot be compiled: no compiler here"
-    assert found[1].captured is not None
+    assert is_captured(found[1])
     assert "compiled" not in found[1].describe()
     assert found[2] == eager[2]
 
@@ -157,16 +165,18 @@ def test_what_cannot_be_compiled_is_captured_as_it_is(
 def test_what_is_left_of_a_run_decides_whether_it_is_compiled(done: int) -> None:
     transfer, state, teacher, fabric = begin(tiny_transfer(rounds=NUM_ROUNDS))
     state.round = done
-    doing = Rounds(transfer, state, teacher, fabric, "auto")
-    doing.student_steps = 2
-    assert doing.compiling_pays() == (done == 0)
+    doing = choose_execution("auto", transfer, state, teacher, fabric)
+    assert isinstance(doing, CapturedExecution)
+    assert not doing.compiling_pays(10**9)
+    doing.graph.student_steps = 2
+    assert doing.compiling_pays(doing.rounds_left) == (done == 0)
     assert doing.compiling_pays(NUM_ROUNDS)
 
 
 @pytest.mark.usefixtures("every_run_is_long")
 def test_a_run_that_shall_be_captured_is_not_compiled() -> None:
     _, doing, _ = do_rounds("captured")
-    assert doing.captured is not None
+    assert is_captured(doing)
     assert "compiled" not in doing.describe()
 
 
@@ -183,12 +193,12 @@ def test_a_round_that_waits_for_the_device_is_undone_and_done_eagerly(
         entered.append("waited")
         raise RuntimeError("called a synchronizing CUDA operation\nand more")
 
-    monkeypatch.setattr(rounds, "_no_waiting", waits)
+    monkeypatch.setattr(cuda_graph, "_no_waiting", waits)
     with caplog.at_level(logging.INFO):
         found = do_rounds("auto")
     assert entered == ["waited"]
     assert found[2] == eager[2]
-    assert found[1].captured is None
+    assert not is_captured(found[1])
     said = [line.getMessage() for line in caplog.records]
     assert said == [
         "rounds run eagerly from here on, since one cannot be captured: called a synchronizing CUDA operation"
@@ -213,7 +223,7 @@ def test_a_watched_round_that_breaks_off_half_way_leaves_no_gradient(monkeypatch
             patch.setattr(Optimisation, "step", breaks_off)
             yield
 
-    monkeypatch.setattr(rounds, "_no_waiting", watched)
+    monkeypatch.setattr(cuda_graph, "_no_waiting", watched)
     found = do_rounds("auto")
     assert len(steps) == 1
     assert "synchronizing" in found[1].describe()
@@ -234,24 +244,25 @@ class DropsLayers(nn.Module):
 @pytest.mark.usefixtures("stand_in")
 def test_what_draws_on_the_host_is_not_replayed(caplog: pytest.LogCaptureFixture) -> None:
     found = []
-    for execution in ("eager", "auto"):
+    executions: tuple[ExecutionName, ...] = ("eager", "auto")
+    for execution in executions:
         random.seed(0)
         run = begin(tiny_transfer(rounds=NUM_ROUNDS), student=DropsLayers())
-        doing = Rounds(*run, execution)
+        doing = choose_execution(execution, *run)
         with caplog.at_level(logging.INFO):
             records = [doing.next() for _ in range(NUM_ROUNDS)]
         found.append((doing, [float(record["student_loss"].sum()) for record in records]))
-    assert found[1][0].captured is None
+    assert not is_captured(found[1][0])
     assert "draws random numbers on the host" in caplog.text
     assert found[0][1] == found[1][1]
 
 
 def test_draws_on_the_host_are_seen() -> None:
     for draw in (random.random, np.random.rand, lambda: torch.rand(())):
-        before = rounds._host_randomness()
-        assert rounds._host_randomness() == before
+        before = cuda_graph._host_randomness()
+        assert cuda_graph._host_randomness() == before
         draw()
-        assert rounds._host_randomness() != before
+        assert cuda_graph._host_randomness() != before
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -269,7 +280,7 @@ def test_a_capture_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch, w
 
     monkeypatch.setattr(torch.cuda, "graph", fails)
     found = do_rounds("auto")
-    assert found[1].captured is None
+    assert not is_captured(found[1])
     assert "not permitted" in found[1].describe()
     assert found[2] == eager[2]
     assert found[0].student_passes == eager[0].student_passes
@@ -278,8 +289,8 @@ def test_a_capture_that_fails_changes_nothing(monkeypatch: pytest.MonkeyPatch, w
 def test_why_rounds_are_eager_is_said() -> None:
     transfer, state, teacher, fabric = begin(vector_transfer())
     assert "CUDA" in why_not_captured(transfer, fabric)
-    assert "CUDA" in Rounds(transfer, state, teacher, fabric, "auto").describe()
-    assert "asked for" in Rounds(transfer, state, teacher, fabric, "eager").describe()
+    assert "CUDA" in choose_execution("auto", transfer, state, teacher, fabric).describe()
+    assert "asked for" in choose_execution("eager", transfer, state, teacher, fabric).describe()
 
 
 def test_the_device_counts_rounds_as_the_host_does() -> None:

@@ -1,4 +1,4 @@
-"""Compiled networks against eager ones. Compiling takes a C++ compiler."""
+"""Compiled networks and rounds against eager ones. Compiling takes a C++ compiler."""
 
 import copy
 import shutil
@@ -9,11 +9,12 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from beliefmatch.networks.compiled import CompiledForward
 from beliefmatch.networks.taps import TapPair, beliefs
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.students.named import NamedStudent
-from beliefmatch.training.rounds import Rounds
+from beliefmatch.training.execution.choice import choose_execution
+from beliefmatch.training.execution.compiled import CompiledForward
+from beliefmatch.training.options import ExecutionName
 from tiny import begin, make_conv_teacher, named, tiny_transfer
 
 pytestmark = pytest.mark.skipif(
@@ -60,11 +61,12 @@ def test_rounds_with_compiled_networks_agree_with_eager_ones() -> None:
         objective=BeliefMatching(attention_weight=1.0, taps=(TapPair(teacher="1", student="2"),)),
     )
     found = []
-    for execution in ("eager", "compiled"):
-        settled, state, teacher, fabric = begin(transfer, precision="64-true")
-        doing = Rounds(settled, state, teacher, fabric, execution)
+    executions: tuple[ExecutionName, ...] = ("eager", "compiled")
+    for execution in executions:
+        resolved, state, teacher, fabric = begin(transfer, precision="64-true")
+        doing = choose_execution(execution, resolved, state, teacher, fabric)
         records = [doing.next() for _ in range(3)]
-        doing.end()
+        doing.close()
         found.append((records, state.student.state_dict()))
     for ours, theirs in zip(found[1][0], found[0][0], strict=True):
         assert_close(ours, theirs, rtol=1e-6, atol=1e-9)

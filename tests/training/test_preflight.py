@@ -19,7 +19,7 @@ from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.refined_textures import RefinedTextures
-from beliefmatch.training.gradients import check_gradients
+from beliefmatch.training.preflight import check_gradients
 from tiny import make_conv_teacher, make_plain_conv
 
 

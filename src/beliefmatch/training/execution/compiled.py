@@ -1,13 +1,84 @@
-"""Networks whose forward pass torch.compile has fused."""
+"""Compiled rounds: torch.compile fuses the forward pass of both networks and the losses."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from beliefmatch.networks.taps import find_module
+from beliefmatch.networks.taps import Beliefs, find_module
+from beliefmatch.networks.teacher import Teacher
+from beliefmatch.objectives.base import AbstractObjective
+from beliefmatch.training.execution.base import AbstractExecution
+from beliefmatch.training.loop import Metrics
+from beliefmatch.training.transfer import Transfer
+
+COMPILED_FROM = 100_000
+"""Student steps of a run from which compiling pays on a GPU: it takes a minute, and then saves some .6 ms a step."""
+
+
+class CompiledExecution(AbstractExecution):
+    """Runs the rounds of another execution, whose networks and losses are compiled."""
+
+    def __init__(self, inner: AbstractExecution, networks: "CompiledNetworks") -> None:
+        self.inner = inner
+        self.networks = networks
+        self.state = inner.state
+
+    def next(self) -> Metrics:
+        """Run one round."""
+        return self.inner.next()
+
+    def describe(self) -> str:
+        """Describe what is compiled, and how the rounds are done."""
+        return f"{self.networks.describe()}, {self.inner.describe()}"
+
+    def compiling_pays(self, num_rounds: int) -> bool:
+        """Whether the other execution says so."""
+        return self.inner.compiling_pays(num_rounds)
+
+    def close(self) -> None:
+        """Give both networks their own forward pass back."""
+        self.inner.close()
+        self.networks.remove()
+
+
+class CompiledNetworks:
+    """Both networks of a run with compiled forward passes, until they are removed."""
+
+    def __init__(self, transfer: Transfer, student: nn.Module, teacher: Teacher) -> None:
+        """Compile teacher, student and objective. What fails half way leaves both networks as they were.
+
+        Args:
+            transfer: settings, resolved.
+            student: whose forward pass is replaced.
+            teacher: likewise; activations that the source reads are kept readable.
+        """
+        self.forwards: list[CompiledForward] = []
+        pairs = transfer.objective.taps or ()
+        read = [*teacher.batch_norms] if transfer.source.reads_batch_norms else []
+        if transfer.source.reads_features and teacher.feature_tap:
+            read.append(teacher.feature_tap)
+        try:
+            taps = {pair.teacher for pair in pairs}
+            self.forwards.append(CompiledForward(teacher.module, outputs=taps, inputs=read))
+            self.forwards.append(CompiledForward(student, outputs={pair.student for pair in pairs}))
+            self.transfer = replace(transfer, objective=CompiledObjective.of(transfer.objective))
+        except Exception:
+            self.remove()
+            raise
+
+    def describe(self) -> str:
+        """Describe in a few words what is compiled."""
+        return "compiled networks and losses"
+
+    def remove(self) -> None:
+        """Give both networks their own forward pass back."""
+        for forward in self.forwards:
+            forward.remove()
+        self.forwards = []
 
 
 class CompiledForward:
@@ -104,3 +175,35 @@ class CompiledForward:
             for table, all_hooks in zip(tables, before, strict=True):
                 table.clear()
                 table.update(all_hooks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompiledObjective(AbstractObjective):
+    """Another objective, compiled when it is first called. It gives the same terms."""
+
+    inner: AbstractObjective
+    """Whose terms they are."""
+    run: Callable[[Beliefs, Beliefs, Tensor | None], dict[str, Tensor]] = field(repr=False)
+    """Its compiled call."""
+
+    @classmethod
+    def of(cls, objective: AbstractObjective) -> Self:
+        """Compile an objective whose taps are resolved."""
+        return cls(inner=objective, taps=objective.taps, run=torch.compile(objective.__call__, dynamic=False))
+
+    @property
+    def uses_taps(self) -> bool:
+        """Whether the other one does."""
+        return self.inner.uses_taps
+
+    def check(self) -> None:
+        """Check the other one.
+
+        Raises:
+            SettingsError: one of its settings is out of its range.
+        """
+        self.inner.check()
+
+    def __call__(self, teacher: Beliefs, student: Beliefs, labels: Tensor | None) -> dict[str, Tensor]:
+        """Compute the terms of the other one, each (batch,)."""
+        return self.run(teacher, student, labels)

@@ -1,0 +1,241 @@
+"""The training loop, which joins any source with any objective. It never changes.
+
+for each round:
+source.improve(...)                  # make the inputs better
+for batch in source.batches(...):    # one student step a batch
+step the student on objective(teacher outputs, student outputs, labels)
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
+
+from beliefmatch.functional.classification import agreement, class_frequencies, confidence
+from beliefmatch.functional.diversity import diversity
+from beliefmatch.functional.micro_batches import parts_of
+from beliefmatch.networks.heads import keep_logits_precise
+from beliefmatch.networks.placement import place
+from beliefmatch.networks.taps import Beliefs, beliefs
+from beliefmatch.networks.teacher import Teacher
+from beliefmatch.objectives.base import AbstractObjective
+from beliefmatch.optimisers import Optimisation, average_over_processes
+from beliefmatch.sources.base import Batch
+from beliefmatch.training.state import modules_in
+from beliefmatch.training.transfer import Transfer
+
+Metrics = dict[str, Tensor]
+"""What a round measured, by name, on the device: () or (steps,), and frequencies of classes, (steps, classes)."""
+
+
+@dataclass(kw_only=True)
+class TransferState:
+    """All that moves in a run."""
+
+    student: nn.Module
+    optimisation: Optimisation
+    """Of the student."""
+    source: Any
+    """What the source's `start` made."""
+    round: int
+    """Rounds completed."""
+    student_passes: int
+    """Examples that passed the student forwards in this process, in the generator's steps too."""
+    teacher_passes: int
+    """Likewise the teacher."""
+    device_round: Tensor
+    """(), int64: rounds completed, on the device, where a captured round can count them."""
+    first_bad_round: Tensor
+    """(), int64: first round with a loss or gradient that was not finite, -1 while there is none. On the device."""
+
+
+def start(transfer: Transfer, teacher: Teacher, student: nn.Module, fabric: Fabric) -> TransferState:
+    """Put both networks on the device and start the source. The seed decides all that follows."""
+    dtype = torch.float64 if fabric._precision.precision == "64-true" else torch.float32
+    for network in (teacher.module, student):
+        place(network, fabric.device, dtype)
+        keep_logits_precise(network, teacher.spec)
+    student.train()
+    if transfer.freeze_batch_norm:
+        for layer in student.modules():
+            if isinstance(layer, _BatchNorm):
+                layer.eval()
+    return TransferState(
+        student=student,
+        optimisation=transfer.student_optimiser.start(student, transfer.rounds),
+        source=transfer.source.start(teacher, student, transfer.plan, fabric),
+        round=0,
+        student_passes=0,
+        teacher_passes=0,
+        device_round=torch.zeros((), dtype=torch.int64, device=fabric.device),
+        first_bad_round=torch.full((), -1, device=fabric.device),
+    )
+
+
+def run_round(transfer: Transfer, state: TransferState, teacher: Teacher, fabric: Fabric) -> Metrics:
+    """Run one round as a whole: `compute_round`, then `end_round`."""
+    metrics = compute_round(transfer, state, teacher, fabric)
+    end_round(transfer, state)
+    return metrics
+
+
+def compute_round(transfer: Transfer, state: TransferState, teacher: Teacher, fabric: Fabric) -> Metrics:
+    """Compute one round on the device: improve the source, then take one student step for each of its batches.
+
+    All of it is work for the device, which can be captured once and replayed; nothing here waits for the device.
+
+    Args:
+        transfer: settings, resolved by `prepare.resolve`.
+        state: moves.
+        teacher: stays.
+        fabric: device, precision and processes.
+
+    Returns:
+        Losses, gradient norms, confidences and agreement of the round, () or (steps,), how often each network gives
+        each class, (steps, classes), and the diversity of each distinct batch, (batches,), where one has several
+        examples; on the device.
+    """
+    metrics = transfer.source.improve(state.source, teacher, state.student, fabric)
+    batch: TeacherBatch | None = None
+    steps: list[StudentStep] = []
+    diversities: list[Tensor] = []
+    for given in transfer.source.batches(state.source, fabric):
+        if batch is None or given is not batch.given:
+            batch = run_teacher(transfer, teacher, given, fabric)
+            if len(given.inputs) > 1:
+                diversities.append(diversity(given.inputs))
+        steps.append(step_student(transfer.objective, state, batch, fabric))
+    metrics |= {name: torch.stack([step.losses[name] for step in steps]) for name in steps[0].losses}
+    if diversities:
+        metrics["batch_diversity"] = torch.stack(diversities)
+    metrics |= _compare_networks(steps)
+    _average_buffers(state, fabric)
+    _note_bad_round(state, metrics)
+    return metrics
+
+
+def end_round(transfer: Transfer, state: TransferState) -> None:
+    """Do what a round ends with on the host: learning rates follow their schedules, and the round counts."""
+    transfer.source.end_round(state.source)
+    state.optimisation.end_round()
+    state.round += 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class MicroBatch:
+    """Examples that pass the networks at once, with the teacher's outputs for them."""
+
+    inputs: Tensor
+    """(micro-batch, *shape)."""
+    labels: Tensor | None
+    """(micro-batch,), where the source knows them."""
+    teacher_outputs: Beliefs
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherBatch:
+    """A batch of the source in micro-batches, after the teacher ran on it."""
+
+    given: Batch
+    """What the source yielded; where it yields the same again, the teacher need not run again."""
+    micro_batches: list[MicroBatch]
+    logits: Tensor
+    """(batch, classes), of the teacher."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentStep:
+    """What one student step measured, before it moved the student."""
+
+    losses: Metrics
+    """Losses and the gradient's norm, ()."""
+    teacher_logits: Tensor
+    """(batch, classes)."""
+    student_logits: Tensor
+    """(batch, classes)."""
+
+
+def run_teacher(transfer: Transfer, teacher: Teacher, batch: Batch, fabric: Fabric) -> TeacherBatch:
+    """Split a batch into micro-batches and run the teacher on each, unless the source has kept its logits."""
+    size = transfer.micro_batch
+    inputs = parts_of(batch.inputs, size)
+    labels = parts_of(batch.labels, size) if batch.labels is not None else [None] * len(inputs)
+    taps = [pair.teacher for pair in transfer.objective.taps or ()]
+    if batch.teacher_logits is not None and not taps:
+        outputs = [Beliefs(logits=part, outputs={}, inputs={}) for part in parts_of(batch.teacher_logits, size)]
+    else:
+        with torch.no_grad(), fabric.autocast():
+            outputs = [teacher.beliefs(part, taps=taps) for part in inputs]
+    micro_batches = [
+        MicroBatch(inputs=part, labels=known, teacher_outputs=output)
+        for part, known, output in zip(inputs, labels, outputs, strict=True)
+    ]
+    return TeacherBatch(
+        given=batch, micro_batches=micro_batches, logits=torch.cat([output.logits for output in outputs])
+    )
+
+
+def step_student(
+    objective: AbstractObjective, state: TransferState, batch: TeacherBatch, fabric: Fabric
+) -> StudentStep:
+    """Take one student step: gradients of all micro-batches of a batch add up, then the student moves once."""
+    taps = [pair.student for pair in objective.taps or ()]
+    num_examples = len(batch.given.inputs)
+    losses: list[Metrics] = []
+    logits: list[Tensor] = []
+    for micro_batch in batch.micro_batches:
+        with fabric.autocast():
+            outputs = beliefs(state.student, micro_batch.inputs, outputs=taps)
+            terms = objective(micro_batch.teacher_outputs, outputs, micro_batch.labels)
+            means = {f"student_{name}": term.sum() / num_examples for name, term in terms.items()}
+        loss = torch.stack(list(means.values())).sum()
+        loss.backward()
+        losses.append({"student_loss": loss.detach(), **{name: mean.detach() for name, mean in means.items()}})
+        logits.append(outputs.logits.detach())
+    norm = state.optimisation.step(fabric)
+    return StudentStep(
+        losses=_add_up(losses) | {"student_gradient_norm": norm},
+        teacher_logits=batch.logits,
+        student_logits=torch.cat(logits),
+    )
+
+
+def _add_up(losses: list[Metrics]) -> Metrics:
+    """Add up each loss over micro-batches, ()."""
+    if len(losses) == 1:
+        return losses[0]
+    return {name: torch.stack([each[name] for each in losses]).sum() for name in losses[0]}
+
+
+def _compare_networks(steps: list[StudentStep]) -> Metrics:
+    """Compute confidences, agreement and frequencies of classes of both networks in each student step."""
+    teacher = torch.stack([step.teacher_logits for step in steps])
+    student = torch.stack([step.student_logits for step in steps])
+    flat, shape = (teacher.flatten(0, 1), student.flatten(0, 1)), student.shape[:2]
+    student_classes = class_frequencies(student)
+    return {
+        "teacher_confidence": confidence(flat[0]).view(shape).mean(dim=1),
+        "student_confidence": confidence(flat[1]).view(shape).mean(dim=1),
+        "batch_agreement": agreement(*flat).to(student.dtype).view(shape).mean(dim=1),
+        "teacher_classes": class_frequencies(teacher),
+        "student_classes": student_classes,
+        "student_largest_class": student_classes.max(dim=1).values,
+    }
+
+
+def _average_buffers(state: TransferState, fabric: Fabric) -> None:
+    """Give every process the mean of the running statistics that each gathered on its shard of the batch."""
+    if fabric.world_size > 1:
+        buffers = [buffer for module in modules_in(state) for buffer in module.buffers()]
+        average_over_processes([buffer for buffer in buffers if buffer.is_floating_point()], fabric)
+
+
+def _note_bad_round(state: TransferState, metrics: Metrics) -> None:
+    """Note on the device in which round a metric was not finite for the first time."""
+    finite = torch.cat([value.flatten() for value in metrics.values()]).isfinite().all()
+    state.device_round.add_(1)
+    known = finite | (state.first_bad_round >= 0)
+    state.first_bad_round.copy_(torch.where(known, state.first_bad_round, state.device_round))

@@ -1,0 +1,158 @@
+"""Loading and inspecting both networks, and resolving every setting that machine and networks decide."""
+
+import logging
+from dataclasses import dataclass, replace
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from beliefmatch.errors import TapError
+from beliefmatch.networks.modes import evaluating
+from beliefmatch.networks.pairs import choose_pairs
+from beliefmatch.networks.taps import TapPair, beliefs, why_no_pairs
+from beliefmatch.networks.teacher import Teacher
+from beliefmatch.objectives.base import AbstractObjective
+from beliefmatch.training.options import RunOptions, choose_accelerator
+from beliefmatch.training.precision import ResolvedPrecision, make_fabric, resolve_precision
+from beliefmatch.training.run_folder import RunFolder
+from beliefmatch.training.transfer import Transfer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A transfer whose settings are all resolved, with both networks loaded and inspected, on the CPU."""
+
+    transfer: Transfer
+    """With what settings leave to machine and networks: micro-batch, taps, how the source makes its inputs."""
+    teacher: Teacher
+    student: nn.Module
+    fabric: Fabric
+    """Device, precision and processes."""
+    local_batch_size: int
+    """Examples a batch in this process."""
+
+    @property
+    def precision(self) -> ResolvedPrecision:
+        """Floating-point precision of the run."""
+        return self.fabric._precision.precision  # pyright: ignore[reportReturnType]
+
+
+def prepare(transfer: Transfer, options: RunOptions) -> Prepared:
+    """Prepare a run: choose device and precision, load both networks and resolve every setting that they decide.
+
+    Args:
+        transfer: what to compute.
+        options: where, and on what; a micro-batch that they name replaces the transfer's.
+
+    Raises:
+        BeliefMatchError: a device is missing, a network does not fit, or a setting does not fit the networks.
+    """
+    return prepare_on(resolve_fabric(options), with_micro_batch(transfer, options))
+
+
+def prepare_on(
+    fabric: Fabric, transfer: Transfer, *, teacher: nn.Module | None = None, student: nn.Module | None = None
+) -> Prepared:
+    """Prepare a transfer on a device and in a precision that are chosen already.
+
+    The seed of the transfer decides what has no weights of its own: torch's global random state begins from it.
+
+    Args:
+        fabric: device, precision and processes.
+        transfer: what to compute.
+        teacher: stands in for the transfer's own.
+        student: likewise.
+
+    Raises:
+        BeliefMatchError: a network does not fit, or a setting does not fit the networks.
+    """
+    local_batch_size = transfer.plan.share(fabric)
+    torch.manual_seed(transfer.seed)
+    inspected = Teacher(teacher or transfer.teacher.load(transfer.inputs), transfer.inputs)
+    student = student or transfer.student.build(inspected)
+    return Prepared(
+        transfer=resolve(transfer, inspected, student),
+        teacher=inspected,
+        student=student,
+        fabric=fabric,
+        local_batch_size=local_batch_size,
+    )
+
+
+def prepare_again(prepared: Prepared, *, seed: int) -> Prepared:
+    """Prepare another attempt: the same teacher, and a student that begins from another seed."""
+    torch.manual_seed(seed)
+    student = prepared.transfer.student.build(prepared.teacher)
+    return replace(prepared, transfer=replace(prepared.transfer, seed=seed), student=student)
+
+
+def resolve_fabric(options: RunOptions) -> Fabric:
+    """Choose device and precision: those that were asked for; a run that continues keeps its precision.
+
+    Raises:
+        SettingsError: what was asked for is not there.
+    """
+    accelerator = choose_accelerator(options)
+    folder = RunFolder(options.folder)
+    if options.precision == "auto" and options.resume and folder.holds_run:
+        precision: ResolvedPrecision = folder.read()["settings"]["precision"]
+    else:
+        precision = resolve_precision(options.precision, accelerator)
+    return make_fabric(accelerator, precision, devices=options.devices)
+
+
+def with_micro_batch(transfer: Transfer, options: RunOptions) -> Transfer:
+    """Return a transfer with the micro-batch of the options, where they name one."""
+    return replace(transfer, micro_batch=options.micro_batch or transfer.micro_batch)
+
+
+def resolve(transfer: Transfer, teacher: Teacher, student: nn.Module) -> Transfer:
+    """Resolve what settings leave to the networks: how the source makes inputs, and which activations are read.
+
+    Raises:
+        TapError: see `resolve_taps`.
+    """
+    return replace(
+        transfer,
+        source=transfer.source.settled(teacher),
+        objective=resolve_taps(transfer.objective, teacher, student),
+    )
+
+
+def resolve_taps(objective: AbstractObjective, teacher: Teacher, student: nn.Module) -> AbstractObjective:
+    """Resolve which activations an objective reads, and check on one example that they can be compared.
+
+    Raises:
+        TapError: a name does not exist, or two activations of a pair differ in their positions.
+    """
+    pairs = ()
+    if objective.uses_taps:
+        pairs = objective.taps if objective.taps is not None else choose_pairs(teacher.module, student, teacher.spec)
+    batch = torch.zeros((1, *teacher.spec.shape), dtype=teacher.dtype)
+    with evaluating(student), torch.no_grad():
+        first = teacher.beliefs(batch, taps=[pair.teacher for pair in pairs]).outputs
+        second = beliefs(student, batch, outputs=[pair.student for pair in pairs]).outputs
+    for pair in pairs:
+        _check_pair(pair, first[pair.teacher], second[pair.student])
+    return replace(objective, taps=pairs)
+
+
+def log_taps(prepared: Prepared) -> None:
+    """Log which activations attention transfer compares, or why none."""
+    objective = prepared.transfer.objective
+    if objective.uses_taps:
+        pairs = ", ".join(f"{pair.teacher} with {pair.student}" for pair in objective.taps or ())
+        reason = why_no_pairs(prepared.teacher.module, prepared.student, prepared.transfer.inputs)
+        logger.info("attention transfer: %s", pairs or f"none found, none used: {reason}")
+
+
+def _check_pair(pair: TapPair, first: Tensor, second: Tensor) -> None:
+    if first.dim() < 3 or first.shape[2:] != second.shape[2:]:
+        raise TapError(
+            f"attention cannot be compared: {pair.teacher} of the teacher gives {tuple(first.shape[1:])}, "
+            f"{pair.student} of the student {tuple(second.shape[1:])}; expected (channels, positions...) with equal "
+            "positions"
+        )

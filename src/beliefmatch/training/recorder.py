@@ -1,0 +1,106 @@
+"""Writing what a run leaves while it goes on: rows, pictures and checkpoints."""
+
+from dataclasses import dataclass
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from beliefmatch.networks.teacher import Teacher
+from beliefmatch.runs.atomic import write_json
+from beliefmatch.runs.folder import Row
+from beliefmatch.training.checkpoint import save_checkpoint
+from beliefmatch.training.clock import Clock
+from beliefmatch.training.loop import Metrics, TransferState
+from beliefmatch.training.options import RunOptions
+from beliefmatch.training.pictures import write_grid, write_plane
+from beliefmatch.training.run_folder import RunFolder
+from beliefmatch.training.tensorboard import TensorBoardLog
+from beliefmatch.training.transfer import Transfer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorder:
+    """Writes rows, pictures and checkpoints of one attempt, each when it is due. All processes must call alike."""
+
+    transfer: Transfer
+    options: RunOptions
+    """With all intervals resolved."""
+    teacher: Teacher
+    state: TransferState
+    folder: RunFolder
+    fabric: Fabric
+    clock: Clock
+    tensorboard: TensorBoardLog | None
+    """Gets the rows too, where the user wants it."""
+
+    @property
+    def picture_is_due(self) -> bool:
+        """Whether inputs are to be shown after this round."""
+        return self._is_due(self.options.picture_every)
+
+    @property
+    def row_is_due(self) -> bool:
+        """Whether metrics are to be logged after this round."""
+        return self.picture_is_due or self._is_due(self.options.log_every)
+
+    @property
+    def checkpoint_is_due(self) -> bool:
+        """Whether all that moves is to be saved after this round."""
+        return self._is_due(self.options.checkpoint_every)
+
+    def write_row(self, metrics: Metrics) -> Row:
+        """Write the means of a round's metrics over its steps and all processes, and return them."""
+        row = make_row(metrics, self.state.round, self.clock.seconds, self.fabric)
+        if self.fabric.is_global_zero:
+            self.folder.append_metrics(row)
+        if self.tensorboard:
+            self.tensorboard.write(row)
+        return row
+
+    def write_picture(self) -> None:
+        """Write what the inputs look like now: a grid of images, or points in the plane."""
+        if self.fabric.is_global_zero:
+            inputs = self.transfer.source.samples(self.state.source, self.fabric)
+            path = self.folder.pseudo / f"round_{self.state.round:06d}"
+            if self.teacher.spec.is_image:
+                write_grid(path.with_suffix(".png"), inputs, self.teacher.spec)
+            elif self.teacher.spec.shape == (2,):
+                write_plane(path.with_suffix(".npz"), inputs, self.teacher.module, self.state.student)
+
+    def write_checkpoint(self) -> None:
+        """Write all that moves."""
+        save_checkpoint(self.folder.checkpoint, self.state, seconds=self.clock.seconds, fabric=self.fabric)
+
+    def write_source_metadata(self) -> None:
+        """Write what the source found when it was started, where a reader of the run should know it."""
+        if self.fabric.is_global_zero and (metadata := self.transfer.source.facts(self.state.source)):
+            write_json(self.folder.source, metadata)
+
+    def close(self) -> None:
+        """Write what is left to write."""
+        if self.tensorboard:
+            self.tensorboard.close()
+
+    def _is_due(self, every: int | None) -> bool:
+        assert every is not None, "options.with_intervals resolves it"
+        return self.state.round == self.transfer.rounds or self.state.round % every == 0
+
+
+def make_row(metrics: Metrics, completed: int, seconds: float, fabric: Fabric) -> Row:
+    """Average the metrics of a round over its steps and all processes. This fetches them from the device.
+
+    Args:
+        metrics: of a round, () or (steps, ...) each.
+        completed: rounds completed.
+        seconds: of training so far.
+        fabric: the processes.
+    """
+    means = {name: value.mean(dim=0) if value.dim() else value for name, value in metrics.items()}
+    joined = fabric.all_reduce(torch.cat([mean.flatten() for mean in means.values()]), reduce_op="mean")
+    assert isinstance(joined, Tensor)
+    row: Row = {"round": completed, "seconds": round(seconds, 3), "student_steps": len(metrics["student_loss"])}
+    for name, value in zip(means, joined.cpu().split([mean.numel() for mean in means.values()]), strict=True):
+        row[name] = value.item() if means[name].dim() == 0 else [round(part, 4) for part in value.tolist()]
+    row["confidence_gap"] = row["teacher_confidence"] - row["student_confidence"]
+    return row
