@@ -106,7 +106,7 @@ def collapsing_transfer(kind: str, *, seed: int = 0) -> Transfer:
     is_diverging = kind == "diverged"
     return _transfer(
         student,
-        # A first round is rehearsed, so it takes more than one.
+        # The preflight runs one round, so it takes more than one.
         1e38 if is_diverging else STILL,
         generator,
         STILL,

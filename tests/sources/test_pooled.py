@@ -87,7 +87,7 @@ def test_warming_up_leaves_the_student_out() -> None:
 
 
 @pytest.mark.parametrize("source", [Fast(**SMALL), Nayer(**SMALL), Cmi(**SMALL), DeepInversion(making_steps=9)])
-def test_a_rehearsal_takes_few_steps(source: Any) -> None:
+def test_a_preflight_takes_few_steps(source: Any) -> None:
     short = source.shortened()
     assert short.making_steps * (short.warm_up + short.batches_per_round) + short.student_steps <= 8
     assert short.terms == source.terms

@@ -104,33 +104,34 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
         raise SettingsError(f"no recipe is called {name!r}; {did_you_mean(name, recipes.ALL)}")
     recipe = recipes.ALL[name]
 
-    def command(
+    def parsed(
         transfer: Annotated[Any, tyro.conf.arg(name="", constructor=recipe)],
         options: Annotated[RunOptions, tyro.conf.arg(name="")],
         display: Annotated[Display, tyro.conf.arg(help=DISPLAY_HELP)] = "full",
-    ) -> None:
-        set_display(display)
-        with RunProgress(transfer.rounds, display) as progress:
-            result = run(transfer, options, observer=progress)
-        if is_first_process():
-            print_run(options.folder, display)
-            if display == "full":
-                print_text(f"the student is in {options.folder}")
-            if display == "full" and result.student_accuracy is None:
-                why = "no data held back was given" if transfer.source.reads_data else "no data to measure on was given"
-                trust = " --trust-code" if code_named_in(transfer) else ""
-                print_text(
-                    f"{why}, so nothing was measured; to measure: "
-                    f"beliefmatch measure {options.folder} --images FILE.npz{trust}"
-                )
+    ) -> tuple[Any, RunOptions, Display]:
+        return transfer, options, display
 
-    tyro.cli(
-        command,
+    made, options, display = tyro.cli(
+        parsed,
         prog=f"beliefmatch transfer {name}",
         description=f"{(inspect.getdoc(recipe) or '').partition('Args:')[0].strip()}\n\n{SHORT_NETWORKS}",
         args=arguments,
         config=(tyro.conf.AvoidSubcommands,),
     )
+    set_display(display)
+    with RunProgress(made.rounds, display) as progress:
+        result = run(made, options, observer=progress)
+    if is_first_process():
+        print_run(options.folder, display)
+        if display == "full":
+            print_text(f"the student is in {options.folder}")
+        if display == "full" and result.student_accuracy is None:
+            why = "no data held back was given" if made.source.reads_data else "no data to measure on was given"
+            trust = " --trust-code" if code_named_in(made) else ""
+            print_text(
+                f"{why}, so nothing was measured; to measure: "
+                f"beliefmatch measure {options.folder} --images FILE.npz{trust}"
+            )
 
 
 DISPLAY_HELP = "Progress and tables, errors alone, or JSON lines for scripts."

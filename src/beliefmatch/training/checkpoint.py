@@ -19,9 +19,10 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Resumed:
-    """What a checkpoint tells besides the state."""
+    """What a checkpoint holds besides the state."""
 
     round: int
+    """Rounds completed."""
     seconds: float
     """Training time spent so far."""
 
@@ -67,12 +68,12 @@ def load_checkpoint(path: Path, state: TransferState, fabric: Fabric) -> Resumed
 
 def _gather_random_states(fabric: Fabric) -> list[dict[str, Any]]:
     """Collect torch's own random state from every process: a student with dropout moves it."""
-    mine: dict[str, Any] = {"cpu": torch.get_rng_state(), "cuda": None}
+    local: dict[str, Any] = {"cpu": torch.get_rng_state(), "cuda": None}
     if fabric.device.type == "cuda":
-        mine["cuda"] = torch.cuda.get_rng_state(fabric.device)
+        local["cuda"] = torch.cuda.get_rng_state(fabric.device)
     if fabric.world_size == 1:
-        return [mine]
-    gathered = {name: _gather(value, fabric) for name, value in mine.items()}
+        return [local]
+    gathered = {name: _gather(value, fabric) for name, value in local.items()}
     return [{name: values[rank] for name, values in gathered.items()} for rank in range(fabric.world_size)]
 
 

@@ -49,14 +49,14 @@ PLANE_POINTS = 121
 
 
 def plane_points(side: int = PLANE_POINTS) -> Tensor:
-    """Give the points of a square grid over the plane, row by row from the lower left, (side * side, 2)."""
+    """Return the points of a square grid over the plane, row by row from the lower left, (side * side, 2)."""
     axis = torch.linspace(-PLANE_HALF_SIDE, PLANE_HALF_SIDE, side)
     rows, columns = torch.meshgrid(axis, axis, indexing="ij")
     return torch.stack([columns.flatten(), rows.flatten()], dim=1)
 
 
 def plane_classes(network: nn.Module, side: int = PLANE_POINTS) -> Tensor:
-    """Give the most likely class at each of the points of `plane_points`, in eval mode, (side, side), on the CPU."""
+    """Compute the most likely class at each of the points of `plane_points`, in eval mode, (side, side), on the CPU."""
     parameter = next(network.parameters())
     with evaluating(network), torch.no_grad():
         logits = network(plane_points(side).to(parameter.device, parameter.dtype))
@@ -87,10 +87,10 @@ def write_curves(path: Path, rows: Sequence[Row]) -> None:
     """
     figure = Figure(figsize=(9, 3.2), layout="constrained", dpi=150)
     FigureCanvasAgg(figure)
-    losses, beliefs = figure.subplots(1, 2)
+    losses, networks = figure.subplots(1, 2)
     for axes, names, title in (
         (losses, ("student_loss", "generator_loss", "points_loss"), "Losses"),
-        (beliefs, ("teacher_confidence", "student_confidence", "batch_agreement"), "On batches"),
+        (networks, ("teacher_confidence", "student_confidence", "batch_agreement"), "On batches"),
     ):
         for name in names:
             points = [(row["round"], row[name]) for row in rows if name in row]
@@ -99,7 +99,7 @@ def write_curves(path: Path, rows: Sequence[Row]) -> None:
         axes.set(title=title, xlabel="round")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    beliefs.set_ylim(0, 1.02)
+    networks.set_ylim(0, 1.02)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     write_bytes(path, buffer.getvalue())
