@@ -64,8 +64,7 @@ def calls(tree: ast.AST) -> Iterator[ast.Call]:
 
 
 def defined(tree: ast.AST) -> set[str]:
-    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    return {node.name for node in ast.walk(tree) if isinstance(node, kinds)}
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
 
 
 @pytest.mark.parametrize("call", ["source.improve", "objective", "state.optimisation.step"])

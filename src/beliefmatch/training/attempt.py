@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from beliefmatch.networks.cost import Cost, measure_cost
-from beliefmatch.networks.teacher import Teacher
 from beliefmatch.training.checkpoint import load_checkpoint
 from beliefmatch.training.clock import Clock
 from beliefmatch.training.collapse_policy import CollapsePolicy, seconds_before
@@ -23,7 +22,6 @@ from beliefmatch.training.prepare import Prepared
 from beliefmatch.training.recorder import Recorder
 from beliefmatch.training.run_folder import RunFolder
 from beliefmatch.training.tensorboard import TensorBoardLog
-from beliefmatch.training.transfer import Transfer
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +30,10 @@ logger = logging.getLogger(__name__)
 class Attempt:
     """What one attempt trains with."""
 
-    transfer: Transfer
-    """With the seed of the attempt."""
-    teacher: Teacher
+    prepared: Prepared
+    """Settings, with the seed of the attempt, the teacher and the processes."""
     state: TransferState
+    """All that moves."""
     execution: AbstractExecution
     """Does its rounds."""
     recorder: Recorder
@@ -43,6 +41,7 @@ class Attempt:
     policy: CollapsePolicy
     """Looks for a collapse."""
     clock: Clock
+    """Training time."""
     teacher_cost: Cost
     student_cost: Cost
 
@@ -72,29 +71,13 @@ def begin_attempt(prepared: Prepared, options: RunOptions, folder: RunFolder, nu
         tensorboard = _open_tensorboard(options, folder, fabric, attempt=number, first_round=state.round)
         clock = Clock(seconds)
         recorder = Recorder(
-            transfer=transfer,
-            options=options,
-            teacher=teacher,
-            state=state,
-            folder=folder,
-            fabric=fabric,
-            clock=clock,
-            tensorboard=tensorboard,
+            prepared=prepared, options=options, state=state, folder=folder, clock=clock, tensorboard=tensorboard
         )
         stack.callback(recorder.close)
         recorder.write_source_metadata()
-        policy = CollapsePolicy(
-            transfer,
-            options.on_collapse,
-            state=state,
-            folder=folder,
-            fabric=fabric,
-            clock=clock,
-            attempt=number,
-        )
+        policy = CollapsePolicy(prepared, options.on_collapse, state=state, folder=folder, clock=clock, attempt=number)
         yield Attempt(
-            transfer=transfer,
-            teacher=teacher,
+            prepared=prepared,
             state=state,
             execution=execution,
             recorder=recorder,

@@ -20,9 +20,9 @@ from beliefmatch.runs.folder import Collapse, Row
 from beliefmatch.training.clock import Clock
 from beliefmatch.training.loop import TransferState
 from beliefmatch.training.options import OnCollapse
+from beliefmatch.training.prepare import Prepared
 from beliefmatch.training.run_folder import RunFolder
 from beliefmatch.training.state import modules_in
-from beliefmatch.training.transfer import Transfer
 
 logger = logging.getLogger(__name__)
 
@@ -41,34 +41,32 @@ class CollapsePolicy:
 
     def __init__(
         self,
-        transfer: Transfer,
+        prepared: Prepared,
         action: OnCollapse,
         *,
         state: TransferState,
         folder: RunFolder,
-        fabric: Fabric,
         clock: Clock,
         attempt: int,
     ) -> None:
         """Begin to look, or take up where a run that continues was.
 
         Args:
-            transfer: what is computed, with the seed of the attempt.
+            prepared: what is computed, with the seed of the attempt, and the processes.
             action: what to do after a collapse.
             state: of the attempt; the folder holds the rows of the rounds that it completed.
             folder: of the run.
-            fabric: the processes.
             clock: training time.
             attempt: 0 for the first.
         """
-        self.transfer = transfer
+        self.transfer = prepared.transfer
         self.action: OnCollapse = action
         self.state = state
         self.folder = folder
-        self.fabric = fabric
+        self.fabric = prepared.fabric
         self.clock = clock
         self.attempt = attempt
-        self.detection = Watch(rounds=transfer.rounds, batch_size=transfer.batch_size)
+        self.detection = Watch(rounds=self.transfer.rounds, batch_size=self.transfer.batch_size)
         for row in folder.read_metrics():
             if row["round"] <= state.round:
                 self.detection.see(row)
@@ -76,8 +74,8 @@ class CollapsePolicy:
         self.collapses = [
             each for each in folder.read_collapses() if each.attempt < attempt or each.round <= state.round
         ]
-        fabric.barrier()
-        if fabric.is_global_zero and self.collapses != folder.read_collapses():
+        self.fabric.barrier()
+        if self.fabric.is_global_zero and self.collapses != folder.read_collapses():
             self._write()
 
     def check_row(self, row: Row) -> None:

@@ -6,7 +6,6 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.atomic import write_json
 from beliefmatch.runs.folder import Row
 from beliefmatch.training.checkpoint import save_checkpoint
@@ -14,23 +13,25 @@ from beliefmatch.training.clock import Clock
 from beliefmatch.training.loop import Metrics, TransferState
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.pictures import write_grid, write_plane
+from beliefmatch.training.prepare import Prepared
 from beliefmatch.training.run_folder import RunFolder
 from beliefmatch.training.tensorboard import TensorBoardLog
-from beliefmatch.training.transfer import Transfer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recorder:
     """Writes rows, pictures and checkpoints of one attempt, each when it is due. All processes must call alike."""
 
-    transfer: Transfer
+    prepared: Prepared
+    """Settings and teacher of the attempt, and the processes."""
     options: RunOptions
     """With all intervals resolved."""
-    teacher: Teacher
     state: TransferState
+    """Of the attempt."""
     folder: RunFolder
-    fabric: Fabric
+    """Of the run."""
     clock: Clock
+    """Training time."""
     tensorboard: TensorBoardLog | None
     """Gets the rows too, where the user wants it."""
 
@@ -51,8 +52,8 @@ class Recorder:
 
     def write_row(self, metrics: Metrics) -> Row:
         """Write the means of a round's metrics over its steps and all processes, and return them."""
-        row = make_row(metrics, self.state.round, self.clock.seconds, self.fabric)
-        if self.fabric.is_global_zero:
+        row = make_row(metrics, self.state.round, self.clock.seconds, self.prepared.fabric)
+        if self.prepared.fabric.is_global_zero:
             self.folder.append_metrics(row)
         if self.tensorboard:
             self.tensorboard.write(row)
@@ -60,21 +61,23 @@ class Recorder:
 
     def write_picture(self) -> None:
         """Write what the inputs look like now: a grid of images, or points in the plane."""
-        if self.fabric.is_global_zero:
-            inputs = self.transfer.source.samples(self.state.source, self.fabric)
+        if self.prepared.fabric.is_global_zero:
+            teacher = self.prepared.teacher
+            inputs = self.prepared.transfer.source.samples(self.state.source, self.prepared.fabric)
             path = self.folder.pseudo / f"round_{self.state.round:06d}"
-            if self.teacher.spec.is_image:
-                write_grid(path.with_suffix(".png"), inputs, self.teacher.spec)
-            elif self.teacher.spec.shape == (2,):
-                write_plane(path.with_suffix(".npz"), inputs, self.teacher.module, self.state.student)
+            if teacher.spec.is_image:
+                write_grid(path.with_suffix(".png"), inputs, teacher.spec)
+            elif teacher.spec.shape == (2,):
+                write_plane(path.with_suffix(".npz"), inputs, teacher.module, self.state.student)
 
     def write_checkpoint(self) -> None:
         """Write all that moves."""
-        save_checkpoint(self.folder.checkpoint, self.state, seconds=self.clock.seconds, fabric=self.fabric)
+        seconds = self.clock.seconds
+        save_checkpoint(self.folder.checkpoint, self.state, seconds=seconds, fabric=self.prepared.fabric)
 
     def write_source_metadata(self) -> None:
         """Write what the source found when it was started, where a reader of the run should know it."""
-        if self.fabric.is_global_zero and (metadata := self.transfer.source.facts(self.state.source)):
+        if self.prepared.fabric.is_global_zero and (metadata := self.prepared.transfer.source.facts(self.state.source)):
             write_json(self.folder.source, metadata)
 
     def close(self) -> None:
@@ -84,7 +87,7 @@ class Recorder:
 
     def _is_due(self, every: int | None) -> bool:
         assert every is not None, "options.with_intervals resolves it"
-        return self.state.round == self.transfer.rounds or self.state.round % every == 0
+        return self.state.round == self.prepared.transfer.rounds or self.state.round % every == 0
 
 
 def make_row(metrics: Metrics, completed: int, seconds: float, fabric: Fabric) -> Row:

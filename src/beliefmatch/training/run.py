@@ -71,7 +71,7 @@ def train(attempt: Attempt, observer: Observer | None) -> None:
         BeginAgain: it collapsed, and the options say to begin again then.
     """
     state, recorder, policy = attempt.state, attempt.recorder, attempt.policy
-    while state.round < attempt.transfer.rounds:
+    while state.round < attempt.prepared.transfer.rounds:
         metrics = attempt.execution.next()
         row = None
         if recorder.row_is_due:
@@ -83,25 +83,24 @@ def train(attempt: Attempt, observer: Observer | None) -> None:
         if recorder.checkpoint_is_due:
             policy.check_parameters()
             recorder.write_checkpoint()
-        if observer and recorder.fabric.is_global_zero:
+        if observer and attempt.prepared.fabric.is_global_zero:
             observer(state.round, row)
 
 
 def finish(attempt: Attempt) -> Result:
     """Write the result, the student and its learning curves, unless an earlier end of the run did."""
-    recorder = attempt.recorder
-    folder, fabric = recorder.folder, recorder.fabric
+    folder, prepared = attempt.recorder.folder, attempt.prepared
     if folder.result.is_file():
         result = folder.read_result()
     else:
         result = _make_result(attempt)
-        if fabric.is_global_zero:
+        if prepared.fabric.is_global_zero:
             rows = folder.read_metrics()
             attempt.policy.log_short_run(rows)
             write_curves(folder.curves, rows)
-            folder.write_student(attempt.state.student, attempt.transfer, attempt.teacher.num_classes)
+            folder.write_student(attempt.state.student, prepared.transfer, prepared.teacher.num_classes)
             folder.write_result(result)
-    fabric.barrier()
+    prepared.fabric.barrier()
     return result
 
 
@@ -128,10 +127,9 @@ def _begin_folder(prepared: Prepared, options: RunOptions, folder: RunFolder, ma
 
 
 def _make_result(attempt: Attempt) -> Result:
-    transfer, state, recorder = attempt.transfer, attempt.state, attempt.recorder
-    seconds, fabric = attempt.clock.seconds, recorder.fabric
-    networks = attempt.teacher.module, state.student
-    teacher_latency, student_latency = measure_latency(networks, attempt.teacher.spec)
+    seconds, state = attempt.clock.seconds, attempt.state
+    transfer, teacher, fabric = attempt.prepared.transfer, attempt.prepared.teacher, attempt.prepared.fabric
+    teacher_latency, student_latency = measure_latency((teacher.module, state.student), teacher.spec)
     return Result(
         student_accuracy=None,
         teacher_accuracy=None,
@@ -150,5 +148,5 @@ def _make_result(attempt: Attempt) -> Result:
         peak_memory=peak_memory(fabric.device),
         student_passes=state.student_passes * fabric.world_size,
         teacher_passes=state.teacher_passes * fabric.world_size,
-        collapses=tuple(recorder.folder.read_collapses()),
+        collapses=tuple(attempt.recorder.folder.read_collapses()),
     )
