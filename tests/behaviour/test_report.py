@@ -92,7 +92,10 @@ def undrawn(browser: webdriver.Chrome) -> list[str]:
 def test_all_images_are_drawn_and_nothing_complains(opened: webdriver.Chrome, page: Path, scheme: str) -> None:
     show(opened, width=1100, scheme=scheme)
     opened.get(page.as_uri())
-    assert ask(opened, "document.images.length") >= 15
+    assert ask(opened, "document.images.length") >= 3
+    sizes = ask(opened, "[...document.querySelectorAll('.drawing svg')].map((each) => each.getBBox().width)")
+    assert len(sizes) >= 10
+    assert min(sizes) > 100
     assert undrawn(opened) == []
     assert opened.get_log("browser") == []  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -105,12 +108,12 @@ def test_a_phone_need_not_scroll_sideways(opened: webdriver.Chrome, unfolded: bo
     assert ask(opened, "document.scrollingElement.scrollWidth") <= PHONE
     # Wide tables are there, and scroll within their own frame.
     assert ask(opened, "[...document.querySelectorAll('.scroll')].some((each) => each.scrollWidth > each.clientWidth)")
-    assert ask(opened, "Math.min(...[...document.images].map((each) => each.clientWidth))") > 150
+    assert ask(opened, "Math.min(...[...document.querySelectorAll('img, svg')].map((each) => each.clientWidth))") > 150
 
 
 def test_figures_fill_a_phone(opened: webdriver.Chrome) -> None:
     show(opened, width=PHONE, scheme="light")
-    widths = ask(opened, "[...document.querySelectorAll('.figures:not(.small) img')].map((each) => each.clientWidth)")
+    widths = ask(opened, "[...document.querySelectorAll('.figures:not(.small) svg')].map((each) => each.clientWidth)")
     assert min(widths) > 0.85 * PHONE
 
 
@@ -148,15 +151,18 @@ def test_numbers_are_sorted_as_numbers(opened: webdriver.Chrome) -> None:
 
 def test_the_dark_scheme_changes_paper_and_figures(opened: webdriver.Chrome) -> None:
     seen = []
+    drawn = "return ['text', 'path[clip-path]'].map((part) => getComputedStyle(document.querySelector(`svg ${part}`)))"
     for scheme in ("light", "dark"):
         show(opened, width=1100, scheme=scheme)
         assert undrawn(opened) == []
         paper = ask(opened, "getComputedStyle(document.documentElement).backgroundColor")
         ink = ask(opened, "getComputedStyle(document.documentElement).color")
-        seen.append((paper, ink, ask(opened, "document.querySelector('picture img').currentSrc")))
+        seen.append((paper, ink, *opened.execute_script(f"{drawn}.flatMap((style) => [style.fill, style.stroke])")))
     light, dark = seen
     assert light[0] == "rgb(255, 255, 255)"
-    assert all(first != second for first, second in zip(light, dark, strict=True))
+    assert light[1] == light[2], "letters in figures have the colour of the page's"
+    assert dark[1] == dark[2]
+    assert all(first != second for first, second in zip(light, dark, strict=True) if first != "none")
 
 
 def test_it_prints(opened: webdriver.Chrome) -> None:

@@ -29,7 +29,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] not in ("style", "script"):
+        if not {"style", "script", "svg"}.intersection(self.open):
             self.words.append(data)
 
     @property
@@ -38,6 +38,12 @@ class Page(HTMLParser):
 
     def attributes(self, tag: str, name: str) -> list[str]:
         return [value for found, attributes in self.tags if found == tag and (value := attributes.get(name))]
+
+    @property
+    def alternatives(self) -> list[str]:
+        """What stands for each figure where it is not seen."""
+        labelled = [attributes for _, attributes in self.tags if attributes.get("role") == "img"]
+        return [*self.attributes("img", "alt"), *(str(attributes["aria-label"]) for attributes in labelled)]
 
 
 def build(*folders: Path) -> Page:

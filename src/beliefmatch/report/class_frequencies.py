@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from beliefmatch.report.curves import MAX_ROWS, Read, Values, gather, thin
 from beliefmatch.report.elements import Cell, Picture, Table, number_cell
-from beliefmatch.report.figures import Theme, draw_figure, number_rounds
+from beliefmatch.report.figures import INK, PAPER, draw_figure, number_rounds
 from beliefmatch.report.groups import Group
 from beliefmatch.report.quantities import plainly
 from beliefmatch.runs.collapse_detection import effective_number
@@ -45,32 +45,28 @@ def draw_shares(group: Group, network: str, num_classes: int, batches: str) -> P
     curves = [curve for curve in found if curve is not None]
     rounds, parts = curves[0].rounds, np.stack([curve.mean for curve in curves])
 
-    def draw(axes: Axes, theme: Theme) -> None:
-        _draw_stack(axes, theme, rounds, parts)
+    def draw(axes: Axes) -> None:
+        _draw_stack(axes, rounds, parts)
         axes.set_ylabel("share of the batch")
 
-    drawing = draw_figure(draw)
     seeds = f", mean over {len(group.runs)} runs" if len(group.runs) > 1 else ""
     return Picture(
         title=f"Classes that the {network} gives",
         note=f"Share of each class in the {batches}{seeds}, from class 0 below to class {num_classes - 1} above.",
         alt=_tell_stack(network, rounds, parts),
-        light=drawing.light,
-        dark=drawing.dark,
-        width=drawing.width,
-        height=drawing.height,
+        svg=draw_figure(draw),
         data=_tabulate_stack(network, rounds, parts),
     )
 
 
-def _draw_stack(axes: Axes, theme: Theme, rounds: Values, parts: Values) -> None:
+def _draw_stack(axes: Axes, rounds: Values, parts: Values) -> None:
     colours = mpl.colormaps["viridis"](np.linspace(0.08, 0.95, len(parts)))
     tops = np.cumsum(parts, axis=0)
     if len(rounds) == 1:
         rounds, tops = np.array([rounds[0] - 0.5, rounds[0] + 0.5]), tops.repeat(2, axis=1)
     bottoms = np.concatenate([np.zeros_like(tops[:1]), tops[:-1]])
     for number, (bottom, top) in enumerate(zip(bottoms, tops, strict=True)):
-        axes.fill_between(rounds, bottom, top, facecolor=colours[number], edgecolor=theme.paper, linewidth=0.6)
+        axes.fill_between(rounds, bottom, top, facecolor=colours[number], edgecolor=PAPER, linewidth=0.6)
         if top[-1] - bottom[-1] >= MIN_NAMED:
             middle = (top[-1] + bottom[-1]) / 2
             axes.annotate(
@@ -79,7 +75,7 @@ def _draw_stack(axes: Axes, theme: Theme, rounds: Values, parts: Values) -> None
                 (5, 0),
                 textcoords="offset points",
                 va="center",
-                color=theme.ink,
+                color=INK,
                 size=8.5,
             )
     axes.set(xlim=(rounds[0], rounds[-1]), ylim=(0, 1))

@@ -9,7 +9,16 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from beliefmatch.report.elements import Cell, Picture, Table, number_cell
-from beliefmatch.report.figures import DASHES, HEIGHT, Theme, add_legend, draw_figure, legend_height, number_rounds
+from beliefmatch.report.figures import (
+    DASHES,
+    HEIGHT,
+    LINES,
+    add_legend,
+    draw_figure,
+    legend_height,
+    number_rounds,
+    scale_logarithmically,
+)
 from beliefmatch.report.quantities import plainly
 from beliefmatch.report.runs import Run
 from beliefmatch.runs.folder import Row
@@ -90,27 +99,23 @@ def draw_curves(
 ) -> Picture:
     """Draw lines, with a band where they are means, and tell in words and numbers what they say."""
 
-    def draw(axes: Axes, theme: Theme) -> None:
+    def draw(axes: Axes) -> None:
         for index, curve in enumerate(curves):
-            _draw_curve(axes, curve, theme.colours[index % len(theme.colours)], DASHES[index % len(DASHES)])
+            _draw_curve(axes, curve, LINES[index % len(LINES)], DASHES[index % len(DASHES)])
         axes.set_ylabel(ylabel)
         number_rounds(axes, xlabel)
         if limits:
             axes.set_ylim(*limits)
         elif _spans_decades(curves):
-            axes.set_yscale("log")
+            scale_logarithmically(axes)
         add_legend(axes, [curve.label for curve in curves])
 
-    drawing = draw_figure(draw, height=HEIGHT + legend_height([curve.label for curve in curves]))
     told = " ".join(tell(curve, quantity=ylabel, x=xlabel) for curve in curves)
     return Picture(
         title=title,
         note=note,
         alt=told,
-        light=drawing.light,
-        dark=drawing.dark,
-        width=drawing.width,
-        height=drawing.height,
+        svg=draw_figure(draw, height=HEIGHT + legend_height([curve.label for curve in curves])),
         data=tabulate(curves, caption=f"{title}: data", x=xlabel),
     )
 

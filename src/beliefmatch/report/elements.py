@@ -35,17 +35,18 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A figure: light and dark picture, what it says in words, and its data."""
+    """A figure, what it says in words, and its data: either a drawing or a grid of images."""
 
     title: str
     note: str
     alt: str
-    light: str
+    svg: str = ""
+    """Element; empty where there is a PNG picture."""
+    png: str = ""
     """Data URI."""
-    dark: str | None = None
-    """Data URI; None where the light one serves."""
-    width: int
-    height: int
+    width: int = 0
+    """Pixels of the PNG picture."""
+    height: int = 0
     data: Table | None = None
 
 

@@ -1,92 +1,79 @@
-"""Drawing with matplotlib, once in light and once in dark, as pictures that stand within the page."""
+"""Figures as SVG that stands within the page and takes its colours from the page's style sheet, light or dark."""
 
 import base64
 import io
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from beliefmatch.report.quantities import plainly
 
 WIDTH, HEIGHT = 4.1, 2.9
 """Inches of a figure: at its own size it fills a phone, so its letters stay readable there."""
-CSS_PIXELS = 96
-"""To the inch."""
 LEGEND_WIDTH = 300
 """Points. The name of a line takes about 43 of them, and 5.2 for each letter."""
 
+INK, FAINT, GRID, PAPER = "#010101", "#010102", "#010103", "#010104"
+"""Placeholders, since matplotlib knows no CSS variables: each becomes the variable of its name in `VARIABLES`."""
+LINES = ("#010201", "#010202", "#010203", "#010204", "#010205", "#010206")
+VARIABLES = {INK: "--ink", FAINT: "--faint", GRID: "--grid", PAPER: "--paper"} | {
+    colour: f"--line-{number}" for number, colour in enumerate(LINES, 1)
+}
+"""CSS variables of templates/style.css, where their light and dark values stand."""
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (3, 1)))
 
-
-@dataclass(frozen=True, kw_only=True)
-class Theme:
-    """Colours of one of the two schemes. The colours of lines are Okabe and Ito's, lifted for the dark."""
-
-    ink: str
-    faint: str
-    grid: str
-    paper: str
-    colours: tuple[str, ...]
-
-
-LIGHT = Theme(
-    ink="#1d2329",
-    faint="#59636e",
-    grid="#dfe2e6",
-    paper="#ffffff",
-    colours=("#0072b2", "#c04f00", "#00805c", "#a8487f", "#8a6a00", "#3f4a55"),
-)
-DARK = Theme(
-    ink="#e4e7ea",
-    faint="#a0a8b1",
-    grid="#343b43",
-    paper="#14181c",
-    colours=("#62b6ea", "#f29150", "#3fc79a", "#e295c2", "#e3bd45", "#c3cad1"),
-)
-
-Draw = Callable[[Axes, Theme], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """A figure in both schemes, as data URIs, with its size in CSS pixels."""
-
-    light: str
-    dark: str
-    width: int
-    height: int
+STYLE: dict[Any, Any] = {
+    # Letters stay letters, in the page's font.
+    "svg.fonttype": "none",
+    "svg.hashsalt": "beliefmatch",
+    "text.parse_math": False,
+    "path.simplify_threshold": 0.3,
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9.5,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 1.7,
+}
 
 
-def draw_figure(draw: Draw, *, width: float = WIDTH, height: float = HEIGHT) -> Drawing:
-    """Draw a figure with one pair of axes in both schemes.
+def draw_figure(draw: Callable[[Axes], None], *, width: float = WIDTH, height: float = HEIGHT) -> str:
+    """Return a figure with one pair of axes as an SVG element for an HTML page.
 
     Args:
-        draw: draws onto the axes in the colours of a theme.
+        draw: draws onto the axes, in the colours of this module.
         width: inches.
         height: inches.
     """
-    light, dark = (svg_uri(_render(draw, theme, width, height)) for theme in (LIGHT, DARK))
-    return Drawing(light=light, dark=dark, width=round(width * CSS_PIXELS), height=round(height * CSS_PIXELS))
+    return _inline(_render(draw, width, height))
 
 
-def svg_uri(svg: bytes) -> str:
-    """Put a drawing into an address of its own."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
-
-
-def png_uri(png: bytes) -> str:
-    """Put a picture into an address of its own."""
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
-def _render(draw: Draw, theme: Theme, width: float, height: float) -> bytes:
-    with mpl.rc_context(_style(theme)):
+def _render(draw: Callable[[Axes], None], width: float, height: float) -> bytes:
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.subplots()
-        draw(axes, theme)
+        draw(figure.subplots())
         buffer = io.BytesIO()
         # Without these the file names its maker and the time, and no two reports of one run would be equal.
         nobody = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -94,35 +81,36 @@ def _render(draw: Draw, theme: Theme, width: float, height: float) -> bytes:
     return buffer.getvalue()
 
 
-def _style(theme: Theme) -> dict[Any, Any]:
-    return {
-        "svg.fonttype": "path",
-        "svg.hashsalt": "beliefmatch",
-        "path.simplify_threshold": 0.3,
-        "font.family": "DejaVu Sans",
-        "font.size": 9.5,
-        "text.color": theme.ink,
-        "axes.edgecolor": theme.faint,
-        "axes.labelcolor": theme.ink,
-        "axes.labelsize": 9.5,
-        "axes.linewidth": 0.8,
-        "axes.spines.right": False,
-        "axes.spines.top": False,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "grid.color": theme.grid,
-        "grid.linewidth": 0.7,
-        "hatch.color": theme.paper,
-        "xtick.color": theme.faint,
-        "ytick.color": theme.faint,
-        "xtick.labelcolor": theme.ink,
-        "ytick.labelcolor": theme.ink,
-        "xtick.labelsize": 9,
-        "ytick.labelsize": 9,
-        "legend.frameon": False,
-        "legend.fontsize": 9,
-        "lines.linewidth": 1.7,
-    }
+def _inline(drawn: bytes) -> str:
+    """Rewrite an SVG file as an element of a page: no styles that reach beyond it, and CSS variables for colours."""
+    root = ElementTree.fromstring(drawn)
+    for element in root.iter():
+        for child in [child for child in element if child.tag.endswith(("}style", "}metadata"))]:
+            element.remove(child)
+        element.tag = element.tag.rpartition("}")[2]
+        if element.tag == "g":
+            element.attrib.pop("id", None)
+        for name, value in list(element.attrib.items()):
+            del element.attrib[name]
+            element.set(name.rpartition("}")[2], _shorten(value))
+        if style := element.get("style"):
+            style = style.replace(" font-family: 'DejaVu Sans';", "")
+            element.set("style", re.sub("|".join(VARIABLES), lambda colour: f"var({VARIABLES[colour[0]]})", style))
+        element.tail = None
+        if element.text and not element.text.strip():
+            element.text = None
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _shorten(value: str) -> str:
+    """Round numbers to hundredths, and put a path on one line."""
+    rounded = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), value)
+    return rounded.replace("\n", "")
+
+
+def png_uri(png: bytes) -> str:
+    """Return a PNG picture as a data URI."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def number_rounds(axes: Axes, label: str = "round") -> None:
@@ -130,6 +118,13 @@ def number_rounds(axes: Axes, label: str = "round") -> None:
     axes.set_xlabel(label)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.0f}"))
+
+
+def scale_logarithmically(axes: Axes) -> None:
+    """Make the vertical axis logarithmic, with plain numbers at powers of ten."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda number, _: plainly(number)))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def add_legend(axes: Axes, labels: Sequence[str]) -> None:
@@ -143,7 +138,7 @@ def add_legend(axes: Axes, labels: Sequence[str]) -> None:
 
 
 def legend_height(labels: Sequence[str]) -> float:
-    """Height that the names of lines take above the first row of them, in inches."""
+    """Return the height that the names of lines take above the first row of them, in inches."""
     return 0.19 * (-(-len(labels) // _legend_columns(labels)) - 1)
 
 

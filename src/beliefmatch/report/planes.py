@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from beliefmatch.errors import FolderError
-from beliefmatch.report.figures import Drawing, Theme, draw_figure
+from beliefmatch.report.figures import INK, LINES, draw_figure
 from beliefmatch.runs.folder import PLANE_HALF_SIDE
 
 
@@ -59,20 +59,18 @@ def read_plane(path: Path) -> Plane:
     return plane
 
 
-def draw_plane(plane: Plane) -> Drawing:
-    """Draw the teacher's regions as areas, the student's borders as lines, and the points."""
+def draw_plane(plane: Plane) -> str:
+    """Return a figure of the teacher's regions as areas, the student's borders as lines, and the points."""
 
-    def draw(axes: Axes, theme: Theme) -> None:
+    def draw(axes: Axes) -> None:
         num_classes = 1 + int(max(plane.teacher.max(), plane.student.max()))
         sides = [np.linspace(-PLANE_HALF_SIDE, PLANE_HALF_SIDE, length) for length in reversed(plane.teacher.shape)]
         levels = np.arange(num_classes + 1) - 0.5
         fills = mpl.colormaps["viridis"](np.linspace(0.15, 0.95, num_classes))
         axes.contourf(*sides, plane.teacher, levels=levels, colors=fills, alpha=0.45)
         for number in np.unique(plane.student)[1:]:
-            axes.contour(
-                *sides, plane.student >= number, levels=[0.5], colors=theme.ink, linewidths=1.3, linestyles="--"
-            )
-        axes.plot(*plane.points.T, "o", color=theme.colours[1], markersize=2.6, markeredgewidth=0)
+            axes.contour(*sides, plane.student >= number, levels=[0.5], colors=INK, linewidths=1.3, linestyles="--")
+        axes.plot(*plane.points.T, "o", color=LINES[1], markersize=2.6, markeredgewidth=0)
         axes.set(xlim=(-PLANE_HALF_SIDE, PLANE_HALF_SIDE), ylim=(-PLANE_HALF_SIDE, PLANE_HALF_SIDE), aspect="equal")
         axes.set_xticks([-PLANE_HALF_SIDE, 0, PLANE_HALF_SIDE])
         axes.set_yticks([-PLANE_HALF_SIDE, 0, PLANE_HALF_SIDE])

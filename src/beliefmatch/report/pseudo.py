@@ -84,16 +84,12 @@ def _picture(run: Run, path: Path) -> Picture:
     told = _tell(run, number)
     if path.suffix == ".npz":
         plane = read_plane(path)
-        drawing = draw_plane(plane)
         return Picture(
             title=f"Round {number:,}",
             note="",
             alt=f"Round {number:,}: {len(plane.points)} pseudo points; both networks give the same class on "
             f"{100 * plane.agreement:.1f} % of the square. {told}",
-            light=drawing.light,
-            dark=drawing.dark,
-            width=drawing.width,
-            height=drawing.height,
+            svg=draw_plane(plane),
         )
     png, pixels = read_grid(path)
     height, width = pixels.shape[:2]
@@ -103,7 +99,7 @@ def _picture(run: Run, path: Path) -> Picture:
         title=title,
         note="",
         alt=f"Round {number:,}: a grid of {what}, {mean}. {told}",
-        light=png_uri(png),
+        png=png_uri(png),
         width=width,
         height=height,
     )
