@@ -78,10 +78,27 @@ class DivergedError(CollapseError):
     """A loss or a gradient stopped being finite while training."""
 
 
+def near_names(name: str, known: Iterable[str], *, most: int = 3, cutoff: float = 0.6) -> list[str]:
+    """Return the known names that are most like an unknown one, the nearest first.
+
+    Args:
+        name: the unknown one.
+        known: all that it could have been.
+        most: so many at most.
+        cutoff: likeness in [0, 1] that they must have; 0 takes any.
+    """
+    return difflib.get_close_matches(name, list(known), n=most, cutoff=cutoff)
+
+
+def the_nearest(name: str, known: Iterable[str]) -> str:
+    """Return words that list the known names nearest to an unknown one, for the end of a message."""
+    return f"the nearest are {', '.join(near_names(name, known, cutoff=0)) or 'none'}"
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Ask for the names that are near to one that is unknown; where none is, say which there are."""
+    """Return a question after the names that are near to an unknown one; where none is, say which there are."""
     known = list(known)
-    near = difflib.get_close_matches(name, known)
+    near = near_names(name, known)
     return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
 
 

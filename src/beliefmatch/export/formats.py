@@ -1,6 +1,5 @@
 """The formats: how a network becomes the bytes of a file."""
 
-import difflib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Literal
 import safetensors.torch
 import torch
 
-from beliefmatch.errors import ExportError, SettingsError, first_line
+from beliefmatch.errors import ExportError, SettingsError, first_line, near_names
 from beliefmatch.export.graph import DeployedGraph, hushed, trace
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.packages import require
@@ -100,7 +99,7 @@ def check_format(name: str) -> FormatName:
     for known in FORMATS:
         if name == known:
             return known
-    nearest = difflib.get_close_matches(name, FORMATS, n=len(FORMATS), cutoff=0)
+    nearest = near_names(name, FORMATS, most=len(FORMATS), cutoff=0)
     raise SettingsError(f"no format is called {name!r}; there are {', '.join(nearest)}, the nearest first")
 
 

@@ -1,6 +1,5 @@
 """Taps: reading named activations of any module without editing it."""
 
-import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -8,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from beliefmatch.errors import TapError
+from beliefmatch.errors import TapError, the_nearest
 from beliefmatch.functional.attention import attention_map
 from beliefmatch.functional.upcast import widened
 from beliefmatch.networks.inputs import InputSpec
@@ -142,10 +141,8 @@ def find_module(network: nn.Module, name: str) -> nn.Module:
         return network.get_submodule(name or "?")
     except AttributeError:
         names = [key for key, _ in network.named_modules() if key]
-        nearest = ", ".join(difflib.get_close_matches(name, names, n=3, cutoff=0)) or "none"
-    raise TapError(
-        f"{type(network).__name__} has no module {name!r}; the nearest are {nearest}; all: {', '.join(names)}"
-    )
+        nearest = the_nearest(name, names)
+    raise TapError(f"{type(network).__name__} has no module {name!r}; {nearest}; all: {', '.join(names)}")
 
 
 @contextmanager

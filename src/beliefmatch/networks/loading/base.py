@@ -1,14 +1,13 @@
 """What every origin of networks promises."""
 
 import ast
-import difflib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from beliefmatch.errors import NetworkError
+from beliefmatch.errors import NetworkError, near_names
 from beliefmatch.networks.inputs import InputSpec
 
 
@@ -78,7 +77,7 @@ def refuse_misspelt(architecture: str, word: str, *, others: tuple[str, ...] = (
         NetworkError: one is; the message names ours.
     """
     for key in split_query(architecture)[1]:
-        if key not in (word, *others) and difflib.get_close_matches(key, [word], cutoff=0.75):
+        if key not in (word, *others) and near_names(key, [word], cutoff=0.75):
             raise NetworkError(f"{architecture} has an argument {key!r}; the nearest is {word}")
 
 

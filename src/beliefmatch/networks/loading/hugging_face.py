@@ -1,6 +1,5 @@
 """Image classifiers of transformers: `hf:FOLDER` or `hf:OWNER/NAME`, with changes to their configuration after a ?."""
 
-import difflib
 import json
 import re
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from beliefmatch.errors import BeliefMatchError, NetworkError, WeightsError, first_line
+from beliefmatch.errors import BeliefMatchError, NetworkError, WeightsError, first_line, the_nearest
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin, height_and_width, refuse_misspelt, split_query
 from beliefmatch.networks.loading.packages import only_weights, quiet, require
@@ -86,8 +85,8 @@ class FromHuggingFace(AbstractOrigin):
             )
         for key in own:
             if not hasattr(config, key):
-                nearest = ", ".join(difflib.get_close_matches(key, config.to_dict(), n=3, cutoff=0))
-                raise NetworkError(f"the configuration of {self._place} has no {key!r}; the nearest are {nearest}")
+                nearest = the_nearest(key, config.to_dict())
+                raise NetworkError(f"the configuration of {self._place} has no {key!r}; {nearest}")
         with self._explained("cannot have that configuration"):
             for key, value in (changes | own).items():
                 setattr(config, key, value)

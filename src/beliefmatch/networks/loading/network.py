@@ -1,13 +1,12 @@
 """Architectures by name: those built in, and whatever the names of other origins stand for."""
 
-import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import nn
 
-from beliefmatch.errors import NetworkError, SettingsError
+from beliefmatch.errors import NetworkError, SettingsError, the_nearest
 from beliefmatch.networks.architectures.cifar_resnet import CifarResNet
 from beliefmatch.networks.architectures.convnet import ConvNet
 from beliefmatch.networks.architectures.fcn import FCN
@@ -117,8 +116,8 @@ def _make_built_in(architecture: str, *, in_channels: int, num_classes: int) -> 
         return FCN(int(match[1]), **sizes)
     if form := near_form(architecture):
         raise NetworkError(form)
-    nearest = ", ".join(difflib.get_close_matches(architecture, EXAMPLES, n=3, cutoff=0))
-    raise NetworkError(f"no architecture is called {architecture!r}; the nearest are {nearest}. Others: {ELSEWHERE}")
+    nearest = the_nearest(architecture, EXAMPLES)
+    raise NetworkError(f"no architecture is called {architecture!r}; {nearest}. Others: {ELSEWHERE}")
 
 
 def asks_for_weights(architecture: str) -> bool:

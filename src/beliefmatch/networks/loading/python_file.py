@@ -1,6 +1,5 @@
 """A network of the user's own, by `file.py:function` or `package.module:function`."""
 
-import difflib
 import importlib
 import importlib.util
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from beliefmatch.errors import BeliefMatchError, NetworkError, first_line
+from beliefmatch.errors import BeliefMatchError, NetworkError, first_line, the_nearest
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin
 from beliefmatch.networks.loading.suggestions import misses_prefix, near_paths, near_prefixes
@@ -63,9 +62,8 @@ def _call(architecture: str, place: str, name: str) -> nn.Module:
     make: Callable[[], object] | None = getattr(module, name, None)
     if make is None:
         found = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        nearest = ", ".join(difflib.get_close_matches(name, found, n=3, cutoff=0)) or "none"
         others = f"; or else {near_prefixes(architecture)}" if misses_prefix(place) else ""
-        raise NetworkError(f"{place} has no function {name!r}; the nearest are {nearest}{others}")
+        raise NetworkError(f"{place} has no function {name!r}; {the_nearest(name, found)}{others}")
     try:
         network = make()
     except Exception as error:

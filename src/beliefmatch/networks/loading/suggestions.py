@@ -1,7 +1,8 @@
 """What a user may have meant by a name that stands for no network."""
 
-import difflib
 from pathlib import Path
+
+from beliefmatch.errors import near_names
 
 PREFIXES = {"timm": "NAME", "torchvision": "NAME", "hf": "FOLDER"}
 """Of names from elsewhere, with what follows them."""
@@ -28,7 +29,7 @@ def misses_prefix(place: str) -> bool:
 
 
 def _near(place: str) -> str | None:
-    return next((SPOKEN[found] for found in difflib.get_close_matches(place.lower(), SPOKEN, n=1)), None)
+    return next((SPOKEN[found] for found in near_names(place.lower(), SPOKEN, most=1)), None)
 
 
 def near_form(architecture: str) -> str | None:
@@ -59,5 +60,5 @@ def near_paths(path: Path) -> str:
         ]
     except OSError:
         return ""
-    nearest = difflib.get_close_matches(path.name, around, n=3)
+    nearest = near_names(path.name, around)
     return f"; the nearest there are {', '.join(nearest)}" if nearest else ""

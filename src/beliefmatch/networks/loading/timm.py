@@ -1,12 +1,11 @@
 """Networks of timm: `timm:NAME`, with arguments of its `create_model` after a question mark."""
 
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from beliefmatch.errors import NetworkError, first_line
+from beliefmatch.errors import NetworkError, first_line, the_nearest
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin, height_and_width, refuse_misspelt, split_query
 from beliefmatch.networks.loading.packages import only_weights, quiet, require
@@ -79,12 +78,10 @@ class FromTimm(AbstractOrigin):
         arguments.pop("pretrained", None)
         architecture, tagged, _ = name.partition(".")
         if not timm.is_model(architecture):
-            nearest = ", ".join(difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0))
-            raise NetworkError(f"timm knows no model {name!r}; the nearest are {nearest}")
+            raise NetworkError(f"timm knows no model {name!r}; {the_nearest(name, timm.list_models())}")
         tags = timm.models.get_arch_pretrained_cfgs(architecture) if tagged else [name]
         if name not in tags:
-            nearest = ", ".join(difflib.get_close_matches(name, tags, n=3, cutoff=0)) or "none"
-            raise NetworkError(f"timm knows no weights {name!r}; the nearest are {nearest}")
+            raise NetworkError(f"timm knows no weights {name!r}; {the_nearest(name, tags)}")
         return timm, name, arguments
 
     def _create(self, *, pretrained: bool, in_channels: int, num_classes: int | None) -> nn.Module:

@@ -1,12 +1,11 @@
 """Networks of torchvision: `torchvision:NAME`, with `?weights=NAME` for weights that it offers."""
 
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from beliefmatch.errors import NetworkError, first_line
+from beliefmatch.errors import NetworkError, first_line, the_nearest
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin, refuse_misspelt, split_query
 from beliefmatch.networks.loading.packages import only_weights, quiet, require
@@ -63,8 +62,7 @@ class FromTorchvision(AbstractOrigin):
         arguments.pop("weights", None)
         known = models.list_models(module=models)
         if name not in known:
-            nearest = ", ".join(difflib.get_close_matches(name, known, n=3, cutoff=0))
-            raise NetworkError(f"torchvision has no classifier {name!r}; the nearest are {nearest}")
+            raise NetworkError(f"torchvision has no classifier {name!r}; {the_nearest(name, known)}")
         return models, name, arguments
 
     def _find_weights(self, models: Any, name: str) -> Any:

@@ -1,6 +1,5 @@
 """Reading weights from files without running what is in them, and fitting them to a network."""
 
-import difflib
 import logging
 import pickle
 import re
@@ -14,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from beliefmatch.errors import WeightsError
+from beliefmatch.errors import WeightsError, near_names
 from beliefmatch.networks.loading.state_dict_keys import find_convention
 
 logger = logging.getLogger(__name__)
@@ -189,7 +188,7 @@ def _explain_keys(missing: list[str], surplus: list[str]) -> str:
     parts = []
     for kind, keys, others in (("missing", missing, surplus), ("not expected", surplus, missing)):
         if keys:
-            nearest = difflib.get_close_matches(keys[0], others, n=1, cutoff=0)
+            nearest = near_names(keys[0], others, most=1, cutoff=0)
             hint = f" (nearest: {nearest[0]})" if nearest else ""
             parts.append(f"{len(keys)} keys {kind}, such as {_few(keys)}{hint}")
     return "; ".join(parts)
