@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beliefmatch.report.class_frequencies import shares
-from beliefmatch.report.curves import Curve, entry, gather, tabulate, tell, thin
+from beliefmatch.report.class_frequencies import frequencies
+from beliefmatch.report.curves import Curve, describe, entry, gather, tabulate, thin
 from beliefmatch.report.runs import Run, read_runs
 from beliefmatch.runs.collapse_detection import effective_number
 
@@ -69,12 +69,12 @@ def test_thinning_keeps_both_ends() -> None:
 
 def test_words_say_where_a_line_goes() -> None:
     falling = Curve(label="", rounds=np.array([1.0, 2.0, 3.0]), mean=np.array([2.0, 0.5, 1.0]))
-    assert tell(falling, quantity="student loss") == (
+    assert describe(falling, quantity="student loss") == (
         "Student loss falls from 2 in round 1 to 1 in round 3; lowest 0.5 in round 2, highest 2 in round 1."
     )
-    assert "rises from" in tell(Curve(label="", rounds=falling.rounds, mean=-falling.mean), quantity="loss")
-    assert "stays near" in tell(Curve(label="", rounds=falling.rounds, mean=np.ones(3)), quantity="loss")
-    assert tell(Curve(label="a", rounds=np.ones(1), mean=np.ones(1)), quantity="loss") == "A, loss: 1 in round 1."
+    assert "rises from" in describe(Curve(label="", rounds=falling.rounds, mean=-falling.mean), quantity="loss")
+    assert "stays near" in describe(Curve(label="", rounds=falling.rounds, mean=np.ones(3)), quantity="loss")
+    assert describe(Curve(label="a", rounds=np.ones(1), mean=np.ones(1)), quantity="loss") == "A, loss: 1 in round 1."
 
 
 def test_a_table_of_data_is_thinned_and_says_so() -> None:
@@ -87,5 +87,7 @@ def test_a_table_of_data_is_thinned_and_says_so() -> None:
 def test_effective_number_of_classes() -> None:
     assert effective_number([0.25] * 4) == pytest.approx(4)
     assert effective_number([1, 0, 0]) == pytest.approx(1)
-    assert shares({"classes": [0.5, 0.5]}, "classes") == [0.5, 0.5]
-    assert all(shares({"classes": wrong}, "classes") is None for wrong in (None, [], [0, 0], [1, "a"], [-1, 2]))
+    assert frequencies({"student_classes": [0.5, 0.5]}, "student") == [0.5, 0.5]
+    assert all(
+        frequencies({"student_classes": wrong}, "student") is None for wrong in (None, [], [0, 0], [1, "a"], [-1, 2])
+    )

@@ -22,7 +22,7 @@ ACTIONS = {
 
 
 def alarms(groups: Sequence[Group]) -> list[Alarm]:
-    """Say of each collapse of each run what happened."""
+    """Return what happened, for each collapse of each run."""
     single = sum(len(group.runs) for group in groups) == 1
     return [
         _alarm(run, collapse, single=single) for group in groups for run in group.runs for collapse in run.collapses

@@ -1,4 +1,4 @@
-"""Numbers by round: gathered from runs, averaged over them, drawn as lines, told in words, listed in tables."""
+"""Numbers by round, whatever they are: gathered from runs, averaged, drawn, described in words, listed in a table."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,18 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from beliefmatch.report import figures
 from beliefmatch.report.elements import Cell, Picture, Table, number_cell
-from beliefmatch.report.figures import (
-    DASHES,
-    HEIGHT,
-    LINES,
-    add_legend,
-    draw_figure,
-    legend_height,
-    number_rounds,
-    scale_logarithmically,
-)
-from beliefmatch.report.quantities import plainly
+from beliefmatch.report.groups import Group
+from beliefmatch.report.quantities import capital, plainly
 from beliefmatch.report.runs import Run
 from beliefmatch.runs.folder import Row
 
@@ -33,6 +25,8 @@ MAX_ROWS = 25
 """Of a table of data."""
 LOGARITHMIC_RATIO = 40
 """From this ratio of the largest to the smallest value on, an axis is logarithmic."""
+NEAR_START = 0.03
+"""Change below which a line stays near its start, as a fraction of its larger end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +41,7 @@ class Curve:
 
 
 def entry(name: str) -> Read:
-    """Read a number by its name."""
+    """Return what reads a number by its name."""
 
     def read(row: Row) -> float | None:
         value = row.get(name)
@@ -56,10 +50,17 @@ def entry(name: str) -> Read:
     return read
 
 
-def gather(runs: Sequence[Run], read: Read, *, label: str) -> Curve | None:
-    """Average a number over runs, round by round.
+def curves_of(groups: Sequence[Group], read: Read, *, label: str) -> list[Curve]:
+    """Return a line for each group that logged a number; the label is for a single group, which needs no name."""
+    labels = [group.label if len(groups) > 1 else label for group in groups]
+    found = [gather(group.runs, read, label=label) for group, label in zip(groups, labels, strict=True)]
+    return [curve for curve in found if curve is not None]
 
-    Runs that logged other rounds than the longest one are read between theirs.
+
+def gather(runs: Sequence[Run], read: Read, *, label: str) -> Curve | None:
+    """Compute mean and standard deviation of a number over runs, round by round.
+
+    Runs that logged other rounds than the longest one are interpolated between theirs.
 
     Args:
         runs: that differ in the seed alone.
@@ -88,6 +89,13 @@ def _pairs(run: Run, read: Read) -> Values:
     return np.array(found, dtype=np.float64).reshape(-1, 2)
 
 
+def band_note(groups: Sequence[Group]) -> str:
+    """Return a sentence on what a band around a line is; empty where there is none."""
+    if not any(len(group.runs) > 1 for group in groups):
+        return ""
+    return "Lines are means over runs that differ in their seed alone; bands reach one standard deviation either way."
+
+
 def draw_curves(
     curves: Sequence[Curve],
     *,
@@ -97,36 +105,37 @@ def draw_curves(
     limits: tuple[float, float] | None = None,
     xlabel: str = "round",
 ) -> Picture:
-    """Draw lines, with a band where they are means, and tell in words and numbers what they say."""
+    """Return a figure of lines, with a band where they are means, its description and its data."""
+    labels = [curve.label for curve in curves]
 
     def draw(axes: Axes) -> None:
         for index, curve in enumerate(curves):
-            _draw_curve(axes, curve, LINES[index % len(LINES)], DASHES[index % len(DASHES)])
+            _draw_curve(axes, curve, index)
         axes.set_ylabel(ylabel)
-        number_rounds(axes, xlabel)
+        figures.number_rounds(axes, xlabel)
         if limits:
             axes.set_ylim(*limits)
         elif _spans_decades(curves):
-            scale_logarithmically(axes)
-        add_legend(axes, [curve.label for curve in curves])
+            figures.scale_logarithmically(axes)
+        figures.add_legend(axes, labels)
 
-    told = " ".join(tell(curve, quantity=ylabel, x=xlabel) for curve in curves)
     return Picture(
         title=title,
         note=note,
-        alt=told,
-        svg=draw_figure(draw, height=HEIGHT + legend_height([curve.label for curve in curves])),
+        alt=" ".join(describe(curve, quantity=ylabel, x=xlabel) for curve in curves),
+        svg=figures.draw_figure(draw, height=figures.HEIGHT + figures.legend_height(labels)),
         data=tabulate(curves, caption=f"{title}: data", x=xlabel),
     )
 
 
-def _draw_curve(axes: Axes, curve: Curve, colour: str, dashes: object) -> None:
-    shown = thin(len(curve.rounds), MAX_POINTS)
-    rounds, mean = curve.rounds[shown], curve.mean[shown]
+def _draw_curve(axes: Axes, curve: Curve, index: int) -> None:
+    colour, dashes = (choices[index % len(choices)] for choices in (figures.LINES, figures.DASHES))
+    chosen = thin(len(curve.rounds), MAX_POINTS)
+    rounds, mean = curve.rounds[chosen], curve.mean[chosen]
     marker = "o" if len(rounds) == 1 else None
     axes.plot(rounds, mean, color=colour, linestyle=dashes, marker=marker, label=curve.label)
     if curve.deviation is not None:
-        margin = curve.deviation[shown]
+        margin = curve.deviation[chosen]
         axes.fill_between(rounds, mean - margin, mean + margin, color=colour, alpha=0.22, linewidth=0)
 
 
@@ -136,36 +145,35 @@ def _spans_decades(curves: Sequence[Curve]) -> bool:
 
 
 def thin(length: int, most: int) -> NDArray[np.int64]:
-    """Choose at most so many positions, evenly, with the first and the last among them."""
+    """Return at most so many positions, evenly spaced, with the first and the last among them."""
     return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(np.int64))
 
 
-def tell(curve: Curve, *, quantity: str, x: str = "round") -> str:
-    """Say in numbers where a line begins, where it ends and how far it went on the way."""
+def describe(curve: Curve, *, quantity: str, x: str = "round") -> str:
+    """Return a sentence on where a line begins, where it ends and how far it goes on the way."""
     first, last = curve.mean[0], curve.mean[-1]
-    name = quantity if curve.label == quantity or not curve.label else f"{curve.label}, {quantity}"
-    start = f"{name[:1].upper()}{name[1:]}"
+    name = capital(quantity if curve.label in (quantity, "") else f"{curve.label}, {quantity}")
     if len(curve.rounds) == 1:
-        return f"{start}: {plainly(first)} in {x} {curve.rounds[0]:,.0f}."
+        return f"{name}: {plainly(first)} in {x} {curve.rounds[0]:,.0f}."
     change = abs(last - first) / max(abs(first), abs(last), 1e-12)
-    verb = "stays near its start, from" if change < 0.03 else "rises from" if last > first else "falls from"
+    verb = "stays near its start, from" if change < NEAR_START else "rises from" if last > first else "falls from"
     low, high = curve.mean.argmin(), curve.mean.argmax()
     return (
-        f"{start} {verb} {plainly(first)} in {x} {curve.rounds[0]:,.0f} to {plainly(last)} in {x} "
+        f"{name} {verb} {plainly(first)} in {x} {curve.rounds[0]:,.0f} to {plainly(last)} in {x} "
         f"{curve.rounds[-1]:,.0f}; lowest {plainly(curve.mean[low])} in {x} {curve.rounds[low]:,.0f}, highest "
         f"{plainly(curve.mean[high])} in {x} {curve.rounds[high]:,.0f}."
     )
 
 
 def tabulate(curves: Sequence[Curve], *, caption: str, x: str = "round") -> Table:
-    """List the numbers of lines, thinned to what can be read."""
+    """Return the numbers of lines as a table, thinned to what can be read."""
     rounds = np.unique(np.concatenate([curve.rounds for curve in curves]))
-    shown = rounds[thin(len(rounds), MAX_ROWS)]
-    left_out = f" ({len(shown)} of {len(rounds)} logged)" if len(shown) < len(rounds) else ""
+    chosen = rounds[thin(len(rounds), MAX_ROWS)]
+    left_out = f" ({len(chosen)} of {len(rounds)} logged)" if len(chosen) < len(rounds) else ""
     return Table(
         caption=f"{caption}{left_out}",
         columns=(x, *(curve.label for curve in curves)),
-        rows=tuple((number_cell("exact", float(at)), *(_at(curve, at) for curve in curves)) for at in shown),
+        rows=tuple((number_cell("exact", float(at)), *(_at(curve, at) for curve in curves)) for at in chosen),
         sortable=True,
     )
 

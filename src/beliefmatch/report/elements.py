@@ -1,7 +1,7 @@
 """What a page is made of: sections with texts, tables and figures. The template draws them and nothing else."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from beliefmatch.report.measured import Estimate
 from beliefmatch.report.quantities import Kind, show, show_bounds, show_mean
@@ -80,30 +80,30 @@ class Section:
     name: str
     title: str
     text: str = ""
-    parts: tuple[Part, ...] = field(default=())
+    parts: tuple[Part, ...] = ()
 
 
 def text_cell(text: str, *, detail: str = "", value: float | str | None = None, span: int = 1) -> Cell:
-    """Make a cell of words, sorted by them unless a value says otherwise."""
+    """Return a cell of words, sorted by them unless a value says otherwise."""
     return Cell(text=text, detail=detail, value=text if value is None else value, span=span)
 
 
 def number_cell(kind: Kind, value: float | None, *, missing: str = "", detail: str = "", span: int = 1) -> Cell:
-    """Make a cell of one number, or of words where it is missing."""
+    """Return a cell of one number, or of words where it is missing."""
     if value is None:
         return Cell(text=missing, span=span)
     return Cell(text=show(kind, value), detail=detail, value=value, span=span, is_number=True)
 
 
 def estimate_cell(kind: Kind, estimate: Estimate | None, *, missing: str = "") -> Cell:
-    """Make a cell of a number with its interval, or of words where it is missing."""
+    """Return a cell of a number with its interval, or of words where it is missing."""
     if estimate is None:
         return Cell(text=missing)
     return number_cell(kind, estimate.value, detail=show_bounds(kind, estimate))
 
 
 def mean_cell(kind: Kind, values: Sequence[float], *, missing: str = "", of: int = 0, span: int = 1) -> Cell:
-    """Make a cell of mean and deviation.
+    """Return a cell of mean and deviation.
 
     Args:
         kind: of the values.

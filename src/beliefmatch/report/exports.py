@@ -1,4 +1,4 @@
-"""The section about exported files: what each is, how near it comes to the student, what it costs."""
+"""The exported files: what each is, how near it comes to the student, what it costs."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ COLUMNS = ("bytes", "logit difference", "same class", "on real data", "latency i
 
 
 def exports_section(runs: Sequence[Run]) -> Section | None:
-    """Tabulate the exported files of all runs; None where there are none."""
+    """Return a table of the exported files of all runs; None where there are none."""
     found = [
         (run, name, export)
         for run in runs

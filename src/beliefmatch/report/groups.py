@@ -7,7 +7,7 @@ from beliefmatch.report.runs import Run
 from beliefmatch.report.settings import OWN, Settings, labels
 
 WITHOUT_EFFECT = frozenset({"teacher.weights", "teacher.num_classes", "inputs.normalisation_from"})
-"""Settings that say where something lies, or who knows it. A teacher is compared by the bytes of its weights."""
+"""Settings that hold where something lies, or who knows it. A teacher is compared by the bytes of its weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class Group:
 
     @property
     def settings(self) -> Settings:
-        """What all its runs share."""
+        """Settings that all its runs have in common."""
         return self.runs[0].settings
 
     @property
@@ -34,12 +34,12 @@ class Group:
 
     @property
     def description(self) -> str:
-        """Say how many runs, and of which seeds."""
+        """How many runs there are, and of which seeds."""
         return f"{count(len(self.runs), 'run')}, {seeds(self.runs)}"
 
 
 def group_runs(runs: Sequence[Run]) -> list[Group]:
-    """Put runs together whose settings differ in the seed alone, in the order in which they came."""
+    """Return runs together whose settings differ in the seed alone, in the order in which they came."""
     found: dict[frozenset[tuple[str, str]], list[Run]] = {}
     for run in runs:
         key = frozenset((name, text) for name, text in run.settings.items() if name not in WITHOUT_EFFECT)
@@ -50,7 +50,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
 
 def seeds(runs: Sequence[Run]) -> str:
-    """List the seeds of runs in words."""
+    """Return the seeds of runs in words."""
     numbers = [str(run.seed) for run in runs]
     first, last = runs[0].seed, runs[-1].seed
     if len(runs) > 3 and [run.seed for run in runs] == list(range(first, last + 1)):
@@ -58,6 +58,11 @@ def seeds(runs: Sequence[Run]) -> str:
     return f"seed {numbers[0]}" if len(numbers) == 1 else f"seeds {', '.join(numbers[:-1])} and {numbers[-1]}"
 
 
+def batches_of(groups: Sequence[Group]) -> str:
+    """Return what batches are called: pseudo, unless a run was trained on real data."""
+    return "batches" if any(run.uses_real_images for group in groups for run in group.runs) else "pseudo batches"
+
+
 def count(number: int, noun: str) -> str:
-    """Give a number with its noun, such as 3 runs."""
+    """Return a number with its noun, such as 3 runs."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,4 +1,4 @@
-"""The section of what was measured on examples that training never saw."""
+"""The measurement on examples that training never saw: overall, by class, and where both networks disagree."""
 
 from collections.abc import Callable, Sequence
 
@@ -28,7 +28,7 @@ MAX_CLASSES = 20
 
 
 def measurement_section(groups: Sequence[Group]) -> Section | None:
-    """Tabulate what was measured: overall, by class, and what is taken for what; None where nothing was."""
+    """Return tables of what was measured; None where nothing was."""
     measured = [group for group in groups if _found(group)]
     if not measured:
         return None
@@ -47,9 +47,9 @@ def _found(group: Group) -> list[Measured]:
 
 def _on_what(groups: Sequence[Group]) -> str:
     sets = dict.fromkeys(found.data for group in groups for found in _found(group))
-    told = [count(number, "example") + (f" of {name}" if name else "") for name, number, _ in sets]
+    sets_words = [count(number, "example") + (f" of {name}" if name else "") for name, number, _ in sets]
     warning = " Runs were measured on different data, so compare their numbers with care." if len(sets) > 1 else ""
-    return f"{', '.join(told)}.{warning}"
+    return f"{', '.join(sets_words)}.{warning}"
 
 
 def _overall(groups: Sequence[Group], *, named: bool) -> Table:
@@ -117,8 +117,8 @@ def _pairs(group: Group) -> Table | None:
             for student, estimate in enumerate(row):
                 if teacher != student:
                     cells.setdefault((teacher, student), []).append(estimate)
-    shares = {pair: sum(each.value for each in estimates) / len(estimates) for pair, estimates in cells.items()}
-    most = sorted((pair for pair, share in shares.items() if share > 0), key=lambda pair: -shares[pair])[:MAX_PAIRS]
+    means = {pair: sum(each.value for each in estimates) / len(estimates) for pair, estimates in cells.items()}
+    most = sorted((pair for pair, mean in means.items() if mean > 0), key=lambda pair: -means[pair])[:MAX_PAIRS]
     if not most:
         return None
     rows = tuple(
@@ -131,7 +131,7 @@ def _pairs(group: Group) -> Table | None:
     )
     return Table(
         caption="Where they disagree most often",
-        columns=("teacher's class", "student's class", "share of examples"),
+        columns=("teacher's class", "student's class", "fraction of examples"),
         rows=rows,
         sortable=True,
     )

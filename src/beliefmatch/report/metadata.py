@@ -1,4 +1,4 @@
-"""The sections at the end: settings, commands, versions, and how to load a student."""
+"""The metadata at the end: settings, commands, versions, and how to load a student."""
 
 import shlex
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from beliefmatch.report.settings import differing
 
 
 def settings_section(groups: Sequence[Group]) -> Section:
-    """Tabulate the settings that differ between groups, and those that all share."""
+    """Return tables of the settings that differ between groups, and of those that all have in common."""
     differ = set(differing([group.settings for group in groups]))
     tables = []
     if differ:
@@ -60,7 +60,7 @@ def _differing(groups: Sequence[Group], names: Sequence[str]) -> Table:
 
 
 def versions_section(runs: Sequence[Run]) -> Section:
-    """Tabulate versions of what computed; where runs differ, each with its run."""
+    """Return a table of the versions of what computed; where runs differ, each with its run."""
     packages = dict.fromkeys(package for run in runs for package in run.versions)
     rows = tuple((text_cell(package), _version(runs, package)) for package in packages)
     return Section(
@@ -80,7 +80,7 @@ def _version(runs: Sequence[Run], package: str) -> Cell:
 
 
 def student_section(runs: Sequence[Run]) -> Section:
-    """Say how to load the student of the first run that has one."""
+    """Return how to load the student of the first run that has one."""
     run = next((run for run in runs if run.student_facts is not None), None)
     if run is None or run.student_facts is None:
         text = "There is no student to load yet: continue the run to its end."

@@ -1,24 +1,23 @@
-"""Writing the page: run folders in, one HTML file out that needs no network and nothing beside it."""
+"""The page: run folders in, one HTML file out that needs no network and nothing beside it."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import jinja2
 
-from beliefmatch.report.balance import balance_section
 from beliefmatch.report.collapses import alarms
-from beliefmatch.report.each_run import runs_table
+from beliefmatch.report.confidence import confidence_section
 from beliefmatch.report.elements import Part, Section
 from beliefmatch.report.exports import exports_section
 from beliefmatch.report.groups import Group, group_runs
-from beliefmatch.report.headline import headline_table
+from beliefmatch.report.headline import headline_sentences, headline_table
+from beliefmatch.report.learning_curves import learning_curves_section
 from beliefmatch.report.measurement import measurement_section
 from beliefmatch.report.metadata import settings_section, student_section, versions_section
-from beliefmatch.report.pseudo import pseudo_section
+from beliefmatch.report.pseudo_images import pseudo_section
+from beliefmatch.report.results import runs_table
 from beliefmatch.report.runs import Run, read_runs
-from beliefmatch.report.sentences import headline_sentences
-from beliefmatch.report.training import training_section
-from beliefmatch.report.transition import transition_section
+from beliefmatch.report.transition_curves import transition_section
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFiles
 
@@ -49,7 +48,7 @@ def write_report(folders: Sequence[Path], *, out: Path | None = None, notes: Seq
 
 
 def render(runs: Sequence[Run], notes: Sequence[str] = ()) -> str:
-    """Give the page as text. The same runs give the same page."""
+    """Return the page as text. The same runs give the same page."""
     groups = group_runs(runs)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -72,9 +71,9 @@ def _sections(groups: Sequence[Group], runs: Sequence[Run]) -> list[Section]:
     tables = (headline_table(groups), *((runs_table(groups),) if len(runs) > 1 else ()))
     sections = (
         Section(name="results", title="What came out", parts=(Part(tables=tables),)),
-        training_section(groups),
+        learning_curves_section(groups),
         pseudo_section(groups),
-        balance_section(groups),
+        confidence_section(groups),
         transition_section(groups),
         measurement_section(groups),
         settings_section(groups),
@@ -86,10 +85,10 @@ def _sections(groups: Sequence[Group], runs: Sequence[Run]) -> list[Section]:
 
 
 def _kind(runs: Sequence[Run]) -> str:
-    real = [run.uses_real_images for run in runs]
-    if all(real):
-        return "Report of a transfer with real examples"
-    return "Report of a transfer without data" if not any(real) else "Report of transfers with and without data"
+    kinds = {run.uses_real_images for run in runs}
+    if len(kinds) > 1:
+        return "Report of transfers with and without data"
+    return f"Report of a transfer {'with real examples' if kinds == {True} else 'without data'}"
 
 
 def _title(groups: Sequence[Group]) -> str:
@@ -100,12 +99,8 @@ def _title(groups: Sequence[Group]) -> str:
     if len(pairs) > 1:
         return f"{len(groups)} transfers side by side"
     teacher, student = next(iter(pairs))
-    return f"From {_short(teacher)} to {_short(student)}"
-
-
-def _short(architecture: str) -> str:
-    """Leave out where a file of the user's own lies."""
-    return architecture.rpartition("/")[2]
+    # Where a file of the user's own lies is left out.
+    return f"From {teacher.rpartition('/')[2]} to {student.rpartition('/')[2]}"
 
 
 def _notes(groups: Sequence[Group]) -> list[str]:

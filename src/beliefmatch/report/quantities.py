@@ -29,16 +29,16 @@ class Unit:
     suffix: str
 
     def digits(self, value: float, decimals: int | None = None) -> str:
-        """Show a value without its unit."""
+        """Return a value without its unit."""
         return f"{value / self.scale:,.{self.decimals if decimals is None else decimals}f}"
 
     def show(self, value: float) -> str:
-        """Show a value with its unit."""
+        """Return a value with its unit."""
         return f"{self.digits(value)}{self.suffix}"
 
 
 def unit_for(kind: Kind, value: float) -> Unit:
-    """Choose the unit in which a value of a kind reads best."""
+    """Return the unit in which a value of a kind reads best."""
     match kind:
         case "fraction":
             return Unit(scale=0.01, decimals=2, suffix=" %")
@@ -59,12 +59,12 @@ def unit_for(kind: Kind, value: float) -> Unit:
 
 
 def show(kind: Kind, value: float) -> str:
-    """Show one number with its unit, such as 41.8 k."""
+    """Return one number with its unit, such as 41.8 k."""
     return unit_for(kind, value).show(value)
 
 
 def show_mean(kind: Kind, values: Sequence[float]) -> str:
-    """Show mean and sample standard deviation, such as 97.65 ± 0.88 %; a single value alone."""
+    """Return mean and sample standard deviation, such as 97.65 ± 0.88 %; a single value alone."""
     mean = fmean(values)
     unit = unit_for(kind, mean)
     if len(values) == 1:
@@ -73,20 +73,25 @@ def show_mean(kind: Kind, values: Sequence[float]) -> str:
 
 
 def show_bounds(kind: Kind, estimate: Estimate) -> str:
-    """Show an interval, such as (94.8 to 98.1)."""
+    """Return an interval, such as (94.8 to 98.1)."""
     unit = unit_for(kind, estimate.value)
     decimals = 1 if kind == "fraction" else unit.decimals
     return f"({unit.digits(estimate.low, decimals)} to {unit.digits(estimate.high, decimals)})"
 
 
 def show_duration(seconds: float) -> str:
-    """Show a long time in hours and minutes, or in minutes; nothing for a short one."""
+    """Return a long time in hours and minutes, or in minutes; empty for a short one."""
     minutes = round(seconds / 60)
     if minutes < 2:
         return ""
     return f"({minutes} min)" if minutes < 60 else f"({minutes // 60} h {minutes % 60} min)"
 
 
+def capital(text: str) -> str:
+    """Return a text that begins with a capital."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 def plainly(value: float) -> str:
-    """Show a number of any size in three digits, for running text and tables of data."""
+    """Return a number of any size in three digits, for running text and tables of data."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

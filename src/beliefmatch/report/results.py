@@ -1,20 +1,23 @@
-"""Fields of result.json over runs: their values, their intervals, and why one is missing."""
+"""Results of single runs: fields of result.json, why one is missing, and the table of runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from beliefmatch.report.elements import Cell, Table, estimate_cell, number_cell, text_cell
+from beliefmatch.report.groups import Group, count
 from beliefmatch.report.measured import Estimate, Measured
 from beliefmatch.report.quantities import UNFINISHED, UNLABELLED, UNMEASURED, UNRECORDED
 from beliefmatch.report.runs import Run
+from beliefmatch.report.transition_curves import walks_of
 
 
 def values_of(runs: Sequence[Run], name: str) -> list[float]:
-    """Gather a field of result.json over the runs that have it."""
-    found = [getattr(run.result, name) for run in runs if run.result is not None]
-    return [value for value in found if value is not None]
+    """Return a field of result.json of the runs that have it."""
+    return [value for run in runs if (value := _result(run, name)) is not None]
 
 
 def missing_words(runs: Sequence[Run], name: str) -> str:
-    """Say why a field of result.json has no value."""
+    """Return why a field of result.json has no value."""
     if all(run.is_cut_short for run in runs):
         return UNFINISHED
     if name.endswith("accuracy") and any(run.measured is not None for run in runs):
@@ -23,10 +26,50 @@ def missing_words(runs: Sequence[Run], name: str) -> str:
 
 
 def estimate_of(measured: Measured | None, name: str) -> Estimate | None:
-    """Take the interval that belongs to a field of result.json, where it was measured."""
+    """Return the interval that belongs to a field of result.json, where it was measured."""
     if measured is None:
         return None
     if name == "agreement":
         return measured.agreement
     scores = {"teacher_accuracy": measured.teacher, "student_accuracy": measured.student}.get(name)
     return None if scores is None else scores.top1
+
+
+def runs_table(groups: Sequence[Group]) -> Table:
+    """Return a table of all runs, one line each."""
+    guides = dict.fromkeys(walks[0].guided_by for group in groups for walks in walks_of(group))
+    columns: dict[str, Callable[[Group, Run], Cell]] = {
+        "run": lambda _, run: text_cell(run.name),
+        **({"settings": lambda group, _: text_cell(group.label)} if len(groups) > 1 else {}),
+        "seed": lambda _, run: number_cell("exact", run.seed),
+        "student accuracy": lambda _, run: _measured_cell(run, "student_accuracy"),
+        "teacher accuracy": lambda _, run: _measured_cell(run, "teacher_accuracy"),
+        "agreement": lambda _, run: _measured_cell(run, "agreement"),
+        **{f"mean transition error, {guide} guides": _error_of(guide) for guide in guides},
+        "rounds": lambda _, run: text_cell(f"{run.last_round:,} of {run.num_rounds:,}", value=run.last_round),
+        "cost": lambda _, run: number_cell("cost", run.seconds),
+        "peak memory": lambda _, run: number_cell(
+            "bytes", _result(run, "peak_memory"), missing=missing_words([run], "peak_memory")
+        ),
+    }
+    rows = tuple(tuple(make(group, run) for make in columns.values()) for group in groups for run in group.runs)
+    return Table(caption=f"Each of {count(len(rows), 'run')}", columns=tuple(columns), rows=rows, sortable=True)
+
+
+def _measured_cell(run: Run, name: str) -> Cell:
+    estimate = estimate_of(run.measured, name)
+    if estimate is not None:
+        return estimate_cell("fraction", estimate)
+    return number_cell("fraction", _result(run, name), missing=missing_words([run], name))
+
+
+def _error_of(guide: str) -> Callable[[Group, Run], Cell]:
+    def cell(_: Group, run: Run) -> Cell:
+        walk = run.measured and run.measured.transition
+        return estimate_cell("number", walk.error if walk and walk.guided_by == guide else None, missing="not measured")
+
+    return cell
+
+
+def _result(run: Run, name: str) -> Any:
+    return None if run.result is None else getattr(run.result, name)

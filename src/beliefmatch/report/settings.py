@@ -12,7 +12,7 @@ OWN = "its own, made with its seed"
 
 
 def flatten(plain: Any, name: str = "") -> Settings:
-    """Turn settings with type tags into texts by dotted name; a type stands at the name of what it is the type of."""
+    """Return settings with type tags as texts by dotted name; a type stands at the name of what it is the type of."""
     if not isinstance(plain, dict) or plain.get("type") == "Path":
         return {name: show(plain)}
     flat = {name: str(plain["type"])} if name and "type" in plain else {}
@@ -23,7 +23,7 @@ def flatten(plain: Any, name: str = "") -> Settings:
 
 
 def show(value: Any) -> str:
-    """Show one value: paths as such, pairs of taps as one with the other, nothing as none."""
+    """Return one value as text: paths as such, pairs of taps as one with the other, nothing as none."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -38,7 +38,7 @@ def show(value: Any) -> str:
 
 
 def differing(all_settings: Sequence[Settings]) -> list[str]:
-    """Name the settings that are not the same everywhere, in the order in which they stand."""
+    """Return the names of settings that are not the same everywhere, in the order in which they stand."""
     names = dict.fromkeys(name for settings in all_settings for name in settings)
     return [name for name in names if len({settings.get(name) for settings in all_settings}) > 1]
 
@@ -50,7 +50,7 @@ MAX_WIDTH = 28
 
 
 def labels(all_settings: Sequence[Settings], folders: Sequence[str]) -> list[str]:
-    """Name what differs, in as few words as tell all apart.
+    """Return names after what differs, in as few words as tell all apart.
 
     Args:
         all_settings: one for each.

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from beliefmatch.report.learning_curves import terms_of
 from beliefmatch.report.runs import read_runs
-from beliefmatch.report.training import terms_of
 
 
 def test_what_a_run_logs_of_the_student_besides_its_loss_is_no_part_of_it(two_runs: list[Path]) -> None:

@@ -1,4 +1,4 @@
-"""The section of transition curves: how alike two networks believe on the way from one class to another."""
+"""The transition curves: how alike two networks' probabilities are on the way from one class to another."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,14 +12,13 @@ from beliefmatch.report.measured import Transition
 from beliefmatch.report.quantities import plainly, show, show_bounds, show_mean
 
 Walks = tuple[Transition, ...]
+"""Measurements of runs that can be averaged."""
 
 
 def transition_section(groups: Sequence[Group]) -> Section | None:
-    """Draw curves of guide and follower for each group and way of walking; None where none were measured."""
-    pictures = []
-    for group in groups:
-        title = group.label if len(groups) > 1 else ""
-        pictures += [_draw(walks, title) for walks in alike(group)]
+    """Return figures of guide and follower for each group and way of walking; None where none were measured."""
+    titles = [group.label if len(groups) > 1 else "" for group in groups]
+    pictures = [_draw(walks, title) for group, title in zip(groups, titles, strict=True) for walks in walks_of(group)]
     if not pictures:
         return None
     return Section(
@@ -32,8 +31,8 @@ def transition_section(groups: Sequence[Group]) -> Section | None:
     )
 
 
-def alike(group: Group) -> list[Walks]:
-    """Put the walks of a group together that began alike and were walked alike; others cannot be averaged."""
+def walks_of(group: Group) -> list[Walks]:
+    """Return the walks of a group, those together that began alike and were walked alike; others have no mean."""
     found: dict[tuple[object, ...], list[Transition]] = {}
     for run in group.runs:
         if run.measured is not None and (walk := run.measured.transition) is not None:
@@ -43,24 +42,22 @@ def alike(group: Group) -> list[Walks]:
     return [tuple(walks) for walks in found.values()]
 
 
-def tell_error(walks: Walks) -> str:
-    """Say the mean transition error, and which network guided."""
+def describe_error(walks: Walks) -> str:
+    """Return a sentence with the mean transition error, and which network guided."""
     errors = [walk.error.value for walk in walks]
     bounds = f" {show_bounds('number', walks[0].error)}" if len(walks) == 1 else f" over {len(walks)} runs"
-    return f"mean transition error, {walks[0].guided_by} guides: {show_mean('number', errors)}{bounds}"
+    return f"Mean transition error, {walks[0].guided_by} guides: {show_mean('number', errors)}{bounds}."
 
 
 def _draw(walks: Walks, title: str) -> Picture:
-    first = walks[0]
+    first, error = walks[0], describe_error(walks)
     guide = _curve([walk.guide for walk in walks], first.guide_margin, f"{first.guided_by} (guide)")
     follower = _curve([walk.follower for walk in walks], first.follower_margin, f"{first.followed_by} (follower)")
     band = "one standard deviation over runs" if len(walks) > 1 else "two standard errors over examples"
-    error = tell_error(walks)
-    error = f"{error[0].upper()}{error[1:]}"
     picture = draw_curves(
         [guide, follower],
         title=f"{title}: guided by the {first.guided_by}" if title else f"Guided by the {first.guided_by}",
-        note=f"{error}. {count(first.num_images, 'example')}, {count(first.num_steps, 'step')} of "
+        note=f"{error} {count(first.num_images, 'example')}, {count(first.num_steps, 'step')} of "
         f"{plainly(first.step_size)}; bands reach {band} either way.",
         ylabel="probability of class sought",
         xlabel="step",
@@ -68,8 +65,8 @@ def _draw(walks: Walks, title: str) -> Picture:
     )
     gaps = np.abs(guide.mean - follower.mean)
     widest = int(gaps.argmax())
-    told = f"{error}. The mean curves are furthest apart in step {widest}, by {show('number', float(gaps[widest]))}."
-    return replace(picture, alt=f"{told} {picture.alt}")
+    gap = f"The mean curves are furthest apart in step {widest}, by {show('number', float(gaps[widest]))}."
+    return replace(picture, alt=f"{error} {gap} {picture.alt}")
 
 
 def _curve(curves: Sequence[tuple[float, ...]], margin: tuple[float, ...], label: str) -> Curve:

@@ -1,4 +1,4 @@
-"""Pictures of two-dimensional inputs: decision regions of both networks over the plane, and the points between them."""
+"""Pseudo points of two-dimensional inputs, between the decision regions of both networks over the plane."""
 
 import io
 import zipfile
@@ -27,7 +27,7 @@ class Plane:
 
     @property
     def agreement(self) -> float:
-        """Share of the square on which both networks give the same class."""
+        """Fraction of the square on which both networks give the same class."""
         return float((self.teacher == self.student).mean())
 
 
@@ -71,9 +71,8 @@ def draw_plane(plane: Plane) -> str:
         for number in np.unique(plane.student)[1:]:
             axes.contour(*sides, plane.student >= number, levels=[0.5], colors=INK, linewidths=1.3, linestyles="--")
         axes.plot(*plane.points.T, "o", color=LINES[1], markersize=2.6, markeredgewidth=0)
-        axes.set(xlim=(-PLANE_HALF_SIDE, PLANE_HALF_SIDE), ylim=(-PLANE_HALF_SIDE, PLANE_HALF_SIDE), aspect="equal")
-        axes.set_xticks([-PLANE_HALF_SIDE, 0, PLANE_HALF_SIDE])
-        axes.set_yticks([-PLANE_HALF_SIDE, 0, PLANE_HALF_SIDE])
+        ends = (-PLANE_HALF_SIDE, PLANE_HALF_SIDE)
+        axes.set(xlim=ends, ylim=ends, xticks=(ends[0], 0, ends[1]), yticks=(ends[0], 0, ends[1]), aspect="equal")
         axes.grid(visible=False)
 
     return draw_figure(draw, width=2.6, height=2.6)

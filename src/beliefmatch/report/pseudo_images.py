@@ -1,4 +1,4 @@
-"""The section that shows the batches themselves, over time."""
+"""The batches themselves over time: grids of pseudo images, points of a plane, or real images of a baseline."""
 
 import io
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from matplotlib.image import imread, imsave
 from numpy.typing import NDArray
 
 from beliefmatch.errors import FolderError
-from beliefmatch.report.class_frequencies import shares
+from beliefmatch.report.class_frequencies import effective_classes
 from beliefmatch.report.curves import entry, thin
 from beliefmatch.report.elements import Part, Picture, Section, Table, number_cell
 from beliefmatch.report.figures import png_uri
 from beliefmatch.report.groups import Group
-from beliefmatch.report.planes import draw_plane, read_plane
+from beliefmatch.report.pseudo_points import draw_plane, read_plane
 from beliefmatch.report.runs import Run, round_of
-from beliefmatch.runs.collapse_detection import effective_number
+from beliefmatch.runs.folder import Row
 
 MAX_PICTURES = 4
 """Of one run."""
@@ -32,7 +32,7 @@ EXPLAINED = {
     PSEUDO_IMAGES: "Made without any data, brought back to pixels. Each grid shows images of one round.",
     REAL_IMAGES: "The student learnt from real images. Shown are some of them; they stay the same in all rounds.",
 }
-TOLD = (
+QUANTITIES = (
     ("teacher_confidence", "teacher's confidence"),
     ("student_confidence", "student's confidence"),
     ("batch_agreement", "agreement on the batch"),
@@ -40,17 +40,17 @@ TOLD = (
 
 
 def pseudo_section(groups: Sequence[Group]) -> Section | None:
-    """Show pictures of the first run of each group; None where there are none.
+    """Return pictures of the first run of each group that has some; None where none has.
 
     Raises:
         FolderError: a picture is damaged.
     """
-    shown = [(group, run) for group in groups if (run := next((run for run in group.runs if run.pictures), None))]
-    if not shown:
+    found = [(group, run) for group in groups if (run := next((run for run in group.runs if run.pictures), None))]
+    if not found:
         return None
-    kinds = list(dict.fromkeys(_kind(run) for _, run in shown))
+    kinds = list(dict.fromkeys(_kind(run) for _, run in found))
     parts = tuple(
-        _part(run, title=group.label if len(groups) > 1 else "", alone=len(group.runs) == 1) for group, run in shown
+        _part(run, title=group.label if len(groups) > 1 else "", alone=len(group.runs) == 1) for group, run in found
     )
     title = kinds[0] if len(kinds) == 1 else MIXED
     return Section(name="pseudo", title=title, text=" ".join(EXPLAINED[kind] for kind in kinds), parts=parts)
@@ -63,42 +63,43 @@ def _kind(run: Run) -> str:
 
 
 def _part(run: Run, *, title: str, alone: bool) -> Part:
-    chosen = (
-        run.pictures[-1:]
-        if run.uses_real_images
-        else [run.pictures[at] for at in thin(len(run.pictures), MAX_PICTURES)]
-    )
-    text = "" if alone else f"Shown is {run.name}, seed {run.seed}."
+    chosen = [run.pictures[at] for at in thin(len(run.pictures), MAX_PICTURES)]
+    if run.uses_real_images:
+        chosen = chosen[-1:]
     return Part(
         title=title,
-        text=text,
+        text="" if alone else f"Shown is {run.name}, seed {run.seed}.",
         pictures=tuple(_picture(run, path) for path in chosen),
-        tables=(_tabulate(run, chosen),),
+        tables=(_tabulate([_row(run, path) for path in chosen]),),
         small=True,
         folded="Data",
     )
 
 
+def _row(run: Run, picture: Path) -> Row:
+    number = round_of(picture)
+    return next((row for row in run.rows if row["round"] == number), {"round": number})
+
+
 def _picture(run: Run, path: Path) -> Picture:
-    number = round_of(path)
-    told = _tell(run, number)
+    title = f"Round {round_of(path):,}"
+    row = _row(run, path)
+    found = [f"{words} {value:.2f}" for name, words in QUANTITIES if (value := entry(name)(row)) is not None]
+    then = f"In that round: {', '.join(found)}." if found else ""
     if path.suffix == ".npz":
         plane = read_plane(path)
-        return Picture(
-            title=f"Round {number:,}",
-            note="",
-            alt=f"Round {number:,}: {len(plane.points)} pseudo points; both networks give the same class on "
-            f"{100 * plane.agreement:.1f} % of the square. {told}",
-            svg=draw_plane(plane),
+        alt = (
+            f"{title}: {len(plane.points)} pseudo points; both networks give the same class on "
+            f"{100 * plane.agreement:.1f} % of the square. {then}"
         )
+        return Picture(title=title, note="", alt=alt, svg=draw_plane(plane))
     png, pixels = read_grid(path)
     height, width = pixels.shape[:2]
-    what, title = ("real images", "Some of them") if run.uses_real_images else ("pseudo images", f"Round {number:,}")
-    mean = f"mean brightness {pixels.mean():.2f} of 1"
+    what = "real images" if run.uses_real_images else "pseudo images"
     return Picture(
-        title=title,
+        title="Some of them" if run.uses_real_images else title,
         note="",
-        alt=f"Round {number:,}: a grid of {what}, {mean}. {told}",
+        alt=f"{title}: a grid of {what}, mean brightness {pixels.mean():.2f} of 1. {then}",
         png=png_uri(png),
         width=width,
         height=height,
@@ -133,28 +134,17 @@ def read_grid(path: Path) -> tuple[bytes, NDArray[np.float32]]:
     return buffer.getvalue(), shrunk
 
 
-def _tell(run: Run, number: int | None) -> str:
-    row = next((row for row in run.rows if row["round"] == number), {})
-    told = [f"{words} {value:.2f}" for name, words in TOLD if (value := entry(name)(row)) is not None]
-    return f"In that round: {', '.join(told)}." if told else ""
-
-
-def _tabulate(run: Run, chosen: Sequence[Path]) -> Table:
-    rows = []
-    for path in chosen:
-        number = round_of(path)
-        row = next((row for row in run.rows if row["round"] == number), {})
-        found = shares(row, "teacher_classes")
-        rows.append(
-            (
-                number_cell("exact", number),
-                *(number_cell("fraction", entry(name)(row)) for name, _ in TOLD),
-                number_cell("number", None if found is None else effective_number(found)),
-            )
-        )
+def _tabulate(rows: Sequence[Row]) -> Table:
     return Table(
-        caption="The rounds shown: what both networks say",
-        columns=("round", *(words for _, words in TOLD), "teacher's effective classes"),
-        rows=tuple(rows),
+        caption="The rounds shown: outputs of both networks",
+        columns=("round", *(words for _, words in QUANTITIES), "teacher's effective classes"),
+        rows=tuple(
+            (
+                number_cell("exact", row["round"]),
+                *(number_cell("fraction", entry(name)(row)) for name, _ in QUANTITIES),
+                number_cell("number", effective_classes("teacher")(row)),
+            )
+            for row in rows
+        ),
         sortable=True,
     )

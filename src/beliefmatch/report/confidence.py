@@ -1,0 +1,102 @@
+"""Confidence and class balance of both networks on the batches, and the diversity of these, against rounds."""
+
+from collections.abc import Mapping, Sequence
+
+from beliefmatch.report.class_frequencies import MAX_STACKED, draw_frequencies, effective_classes, num_classes_of
+from beliefmatch.report.curves import Read, band_note, curves_of, draw_curves, entry
+from beliefmatch.report.elements import Part, Picture, Section
+from beliefmatch.report.groups import Group, batches_of
+from beliefmatch.report.quantities import capital
+from beliefmatch.runs.folder import Row
+
+NETWORKS = ("student", "teacher")
+UNIT = (0.0, 1.02)
+"""Limits of the axis of a fraction; the margin keeps a line at 1 in sight."""
+
+
+def confidence_section(groups: Sequence[Group]) -> Section | None:
+    """Return figures of confidence and class balance of both networks; None where no run logged them."""
+    pictures = [*_confidence(groups), *_gap(groups), *_effective_classes(groups), *_diversity(groups)]
+    if len(groups) == 1 and 0 < num_classes_of(groups[0]) <= MAX_STACKED:
+        pictures += [draw_frequencies(groups[0], network) for network in reversed(NETWORKS)]
+    if not pictures:
+        return None
+    return Section(
+        name="balance",
+        title=f"Class balance and confidence on {batches_of(groups)}",
+        text=f"Outputs of both networks on the batches that the student was trained on. {band_note(groups)}".strip(),
+        parts=(Part(pictures=tuple(pictures)),),
+    )
+
+
+def _confidence(groups: Sequence[Group]) -> list[Picture]:
+    return _draw(
+        groups,
+        {network: entry(f"{network}_confidence") for network in NETWORKS},
+        title="confidence",
+        note="Probability of the most likely class, mean over a batch.",
+        ylabel="confidence",
+        limits=UNIT,
+    )
+
+
+def _gap(groups: Sequence[Group]) -> list[Picture]:
+    note = (
+        "Teacher's confidence less the student's. In public runs on CIFAR-10 it shrank as the student became accurate "
+        "on real data, while losses did not tell."
+    )
+    return _draw(groups, {"": _read_gap}, title="confidence gap", note=note, ylabel="confidence gap")
+
+
+def _read_gap(row: Row) -> float | None:
+    student, teacher = (entry(f"{network}_confidence")(row) for network in NETWORKS)
+    return None if teacher is None or student is None else teacher - student
+
+
+def _effective_classes(groups: Sequence[Group]) -> list[Picture]:
+    few = max(num_classes_of(group) for group in groups) <= MAX_STACKED
+    return _draw(
+        groups,
+        {network: effective_classes(network) for network in NETWORKS},
+        title="effective number of classes",
+        note="Exponential of the entropy of the classes that a network gives: as many equally frequent classes "
+        f"would spread as evenly.{'' if few else ' A round of fewer examples than classes cannot show them all.'}",
+        ylabel="effective classes",
+    )
+
+
+def _diversity(groups: Sequence[Group]) -> list[Picture]:
+    return _draw(
+        groups,
+        {"": entry("batch_diversity")},
+        title=f"diversity of {batches_of(groups)}",
+        note="Standard deviation over the examples of a batch, as a fraction of the size of its inputs: 0 where all "
+        "examples are alike.",
+        ylabel="batch diversity",
+        limits=UNIT,
+    )
+
+
+def _draw(
+    groups: Sequence[Group],
+    reads: Mapping[str, Read],
+    *,
+    title: str,
+    note: str,
+    ylabel: str,
+    limits: tuple[float, float] | None = None,
+) -> list[Picture]:
+    """Return one figure of both networks for a single group, and one of each network for several groups."""
+    found = {network: curves_of(groups, read, label=network or ylabel) for network, read in reads.items()}
+    if len(groups) == 1:
+        found = {"": [curve for curves in found.values() for curve in curves]}
+    pictures = []
+    for network, curves in found.items():
+        if curves:
+            whose = f"{network}'s " if network else ""
+            pictures.append(
+                draw_curves(
+                    curves, title=capital(f"{whose}{title}"), note=note, ylabel=f"{whose}{ylabel}", limits=limits
+                )
+            )
+    return pictures

@@ -1,0 +1,58 @@
+"""The learning curves: losses with their terms, and agreement on the batches of a run, against rounds."""
+
+from collections.abc import Sequence
+
+from beliefmatch.report.curves import band_note, curves_of, draw_curves, entry
+from beliefmatch.report.elements import Part, Picture, Section
+from beliefmatch.report.groups import Group, batches_of
+from beliefmatch.report.quantities import capital
+
+LOSS = "_loss"
+NO_TERMS = ("_loss", "_gradient_norm", "_confidence", "_classes", "_largest_class", "_diversity", "_steps")
+"""Ends of names that are not parts of a loss."""
+
+
+def learning_curves_section(groups: Sequence[Group]) -> Section | None:
+    """Return figures of losses and agreement; None where no run logged any."""
+    names = sorted(_logged(groups), key=lambda name: name != "student_loss")
+    pictures = [_draw_loss(groups, name, names) for name in names if name.endswith(LOSS)]
+    if "batch_agreement" in names:
+        pictures.append(_draw_agreement(groups))
+    if not pictures:
+        return None
+    parts = (Part(pictures=tuple(pictures)),)
+    return Section(name="curves", title="Learning curves", text=band_note(groups), parts=parts)
+
+
+def terms_of(loss: str, names: Sequence[str]) -> list[str]:
+    """Return the logged numbers that are terms of a loss."""
+    return [name for name in names if name.startswith(f"{loss.removesuffix(LOSS)}_") and not name.endswith(NO_TERMS)]
+
+
+def _logged(groups: Sequence[Group]) -> list[str]:
+    rows = [row for group in groups for run in group.runs for row in (*run.rows[:1], *run.rows[-1:])]
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _draw_loss(groups: Sequence[Group], loss: str, names: Sequence[str]) -> Picture:
+    drawn, note = [loss], f"Mean over {batches_of(groups)}, as it was minimised."
+    terms = terms_of(loss, names)
+    if len(groups) == 1 and len(terms) > 1:
+        drawn += terms
+        note += " Its terms are drawn with it."
+    curves = [curve for name in drawn for curve in curves_of(groups, entry(name), label=_words(name))]
+    return draw_curves(curves, title=capital(_words(loss)), note=note, ylabel=_words(loss))
+
+
+def _draw_agreement(groups: Sequence[Group]) -> Picture:
+    return draw_curves(
+        curves_of(groups, entry("batch_agreement"), label="batch agreement"),
+        title=f"Agreement on {batches_of(groups)}",
+        note="Fraction of a batch to which both networks give the same class.",
+        ylabel="batch agreement",
+        limits=(0.0, 1.02),
+    )
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
