@@ -21,8 +21,9 @@ from torch import nn
 from beliefmatch import RunFolder, load_student
 from beliefmatch.cli import main
 from beliefmatch.errors import SettingsError
+from beliefmatch.export.base import FormatName
 from beliefmatch.export.export import export_student
-from beliefmatch.export.formats import FORMATS, FormatName
+from beliefmatch.export.formats import FORMATS
 from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.networks.inputs import DIGITS, InputSpec
 from beliefmatch.report.page import write_report

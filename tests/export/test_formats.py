@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from beliefmatch.errors import ExportError
-from beliefmatch.export import formats
+from beliefmatch.export import onnx as onnx_format
 from beliefmatch.export.formats import FORMATS
 from beliefmatch.export.graph import DeployedGraph
-from beliefmatch.export.predictions import ANSWERS
+from beliefmatch.export.predictions import LOADERS
 from beliefmatch.networks.inputs import DIGITS, InputSpec
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.networks.outputs import return_logits
@@ -104,10 +104,10 @@ def test_what_onnx_cannot_hold_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ExportError, match=r"cannot be written as ONNX: .*; try --to pt2") as caught:
         FORMATS["onnx"].write(DeployedGraph(Special(), vector, None), vector)
     assert "\n" not in str(caught.value)
-    monkeypatch.setattr(formats, "ONNX_LIMIT", 100)
+    monkeypatch.setattr(onnx_format, "MAX_BYTES", 100)
     with pytest.raises(ExportError, match="larger than the 2 GB that one ONNX file can hold: choose --to pt2"):
         FORMATS["onnx"].write(DeployedGraph(make_conv_teacher(), DIGITS, None), DIGITS)
 
 
-def test_each_format_is_written_and_answered() -> None:
-    assert FORMATS.keys() == ANSWERS.keys()
+def test_each_format_is_written_and_loaded() -> None:
+    assert FORMATS.keys() == LOADERS.keys()

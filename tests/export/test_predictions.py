@@ -11,7 +11,7 @@ import torch
 
 from beliefmatch.errors import ExportError
 from beliefmatch.export.formats import FORMATS
-from beliefmatch.export.fresh import opened
+from beliefmatch.export.fresh_process import fresh_process
 from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.export.predictions import read_array, write_array
 from tiny import VECTOR, make_mlp_student
@@ -60,7 +60,7 @@ def test_a_file_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
     file = tmp_path / "model.onnx"
     file.write_bytes(b"junk")
     with (
-        opened(file, "onnx", FACTS) as process,
+        fresh_process(file, "onnx", FACTS) as process,
         pytest.raises(ExportError, match="does not answer in a fresh process"),
     ):
-        process.answer(torch.zeros(1, 12))
+        process.predict(torch.zeros(1, 12))

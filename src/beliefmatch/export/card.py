@@ -1,26 +1,22 @@
-"""The model card: README.md beside exported files, made anew of what the run folder says."""
+"""The model card: README.md beside exported files, made anew from the run folder. Its text is templates/card.md."""
 
 import hashlib
 import re
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
 
 import jinja2
 
-from beliefmatch.errors import BeliefMatchError, FolderError
-from beliefmatch.export.card_tables import cost_table, file_table, measured_table
-from beliefmatch.export.card_words import (
-    limits,
-    measured_on,
-    method_lines,
-    needs,
-    notes_on_costs,
-    notes_on_files,
-    unmeasured,
-)
-from beliefmatch.export.normalising import KNOWN_FROM, best_known, spec_of
-from beliefmatch.export.snippets import normalisation, shown, snippet
+from beliefmatch.errors import FolderError
+from beliefmatch.export.base import Format, without_folder
+from beliefmatch.export.formats import FORMATS, check_format
+from beliefmatch.export.normalising import KNOWN_FROM, best_known, constants_of, spec_of
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.network import Network
 from beliefmatch.runs.atomic import write_bytes
-from beliefmatch.runs.exports import Export
+from beliefmatch.runs.exports import Export, FileCheck
 from beliefmatch.runs.folder import read_json
 from beliefmatch.training.run_folder import RunFolder
 
@@ -29,22 +25,23 @@ CARD = "README.md"
 MARKER = "<!-- beliefmatch export wrote this card of run {run}; with other text than {text} it is yours and is kept -->"
 MARKED = re.compile(r"<!-- beliefmatch export wrote this card of run (\w+); with other text than (\w+) .*?-->")
 """Of which run a card is, and the checksum by which a change by hand is seen."""
+TAKES = {None: "network inputs, float32", "uint8": "pixels, uint8", "unit": "pixels in [0, 1], float32"}
+OF_ORIGIN = {
+    "timm": "`pip install 'beliefmatch[timm]'`",
+    "torchvision": "`pip install beliefmatch torchvision`",
+    "hf": "`pip install 'beliefmatch[hf]'`",
+}
+"""What makes the networks of others."""
 
 
 def check_card(folder: RunFolder, place: Path, *, overwrite: bool) -> None:
-    """Check that a card of a run can be made, and may be written in a folder.
+    """Check that a run holds what its card needs, and that the card may be written in a folder.
 
     Raises:
         FolderError: a file of the run is damaged, or there is a card that somebody wrote or changed by hand, or one of
             another run.
     """
-    try:
-        _render(folder, _exports_in(folder, place))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, BeliefMatchError):
-            raise
-        files = ", ".join(path.name for path in (folder.run, folder.student_facts, folder.measurement))
-        raise FolderError(f"{files} of {folder.path} do not fit together or are damaged: {error!r}") from error
+    _read_network(folder)
     path = place / CARD
     if overwrite or not path.exists():
         return
@@ -70,19 +67,77 @@ def write_card(folder: RunFolder, place: Path) -> Path:
     Raises:
         FolderError: it cannot be written.
     """
-    text = _render(folder, _exports_in(folder, place))
+    text = _render(folder, place)
     marker = MARKER.format(run=_run_name(folder), text=_checksum(text.replace(MARKER, "")))
     path = place / CARD
     write_bytes(path, text.replace(MARKER, marker).encode())
     return path
 
 
-def _exports_in(folder: RunFolder, place: Path) -> dict[str, Export]:
-    """Give the exports whose files lie in a folder, by their names."""
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """One exported file, as the card shows it."""
+
+    name: str
+    export: Export
+    spec: InputSpec
+    """Of its inputs."""
+    network: Network
+    """How beliefmatch builds the student, but for its weights."""
+
+    @property
+    def format(self) -> Format:
+        """How it was written."""
+        return FORMATS[check_format(self.export.format)]
+
+    @property
+    def checks(self) -> list[FileCheck]:
+        """What it was compared on."""
+        return [check for check in (self.export.pseudo, self.export.images) if check is not None]
+
+    @property
+    def code(self) -> str:
+        """Python that loads it."""
+        return "\n".join(self.format.write_code(self.name, self.export.pixels, self.spec, self.network))
+
+    @property
+    def needs(self) -> str:
+        """What must be installed, or lie beside it, to load it."""
+        prefix, _, rest = self.network.architecture.partition(":")
+        if self.format.holds_graph or not rest:
+            return self.format.needs
+        installed, shown = OF_ORIGIN.get(prefix, self.format.needs), without_folder(self.network.architecture)
+        if prefix == "hf" and PurePath(rest).is_absolute():
+            folder = shown.removeprefix("hf:").partition("?")[0]
+            return f"{installed}, and the folder {folder} with the network's config.json beside it"
+        if prefix not in OF_ORIGIN:
+            module = shown.rpartition(":")[0]
+            where = "beside it" if module.endswith(".py") else "too"
+            return f"{installed}, and {module}, which makes the network, {where}"
+        return installed
+
+
+def _read_network(folder: RunFolder) -> Network:
+    try:
+        student, measurement = read_json(folder.student_facts), folder.read_measurement()
+        if measurement is not None:
+            _ = measurement["num_images"], measurement["images"]
+        return Network(architecture=student["architecture"], num_classes=student["num_classes"])
+    except (KeyError, TypeError) as error:
+        files = " or ".join(path.name for path in (folder.student_facts, folder.measurement))
+        raise FolderError(f"{files} of {folder.path} is damaged: {error!r}") from error
+
+
+def _files_in(folder: RunFolder, place: Path, spec: InputSpec, network: Network) -> list[File]:
+    """Return the exported files of a run that lie in a folder, by their names."""
     exports = folder.read_result().exports or {}
     paths = {folder.path / name: export for name, export in exports.items()}
-    here = {path.name: export for path, export in paths.items() if path.parent.resolve() == place.resolve()}
-    return {name: here[name] for name in sorted(here) if (place / name).is_file()}
+    found = {path.name: export for path, export in paths.items() if path.parent.resolve() == place.resolve()}
+    return [
+        File(name=name, export=found[name], spec=spec_of(found[name], spec), network=network)
+        for name in sorted(found)
+        if (place / name).is_file()
+    ]
 
 
 def _run_name(folder: RunFolder) -> str:
@@ -93,49 +148,50 @@ def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _render(folder: RunFolder, exports: dict[str, Export]) -> str:
-    # The card tells what the settings are; no network is made from them.
+def _render(folder: RunFolder, place: Path) -> str:
+    # The card shows what the settings are; no network is made from them.
     transfer = folder.read_transfer(trust_code=True)
-    result, measurement = folder.read_result(), folder.read_measurement()
-    facts, student, run_spec = folder.read(), read_json(folder.student_facts), transfer.inputs
-    specs = {name: spec_of(export, run_spec) for name, export in exports.items()}
+    metadata, network = folder.read(), _read_network(folder)
+    files, measurement = _files_in(folder, place, transfer.inputs, network), folder.read_measurement()
     # What was said at an export goes before the run, and the last export before the others.
-    spec = best_known([*reversed(specs.values()), run_spec])
-    architecture, num_classes = student["architecture"], student["num_classes"]
-    constants = normalisation(spec)
-    licence = next((export.teacher_license for export in exports.values() if export.teacher_license), None)
-    is_free = not transfer.source.reads_data
+    spec = best_known([*(file.spec for file in reversed(files)), transfer.inputs])
+    images = [file.export.images for file in files if file.export.images is not None]
+    measured_on = [measurement["images"]] if measurement and measurement["images"] else []
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
+    environment.filters |= FILTERS
     return environment.get_template("card.md").render(
         marker=MARKER,
-        licence=licence,
-        is_free=is_free,
-        student=shown(architecture),
-        teacher=shown(transfer.teacher.architecture),
-        files=file_table(exports),
-        file_notes=notes_on_files(exports, run_spec),
-        shape=spec.shape,
-        is_image=spec.is_made_of_pixels,
-        is_normalised=spec.mean is not None or spec.std is not None,
-        is_normalisation_known=spec.is_normalisation_known,
-        mean=constants[0],
-        std=constants[1],
-        known_from=KNOWN_FROM[spec.normalisation_from],
-        num_classes=num_classes,
-        snippets=[
-            (name, needs(export, architecture), snippet(name, export, specs[name], architecture, num_classes))
-            for name, export in exports.items()
-        ],
-        costs=cost_table(exports, result),
-        cost_notes=notes_on_costs(exports),
-        method=method_lines(transfer, facts, result, licence),
-        measured=measured_table(result, measurement, exports),
-        measured_on=measured_on(measurement),
-        unmeasured=unmeasured(result, measurement, exports),
-        limits=limits(measurement, exports, is_free=is_free, run_spec=run_spec, spec=spec),
+        TAKES=TAKES,
+        KNOWN_FROM=KNOWN_FROM,
+        transfer=transfer,
+        settings=metadata["settings"],
+        versions=metadata["versions"],
+        result=folder.read_result(),
+        measurement=measurement,
+        files=files,
+        network=network,
+        student=without_folder(network.architecture),
+        teacher=without_folder(transfer.teacher.architecture),
+        licence=next((file.export.teacher_license for file in files if file.export.teacher_license), None),
+        is_free=not transfer.source.reads_data,
+        spec=spec,
+        constants=constants_of(spec),
+        has_accuracy=any(check.accuracy is not None for check in images),
+        data=sorted({*measured_on, *(check.name for check in images)}),
     )
+
+
+FILTERS: dict[str, Callable[[Any], str]] = {
+    "cell": lambda text: text.replace("|", r"\|"),
+    "count": lambda value: "not measured" if value is None else f"{value:,}",
+    "latency": lambda seconds: "not measured" if seconds is None else f"{1e3 * seconds:.3g} ms",
+    "percent": lambda fraction: "" if fraction is None else f"{100 * fraction:.2f} %",
+    "type_name": lambda value: type(value).__name__,
+}
+"""How the template shows values."""

@@ -1,4 +1,4 @@
-"""Whether an exported file answers as the student does."""
+"""Whether an exported file predicts what the student does."""
 
 from collections.abc import Iterator
 from itertools import chain, repeat
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from beliefmatch.errors import ExamplesError, ExportError
-from beliefmatch.export.fresh import FreshProcess
+from beliefmatch.export.fresh_process import FreshProcess
 from beliefmatch.export.graph import Pixels
 from beliefmatch.functional.classification import correct
 from beliefmatch.networks.examples import ALL, AbstractExamples
@@ -43,41 +43,41 @@ def check_examples_fit(examples: AbstractExamples, spec: InputSpec, num_classes:
 def check_file(
     process: FreshProcess, student: nn.Module, spec: InputSpec, pixels: Pixels | None, examples: AbstractExamples
 ) -> FileCheck:
-    """Ask a file, and set what it says beside what the student says.
+    """Compare the predictions of a file with the student's.
 
     Args:
         process: holds the file.
         student: on the CPU.
         spec: of its inputs.
         pixels: what the file takes instead of network inputs.
-        examples: to ask about.
+        examples: to compare on.
 
     Raises:
         ExportError: the file does not answer, or its logits or classes differ by more than rounding.
     """
-    told: list[Tensor] = []
-    answered: list[Tensor] = []
+    of_student: list[Tensor] = []
+    of_file: list[Tensor] = []
     with torch.no_grad():
         for rows in _batches(len(examples)):
             inputs, taken = both_inputs(examples, spec, pixels, rows)
-            told.append(student(inputs))
-            answered.append(process.answer(taken))
-            if answered[-1].shape != told[-1].shape:
-                shapes = tuple(answered[-1].shape), tuple(told[-1].shape)
+            of_student.append(student(inputs))
+            of_file.append(process.predict(taken))
+            if of_file[-1].shape != of_student[-1].shape:
+                shapes = tuple(of_file[-1].shape), tuple(of_student[-1].shape)
                 raise ExportError(f"the file gives {shapes[0]} where the student gives {shapes[1]}")
-    return compare(torch.cat(told), torch.cat(answered), name=examples.name, labels=examples.labels)
+    return compare(torch.cat(of_student), torch.cat(of_file), name=examples.name, labels=examples.labels)
 
 
-def compare(told: Tensor, answered: Tensor, *, name: str, labels: Tensor | None = None) -> FileCheck:
+def compare(of_student: Tensor, of_file: Tensor, *, name: str, labels: Tensor | None = None) -> FileCheck:
     """Compare logits of the student with those of a file, both (n, classes).
 
     Raises:
         ExportError: logits or classes differ by more than rounding.
     """
-    difference, largest = float((told - answered).abs().max()), float(told.abs().max())
+    difference, largest = float((of_student - of_file).abs().max()), float(of_student.abs().max())
     unit = max(1.0, largest)
-    likelihood = told.gather(1, answered.argmax(dim=1, keepdim=True)).squeeze(1)
-    agreement = float((likelihood >= told.amax(dim=1) - TIE * unit).float().mean())
+    likelihood = of_student.gather(1, of_file.argmax(dim=1, keepdim=True)).squeeze(1)
+    agreement = float((likelihood >= of_student.amax(dim=1) - TIE * unit).float().mean())
     # A difference that is not a number is not below any tolerance either.
     if not (difference <= LOGIT_TOLERANCE * unit and agreement >= LEAST_AGREEMENT):
         raise ExportError(
@@ -86,19 +86,19 @@ def compare(told: Tensor, answered: Tensor, *, name: str, labels: Tensor | None 
         )
     return FileCheck(
         name=name,
-        num_examples=len(told),
+        num_examples=len(of_student),
         largest_logit=largest,
         max_logit_difference=difference,
         agreement=agreement,
-        accuracy=None if labels is None else float(correct(answered, labels).float().mean()),
-        student_accuracy=None if labels is None else float(correct(told, labels).float().mean()),
+        accuracy=None if labels is None else float(correct(of_file, labels).float().mean()),
+        student_accuracy=None if labels is None else float(correct(of_student, labels).float().mean()),
     )
 
 
 def both_inputs(
     examples: AbstractExamples, spec: InputSpec, pixels: Pixels | None, rows: slice = ALL
 ) -> tuple[Tensor, Tensor]:
-    """Give the same examples as the student takes them and as the file takes them.
+    """Return the same examples as the student takes them and as the file takes them.
 
     Where the file takes pixels, both get what remains of network inputs as uint8 pixels, and the student gets it
     through `InputSpec.from_pixels`, not through the graph that is checked.

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from beliefmatch.errors import ExportError
-from beliefmatch.export.formats import FORMATS, FormatName, input_name
+from beliefmatch.export.base import FormatName, input_name
+from beliefmatch.export.formats import FORMATS
 from beliefmatch.export.graph import DeployedGraph, example_of
 from beliefmatch.networks.cost import measure_cost, time_interleaved
 from beliefmatch.networks.inputs import InputSpec
@@ -79,5 +80,5 @@ def _onnxruntime_call(content: bytes, graph: DeployedGraph, spec: InputSpec) -> 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    example = {input_name(graph): example_of(spec, graph.pixels, batch_size=1).numpy()}
+    example = {input_name(graph.pixels): example_of(spec, graph.pixels, batch_size=1).numpy()}
     return lambda: session.run(None, example)

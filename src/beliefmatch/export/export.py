@@ -1,4 +1,4 @@
-"""Exporting the student of a finished run: write, ask the file in a fresh process, compare, and only then keep it."""
+"""Export the student of a finished run: write, load the file in a fresh process, compare, and only then keep it."""
 
 import hashlib
 import importlib.metadata
@@ -9,14 +9,15 @@ from pathlib import Path
 import torch
 
 from beliefmatch.errors import BeliefMatchError, FolderError, SettingsError
+from beliefmatch.export.base import FormatName
 from beliefmatch.export.card import check_card, write_card
 from beliefmatch.export.check import check_examples_fit, check_file
 from beliefmatch.export.costs import measure_deployed
-from beliefmatch.export.formats import FORMATS, FormatName, check_format, check_installed
-from beliefmatch.export.fresh import opened
+from beliefmatch.export.formats import FORMATS, check_format, check_installed
+from beliefmatch.export.fresh_process import fresh_process
 from beliefmatch.export.graph import DeployedGraph, Pixels, check_pixels_fit
 from beliefmatch.export.normalising import check_normalisation, deployed_spec
-from beliefmatch.export.pseudo import draw_pseudo
+from beliefmatch.export.pseudo_inputs import draw_pseudo
 from beliefmatch.measurement.run import load_teacher
 from beliefmatch.networks.examples import AbstractExamples, Inputs
 from beliefmatch.networks.inputs import InputSpec
@@ -87,7 +88,7 @@ def export_student(
     spec = deployed_spec(transfer.inputs, mean, std)
     target = _check(folder, to, spec, out=out, pixels=pixels, images=images, overwrite=overwrite)
     check_normalisation(spec, pixels, assume=assume_normalisation)
-    facts = folder.read_student_facts(trust_code=trust_code)
+    metadata = folder.read_student_facts(trust_code=trust_code)
     student = DeployedGraph(load_student(folder.path, trust_code=trust_code), spec, pixels)
     content = FORMATS[to].write(student, spec)
     teacher, why_no_teacher = _load_teacher(folder, trust_code)
@@ -96,10 +97,10 @@ def export_student(
     examples = [Inputs(name=name, inputs=drawn.inputs), *([] if images is None else [images])]
     make_folder(target.parent)
     with replacing(target, content) as temporary:
-        with opened(temporary, to, facts) as process:
+        with fresh_process(temporary, to, metadata) as process:
             checks = [check_file(process, student.network, spec, pixels, each) for each in examples]
-        taught = None if teacher is None else DeployedGraph(teacher.module, spec, pixels)
-        costs = measure_deployed(to, spec, student, content, taught)
+        teacher_graph = None if teacher is None else DeployedGraph(teacher.module, spec, pixels)
+        costs = measure_deployed(to, spec, student, content, teacher_graph)
     export = Export(
         format=to,
         pixels=pixels,
@@ -133,13 +134,13 @@ def _check(
     images: AbstractExamples | None,
     overwrite: bool,
 ) -> Path:
-    """Check all that can be checked before any work, and settle where the file goes."""
+    """Check all that can be checked before any work, and return where the file goes."""
     check_format(to)
     folder.read_result()
     if pixels is not None and not FORMATS[to].holds_graph:
         raise SettingsError(f"a {to} file holds weights alone, so it cannot take pixels: leave out --pixels")
     check_pixels_fit(spec, pixels)
-    target = _settle_target(folder, to, out)
+    target = _resolve_target(folder, to, out)
     if target.exists() and not overwrite:
         raise FolderError(f"{target} is there already: add --overwrite to replace it, or name another --out")
     if target.parent.resolve() == folder.path.resolve() and target.name in (folder.student.name, TEACHER_FILE):
@@ -154,7 +155,7 @@ def _check(
     return target
 
 
-def _settle_target(folder: RunFolder, to: FormatName, out: Path | None) -> Path:
+def _resolve_target(folder: RunFolder, to: FormatName, out: Path | None) -> Path:
     if out is None or out.is_dir():
         return (out or folder.path) / f"{STEM}.{to}"
     if out.suffix == f".{to}":
@@ -172,6 +173,6 @@ def _load_teacher(folder: RunFolder, trust_code: TrustedCode) -> tuple[Teacher |
 
 
 def _key(folder: RunFolder, target: Path) -> str:
-    """Name a file in result.json: in the run folder by its name, elsewhere by its path."""
+    """Return the name of a file in result.json: in the run folder by its name, elsewhere by its path."""
     inside = target.parent.resolve() == folder.path.resolve()
     return target.name if inside else str(target.resolve())

@@ -1,4 +1,4 @@
-"""What is exported: a network, and before it, if wanted, what makes its inputs of pixels."""
+"""The graph that is exported: a network, and before it, if wanted, what makes its inputs of pixels."""
 
 import contextlib
 import io
@@ -42,7 +42,7 @@ class DeployedGraph(nn.Module):
             self.register_buffer(name, constants, persistent=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Give logits.
+        """Compute logits.
 
         Args:
             inputs: (batch, *shape): float32 network inputs, uint8 pixels, or float32 pixels in [0, 1].
@@ -75,7 +75,7 @@ def check_pixels_fit(spec: InputSpec, pixels: Pixels | None) -> None:
 
 
 def example_of(spec: InputSpec, pixels: Pixels | None, *, batch_size: int) -> Tensor:
-    """Make what a graph takes, (batch_size, *shape), all zeros."""
+    """Return what a graph takes, (batch_size, *shape), all zeros."""
     return torch.zeros((batch_size, *spec.shape), dtype=torch.uint8 if pixels == "uint8" else torch.float32)
 
 

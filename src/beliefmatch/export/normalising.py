@@ -1,4 +1,4 @@
-"""Which normalisation an exported file is written and checked with, and who knows it."""
+"""Normalisation that an exported file is written and checked with, and who knows it."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ KNOWN_FROM: dict[NormalisationFrom | None, str] = {
 
 
 def deployed_spec(spec: InputSpec, mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> InputSpec:
-    """Give the inputs of a student with the normalisation that the user says, or else the run's.
+    """Return the inputs of a student with the normalisation that the user says, or else the run's.
 
     Raises:
         SettingsError: inputs are no images, or the values do not fit their channels.
@@ -48,7 +48,7 @@ def check_normalisation(spec: InputSpec, pixels: Pixels | None, *, assume: bool)
 
 
 def spec_of(export: Export, spec: InputSpec) -> InputSpec:
-    """Give the inputs of an exported file: the run's, with the normalisation that the file was checked with."""
+    """Return the inputs of an exported file: the run's, with the normalisation that the file was checked with."""
     if export.normalisation_from is None:
         return spec
     mean, std = (None if values is None else tuple(values) for values in (export.mean, export.std))
@@ -56,5 +56,11 @@ def spec_of(export: Export, spec: InputSpec) -> InputSpec:
 
 
 def best_known(specs: list[InputSpec]) -> InputSpec:
-    """Give the first whose normalisation somebody knows, or else the first."""
+    """Return the first whose normalisation somebody knows, or else the first."""
     return next((spec for spec in specs if spec.is_normalisation_known), specs[0])
+
+
+def constants_of(spec: InputSpec) -> tuple[list[float], list[float]]:
+    """Return mean and standard deviation of each channel, in pixels scaled to [0, 1]."""
+    channels = spec.shape[0]
+    return list(spec.mean or (0.0,) * channels), list(spec.std or (1.0,) * channels)

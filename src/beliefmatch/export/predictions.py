@@ -1,7 +1,7 @@
-"""A fresh process that loads an exported file as its user would, and answers: python -m beliefmatch.export.predictions.
+"""The program of the fresh process: load an exported file as its user would, and write its predictions.
 
-It reads arrays of inputs from the standard input and writes arrays of logits to the standard output, until there are
-no more. An ONNX file is answered by onnxruntime alone, without torch.
+`python -m beliefmatch.export.predictions` reads arrays of inputs from the standard input and writes arrays of logits to
+the standard output, until there are no more. An ONNX file is loaded by onnxruntime alone, without torch.
 """
 
 import io
@@ -15,13 +15,13 @@ from typing import IO, Any
 
 import numpy as np
 
-Arrays = Callable[[np.ndarray], np.ndarray]
-"""Takes inputs (batch, *shape) and gives logits (batch, classes)."""
+Predict = Callable[[np.ndarray], np.ndarray]
+"""Takes inputs (batch, *shape) and returns logits (batch, classes)."""
 
 LENGTH = struct.Struct("<Q")
 
 
-def load_onnx(file: Path, _facts: dict[str, Any]) -> Arrays:
+def load_onnx(file: Path, _facts: dict[str, Any]) -> Predict:
     """Load with onnxruntime."""
     import onnxruntime  # noqa: PLC0415
 
@@ -30,7 +30,7 @@ def load_onnx(file: Path, _facts: dict[str, Any]) -> Arrays:
     return lambda inputs: np.asarray(session.run(["logits"], {name: inputs})[0])
 
 
-def load_pt2(file: Path, _facts: dict[str, Any]) -> Arrays:
+def load_pt2(file: Path, _facts: dict[str, Any]) -> Predict:
     """Load with torch.export."""
     import torch  # noqa: PLC0415
 
@@ -40,8 +40,8 @@ def load_pt2(file: Path, _facts: dict[str, Any]) -> Arrays:
     return lambda inputs: network(torch.from_numpy(inputs)).detach().numpy()
 
 
-def load_safetensors(file: Path, facts: dict[str, Any]) -> Arrays:
-    """Load into the architecture that the facts name, with the lines that the model card shows."""
+def load_safetensors(file: Path, facts: dict[str, Any]) -> Predict:
+    """Load into the architecture that student.json names, with the lines that the model card shows."""
     import torch  # noqa: PLC0415
 
     from beliefmatch.networks.inputs import InputSpec  # noqa: PLC0415
@@ -52,12 +52,12 @@ def load_safetensors(file: Path, facts: dict[str, Any]) -> Arrays:
     return lambda inputs: network(torch.from_numpy(inputs)).detach().numpy()
 
 
-ANSWERS: dict[str, Callable[[Path, dict[str, Any]], Arrays]] = {
+LOADERS: dict[str, Callable[[Path, dict[str, Any]], Predict]] = {
     "onnx": load_onnx,
     "pt2": load_pt2,
     "safetensors": load_safetensors,
 }
-"""By format; `formats.FORMATS` says how each is written. It stands here because ONNX must do without torch."""
+"""By format; `formats.FORMATS` writes them. They stand here because ONNX must do without torch."""
 
 
 def write_array(stream: IO[bytes], array: np.ndarray) -> None:
@@ -78,20 +78,20 @@ def read_array(stream: IO[bytes]) -> np.ndarray | None:
 
 
 def main(file: str, name: str, facts: str) -> None:
-    """Answer until the standard input ends.
+    """Write predictions until the standard input ends.
 
     Args:
         file: to load.
         name: of its format.
-        facts: JSON of what student.json says; it names the architecture, for files that do not hold it.
+        facts: JSON of what student.json holds; it names the architecture, for files that do not hold it.
     """
     # Whatever a library prints must not come between the arrays.
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    predictions = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    network = ANSWERS[name](Path(file), json.loads(facts))
-    with answers:
+    predict = LOADERS[name](Path(file), json.loads(facts))
+    with predictions:
         while (inputs := read_array(sys.stdin.buffer)) is not None:
-            write_array(answers, network(inputs))
+            write_array(predictions, predict(inputs))
 
 
 if __name__ == "__main__":

@@ -91,6 +91,7 @@ def _opset(model: Any) -> Any:
 
 def _relabel(model: Any) -> Iterator[str]:
     """Write newer operators as opset 17 has them, in place, and name those that it does not have like this."""
+    # onnxscript's converter only goes up, and onnx's has no way down for some operators, such as Split.
     version = _opset(model).version
     if version <= NEWEST:
         return

@@ -1,4 +1,4 @@
-"""Asking an exported file in a fresh process, which knows nothing but the file."""
+"""The fresh process that loads an exported file and knows nothing else, seen from the process that wrote the file."""
 
 import json
 import os
@@ -17,18 +17,18 @@ from beliefmatch.errors import ExportError
 from beliefmatch.export.predictions import read_array, write_array
 
 NEEDED = ("architecture", "num_classes", "inputs")
-"""Facts that the process needs."""
+"""Metadata that the process needs."""
 
 
 class FreshProcess:
-    """A process that has loaded an exported file; `opened` starts and ends it."""
+    """A process that has loaded an exported file; `fresh_process` starts and ends it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], complaints: IO[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
         self.process = process
-        self.complaints = complaints
+        self.errors = errors
 
-    def answer(self, inputs: Tensor) -> Tensor:
-        """Give logits (batch, classes) for what the file takes, (batch, *shape).
+    def predict(self, inputs: Tensor) -> Tensor:
+        """Return logits (batch, classes) for what the file takes, (batch, *shape).
 
         Raises:
             ExportError: the file cannot be loaded, or does not take this batch.
@@ -37,52 +37,46 @@ class FreshProcess:
         assert self.process.stdout
         try:
             write_array(self.process.stdin, inputs.contiguous().numpy())
-            found = read_array(self.process.stdout)
+            logits = read_array(self.process.stdout)
         except BrokenPipeError:
-            found = None
-        if found is None:
-            raise ExportError(f"the file does not answer in a fresh process: {self._last_words()}")
-        return torch.from_numpy(found)
+            logits = None
+        if logits is None:
+            raise ExportError(f"the file does not answer in a fresh process: {self._last_error()}")
+        return torch.from_numpy(logits)
 
-    def _last_words(self) -> str:
+    def _last_error(self) -> str:
         self.process.wait()
-        self.complaints.seek(0)
-        lines = self.complaints.read().decode(errors="replace").strip().splitlines()
+        self.errors.seek(0)
+        lines = self.errors.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"it ended with code {self.process.returncode}"
 
 
 @contextmanager
-def opened(file: Path, name: str, facts: dict[str, Any]) -> Iterator[FreshProcess]:
+def fresh_process(file: Path, name: str, facts: dict[str, Any]) -> Iterator[FreshProcess]:
     """Hold an exported file in a fresh process while the block lasts.
 
     Args:
         file: to load.
         name: of its format.
-        facts: what student.json says of the student. The process imports the Python code that it may name as the
-            architecture, so it is given what was read and checked, not a file that may have changed since.
+        facts: what student.json holds. The process imports the Python code that it may name as the architecture, so it
+            is given what was read and checked, not a file that may have changed since.
     """
     # -P: a file of the user's own that is called like a module must not be taken for it.
-    words = [
-        "-P",
-        "-m",
-        "beliefmatch.export.predictions",
-        str(file),
-        name,
-        json.dumps({key: facts[key] for key in NEEDED}),
-    ]
+    needed = json.dumps({key: facts[key] for key in NEEDED})
+    words = ["-P", "-m", "beliefmatch.export.predictions", str(file), name, needed]
     with (
-        tempfile.TemporaryFile() as complaints,
+        tempfile.TemporaryFile() as errors,
         subprocess.Popen(
             [sys.executable, *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=errors,
             # torch.export.load must not unpickle anything but tensors.
             env=os.environ | {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"},
         ) as process,
     ):
         try:
-            yield FreshProcess(process, complaints)
+            yield FreshProcess(process, errors)
         finally:
             process.kill()
             assert process.stdin

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from beliefmatch import RunFolder, RunOptions, run
-from beliefmatch.export.pseudo import NUM_PSEUDO, draw_pseudo
+from beliefmatch.export.pseudo_inputs import NUM_PSEUDO, draw_pseudo
 from beliefmatch.measurement.run import load_teacher
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.free_points import FreePoints

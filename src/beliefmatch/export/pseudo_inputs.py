@@ -1,4 +1,4 @@
-"""Fresh inputs from where a finished run left its source: ones that the student was not trained on."""
+"""Fresh pseudo inputs from the source as a finished run left it: ones that the student was not trained on."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -72,10 +72,10 @@ def _draw_from_source(
         raise ResumeError("the run's source needs the teacher, which cannot be loaded")
     if not folder.checkpoint.is_file():
         raise ResumeError(f"the run has no {folder.checkpoint.name}")
-    source, fabric = _drawing_anew(transfer.source), make_fabric("cpu", "32-true")
+    source, fabric = _with_fresh_noise(transfer.source), make_fabric("cpu", "32-true")
     plan = replace(transfer.plan, seed=transfer.seed ^ OTHER_SEED)
     state = source.start(teacher, load_student(folder.path, trust_code=trust_code).train(), plan, fabric)
-    _put_back(folder, state)
+    _restore(folder, state)
     drawn: list[Tensor] = []
     for inputs in _distinct(source, state, fabric):
         drawn.append(inputs.float())
@@ -84,13 +84,13 @@ def _draw_from_source(
     return torch.cat(drawn)[:NUM_PSEUDO]
 
 
-def _drawing_anew(source: AbstractSource[Any]) -> AbstractSource[Any]:
-    """Let a source draw new inputs for every batch, not once a round."""
+def _with_fresh_noise(source: AbstractSource[Any]) -> AbstractSource[Any]:
+    """Return a source that draws new inputs for every batch, not once a round."""
     return replace(source, fresh_noise=True) if isinstance(source, AbstractGenerating) else source
 
 
-def _put_back(folder: RunFolder, state: Any) -> None:
-    """Put what the checkpoint knows of the source into a fresh state."""
+def _restore(folder: RunFolder, state: Any) -> None:
+    """Load what the checkpoint holds of the source into a fresh state."""
     try:
         content = torch.load(folder.checkpoint, map_location="cpu", weights_only=True)
         packed = content["state"]["source"]

@@ -1,0 +1,61 @@
+"""ONNX: graph and weights in one file, for onnxruntime and others."""
+
+import torch
+
+from beliefmatch.errors import ExportError, first_line
+from beliefmatch.export.base import NUMPY, Format, input_lines, input_name
+from beliefmatch.export.graph import DeployedGraph, hushed, trace
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.network import Network
+
+MAX_BYTES = 2**31 - 2**24
+"""Bytes of weights that a single file can hold beside its graph: protobuf ends at 2 GiB."""
+
+
+def write(graph: DeployedGraph, spec: InputSpec) -> bytes:
+    """Return an ONNX file: input `inputs` or `pixels`, output `logits`, free first axis `batch`.
+
+    Raises:
+        ExportError: the network cannot be traced, an operation has no counterpart in ONNX, or it is too large.
+    """
+    if sum(tensor.numel() * tensor.element_size() for tensor in graph.state_dict().values()) > MAX_BYTES:
+        raise ExportError("the network is larger than the 2 GB that one ONNX file can hold: choose --to pt2")
+    program = trace(graph, spec)
+    try:
+        with hushed():
+            made = torch.onnx.export(
+                program,
+                dynamo=True,
+                verbose=False,
+                input_names=[input_name(graph.pixels)],
+                output_names=["logits"],
+                dynamic_shapes={"inputs": {0: "batch"}},
+            )
+            assert made is not None
+            return made.model_proto.SerializeToString()
+    except Exception as error:
+        # Any operation that is new to it makes the exporter fail, each in a way of its own.
+        raise ExportError(f"the network cannot be written as ONNX: {first_line(error)}; try --to pt2") from error
+
+
+def write_code(file: str, pixels: str | None, spec: InputSpec, _network: Network) -> list[str]:
+    """Return lines of Python that load the file with onnxruntime."""
+    name = input_name(pixels)
+    return [
+        "import numpy as np",
+        "import onnxruntime",
+        "",
+        f'session = onnxruntime.InferenceSession("{file}")',
+        *input_lines(NUMPY, pixels, spec),
+        f'(logits,) = session.run(["logits"], {{"{name}": {name}}})',
+    ]
+
+
+ONNX = Format(
+    title="ONNX",
+    write=write,
+    write_code=write_code,
+    needs="`pip install numpy onnxruntime`, and neither torch nor beliefmatch",
+    holds_graph=True,
+    modules=("onnx", "onnxscript", "onnxruntime"),
+)

@@ -1,0 +1,43 @@
+"""safetensors: the weights alone, for the same architecture."""
+
+import json
+
+import safetensors.torch
+
+from beliefmatch.export.base import TORCH, Format, input_lines, without_folder
+from beliefmatch.export.graph import DeployedGraph
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.network import Network
+
+
+def write(graph: DeployedGraph, _spec: InputSpec) -> bytes:
+    """Return the weights."""
+    tensors = {name: tensor.contiguous().clone() for name, tensor in graph.network.state_dict().items()}
+    return safetensors.torch.save(tensors, metadata={"format": "pt"})
+
+
+def write_code(file: str, pixels: str | None, spec: InputSpec, network: Network) -> list[str]:
+    """Return lines of Python that load the file into the architecture, built by beliefmatch."""
+    weights = f'weights=Path("{file}"), num_classes={network.num_classes}'
+    return [
+        "from pathlib import Path",
+        "",
+        "import torch",
+        "",
+        "from beliefmatch import InputSpec, Network",
+        "",
+        f"network = Network(architecture={json.dumps(without_folder(network.architecture))}, {weights})",
+        f"student = network.load(InputSpec(shape={spec.shape})).eval()",
+        *input_lines(TORCH, pixels, spec),
+        "with torch.no_grad():",
+        "    logits = student(inputs)",
+    ]
+
+
+SAFETENSORS = Format(
+    title="safetensors, weights alone",
+    write=write,
+    write_code=write_code,
+    needs="`pip install beliefmatch`",
+    holds_graph=False,
+)
