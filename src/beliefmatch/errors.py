@@ -62,7 +62,7 @@ class ResumeError(BeliefMatchError):
 
 
 class ExportError(BeliefMatchError):
-    """A network cannot be exported, or its file does not answer as it does."""
+    """A network cannot be exported, or its file does not predict what it does."""
 
 
 class CollapseError(BeliefMatchError):

@@ -247,7 +247,7 @@ def test_a_file_that_does_not_agree_is_not_left(
     before = {file.name: file.stat().st_mtime_ns for file in run.iterdir()}
     assert export(run, to=to) == 2
     line = error_line(capsys)
-    assert "does not answer as the student does on fresh pseudo inputs: a logit differs by" in line
+    assert "does not predict what the student does on fresh pseudo inputs: a logit differs by" in line
     assert "nothing was left of it" in line
     assert {file.name: file.stat().st_mtime_ns for file in run.iterdir()} == before
 
@@ -258,7 +258,7 @@ def test_an_old_file_survives_one_that_cannot_be_loaded(
     (run / "model.onnx").write_bytes(b"old")
     monkeypatch.setitem(FORMATS, "onnx", replace(FORMATS["onnx"], write=lambda _graph, _spec: b"junk"))
     assert export(run, "--overwrite") == 2
-    assert "the file does not answer in a fresh process" in error_line(capsys)
+    assert "the file gives no predictions in a fresh process" in error_line(capsys)
     assert (run / "model.onnx").read_bytes() == b"old"
     assert not list(run.glob(".*"))
 

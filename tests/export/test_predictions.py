@@ -16,7 +16,7 @@ from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.export.predictions import read_array, write_array
 from tiny import VECTOR, make_mlp_student
 
-FACTS = {"architecture": "mlp_8", "num_classes": 3, "inputs": {}}
+METADATA = {"architecture": "mlp_8", "num_classes": 3, "inputs": {}}
 WITHOUT_TORCH = """
 import sys
 sys.modules["torch"] = None  # an import of it fails
@@ -60,7 +60,7 @@ def test_a_file_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
     file = tmp_path / "model.onnx"
     file.write_bytes(b"junk")
     with (
-        fresh_process(file, "onnx", FACTS) as process,
-        pytest.raises(ExportError, match="does not answer in a fresh process"),
+        fresh_process(file, "onnx", METADATA) as process,
+        pytest.raises(ExportError, match="gives no predictions in a fresh process"),
     ):
         process.predict(torch.zeros(1, 12))

@@ -1,1 +1,1 @@
-"""Files that run elsewhere: written, answered by a fresh process, and compared before they are left anywhere."""
+"""Files that run elsewhere: written, loaded by a fresh process, and compared before they are left anywhere."""

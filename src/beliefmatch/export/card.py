@@ -34,7 +34,7 @@ OF_ORIGIN = {
 """What makes the networks of others."""
 
 
-def check_card(folder: RunFolder, place: Path, *, overwrite: bool) -> None:
+def check_card(folder: RunFolder, directory: Path, *, overwrite: bool) -> None:
     """Check that a run holds what its card needs, and that the card may be written in a folder.
 
     Raises:
@@ -42,7 +42,7 @@ def check_card(folder: RunFolder, place: Path, *, overwrite: bool) -> None:
             another run.
     """
     _read_network(folder)
-    path = place / CARD
+    path = directory / CARD
     if overwrite or not path.exists():
         return
     text = path.read_text(errors="replace")
@@ -54,12 +54,12 @@ def check_card(folder: RunFolder, place: Path, *, overwrite: bool) -> None:
         raise FolderError(f"{path} is the model card of another run: name another --out, or add --overwrite")
 
 
-def write_card(folder: RunFolder, place: Path) -> Path:
+def write_card(folder: RunFolder, directory: Path) -> Path:
     """Write the card of all files that a run exported into a folder.
 
     Args:
         folder: of the run.
-        place: folder of the files.
+        directory: folder of the files.
 
     Returns:
         The card.
@@ -67,9 +67,9 @@ def write_card(folder: RunFolder, place: Path) -> Path:
     Raises:
         FolderError: it cannot be written.
     """
-    text = _render(folder, place)
+    text = _render(folder, directory)
     marker = MARKER.format(run=_run_name(folder), text=_checksum(text.replace(MARKER, "")))
-    path = place / CARD
+    path = directory / CARD
     write_bytes(path, text.replace(MARKER, marker).encode())
     return path
 
@@ -106,12 +106,12 @@ class File:
         prefix, _, rest = self.network.architecture.partition(":")
         if self.format.holds_graph or not rest:
             return self.format.needs
-        installed, shown = OF_ORIGIN.get(prefix, self.format.needs), without_folder(self.network.architecture)
+        installed, known_as = OF_ORIGIN.get(prefix, self.format.needs), without_folder(self.network.architecture)
         if prefix == "hf" and PurePath(rest).is_absolute():
-            folder = shown.removeprefix("hf:").partition("?")[0]
+            folder = known_as.removeprefix("hf:").partition("?")[0]
             return f"{installed}, and the folder {folder} with the network's config.json beside it"
         if prefix not in OF_ORIGIN:
-            module = shown.rpartition(":")[0]
+            module = known_as.rpartition(":")[0]
             where = "beside it" if module.endswith(".py") else "too"
             return f"{installed}, and {module}, which makes the network, {where}"
         return installed
@@ -128,15 +128,15 @@ def _read_network(folder: RunFolder) -> Network:
         raise FolderError(f"{files} of {folder.path} is damaged: {error!r}") from error
 
 
-def _files_in(folder: RunFolder, place: Path, spec: InputSpec, network: Network) -> list[File]:
+def _files_in(folder: RunFolder, directory: Path, spec: InputSpec, network: Network) -> list[File]:
     """Return the exported files of a run that lie in a folder, by their names."""
     exports = folder.read_result().exports or {}
     paths = {folder.path / name: export for name, export in exports.items()}
-    found = {path.name: export for path, export in paths.items() if path.parent.resolve() == place.resolve()}
+    found = {path.name: export for path, export in paths.items() if path.parent.resolve() == directory.resolve()}
     return [
         File(name=name, export=found[name], spec=spec_of(found[name], spec), network=network)
         for name in sorted(found)
-        if (place / name).is_file()
+        if (directory / name).is_file()
     ]
 
 
@@ -148,11 +148,11 @@ def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _render(folder: RunFolder, place: Path) -> str:
+def _render(folder: RunFolder, directory: Path) -> str:
     # The card shows what the settings are; no network is made from them.
     transfer = folder.read_transfer(trust_code=True)
     metadata, network = folder.read(), _read_network(folder)
-    files, measurement = _files_in(folder, place, transfer.inputs, network), folder.read_measurement()
+    files, measurement = _files_in(folder, directory, transfer.inputs, network), folder.read_measurement()
     # What was said at an export goes before the run, and the last export before the others.
     spec = best_known([*(file.spec for file in reversed(files)), transfer.inputs])
     images = [file.export.images for file in files if file.export.images is not None]

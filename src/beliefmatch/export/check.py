@@ -53,7 +53,7 @@ def check_file(
         examples: to compare on.
 
     Raises:
-        ExportError: the file does not answer, or its logits or classes differ by more than rounding.
+        ExportError: the file gives no predictions, or its logits or classes differ by more than rounding.
     """
     of_student: list[Tensor] = []
     of_file: list[Tensor] = []
@@ -81,8 +81,8 @@ def compare(of_student: Tensor, of_file: Tensor, *, name: str, labels: Tensor | 
     # A difference that is not a number is not below any tolerance either.
     if not (difference <= LOGIT_TOLERANCE * unit and agreement >= LEAST_AGREEMENT):
         raise ExportError(
-            f"the file does not answer as the student does on {name}: a logit differs by {difference:.3g} (logits go "
-            f"up to {largest:.3g}), and {100 * agreement:.2f} % of classes agree; nothing was left of it"
+            f"the file does not predict what the student does on {name}: a logit differs by {difference:.3g} (logits "
+            f"go up to {largest:.3g}), and {100 * agreement:.2f} % of classes agree; nothing was left of it"
         )
     return FileCheck(
         name=name,

@@ -41,7 +41,7 @@ class FreshProcess:
         except BrokenPipeError:
             logits = None
         if logits is None:
-            raise ExportError(f"the file does not answer in a fresh process: {self._last_error()}")
+            raise ExportError(f"the file gives no predictions in a fresh process: {self._last_error()}")
         return torch.from_numpy(logits)
 
     def _last_error(self) -> str:
@@ -52,17 +52,17 @@ class FreshProcess:
 
 
 @contextmanager
-def fresh_process(file: Path, name: str, facts: dict[str, Any]) -> Iterator[FreshProcess]:
+def fresh_process(file: Path, name: str, metadata: dict[str, Any]) -> Iterator[FreshProcess]:
     """Hold an exported file in a fresh process while the block lasts.
 
     Args:
         file: to load.
         name: of its format.
-        facts: what student.json holds. The process imports the Python code that it may name as the architecture, so it
-            is given what was read and checked, not a file that may have changed since.
+        metadata: what student.json holds. The process imports the Python code that it may name as the architecture, so
+            it is given what was read and checked, not a file that may have changed since.
     """
     # -P: a file of the user's own that is called like a module must not be taken for it.
-    needed = json.dumps({key: facts[key] for key in NEEDED})
+    needed = json.dumps({key: metadata[key] for key in NEEDED})
     words = ["-P", "-m", "beliefmatch.export.predictions", str(file), name, needed]
     with (
         tempfile.TemporaryFile() as errors,

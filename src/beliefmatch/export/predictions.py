@@ -21,7 +21,7 @@ Predict = Callable[[np.ndarray], np.ndarray]
 LENGTH = struct.Struct("<Q")
 
 
-def load_onnx(file: Path, _facts: dict[str, Any]) -> Predict:
+def load_onnx(file: Path, _metadata: dict[str, Any]) -> Predict:
     """Load with onnxruntime."""
     import onnxruntime  # noqa: PLC0415
 
@@ -30,7 +30,7 @@ def load_onnx(file: Path, _facts: dict[str, Any]) -> Predict:
     return lambda inputs: np.asarray(session.run(["logits"], {name: inputs})[0])
 
 
-def load_pt2(file: Path, _facts: dict[str, Any]) -> Predict:
+def load_pt2(file: Path, _metadata: dict[str, Any]) -> Predict:
     """Load with torch.export."""
     import torch  # noqa: PLC0415
 
@@ -40,15 +40,15 @@ def load_pt2(file: Path, _facts: dict[str, Any]) -> Predict:
     return lambda inputs: network(torch.from_numpy(inputs)).detach().numpy()
 
 
-def load_safetensors(file: Path, facts: dict[str, Any]) -> Predict:
+def load_safetensors(file: Path, metadata: dict[str, Any]) -> Predict:
     """Load into the architecture that student.json names, with the lines that the model card shows."""
     import torch  # noqa: PLC0415
 
     from beliefmatch.networks.inputs import InputSpec  # noqa: PLC0415
     from beliefmatch.networks.loading.network import Network  # noqa: PLC0415
 
-    made = Network(architecture=facts["architecture"], weights=file, num_classes=facts["num_classes"])
-    network = made.load(InputSpec(shape=tuple(facts["inputs"]["shape"]))).eval()
+    made = Network(architecture=metadata["architecture"], weights=file, num_classes=metadata["num_classes"])
+    network = made.load(InputSpec(shape=tuple(metadata["inputs"]["shape"]))).eval()
     return lambda inputs: network(torch.from_numpy(inputs)).detach().numpy()
 
 
@@ -77,18 +77,18 @@ def read_array(stream: IO[bytes]) -> np.ndarray | None:
     return np.load(io.BytesIO(stream.read(*LENGTH.unpack(head))), allow_pickle=False)
 
 
-def main(file: str, name: str, facts: str) -> None:
+def main(file: str, name: str, metadata: str) -> None:
     """Write predictions until the standard input ends.
 
     Args:
         file: to load.
         name: of its format.
-        facts: JSON of what student.json holds; it names the architecture, for files that do not hold it.
+        metadata: JSON of what student.json holds; it names the architecture, for files that do not hold it.
     """
     # Whatever a library prints must not come between the arrays.
     predictions = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    predict = LOADERS[name](Path(file), json.loads(facts))
+    predict = LOADERS[name](Path(file), json.loads(metadata))
     with predictions:
         while (inputs := read_array(sys.stdin.buffer)) is not None:
             write_array(predictions, predict(inputs))

@@ -80,8 +80,8 @@ def _draw_stack(axes: Axes, rounds: Values, parts: Values) -> None:
     for number, (bottom, top) in enumerate(zip(bottoms, tops, strict=True)):
         axes.fill_between(rounds, bottom, top, facecolor=colours[number], edgecolor=PAPER, linewidth=0.6)
         if top[-1] - bottom[-1] >= MIN_NAMED:
-            place = (rounds[-1], (top[-1] + bottom[-1]) / 2)
-            axes.annotate(str(number), place, (5, 0), textcoords="offset points", va="center", color=INK, size=8.5)
+            position = (rounds[-1], (top[-1] + bottom[-1]) / 2)
+            axes.annotate(str(number), position, (5, 0), textcoords="offset points", va="center", color=INK, size=8.5)
     axes.set(xlim=(rounds[0], rounds[-1]), ylim=(0, 1), ylabel="fraction of the batch")
     axes.grid(visible=False)
     number_rounds(axes)

@@ -36,8 +36,8 @@ def measurement_section(groups: Sequence[Group]) -> Section | None:
     parts = [Part(tables=(_overall(measured, named=named),))]
     for group in measured:
         tables = (_by_class(group), _pairs(group))
-        shown = tuple(table for table in tables if table is not None)
-        parts.append(Part(tables=shown, folded=f"{group.label}: by class" if named else ""))
+        found = tuple(table for table in tables if table is not None)
+        parts.append(Part(tables=found, folded=f"{group.label}: by class" if named else ""))
     return Section(name="measured", title="Measured on real data", text=_on_what(measured), parts=tuple(parts))
 
 
@@ -86,17 +86,17 @@ def _by_class(group: Group) -> Table | None:
         **({"teacher accuracy": lambda each: each.teacher_accuracy} if labelled else {}),
         "agreement": lambda each: each.agreement,
     }
-    shown = sorted(classes, key=lambda number: _mean_agreement(classes[number]))[:MAX_CLASSES]
+    chosen = sorted(classes, key=lambda number: _mean_agreement(classes[number]))[:MAX_CLASSES]
     rows = tuple(
         (
             number_cell("exact", number),
             number_cell("exact", sum(each.num_images for each in classes[number]) / len(classes[number])),
             *(_class_cell(group, [take(each) for each in classes[number]]) for take in takes.values()),
         )
-        for number in sorted(shown)
+        for number in sorted(chosen)
     )
     whose = "" if labelled else " (of the teacher: the data has no labels)"
-    which = f": the {len(shown)} of {len(classes):,} with the least agreement" if len(shown) < len(classes) else ""
+    which = f": the {len(chosen)} of {len(classes):,} with the least agreement" if len(chosen) < len(classes) else ""
     return Table(caption=f"By class{whose}{which}", columns=("class", "examples", *takes), rows=rows, sortable=True)
 
 

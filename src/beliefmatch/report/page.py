@@ -32,7 +32,7 @@ def write_report(folders: Sequence[Path], *, out: Path | None = None, notes: Seq
     Args:
         folders: of the runs.
         out: HTML file to write. Default: report.html in the first folder.
-        notes: sentences that the runs cannot tell of themselves, one paragraph each.
+        notes: sentences that are not in the run folders, one paragraph each.
 
     Returns:
         The file that was written.
@@ -105,9 +105,9 @@ def _title(groups: Sequence[Group]) -> str:
 
 def _notes(groups: Sequence[Group]) -> list[str]:
     notes = [_cut_short(run) for group in groups for run in group.runs if run.is_cut_short]
-    own = [group.label for group in groups if group.owns_teachers]
-    if own:
-        which = "" if len(own) == len(groups) else f" of {' and of '.join(own)}"
+    with_teachers = [group.label for group in groups if group.owns_teachers]
+    if with_teachers:
+        which = "" if len(with_teachers) == len(groups) else f" of {' and of '.join(with_teachers)}"
         notes.append(f"Each run{which} made a teacher of its own, so deviations over runs are over teachers too.")
     notes += [
         f"Runs of {group.label} were measured on different data, so their deviations are over the data too."

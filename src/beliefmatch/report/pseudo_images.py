@@ -30,7 +30,7 @@ EXPLAINED = {
     PSEUDO_POINTS: "Areas are the classes that the teacher gives over the square, dashed lines the borders between the "
     "student's classes, dots the pseudo points.",
     PSEUDO_IMAGES: "Made without any data, brought back to pixels. Each grid shows images of one round.",
-    REAL_IMAGES: "The student learnt from real images. Shown are some of them; they stay the same in all rounds.",
+    REAL_IMAGES: "The student was trained on real images. Shown are some of them; they stay the same in all rounds.",
 }
 QUANTITIES = (
     ("teacher_confidence", "teacher's confidence"),
