@@ -1,0 +1,123 @@
+"""The model card, of exports that are written down and not made."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from beliefmatch import RunOptions, run
+from beliefmatch.errors import FolderError
+from beliefmatch.export.card import CARD, File, check_card, write_card
+from beliefmatch.networks.inputs import DIGITS
+from beliefmatch.networks.loading.network import Network
+from beliefmatch.runs.exports import Deployed, Export, FileCheck
+from beliefmatch.training.run_folder import RunFolder
+from tiny import tiny_transfer
+
+CHECK = FileCheck(name="inputs|of mine", num_examples=1234, largest_logit=7.0, max_logit_difference=1e-5, agreement=1.0)
+EXPORT = Export(
+    format="onnx",
+    pixels="uint8",
+    sha256="0123",
+    pseudo=CHECK,
+    num_noise=7,
+    why_noise="the teacher is gone",
+    images=replace(CHECK, name="digits.npz", accuracy=0.5, student_accuracy=0.5),
+    student=Deployed(bytes=12345, macs=99, torch_latency=0.001, onnxruntime_latency=0.002),
+    teacher=Deployed(bytes=None, macs=None, torch_latency=None, onnxruntime_latency=None),
+    why_no_teacher="it cannot be loaded",
+    threads=2,
+    versions={"torch": "2.6", "onnx": "1.17"},
+)
+NAMES = {"onnx": "a|b.onnx", "safetensors": "model.safetensors"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run, and files that it is said to have exported."""
+    path = tmp_path_factory.mktemp("runs") / "tiny"
+    run(tiny_transfer(rounds=1), RunOptions(folder=path, accelerator="cpu"))
+    folder = RunFolder(path)
+    weights = replace(EXPORT, format="safetensors", pixels=None, images=None, num_noise=0, why_no_teacher=None)
+    exports = {NAMES["onnx"]: EXPORT, NAMES["safetensors"]: weights}
+    for name in NAMES.values():
+        (path / name).write_bytes(b"")
+    folder.write_result(replace(folder.read_result(), exports=exports))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def card(folder: RunFolder) -> str:
+    return write_card(folder, folder.path).read_text()
+
+
+def test_all_rows_of_a_table_have_as_many_cells_as_its_heading(card: str) -> None:
+    tables = re.findall(r"(?:^\|.*\n)+", card, flags=re.MULTILINE)
+    assert len(tables) == 3
+    for table in tables:
+        lines = table.splitlines()
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1, table
+        assert all(line.endswith(" |") for line in lines)
+        assert set(lines[1]) == set("| -")
+
+
+def test_numbers_stand_where_they_belong(card: str) -> None:
+    for line in (
+        r"| `a\|b.onnx` | ONNX | pixels, uint8 | 12,345 | 1,234 inputs\|of mine; 1,234 digits.npz |"
+        " 1e-05 of 7; 1e-05 of 7 | 100.00 %; 100.00 % |",
+        "| MACs | not measured | 99 |",
+        r"| latency, onnxruntime, `a\|b.onnx` | not measured | 2 ms |",
+        r"| accuracy of `a\|b.onnx` on 1,234 examples of digits.npz |  | 50.00 % |",
+        "- `a|b.onnx`: torch 2.6, onnx 1.17; SHA-256 `0123`."
+        " Of its inputs 7 were standard normal noise: the teacher is gone.",
+        "- `model.safetensors`: torch 2.6, onnx 1.17; SHA-256 `0123`.",
+        "Threads: 2.",
+        "Numbers of the teacher are missing: it cannot be loaded.",
+        "- Accuracy of the teacher on real data.",
+        "- `model.safetensors` was not compared with the student on real data.",
+        "- What was measured holds for `digits.npz` and for data like it, not for other data.",
+    ):
+        assert f"\n{line}\n" in card, line
+    assert "- Accuracy of the student on real data." not in card
+    assert "`a|b.onnx` was not compared" not in card
+    assert not re.search(r"\n\n\n|None", card)
+    assert card.endswith("differ.\n")
+
+
+def test_a_card_of_the_same_run_may_be_replaced_and_a_changed_one_not(folder: RunFolder, card: str) -> None:
+    check_card(folder, folder.path, overwrite=False)
+    path = folder.path / CARD
+    path.write_text(card.replace("ONNX", "onnx", 1))
+    with pytest.raises(FolderError, match=r"README.md was changed by hand and a model card would replace it"):
+        check_card(folder, folder.path, overwrite=False)
+    check_card(folder, folder.path, overwrite=True)
+    path.write_text(card)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "needs"),
+    [
+        ("convnet_8", "`pip install beliefmatch`"),
+        ("timm:resnet18", "`pip install 'beliefmatch[timm]'`"),
+        ("hf:google/vit", "`pip install 'beliefmatch[hf]'`"),
+        (
+            "hf:/home/me/vit?num_layers=2",
+            "`pip install 'beliefmatch[hf]'`, and the folder vit with the network's config.json beside it",
+        ),
+        ("/home/me/nets.py:make", "`pip install beliefmatch`, and nets.py, which makes the network, beside it"),
+        ("package.nets:make", "`pip install beliefmatch`, and package.nets, which makes the network, too"),
+    ],
+)
+def test_what_weights_alone_need(architecture: str, needs: str) -> None:
+    network = Network(architecture=architecture, num_classes=10)
+    weights = File(name="model.safetensors", export=replace(EXPORT, format="safetensors"), spec=DIGITS, network=network)
+    assert weights.needs == needs
+    graph = replace(weights, export=replace(EXPORT, format="pt2"))
+    assert graph.needs == "`pip install torch`, and not beliefmatch"
+    assert "/home" not in weights.code
+
+
+def test_a_check_writes_nothing(folder: RunFolder, tmp_path: Path) -> None:
+    check_card(folder, tmp_path, overwrite=False)
+    assert list(tmp_path.iterdir()) == []
