@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from beliefmatch.errors import FolderError
-from beliefmatch.runs.folder import TEACHER_FILE
+from beliefmatch.recipes import ALL
 from beliefmatch.studies.demo import run_demo
 from beliefmatch.training.options import RunOptions
 from tiny import named
@@ -51,25 +51,45 @@ def guarded(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
 
 
-def test_a_transfer_reads_no_images(tmp_path: Path) -> None:
-    small = ("--rounds", "2", "--batch-size", "4", "--accelerator", "cpu")
-    networks = {
-        kind: ("--teacher.architecture", named(teacher), "--student.architecture", named(student))
-        for kind, teacher, student in (
-            ("images", "make_conv_teacher", "make_dropout_student"),
-            ("vectors", "make_mlp_teacher", "make_mlp_student"),
-        )
-    }
-    transfers = (
-        ("digits", *networks["images"]),
-        ("zero_shot", *networks["images"], "--shape", "1", "8", "8"),
-        ("zero_shot", *networks["vectors"], "--shape", "12"),
-        ("fast", *networks["vectors"], "--shape", "12", "--source.student-steps", "2", "--source.warm-up", "1"),
-    )
-    folders = [tmp_path / str(number) for number in range(len(transfers))]
-    words = [
-        ("transfer", *given, *small, "--folder", str(folder)) for given, folder in zip(transfers, folders, strict=True)
-    ]
+SMALL = ("--rounds", "2", "--batch-size", "4", "--accelerator", "cpu", "--display", "quiet")
+NETWORKS = {
+    "images": ("make_conv_teacher", "make_dropout_student"),
+    "vectors": ("make_mlp_teacher", "make_mlp_student"),
+    "plane": ("make_plane_network", "make_plane_network"),
+}
+IMAGES, VECTORS = ("--shape", "1", "8", "8", "--mean", ".3", "--std", ".4"), ("--shape", "12")
+STEPS = ("--source.student-steps", "2")
+POOLED = (*STEPS, "--source.making-steps", "2", "--source.warm-up", "1")
+TRANSFERRED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("digits", "images", ()),
+    ("zero_shot", "images", IMAGES),
+    ("zero_shot", "vectors", VECTORS),
+    ("best", "images", (*IMAGES, *POOLED)),
+    ("best", "vectors", (*VECTORS, *STEPS)),
+    ("dafl", "images", IMAGES),
+    ("dfad", "images", IMAGES),
+    ("dfq", "images", (*IMAGES, *STEPS)),
+    ("deep_inversion", "images", (*IMAGES, *POOLED)),
+    ("cmi", "images", (*IMAGES, *POOLED)),
+    ("fast", "images", (*IMAGES, *POOLED)),
+    ("fast", "vectors", (*VECTORS, *POOLED)),
+    ("nayer", "images", (*IMAGES, *POOLED)),
+    ("noise", "images", (*IMAGES, *STEPS)),
+    ("toy", "plane", ("--source.ascent-steps", "2")),
+    ("toy_generator", "plane", ()),
+)
+"""Recipe, networks and settings of transfers without data, with few steps where a recipe takes many."""
+READ_DATA = {"unlabelled", "few_shot", "fine_tune"}
+
+
+def test_no_transfer_without_data_reads_images(tmp_path: Path) -> None:
+    assert {recipe for recipe, _, _ in TRANSFERRED} == set(ALL) - READ_DATA
+    folders = [tmp_path / str(number) for number in range(len(TRANSFERRED))]
+    words = []
+    for (recipe, networks, settings), folder in zip(TRANSFERRED, folders, strict=True):
+        teacher, student = map(named, NETWORKS[networks])
+        pair = ("--teacher.architecture", teacher, "--student.architecture", student)
+        words.append(("transfer", recipe, *pair, *settings, *SMALL, "--folder", str(folder)))
     done = guarded(TRANSFERS, json.dumps(words))
     assert done.returncode == 0, done.stderr
     assert all((folder / "result.json").is_file() for folder in folders)

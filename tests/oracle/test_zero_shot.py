@@ -23,6 +23,8 @@ from beliefmatch.training.transfer import Transfer
 from networks_of_oracle import architecture, network, num_classes, part
 from shared_folder import ORACLE
 
+SAFETY = 5
+"""Times as far as noise of 32 bits leads a run in float64 may a run in 32 bits end up."""
 CASES = sorted(ORACLE.glob("zskt_*.json"))
 
 
@@ -113,13 +115,47 @@ def test_every_loss_and_final_state_agree_with_the_released_code(path: Path) -> 
 
 
 def test_a_round_in_32_bits_agrees_as_far_as_they_reach(path: Path) -> None:
-    """Adam's first step has one size whatever the gradient's, so a sign near 0 may move a weight the other way."""
+    """Adam's first step has one size whatever the gradient's, so a sign near 0 may move a weight the other way.
+
+    How far that leads depends on the networks, so the bound comes from the run in float64: how far its losses move
+    where every gradient has as much noise as 32 bits give it, in two draws of that noise. Losses in 32 bits moved
+    0.9 to 1.8 times as far as one draw leads, in what was tried: this file, and a WRN-40-1 teacher without attention.
+    """
     case = begin_case(path, "32-true")
     record = run_round(*case.run)
     first = torch.tensor(case.wanted["generator_losses"][:1])
     torch.testing.assert_close(record["generator_loss"][:1], first, rtol=1e-5, atol=0)
-    steps = torch.tensor(case.wanted["student_losses"][: len(record["student_loss"])])
-    torch.testing.assert_close(record["student_loss"], steps, rtol=3e-2, atol=0)
+    steps = torch.tensor(case.wanted["student_losses"][: len(record["student_loss"])]).double()
+    moved = max(farthest(noisy_losses(path, seed), steps) for seed in (0, 1))
+    assert farthest(record["student_loss"].double(), steps) < SAFETY * moved < 0.5
+
+
+def farthest(losses: Tensor, expected: Tensor) -> float:
+    """Return the largest relative difference."""
+    return ((losses - expected) / expected).abs().max().item()
+
+
+def noisy_losses(path: Path, seed: int) -> Tensor:
+    """Do a round in float64 whose gradients err as those in 32 bits do.
+
+    A sum of n numbers in 32 bits errs by about sqrt(n) of their units of rounding; the gradient of a weight is a sum
+    over examples and positions.
+    """
+    case = begin_case(path, "64-true")
+    transfer, state, _, _ = case.run
+    height, width = transfer.inputs.shape[1:]
+    error = (transfer.batch_size * height * width) ** 0.5 * torch.finfo(torch.float32).eps / 2
+    random = torch.Generator().manual_seed(seed)
+
+    def blur(optimiser: torch.optim.Optimizer, *_: object) -> None:
+        for parameter in (each for group in optimiser.param_groups for each in group["params"]):
+            if parameter.grad is not None:
+                noise = torch.randn(parameter.shape, generator=random, dtype=parameter.dtype)
+                parameter.grad.add_(error * parameter.grad.abs().max() * noise)
+
+    for optimisation in (state.optimisation, state.source.optimisation):
+        optimisation.optimiser.register_step_pre_hook(blur)
+    return run_round(*case.run)["student_loss"]
 
 
 def check_summaries(module: nn.Module, wanted: dict[str, dict]) -> None:

@@ -1,0 +1,45 @@
+"""The flagship end to end: a student of handwritten digits, at the recipe's own settings but for a small budget."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import beliefmatch.studies.demo
+from beliefmatch import RunFolder, RunOptions, measure_run, run
+from beliefmatch.data.digits import read_digits
+from beliefmatch.networks.inputs import DIGITS
+from beliefmatch.networks.loading.network import Network
+from beliefmatch.recipes import best
+from beliefmatch.students.named import NamedStudent
+from beliefmatch.studies.own_teacher import TEACHER_FILE, make_own_teacher
+
+BUDGET = 0.015
+"""30 rounds of 2000."""
+FLOOR = 0.935
+"""Seeds 0, 1 and 2 reach 95.9, 96.5 and 96.9 %. Without refined textures none of them reaches more than 92.1 %, after
+three rounds 80.2 %, with one student step a round 53.9 %, and with a learning rate of 1e-7 49.3 %. A fresh start (93.3
+to 95.2 %) and textures without curves (96.3 to 96.7 %) lose little or nothing on images this small: settings and loss
+curves on file hold those."""
+
+
+def test_the_best_student_of_digits_is_good_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beliefmatch.studies.demo, "NUM_EPOCHS", 12)
+    training, held_back = read_digits()
+    torch.manual_seed(0)
+    made = RunFolder(tmp_path / "teacher")
+    make_own_teacher(made, lambda: beliefmatch.studies.demo.train_teacher(training), seed=0, resume=False)
+    transfer = best(
+        teacher=Network(architecture="convnet_32", weights=made.path / TEACHER_FILE),
+        student=NamedStudent(architecture="convnet_8"),
+        shape=DIGITS.shape,
+        mean=DIGITS.mean,
+        std=DIGITS.std,
+        budget=BUDGET,
+        batch_size=64,
+    )
+    folder = RunFolder(tmp_path / "run")
+    run(transfer, RunOptions(folder=folder.path, accelerator="cpu", precision="32-true"))
+    measured = measure_run(folder, held_back, accelerator="cpu")
+    assert (measured.teacher_accuracy or 0) > 0.98
+    assert (measured.student_accuracy or 0) > FLOOR
