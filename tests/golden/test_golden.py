@@ -21,7 +21,8 @@ import torch
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.recipes import ALL
 from beliefmatch.students.named import NamedStudent
-from beliefmatch.training.transfer import Transfer, run_round
+from beliefmatch.training.loop import run_round
+from beliefmatch.training.transfer import Transfer
 from tiny import begin, image_transfer, make_dropout_student, named, tiny_transfer, vector_transfer
 
 IMAGES = Path(__file__).parents[1] / "contract" / "images.npz"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from beliefmatch.runs.atomic import sweep, write_bytes
 from beliefmatch.errors import FolderError
+from beliefmatch.runs.atomic import sweep, write_bytes
 
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

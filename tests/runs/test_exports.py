@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from beliefmatch.errors import FolderError
 from beliefmatch.runs.exports import Deployed, Export, FileCheck, make_export
 from beliefmatch.runs.folder import RunFiles
-from beliefmatch.errors import FolderError
 
 CHECK = FileCheck(name="noise", num_examples=3, largest_logit=2.0, max_logit_difference=0.0, agreement=1.0)
 NETWORK = Deployed(bytes=10, macs=None, torch_latency=0.1, onnxruntime_latency=None)

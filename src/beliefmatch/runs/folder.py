@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from beliefmatch.runs.exports import Export, make_export
 from beliefmatch.errors import FolderError
+from beliefmatch.runs.exports import Export, make_export
 
 TEACHER_FILE = "teacher.safetensors"
 """Name of the teacher's weights in the folders of the demo and the toy, which train one."""
