@@ -10,11 +10,13 @@ import tyro
 
 from beliefmatch.cli.aliases import spell_out
 from beliefmatch.cli.compare import compare
+from beliefmatch.cli.demo import demo
 from beliefmatch.cli.export import export
 from beliefmatch.cli.measure import measure, report
 from beliefmatch.cli.progress import PrintableFormatter, is_first_process, print_text
 from beliefmatch.cli.reproduce import reproduce
-from beliefmatch.cli.transfer import demo, toy, transfer, transfer_by
+from beliefmatch.cli.toy import toy
+from beliefmatch.cli.transfer import transfer, transfer_by
 from beliefmatch.errors import BeliefMatchError, SettingsError, did_you_mean
 
 COMMANDS = {

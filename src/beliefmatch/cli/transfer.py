@@ -1,9 +1,8 @@
-"""Commands that do one run: demo, toy, and transfer with any recipe."""
+"""The command `transfer`: one run of any recipe."""
 
 import inspect
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
@@ -16,73 +15,6 @@ RECIPES_HELP = (
     "beliefmatch transfer RECIPE --help, where RECIPE is best, zero_shot, digits, dafl, dfad, dfq, deep_inversion, "
     "cmi, fast, nayer, noise, unlabelled, few_shot, fine_tune, toy or toy_generator"
 )
-
-
-def demo(
-    *,
-    folder: Path = Path("runs/demo"),
-    resume: bool = False,
-    seed: int = 0,
-    rounds: int | None = None,
-    display: Display = "full",
-) -> None:
-    """Train a teacher on real digits, let go of the data, transfer to a student, measure. Two minutes on two cores.
-
-    Args:
-        folder: Run folder; made if missing. A run in it is never overwritten.
-        resume: Continue the demo in the folder from its last checkpoint; begin it if there is none.
-        seed: Of fresh weights and of all noise.
-        rounds: Rounds of the transfer, instead of the recipe's.
-        display: Progress and tables, errors alone, or JSON lines for scripts.
-    """
-    from beliefmatch.recipes.digits import NUM_ROUNDS
-    from beliefmatch.report.page import write_report
-    from beliefmatch.studies.demo import run_demo
-    from beliefmatch.training.options import RunOptions
-
-    set_display(display)
-    options = RunOptions(folder=folder, resume=resume, accelerator="cpu")
-    with RunProgress(rounds or NUM_ROUNDS, display) as progress:
-        found = run_demo(options, seed=seed, rounds=rounds, observer=progress)
-    page = write_report([folder])
-    print_run(folder, display, teacher_seconds=found.teacher_seconds)
-    if display == "full":
-        print_text(
-            f"measured on {found.measurement.num_images} digits that neither network had seen; everything is in "
-            f"{folder}, and all of it on one page in {page}"
-        )
-
-
-def toy(
-    *,
-    folder: Path = Path("runs/toy"),
-    resume: bool = False,
-    seed: int = 0,
-    rounds: int | None = None,
-    through: Literal["free_points", "generator"] = "free_points",
-    display: Display = "full",
-) -> None:
-    """Match decision boundaries in the plane and film it: the paper's toy experiment. Two minutes on two cores.
-
-    Args:
-        folder: Run folder; made if missing. A run in it is never overwritten.
-        resume: Continue the run in the folder from its last checkpoint; begin it if there is none.
-        seed: Of the points, of fresh weights and of all noise.
-        rounds: Rounds of the transfer, instead of 400 (free points) or 1000 (generator).
-        through: Where the pseudo points come from: free parameters as in the paper's notebook, or a generator.
-        display: Progress and tables, errors alone, or JSON lines for scripts.
-    """
-    from beliefmatch.studies.toy import num_rounds, run_toy
-    from beliefmatch.training.options import RunOptions
-
-    set_display(display)
-    options = RunOptions(folder=folder, resume=resume, accelerator="cpu")
-    with RunProgress(rounds or num_rounds(through), display) as progress:
-        found = run_toy(options, seed=seed, rounds=rounds, through=through, observer=progress)
-    print_run(folder, display)
-    if display == "full":
-        print_text(f"agreement over the square [-3, 3] x [-3, 3]: {100 * found.agreement:.2f} %")
-        print_text(f"pictures: {folder / 'toy.png'} and {folder / 'toy.gif'}")
 
 
 def transfer() -> None:
