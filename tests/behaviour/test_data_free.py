@@ -116,11 +116,11 @@ def test_the_demo_opens_its_data_before_and_after_the_transfer_only(
 
         return call
 
-    import beliefmatch.studies.demo as module  # noqa: PLC0415
+    from beliefmatch.studies import demo, sweep  # noqa: PLC0415
 
-    for name in ("read_digits", "run"):
+    for module, name in ((demo, "read_digits"), (sweep, "run")):
         monkeypatch.setattr(module, name, watched(name, getattr(module, name)))
-    monkeypatch.setattr(module, "NUM_EPOCHS", 1)
+    monkeypatch.setattr(demo, "NUM_EPOCHS", 1)
     folder = tmp_path / "demo"
     found = run_demo(RunOptions(folder=folder, accelerator="cpu"), seed=0, rounds=3)
     assert events == [

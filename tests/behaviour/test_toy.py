@@ -19,6 +19,7 @@ from beliefmatch.recipes import toy
 from beliefmatch.runs.folder import TEACHER_FILE
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.studies import sweep
 from beliefmatch.studies.toy import ANIMATION_FILE, STILL_FILE, Through, run_toy
 from beliefmatch.training.loop import run_round
 from beliefmatch.training.options import RunOptions
@@ -117,8 +118,8 @@ def test_a_short_run_brings_the_student_nearer(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.usefixtures("quick", "undrawn")
 def test_it_holds_no_points_during_the_transfer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     events: list[str] = []
-    for name in ("draw_toy", "run"):
-        real = getattr(module, name)
+    for watched_module, name in ((module, "draw_toy"), (sweep, "run")):
+        real = getattr(watched_module, name)
 
         def watched(*arguments: object, _name: str = name, _real: object = real, **named: object) -> object:
             events.append(f"{_name} begins")
@@ -126,7 +127,7 @@ def test_it_holds_no_points_during_the_transfer(tmp_path: Path, monkeypatch: pyt
             events.append(f"{_name} ends")
             return result
 
-        monkeypatch.setattr(module, name, watched)
+        monkeypatch.setattr(watched_module, name, watched)
     run_toy(options(tmp_path / "toy"), seed=0, rounds=1)
     draws = ["draw_toy begins", "draw_toy ends"]
     assert events == [*draws, "run begins", "run ends", *draws]

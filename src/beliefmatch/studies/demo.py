@@ -1,6 +1,8 @@
 """The demo: train a teacher on real digits, let go of the data, transfer without it, measure on images held back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -15,10 +17,10 @@ from beliefmatch.networks.inputs import DIGITS
 from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.recipes.digits import NUM_ROUNDS, TEACHER_ARCHITECTURE, digits
 from beliefmatch.runs.folder import TEACHER_FILE
-from beliefmatch.studies.own_teacher import make_own_teacher
+from beliefmatch.studies.sweep import Cell, followed_by, sweep
 from beliefmatch.training.options import RunOptions
-from beliefmatch.training.run import Observer, run
-from beliefmatch.training.run_folder import RunFolder
+from beliefmatch.training.run import Observer
+from beliefmatch.training.transfer import Transfer
 
 HELD_BACK = "digits that were held back"
 NUM_EPOCHS = 40
@@ -37,26 +39,45 @@ class DemoResult:
 def run_demo(
     options: RunOptions, *, seed: int, rounds: int | None = None, observer: Observer | None = None
 ) -> DemoResult:
-    """Run the demo in a folder, or continue it there.
-
-    The data is read before the transfer to train the teacher, and after it to measure. Between, nothing holds it.
+    """Run the demo in a folder, or continue it there: a sweep of one cell and one seed.
 
     Raises:
         BeliefMatchError: see `training.run.run`.
     """
-    folder = RunFolder(options.folder)
-    network = Network(architecture=TEACHER_ARCHITECTURE, weights=folder.path / TEACHER_FILE)
-    transfer = digits(teacher=network, seed=seed, rounds=NUM_ROUNDS if rounds is None else rounds)
-    teacher_seconds = make_own_teacher(
-        folder, lambda: train_teacher(read_digits()[0]), seed=seed, resume=options.resume
-    )
+    cell = demo_cell(options, folder=lambda _seed: options.folder, rounds=rounds)
+    (row,) = sweep([cell], [seed], follow=followed_by(observer))
+    (outcome,) = row.outcomes
+    assert outcome.measured is not None, "a run that came to its end is measured"
+    return DemoResult(measurement=outcome.measured, teacher_seconds=outcome.teacher_seconds)
+
+
+def demo_cell(
+    options: RunOptions, *, folder: Callable[[int], Path], rounds: int | None = None, name: str = "demo"
+) -> Cell[Measurement]:
+    """Build the cell of the demo.
+
+    The data is read before the transfer to train the teacher, and after it to measure. Between, nothing holds it.
+
+    Args:
+        options: on what each demo takes place.
+        folder: names the run folder of a seed.
+        rounds: of the transfer; None for the recipe's.
+        name: of the cell.
+    """
     # 16 bits cost these small networks some accuracy, and save them little.
     precision = "32-true" if options.precision == "auto" else options.precision
-    run(transfer, replace(options, precision=precision), observer=observer, may_hold=(TEACHER_FILE,))
-    held_back = read_digits()[1]
-    return DemoResult(
-        measurement=measure_run(folder, held_back, name=HELD_BACK, trust_code=()),
-        teacher_seconds=teacher_seconds,
+
+    def transfer(seed: int) -> Transfer:
+        teacher = Network(architecture=TEACHER_ARCHITECTURE, weights=folder(seed) / TEACHER_FILE)
+        return digits(teacher=teacher, seed=seed, rounds=NUM_ROUNDS if rounds is None else rounds)
+
+    return Cell(
+        name=name,
+        transfer=transfer,
+        folder=folder,
+        options=replace(options, precision=precision),
+        measure=lambda run_folder, _transfer: measure_run(run_folder, read_digits()[1], name=HELD_BACK, trust_code=()),
+        train_teacher=lambda _seed: train_teacher(read_digits()[0]),
     )
 
 

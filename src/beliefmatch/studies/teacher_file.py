@@ -1,4 +1,4 @@
-"""A teacher that is trained in the folder of the run that it teaches, as the demo and the toy do."""
+"""A teacher that is trained into the folder of a run, as the demo and the toy do."""
 
 import time
 from collections.abc import Callable
@@ -12,12 +12,12 @@ from beliefmatch.runs.folder import TEACHER_FILE
 from beliefmatch.training.run_folder import RunFolder
 
 
-def make_own_teacher(folder: RunFolder, train: Callable[[], nn.Module], *, seed: int, resume: bool) -> float:
-    """Train a teacher and save it in a run folder, unless a run that continues finds it trained.
+def write_teacher(folder: RunFolder, train: Callable[[], nn.Module], *, seed: int, resume: bool) -> float:
+    """Train a teacher and write its weights into a run folder, unless a run that continues finds them there.
 
     Args:
         folder: of the run.
-        train: makes the teacher, drawing from torch's random state, which is left as it was.
+        train: trains the teacher, drawing from torch's random state, which is left as it was.
         seed: of that random state.
         resume: whether the folder may hold a run, or a teacher without one.
 
