@@ -11,16 +11,16 @@ from rich.console import Console
 from test_command import error_line
 
 from beliefmatch.cli import main
+from beliefmatch.cli.tables import comparison_table
 from beliefmatch.errors import CollapseError, SettingsError
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.report import figures
 from beliefmatch.runs.folder import Result
 from beliefmatch.students.named import NamedStudent, Start
-from beliefmatch.studies import candidates
-from beliefmatch.studies import compare as runner
-from beliefmatch.studies.candidates import Common, parse_time
+from beliefmatch.studies import budget, candidates, sweep
+from beliefmatch.studies.budget import parse_time
+from beliefmatch.studies.candidates import Common
 from beliefmatch.studies.compare import Compared, Comparison
-from beliefmatch.studies.comparison_table import comparison_table
 from beliefmatch.training import run as running
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.run_folder import RunFolder
@@ -50,7 +50,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         rounds = ROUNDS[transfer.recipe]
         return Timing(rounds=rounds, seconds_per_round=seconds / rounds, start_seconds=0.0, device="cpu", threads=1)
 
-    monkeypatch.setattr(runner, "time_rounds", calibrated)
+    monkeypatch.setattr(budget, "time_rounds", calibrated)
     return names
 
 
@@ -115,9 +115,9 @@ def test_one_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
         done.append(1)
         return run(*arguments, **more)
 
-    monkeypatch.setattr(runner, "run", run_once)
+    monkeypatch.setattr(sweep, "run", run_once)
     assert compare(stopped, seeds="0") == 130
-    monkeypatch.setattr(runner, "run", run)
+    monkeypatch.setattr(sweep, "run", run)
     assert compare(stopped, seeds="0") == 0
     for name in ROUNDS:
         files = [folder / name / "seed_0" / "student.safetensors" for folder in (whole, stopped)]
@@ -138,7 +138,7 @@ def test_a_recipe_that_diverges_does_not_stop_the_others(
             raise CollapseError("a loss or gradient stopped being finite in round 2")
         return result
 
-    monkeypatch.setattr(runner, "run", run_or_fail)
+    monkeypatch.setattr(sweep, "run", run_or_fail)
     assert compare(tmp_path / "compared", seeds="0") == 0
     assert "0 of 1" in capsys.readouterr().out
     assert (tmp_path / "compared" / "report.html").is_file()
@@ -246,7 +246,7 @@ def test_a_round_that_takes_longer_than_the_budget_is_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     slow = Timing(rounds=1, seconds_per_round=2.0, start_seconds=0.5, device="cpu", threads=1)
-    monkeypatch.setattr(runner, "time_rounds", lambda *_: slow)
+    monkeypatch.setattr(budget, "time_rounds", lambda *_: slow)
     for _ in range(2):
         caplog.clear()
         assert compare(tmp_path / "compared", recipes=("digits",), seeds="0") == 0

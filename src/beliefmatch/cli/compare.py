@@ -1,4 +1,4 @@
-"""The command that sets recipes side by side."""
+"""The command `compare`: recipes side by side."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -74,7 +74,8 @@ def compare(
     """
     from beliefmatch.networks.loading.network import Network
     from beliefmatch.students.named import NamedStudent
-    from beliefmatch.studies.candidates import Common, check_recipes, parse_time
+    from beliefmatch.studies.budget import parse_time
+    from beliefmatch.studies.candidates import Common, check_recipes
     from beliefmatch.studies.compare import compare
     from beliefmatch.training.options import RunOptions
 
@@ -122,7 +123,7 @@ def _print(found: "Comparison", seconds: float, images: Path | None, display: Di
     elif display == "full":
         from rich.console import Console
 
-        from beliefmatch.studies.comparison_table import comparison_table
+        from beliefmatch.cli.tables import comparison_table
 
         Console().print(comparison_table(found))
         if images is None:

@@ -1,19 +1,26 @@
 """Tables of what came out of a run or a measurement, for the terminal."""
 
 from collections.abc import Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from beliefmatch.measurement.pair import ClassScores, Estimate, Measurement
 from beliefmatch.runs.exports import Export
 from beliefmatch.runs.folder import Result
 
-MAX_SHOWN_CLASSES = 20
+if TYPE_CHECKING:
+    from beliefmatch.studies.compare import Compared, Comparison
+
+MAX_CLASSES = 20
 """With more classes a terminal has no room for the table of confusions."""
+OVER_BUDGET = "*"
 
 
 def result_table(result: Result, *, teacher_seconds: float | None = None) -> Table:
-    """Set teacher and student side by side; a dash stands for what was not measured."""
+    """Return teacher and student side by side; a dash stands for what was not measured."""
     table = Table()
     table.add_column("")
     for heading in ("parameters", "MACs", "bytes", "accuracy", "agreement", "time"):
@@ -41,7 +48,7 @@ def result_table(result: Result, *, teacher_seconds: float | None = None) -> Tab
 
 
 def export_table(export: Export) -> Table:
-    """Set teacher and student side by side as they are deployed; a dash stands for what was not measured."""
+    """Return teacher and student side by side as they are deployed; a dash stands for what was not measured."""
     table = Table()
     table.add_column("")
     onnxruntime = ("in onnxruntime",) if export.format == "onnx" else ()
@@ -49,15 +56,68 @@ def export_table(export: Export) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for name, deployed in (("teacher", export.teacher), ("student", export.student)):
         latencies = deployed.torch_latency, *((deployed.onnxruntime_latency,) if onnxruntime else ())
-        shown = ("-" if seconds is None else f"{1e3 * seconds:.3g} ms" for seconds in latencies)
-        table.add_row(name, short(deployed.macs), f"{short(deployed.bytes)}B", *shown)
+        latency_texts = ("-" if seconds is None else f"{1e3 * seconds:.3g} ms" for seconds in latencies)
+        table.add_row(name, short(deployed.macs), f"{short(deployed.bytes)}B", *latency_texts)
     return table
 
 
+def comparison_table(comparison: "Comparison") -> Table:
+    """Return one row a recipe: what was measured, or else its own pseudo batches, and what it cost, in 80 columns."""
+    over = any(each.is_over_budget for each in comparison.compared)
+    table = Table(
+        title="mean +- deviation over seeds; a dash: not measured",
+        title_justify="left",
+        caption=f"{OVER_BUDGET} over the budget: one round, and what comes before it, does not fit" if over else None,
+        caption_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        collapse_padding=True,
+        pad_edge=False,
+    )
+    table.add_column("recipe", no_wrap=True)
+    quantities = ("accuracy, %", "agreement, %") if comparison.is_measured else ("own batches, %", "confidence gap")
+    for heading in (*quantities, "seconds", "rounds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("collapses", overflow="fold")
+    for each in comparison.compared:
+        table.add_row(*_recipe_row(each, is_measured=comparison.is_measured))
+    return table
+
+
+def _recipe_row(each: "Compared", *, is_measured: bool) -> list[str]:
+    if is_measured:
+        quantities = [
+            _spread([100 * value for value in each.values(name)], 2) for name in ("student_accuracy", "agreement")
+        ]
+    else:
+        agreements = [100 * value for value in each.pseudo_agreements if value is not None]
+        quantities = [
+            _spread(agreements, 1),
+            _spread([value for value in each.confidence_gaps if value is not None], 3),
+        ]
+    seconds = each.values("seconds")
+    num_finished = sum(result is not None for result in each.results)
+    collapses = ", ".join(dict.fromkeys(each.collapses)) or "none"
+    return [
+        each.recipe,
+        *quantities,
+        (f"{fmean(seconds):.0f}" if seconds else "-") + (OVER_BUDGET if each.is_over_budget else ""),
+        f"{each.rounds:,}",
+        collapses if num_finished == len(each.seeds) else f"{collapses}; {num_finished} of {len(each.seeds)} ended",
+    ]
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    """Return mean and sample deviation as text; a dash for nothing."""
+    from beliefmatch.studies.sweep import format_spread, mean_and_deviation
+
+    return format_spread(*mean_and_deviation(values), digits) if values else "-"
+
+
 def measurement_tables(measurement: Measurement) -> list[Table]:
-    """Say all that was measured, each number with its 95 % interval."""
+    """Return all that was measured, each number with its 95 % interval."""
     tables = [_overall(measurement), _classes(measurement.classes)]
-    if measurement.confusion is not None and len(measurement.confusion) <= MAX_SHOWN_CLASSES:
+    if measurement.confusion is not None and len(measurement.confusion) <= MAX_CLASSES:
         tables.append(_confusion(measurement.confusion))
     return tables
 
@@ -75,10 +135,10 @@ def _overall(measurement: Measurement) -> Table:
             table.add_row(f"{name} top-5 accuracy, %", interval(scores.top5))
         table.add_row(f"{name} calibration error, %", interval(scores.calibration_error))
     table.add_row("agreement, %", interval(measurement.agreement))
-    table.add_row("KL(teacher || student), nats", _plain_interval(measurement.divergence))
+    table.add_row("KL(teacher || student), nats", _decimal_interval(measurement.divergence))
     if curves := measurement.transition:
         low, high = curves.error_interval
-        error = _plain_interval(Estimate(value=curves.error, low=low, high=high))
+        error = _decimal_interval(Estimate(value=curves.error, low=low, high=high))
         table.add_row(f"mean transition error, {curves.guided_by} guides (2 standard errors)", error)
     return table
 
@@ -108,23 +168,23 @@ def _confusion(confusion: Sequence[Sequence[Estimate]]) -> Table:
 
 
 def interval(estimate: Estimate | None) -> str:
-    """Show a fraction in percent with its interval, or a dash where it was not measured."""
+    """Return a fraction in percent with its interval, or a dash where it was not measured."""
     if estimate is None:
         return "-"
     return f"{100 * estimate.value:.2f} ({100 * estimate.low:.1f}\N{EN DASH}{100 * estimate.high:.1f})"
 
 
-def _plain_interval(estimate: Estimate) -> str:
+def _decimal_interval(estimate: Estimate) -> str:
     return f"{estimate.value:.4f} ({estimate.low:.4f}\N{EN DASH}{estimate.high:.4f})"
 
 
 def percent(fraction: float | None) -> str:
-    """Show a fraction in percent, or a dash where it was not measured."""
+    """Return a fraction in percent, or a dash where it was not measured."""
     return "-" if fraction is None else f"{100 * fraction:.2f} %"
 
 
 def short(count: int | None) -> str:
-    """Show a count in three digits with a prefix of units behind it."""
+    """Return a count in three digits with a prefix of units behind it."""
     if count is None:
         return "- "
     for size, prefix in ((10**9, "G"), (10**6, "M"), (10**3, "k")):

@@ -2,8 +2,6 @@
 
 import inspect
 import logging
-import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +15,10 @@ from beliefmatch.training.transfer import Transfer
 
 logger = logging.getLogger(__name__)
 
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Common:
-    """What every recipe is given that takes it; None leaves a recipe its own. All other settings are the recipes'."""
+    """Settings that every recipe is given that takes them; None leaves a recipe its default, as all others are."""
 
     teacher: Network
     student: NamedStudent | None = None
@@ -33,7 +29,7 @@ class Common:
     batch_size: int | None = None
 
     def transfer(self, name: str, *, seed: int, rounds: int | None = None) -> Transfer:
-        """Make the transfer of a recipe.
+        """Build the transfer of a recipe.
 
         Args:
             name: of the recipe.
@@ -81,15 +77,15 @@ def _needs_images(recipe: Callable[..., Any]) -> bool:
 
 
 def check_inputs(transfers: dict[str, Transfer]) -> None:
-    """Say so where recipes take other inputs to be what the teacher was trained on."""
+    """Warn where recipes differ in what inputs they take the teacher to be trained on."""
     found = {name: transfer.inputs for name, transfer in transfers.items()}
     if len(set(found.values())) > 1:
-        told = "; ".join(f"{name}: {spec.shape}, mean {spec.mean}, std {spec.std}" for name, spec in found.items())
-        logger.warning("the recipes do not take the same inputs, so one of them is wrong for this teacher (%s)", told)
+        inputs = "; ".join(f"{name}: {spec.shape}, mean {spec.mean}, std {spec.std}" for name, spec in found.items())
+        logger.warning("the recipes do not take the same inputs, so one of them is wrong for this teacher (%s)", inputs)
 
 
 def check_starts(transfers: dict[str, Transfer]) -> None:
-    """Say so where some recipes let the student start from its teacher, which is a head start, and others do not."""
+    """Warn where some recipes let the student start from its teacher, which is a head start, and others do not."""
     from_teacher = [name for name, transfer in transfers.items() if _starts_from_teacher(transfer)]
     if 0 < len(from_teacher) < len(transfers):
         logger.warning(
@@ -101,16 +97,3 @@ def check_starts(transfers: dict[str, Transfer]) -> None:
 
 def _starts_from_teacher(transfer: Transfer) -> bool:
     return isinstance(transfer.student, NamedStudent) and transfer.student.start == "teacher"
-
-
-def parse_time(text: str) -> float:
-    """Read a time such as 30s, 10m or 1.5h, in seconds.
-
-    Raises:
-        SettingsError: it is none.
-    """
-    found = re.fullmatch(r"([0-9]*\.?[0-9]+)([smh])", text.strip())
-    seconds = float(found[1]) * UNITS[found[2]] if found else 0.0
-    if not 0 < seconds < math.inf:
-        raise SettingsError(f"budget is {text!r}; expected a time above 0 such as 30s, 10m or 1.5h")
-    return seconds
