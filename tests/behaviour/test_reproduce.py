@@ -13,9 +13,8 @@ from test_command import error_line
 
 from beliefmatch.cli import main
 from beliefmatch.networks.loading.network import make_network
-from beliefmatch.studies.experiments import Cell
+from beliefmatch.studies.experiments import Label
 from beliefmatch.studies.published import IMAGES_PER_CLASS, TABLE1
-from beliefmatch.training.transfer import Transfer
 
 TINY = ("--rounds", "1", "--batch-size", "2", "--accelerator", "cpu", "--display", "quiet")
 
@@ -149,18 +148,14 @@ def test_the_toy_gets_a_table_of_its_own(tmp_path: Path, monkeypatch: pytest.Mon
 COUNTS: tuple[int | Literal["all"] | None, ...] = (None, *IMAGES_PER_CLASS, "all")
 
 
-def no_transfer(_seed: int, _folder: Path) -> Transfer:
-    raise AssertionError("nothing runs here")
-
-
 def test_runs_have_names_of_their_own() -> None:
-    cells = [
-        Cell(row=row, method=method, images_per_class=count, published=(), transfer=no_transfer)
+    labels = [
+        Label(row=row, method=method, images_per_class=count, published=())
         for row in ("WRN-40-2 -> WRN-16-1", "WRN-40-1 -> WRN-16-1")
         for count in COUNTS
         for method in ("KD+AT", "no teacher", "zero-shot, fine-tuned")
     ]
-    assert len({cell.folder_name(0) for cell in cells}) == len(cells)
+    assert len({label.folder_name(0) for label in labels}) == len(labels)
 
 
 def test_the_papers_table_is_whole() -> None:

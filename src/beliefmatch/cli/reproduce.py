@@ -1,4 +1,4 @@
-"""The command that runs an experiment of the paper."""
+"""The command `reproduce`: an experiment of the paper at any budget."""
 
 from pathlib import Path
 from typing import Literal
@@ -51,9 +51,9 @@ def reproduce(
         display: Progress and table, errors alone, or JSON lines for scripts.
     """
     from beliefmatch.measurement.transition import TransitionPlan
-    from beliefmatch.studies.experiments import Setup
-    from beliefmatch.studies.reproduce import parse_pairs, parse_teachers, reproduce, reproduce_toy
-    from beliefmatch.studies.reproduction_table import plain
+    from beliefmatch.studies.experiments import ExperimentSettings, parse_pairs, parse_teachers
+    from beliefmatch.studies.reproduce import reproduce, reproduce_toy
+    from beliefmatch.studies.reproduction_table import describe
 
     set_display(display)
     if rounds is not None and rounds < 1:
@@ -68,7 +68,7 @@ def reproduce(
     else:
         if images is None:
             raise SettingsError(f"{experiment} is measured on real images: name them with --images FILE.npz")
-        setup = Setup(
+        settings = ExperimentSettings(
             teachers=parse_teachers(teachers),
             pairs=parse_pairs(pairs),
             train_images=train_images,
@@ -79,7 +79,7 @@ def reproduce(
         )
         done = reproduce(
             experiment,
-            setup,
+            settings,
             images=images,
             seeds=seeds,
             folder=folder,
@@ -88,7 +88,7 @@ def reproduce(
             follow=follow,
         )
     if display == "json":
-        print_json({"experiment": experiment, "folder": str(folder), "cells": plain(done.found)})
+        print_json({"experiment": experiment, "folder": str(folder), "cells": describe(done.found)})
     elif display == "full":
         print_text(done.table)
         print_text(f"everything is in {folder}")

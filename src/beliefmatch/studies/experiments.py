@@ -1,6 +1,6 @@
 """Which runs an experiment consists of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -24,8 +24,8 @@ BASELINES: dict[str, Method] = {NO_TEACHER: "no_teacher", KD_AT: "kd_at"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setup:
-    """What the user gave: teachers, images to train the baselines on, and how much to do."""
+class ExperimentSettings:
+    """Settings of an experiment: teachers, images to train the baselines on, and how much to do."""
 
     teachers: dict[str, Network]
     """By depth and factor, such as 40-2."""
@@ -41,14 +41,14 @@ class Setup:
     batch_size: int
 
     @property
-    def share(self) -> float:
+    def fraction(self) -> float:
         """Fraction of the paper's rounds that each run does."""
         return self.budget if self.rounds is None else self.rounds / ROUNDS[self.dataset]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Label:
-    """What a number of a table says, and what others found for it."""
+    """Row and column of a number in a table, and what others published for it."""
 
     row: str
     """Such as the pair of networks."""
@@ -64,138 +64,182 @@ class Label:
             return self.method
         return f"{self.method}, {'all images' if self.images_per_class == 'all' else f'M = {self.images_per_class}'}"
 
-
-@dataclass(frozen=True, kw_only=True)
-class Cell(Label):
-    """One number of a table: the mean over seeds of one kind of run."""
-
-    transfer: Callable[[int, Path], Transfer]
-    """From the seed, and the folder that holds the experiment's runs."""
+    @property
+    def name(self) -> str:
+        """The same in a form that folders can be named by."""
+        name = f"{self.row}_{self.column}".lower()
+        return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
 
     def folder_name(self, seed: int) -> str:
-        """Name of the folder of one run."""
-        name = f"{self.row}_{self.column}".lower()
-        return "".join(c if c.isalnum() or c in "-_" else "_" for c in name) + f"_seed{seed}"
+        """Name the folder of one run."""
+        return f"{self.name}_seed{seed}"
 
 
-def cells_of(experiment: Experiment, setup: Setup) -> list[Cell]:
+@dataclass(frozen=True, kw_only=True)
+class TableCell:
+    """One number of a table: the mean over seeds of one kind of run."""
+
+    label: Label
+    transfer: Callable[[int, Path], Transfer]
+    """Builds the transfer of a seed, given the folder that holds the experiment's runs."""
+
+
+def cells_of(experiment: Experiment, settings: ExperimentSettings) -> list[TableCell]:
     """List the runs of an experiment, those first that others start from.
 
     Raises:
         SettingsError: no teacher was given for any of its pairs.
     """
     known = tuple(published.TABLE1) if experiment == "table1" else (MAIN_PAIR,)
-    wanted = setup.pairs or known
-    pairs = [pair for pair in wanted if pair[0] in setup.teachers]
+    wanted = settings.pairs or known
+    pairs = [pair for pair in wanted if pair[0] in settings.teachers]
     if not pairs:
         needed = ", ".join(f"wide_resnet_{teacher.replace('-', '_')}=FILE" for teacher in dict(wanted))
         raise SettingsError(f"{experiment} needs a teacher: --teachers {needed}; or choose others with --pairs")
-    cells: list[Cell] = []
+    cells: list[TableCell] = []
     for pair in pairs:
-        cells += {"table1": _table1, "figure2": _figure2, "mte": _mte, "svhn": _svhn}[experiment](setup, pair)
+        cells += {"table1": _table1, "figure2": _figure2, "mte": _mte, "svhn": _svhn}[experiment](settings, pair)
     return cells
 
 
-def _table1(setup: Setup, pair: tuple[str, str]) -> list[Cell]:
+def _table1(settings: ExperimentSettings, pair: tuple[str, str]) -> list[TableCell]:
     row = published.TABLE1.get(pair)
     cells = [
-        _zero_shot(setup, pair, row.zero_shot if row else ()),
-        _zero_shot(setup, pair, row.fresh_noise if row else (), fresh_noise=True),
+        _zero_shot(settings, pair, row.zero_shot if row else ()),
+        _zero_shot(settings, pair, row.fresh_noise if row else (), fresh_noise=True),
     ]
-    if setup.train_images:
-        cells.append(_few_shot(setup, pair, KD_AT, 200, row.few_shot if row else ()))
+    if settings.train_images:
+        cells.append(_few_shot(settings, pair, KD_AT, 200, row.few_shot if row else ()))
     return cells
 
 
-def _figure2(setup: Setup, pair: tuple[str, str]) -> list[Cell]:
+def _figure2(settings: ExperimentSettings, pair: tuple[str, str]) -> list[TableCell]:
     is_main = pair == MAIN_PAIR
-    start = _zero_shot(setup, pair, published.FIGURE2_START[setup.dataset] if is_main else ())
-    if not setup.train_images:
+    start = _zero_shot(settings, pair, published.FIGURE2_START[settings.dataset] if is_main else ())
+    if not settings.train_images:
         return [start]
-    curves = published.FIGURE2[setup.dataset] if is_main else {}
+    curves = published.FIGURE2[settings.dataset] if is_main else {}
     cells = [start]
-    for place, count in enumerate(published.IMAGES_PER_CLASS):
-        numbers = {method: (published.paper(curve[place]),) for method, curve in curves.items()}
-        cells += [_few_shot(setup, pair, method, count, numbers.get(method, ())) for method in BASELINES]
-        cells.append(_fine_tuned(setup, pair, start, count, numbers.get(FINE_TUNED, ())))
-    everything = published.ALL_IMAGES[setup.dataset] if is_main else ()
-    return [*cells, _few_shot(setup, pair, KD_AT, "all", everything)]
+    for index, count in enumerate(published.IMAGES_PER_CLASS):
+        numbers = {method: (published.paper(curve[index]),) for method, curve in curves.items()}
+        cells += [_few_shot(settings, pair, method, count, numbers.get(method, ())) for method in BASELINES]
+        cells.append(_fine_tuned(settings, pair, start, count, numbers.get(FINE_TUNED, ())))
+    everything = published.ALL_IMAGES[settings.dataset] if is_main else ()
+    return [*cells, _few_shot(settings, pair, KD_AT, "all", everything)]
 
 
-def _mte(setup: Setup, pair: tuple[str, str]) -> list[Cell]:
-    errors = published.TRANSITION_ERRORS[setup.dataset] if pair == MAIN_PAIR else {}
-    cells = [_zero_shot(setup, pair, errors.get(ZERO_SHOT, ()))]
-    if setup.train_images:
-        cells.append(_few_shot(setup, pair, KD_AT, "all", errors.get(KD_AT, ())))
+def _mte(settings: ExperimentSettings, pair: tuple[str, str]) -> list[TableCell]:
+    errors = published.TRANSITION_ERRORS[settings.dataset] if pair == MAIN_PAIR else {}
+    cells = [_zero_shot(settings, pair, errors.get(ZERO_SHOT, ()))]
+    if settings.train_images:
+        cells.append(_few_shot(settings, pair, KD_AT, "all", errors.get(KD_AT, ())))
     return cells
 
 
-def _svhn(setup: Setup, pair: tuple[str, str]) -> list[Cell]:
+def _svhn(settings: ExperimentSettings, pair: tuple[str, str]) -> list[TableCell]:
     is_main = pair == MAIN_PAIR
-    cells = [_zero_shot(setup, pair, published.ZERO_SHOT_ACCURACY["svhn"] if is_main else ())]
-    if setup.train_images:
-        cells.append(_few_shot(setup, pair, KD_AT, "all", published.ALL_IMAGES["svhn"] if is_main else ()))
+    cells = [_zero_shot(settings, pair, published.ZERO_SHOT_ACCURACY["svhn"] if is_main else ())]
+    if settings.train_images:
+        cells.append(_few_shot(settings, pair, KD_AT, "all", published.ALL_IMAGES["svhn"] if is_main else ()))
     return cells
 
 
 def _zero_shot(
-    setup: Setup, pair: tuple[str, str], numbers: tuple[Published, ...], *, fresh_noise: bool = False
-) -> Cell:
+    settings: ExperimentSettings, pair: tuple[str, str], numbers: tuple[Published, ...], *, fresh_noise: bool = False
+) -> TableCell:
     def transfer(seed: int, _folder: Path) -> Transfer:
         made = zero_shot(
-            teacher=setup.teachers[pair[0]],
+            teacher=settings.teachers[pair[0]],
             student=student_of(pair),
-            dataset=setup.dataset,
-            budget=setup.share,
-            batch_size=setup.batch_size,
+            dataset=settings.dataset,
+            budget=settings.fraction,
+            batch_size=settings.batch_size,
             seed=seed,
         )
         return replace(made, source=replace(made.source, fresh_noise=fresh_noise))
 
     method = f"{ZERO_SHOT}, fresh noise" if fresh_noise else ZERO_SHOT
-    return Cell(row=name_of(pair), method=method, published=numbers, transfer=transfer)
+    label = Label(row=name_of(pair), method=method, published=numbers)
+    return TableCell(label=label, transfer=transfer)
 
 
 def _few_shot(
-    setup: Setup,
+    settings: ExperimentSettings,
     pair: tuple[str, str],
     method: str,
     count: int | Literal["all"],
     numbers: tuple[Published, ...],
-) -> Cell:
+) -> TableCell:
     def transfer(seed: int, _folder: Path) -> Transfer:
-        assert setup.train_images
+        assert settings.train_images
         return few_shot(
-            teacher=setup.teachers[pair[0]],
+            teacher=settings.teachers[pair[0]],
             student=student_of(pair),
-            images=setup.train_images,
+            images=settings.train_images,
             images_per_class=None if count == "all" else count,
             method=BASELINES[method],
-            dataset=setup.dataset,
-            budget=setup.share,
-            batch_size=setup.batch_size,
+            dataset=settings.dataset,
+            budget=settings.fraction,
+            batch_size=settings.batch_size,
             seed=seed,
         )
 
-    return Cell(row=name_of(pair), method=method, images_per_class=count, published=numbers, transfer=transfer)
+    label = Label(row=name_of(pair), method=method, images_per_class=count, published=numbers)
+    return TableCell(label=label, transfer=transfer)
 
 
-def _fine_tuned(setup: Setup, pair: tuple[str, str], start: Cell, count: int, numbers: tuple[Published, ...]) -> Cell:
+def _fine_tuned(
+    settings: ExperimentSettings, pair: tuple[str, str], start: TableCell, count: int, numbers: tuple[Published, ...]
+) -> TableCell:
     def transfer(seed: int, folder: Path) -> Transfer:
-        assert setup.train_images
-        weights = folder / start.folder_name(seed) / "student.safetensors"
+        assert settings.train_images
+        weights = folder / start.label.folder_name(seed) / "student.safetensors"
         return fine_tune(
-            teacher=setup.teachers[pair[0]],
+            teacher=settings.teachers[pair[0]],
             student=replace(student_of(pair), weights=weights),
-            images=setup.train_images,
+            images=settings.train_images,
             images_per_class=count,
-            dataset=setup.dataset,
-            rounds=scaled(NUM_STEPS, setup.share),
-            batch_size=setup.batch_size,
+            dataset=settings.dataset,
+            rounds=scaled(NUM_STEPS, settings.fraction),
+            batch_size=settings.batch_size,
             seed=seed,
         )
 
-    return Cell(row=name_of(pair), method=FINE_TUNED, images_per_class=count, published=numbers, transfer=transfer)
+    label = Label(row=name_of(pair), method=FINE_TUNED, images_per_class=count, published=numbers)
+    return TableCell(label=label, transfer=transfer)
+
+
+def parse_teachers(texts: Sequence[str]) -> dict[str, Network]:
+    """Read ARCHITECTURE=FILE, each a Wide ResNet, into networks by depth and factor, such as 40-2.
+
+    Raises:
+        SettingsError: a text is not of this form.
+    """
+    teachers = {}
+    for text in texts:
+        architecture, _, file = text.partition("=")
+        parts = architecture.split("_")
+        if parts[:2] != ["wide", "resnet"] or len(parts) < 4 or not file:
+            raise SettingsError(f"{text!r} names no teacher; expected such as wide_resnet_40_2=FILE")
+        teachers[f"{parts[2]}-{parts[3]}"] = Network(architecture=architecture, weights=Path(file))
+    return teachers
+
+
+def parse_pairs(texts: Sequence[str] | None) -> tuple[tuple[str, str], ...] | None:
+    """Read TEACHER:STUDENT, such as 40-2:16-1; None stays None.
+
+    Raises:
+        SettingsError: a text is not of this form.
+    """
+    if texts is None:
+        return None
+    pairs = []
+    for text in texts:
+        teacher, _, student = text.partition(":")
+        if not all(len(part.split("-")) == 2 for part in (teacher, student)):
+            raise SettingsError(f"{text!r} names no pair; expected such as 40-2:16-1")
+        pairs.append((teacher, student))
+    return tuple(pairs)
 
 
 def name_of(pair: tuple[str, str]) -> str:

@@ -3,25 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from beliefmatch.data.images import read_examples
 from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.measurement.transition import TransitionPlan
 from beliefmatch.networks.examples import AbstractExamples
-from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.budget import scaled
 from beliefmatch.recipes.toy import NOTEBOOK_ROUNDS, NUM_ROUNDS
 from beliefmatch.runs.atomic import make_folder, write_bytes, write_json
-from beliefmatch.runs.folder import RunFiles
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.studies import published
-from beliefmatch.studies.experiment_runs import Found, complete
-from beliefmatch.studies.experiments import Cell, Experiment, Label, Setup, cells_of, name_of
+from beliefmatch.studies.experiments import Experiment, ExperimentSettings, Label, TableCell, cells_of, name_of
 from beliefmatch.studies.figures import write_figure2, write_transitions
-from beliefmatch.studies.reproduction_table import markdown, plain
-from beliefmatch.studies.toy import run_toy
+from beliefmatch.studies.reproduction_table import Found, Quantity, describe, gather, markdown
+from beliefmatch.studies.sweep import Cell, Measure, measure_on, sweep
+from beliefmatch.studies.toy import toy_cell
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.run import Follow
 
@@ -31,6 +29,13 @@ TITLES: dict[Experiment, str] = {
     "mte": "Mean transition error, the student guides",
     "svhn": "SVHN test accuracy",
 }
+TOY_REMARKS = (
+    f"The notebook prints no agreement; its teacher had {published.TOY_TEACHER} %, and its text says that the "
+    "boundaries became indistinguishable, isolated pockets included.",
+    f"Budget 1 stands for our {NUM_ROUNDS} rounds; the notebook takes {NOTEBOOK_ROUNDS}, since its points begin in "
+    "a corner of the square.",
+    "Pictures: toy.png and toy.gif in the folder of each seed.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +49,7 @@ class Reproduction:
 
 def reproduce(
     experiment: Experiment,
-    setup: Setup,
+    settings: ExperimentSettings,
     *,
     images: Path,
     seeds: Sequence[int],
@@ -57,7 +62,7 @@ def reproduce(
 
     Args:
         experiment: which.
-        setup: teachers, images to train baselines on, budget.
+        settings: teachers, images to train baselines on, budget.
         images: file of labelled test examples, see `read_examples`.
         seeds: of each kind of run.
         folder: for all runs, table.md, table.json and pictures.
@@ -70,7 +75,7 @@ def reproduce(
     """
     if not seeds:
         raise SettingsError("name at least one seed: --seeds 0 1 2")
-    cells = cells_of(experiment, setup)
+    cells = cells_of(experiment, settings)
     test = read_examples(images)
     test.needed_labels()
     if experiment == "mte" and len(test) < transition.num_images:
@@ -80,17 +85,12 @@ def reproduce(
         )
     _check(cells, seeds[0], folder, test)
     make_folder(folder)
-    found = complete(
-        cells,
-        seeds,
-        folder,
-        test,
-        transition=transition if experiment == "mte" else None,
-        accelerator=accelerator,
-        follow=follow,
-    )
-    quantity = "transition" if experiment == "mte" else "accuracy"
-    table = markdown(found, title=TITLES[experiment], quantity=quantity, remarks=_remarks(experiment, setup))
+    quantity: Quantity = "transition" if experiment == "mte" else "accuracy"
+    measure = measure_on(test, transition=transition if quantity == "transition" else None, accelerator=accelerator)
+    options = RunOptions(folder=folder, resume=True, accelerator=accelerator)
+    rows = sweep([_sweep_cell(cell, options, measure) for cell in cells], seeds, follow=follow)
+    found = [gather(cell.label, row, quantity) for cell, row in zip(cells, rows, strict=True)]
+    table = markdown(found, title=TITLES[experiment], quantity=quantity, remarks=_remarks(experiment, settings))
     if experiment == "figure2":
         write_figure2(folder / "figure2.png", found)
     if experiment == "mte":
@@ -98,7 +98,7 @@ def reproduce(
     return _write(table, found, folder, experiment=experiment)
 
 
-def _check(cells: Sequence[Cell], seed: int, folder: Path, test: AbstractExamples) -> None:
+def _check(cells: Sequence[TableCell], seed: int, folder: Path, test: AbstractExamples) -> None:
     """Find before the first run what would stop one after hours: a teacher that cannot be loaded, images too few."""
     transfers = [cell.transfer(seed, folder) for cell in cells]
     teachers = {each.teacher: Teacher(each.teacher.load(each.inputs), each.inputs) for each in transfers}
@@ -111,10 +111,20 @@ def _check(cells: Sequence[Cell], seed: int, folder: Path, test: AbstractExample
         source.read(teacher.spec, teacher.num_classes)
 
 
+def _sweep_cell(cell: TableCell, options: RunOptions, measure: Measure[dict[str, Any]]) -> Cell[dict[str, Any]]:
+    return Cell(
+        name=cell.label.name,
+        transfer=lambda seed: cell.transfer(seed, options.folder),
+        folder=lambda seed: options.folder / cell.label.folder_name(seed),
+        options=options,
+        measure=measure,
+    )
+
+
 def reproduce_toy(
     *, seeds: Sequence[int], folder: Path, rounds: int | None, budget: float, follow: Follow
 ) -> Reproduction:
-    """Do the toy experiment for each seed, where it is not done yet, and write its table.
+    """Run the toy experiment for each seed, where it is not done yet, and write its table.
 
     Raises:
         BeliefMatchError: see `beliefmatch.studies.toy.run_toy`.
@@ -122,76 +132,36 @@ def reproduce_toy(
     if not seeds:
         raise SettingsError("name at least one seed: --seeds 0 1 2")
     rounds = scaled(NUM_ROUNDS, budget) if rounds is None else rounds
-    places = [folder / f"toy_seed{seed}" for seed in seeds]
-    results = []
-    for place, seed in zip(places, seeds, strict=True):
-        options = RunOptions(folder=place, resume=True, accelerator="cpu")
-        with follow(place.name, rounds) as observer:
-            results.append(run_toy(options, seed=seed, rounds=rounds, observer=observer))
+    options = RunOptions(folder=folder, resume=True, accelerator="cpu")
+    (row,) = sweep(
+        [toy_cell(options, folder=lambda seed: folder / f"toy_seed{seed}", rounds=rounds)], seeds, follow=follow
+    )
     found = Found(
-        cell=Label(row="toy", method="agreement over [-3, 3] x [-3, 3]", published=()),
-        seeds=tuple(seeds),
-        values=tuple(100 * each.agreement for each in results),
-        teacher_accuracies=tuple(100 * each.teacher_accuracy for each in results),
+        label=Label(row="toy", method="agreement over [-3, 3] x [-3, 3]", published=()),
+        seeds=row.seeds,
+        values=tuple(100 * value for value in row.values("agreement")),
+        teacher_accuracies=tuple(100 * value for value in row.values("teacher_accuracy")),
         budget=rounds / NUM_ROUNDS,
-        seconds=tuple(RunFiles(place).read_result().seconds for place in places),
+        seconds=tuple(row.values("seconds")),
         curves=None,
     )
-    remarks = [
-        f"The notebook prints no agreement; its teacher had {published.TOY_TEACHER} %, and its text says that the "
-        "boundaries became indistinguishable, isolated pockets included.",
-        f"Budget 1 stands for our {NUM_ROUNDS} rounds; the notebook takes {NOTEBOOK_ROUNDS}, since its points begin in "
-        "a corner of the square.",
-        "Pictures: toy.png and toy.gif in the folder of each seed.",
-    ]
-    table = markdown([found], title="Toy: agreement in the plane", quantity="accuracy", remarks=remarks)
+    table = markdown([found], title="Toy: agreement in the plane", quantity="accuracy", remarks=TOY_REMARKS)
     return _write(table, [found], folder, experiment="toy")
 
 
 def _write(table: str, found: list[Found], folder: Path, *, experiment: str) -> Reproduction:
     write_bytes(folder / "table.md", table.encode())
-    write_json(folder / "table.json", {"experiment": experiment, "cells": plain(found)})
+    write_json(folder / "table.json", {"experiment": experiment, "cells": describe(found)})
     return Reproduction(table=table, found=found, folder=folder)
 
 
-def parse_teachers(texts: Sequence[str]) -> dict[str, Network]:
-    """Read ARCHITECTURE=FILE, each a Wide ResNet, into networks by depth and factor, such as 40-2.
-
-    Raises:
-        SettingsError: a text is not of this form.
-    """
-    teachers = {}
-    for text in texts:
-        architecture, _, file = text.partition("=")
-        parts = architecture.split("_")
-        if parts[:2] != ["wide", "resnet"] or len(parts) < 4 or not file:
-            raise SettingsError(f"{text!r} names no teacher; expected such as wide_resnet_40_2=FILE")
-        teachers[f"{parts[2]}-{parts[3]}"] = Network(architecture=architecture, weights=Path(file))
-    return teachers
-
-
-def parse_pairs(texts: Sequence[str] | None) -> tuple[tuple[str, str], ...] | None:
-    """Read TEACHER:STUDENT, such as 40-2:16-1; None stays None.
-
-    Raises:
-        SettingsError: a text is not of this form.
-    """
-    if texts is None:
-        return None
-    pairs = []
-    for text in texts:
-        teacher, _, student = text.partition(":")
-        if not all(len(part.split("-")) == 2 for part in (teacher, student)):
-            raise SettingsError(f"{text!r} names no pair; expected such as 40-2:16-1")
-        pairs.append((teacher, student))
-    return tuple(pairs)
-
-
-def _remarks(experiment: Experiment, setup: Setup) -> list[str]:
+def _remarks(experiment: Experiment, settings: ExperimentSettings) -> list[str]:
     remarks = ["The last iterate of each run, mean and standard deviation over seeds."]
-    if setup.share != 1:
-        remarks.append(f"Budget: ours did {setup.share:.3g} of the paper's rounds; the published numbers did all.")
-    if not setup.train_images:
+    if settings.fraction != 1:
+        remarks.append(
+            f"Budget: ours did {settings.fraction:.3g} of the paper's rounds; the published numbers did all."
+        )
+    if not settings.train_images:
         remarks.append("No real images to train on were given, so the baselines that need them were left out.")
     if experiment == "table1":
         with_data = "; ".join(
@@ -199,7 +169,7 @@ def _remarks(experiment: Experiment, setup: Setup) -> list[str]:
             for pair, row in published.TABLE1.items()
         )
         remarks.append(f"The paper's networks trained on all data: {with_data}.")
-        missing = [name_of(p) for p in setup.pairs or published.TABLE1 if p[0] not in setup.teachers]
+        missing = [name_of(p) for p in settings.pairs or published.TABLE1 if p[0] not in settings.teachers]
         if missing:
             remarks.append(f"Left out, since no teacher was given: {'; '.join(missing)}.")
     if experiment == "svhn":

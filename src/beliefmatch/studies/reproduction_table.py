@@ -1,16 +1,64 @@
-"""A table that sets ours beside what others printed, as Markdown and as JSON."""
+"""A table that sets ours beside what others published, as Markdown and as JSON."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
-from beliefmatch.studies.experiment_runs import Found, Quantity
+from beliefmatch.studies.experiments import Label
+from beliefmatch.studies.sweep import Row, format_spread, mean_and_deviation
 
+Quantity = Literal["accuracy", "transition"]
+"""Accuracy, or agreement, in percent; or the mean transition error."""
 UNITS: dict[Quantity, str] = {"accuracy": "%", "transition": ""}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What the runs of one cell found, one value a seed; accuracies in percent."""
+
+    label: Label
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+    teacher_accuracies: tuple[float, ...]
+    budget: float | None
+    """Fraction of the published rounds that the runs did."""
+    seconds: tuple[float, ...]
+    curves: dict[str, Any] | None
+    """Mean transition curves of the first seed, where they were measured."""
+
+    @property
+    def mean(self) -> float:
+        """Mean over seeds."""
+        return mean_and_deviation(self.values)[0]
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation over seeds; None for one seed."""
+        return mean_and_deviation(self.values)[1]
+
+
+def gather(label: Label, row: Row[dict[str, Any]], quantity: Quantity) -> Found:
+    """Gather what measurement.json says of the runs of one cell."""
+    measurements = [outcome.measured or {} for outcome in row.outcomes]
+    if quantity == "transition":
+        values = [each["transition"]["error"]["value"] for each in measurements]
+    else:
+        values = [100 * each["student"]["top1"]["value"] for each in measurements]
+    results = [outcome.result for outcome in row.outcomes if outcome.result]
+    return Found(
+        label=label,
+        seeds=row.seeds,
+        values=tuple(values),
+        teacher_accuracies=tuple(100 * each["teacher"]["top1"]["value"] for each in measurements),
+        budget=results[0].budget,
+        seconds=tuple(result.seconds for result in results),
+        curves=measurements[0].get("transition"),
+    )
+
+
 def markdown(found: Sequence[Found], *, title: str, quantity: Quantity, remarks: Sequence[str]) -> str:
-    """Set one line a cell: what others printed, and ours with mean and deviation over seeds."""
-    others = list(dict.fromkeys(number.by for each in found for number in each.cell.published))
+    """Return one line a cell: what others printed, and ours with mean and deviation over seeds."""
+    others = list(dict.fromkeys(number.by for each in found for number in each.label.published))
     unit = f", {UNITS[quantity]}" if UNITS[quantity] else ""
     header = ["", "method", *(f"{name}{unit}" for name in others), f"ours{unit}", "seeds", "budget", "teacher, %"]
     rows = [header, ["---"] * len(header), *(_row(each, others, quantity) for each in found)]
@@ -19,34 +67,30 @@ def markdown(found: Sequence[Found], *, title: str, quantity: Quantity, remarks:
 
 
 def _row(each: Found, others: Sequence[str], quantity: Quantity) -> list[str]:
-    numbers = {number.by: _spread(number.value, number.deviation, quantity) for number in each.cell.published}
+    numbers = {number.by: _spread(number.value, number.deviation, quantity) for number in each.label.published}
     budget = "" if each.budget is None else f"{each.budget:.2g}"
     teacher = f"{each.teacher_accuracies[0]:.2f}"
     ours = _spread(each.mean, each.deviation, quantity)
     return [
-        each.cell.row,
-        each.cell.column,
+        each.label.row,
+        each.label.column,
         *(numbers.get(name, "") for name in others),
         *(ours, " ".join(map(str, each.seeds)), budget, teacher),
     ]
 
 
-def _spread(value: float, deviation: float | None, quantity: Quantity) -> str:
-    digits = 2 if quantity == "accuracy" else 3
-    return f"{value:.{digits}f}" + ("" if deviation is None else f" +- {deviation:.{digits}f}")
+def _spread(mean: float, deviation: float | None, quantity: Quantity) -> str:
+    return format_spread(mean, deviation, 2 if quantity == "accuracy" else 3)
 
 
-def plain(found: Sequence[Found]) -> list[dict[str, Any]]:
-    """Give all cells as JSON values."""
+def describe(found: Sequence[Found]) -> list[dict[str, Any]]:
+    """Return all cells as JSON values."""
     return [
         {
-            "row": each.cell.row,
-            "method": each.cell.method,
-            "images_per_class": each.cell.images_per_class,
-            "published": [
-                {"by": number.by, "value": number.value, "deviation": number.deviation}
-                for number in each.cell.published
-            ],
+            "row": each.label.row,
+            "method": each.label.method,
+            "images_per_class": each.label.images_per_class,
+            "published": [asdict(number) for number in each.label.published],
             "mean": each.mean,
             "deviation": each.deviation,
             "values": each.values,
