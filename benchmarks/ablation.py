@@ -17,19 +17,20 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
-from beliefmatch import RunFolder, RunOptions, measure_run, run
+from beliefmatch import RunOptions
+from beliefmatch.measurement.pair import Measurement
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.refined_textures import REFINED_SHARE, RefinedTextures
+from beliefmatch.studies.sweep import Cell, Measure, Outcome, Row, sweep
 from beliefmatch.training.serialisation import to_plain
 from beliefmatch.training.transfer import Transfer
-from machine import RESULTS, describe_machine, write_results
-from tasks import TASKS, make_transfer, percent, teacher_weights
+from machine import RESULTS, describe_machine, rounded_spread, write_results
+from tasks import TASKS, make_transfer, measure_images, percent, teacher_weights
 
 
 def with_source(**settings: Any) -> Callable[[Transfer], Transfer]:
@@ -83,7 +84,7 @@ def name_results(task: str, rounds: int, seeds: list[int]) -> str:
 
 
 def settings_of(transfer: Transfer) -> dict[str, Any]:
-    """Tell what a run of the whole would take, but for its networks and seed."""
+    """Return the settings that a run of the whole would take, but for its networks and seed."""
     settings = to_plain(transfer)
     return {name: settings[name] for name in ("source", "objective", "student_optimiser", "batch_size")}
 
@@ -103,12 +104,12 @@ def with_differences(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any
     compared = {}
     for name, row in rows.items():
         gaps = [ours - theirs for ours, theirs in zip(row["accuracies"], whole, strict=True)]
-        spread = round(stdev(gaps), 2) if len(gaps) > 1 else None
-        compared[name] = row | {"difference": round(fmean(gaps), 2), "difference_std": spread}
+        mean, deviation = rounded_spread(gaps, 2)
+        compared[name] = row | {"difference": mean, "difference_std": deviation}
     return compared
 
 
-def main() -> None:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=TASKS, required=True)
     parser.add_argument("--rounds", type=int, default=USUAL_ROUNDS, help="each of 20 student steps")
@@ -116,31 +117,47 @@ def main() -> None:
     parser.add_argument("--only", choices=VARIANTS, nargs="+", default=list(VARIANTS))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--folder", type=Path, default=Path("runs/ablation"))
-    arguments = parser.parse_args()
-    task = TASKS[arguments.task]
-    images = task.read(arguments.data)
+    return parser.parse_args()
+
+
+def make_whole(arguments: argparse.Namespace, seed: int) -> Transfer:
+    weights = teacher_weights(arguments.task, arguments.data, arguments.folder, seed)
+    return make_transfer(TASKS[arguments.task], "best", weights, seed)
+
+
+def make_cell(variant: str, arguments: argparse.Namespace, measure: Measure[Measurement]) -> Cell[Measurement]:
+    folder = arguments.folder / f"{arguments.task}_{arguments.rounds}" / variant.replace(" ", "_")
+    return Cell(
+        name=variant,
+        transfer=lambda seed: replace(VARIANTS[variant](make_whole(arguments, seed)), rounds=arguments.rounds),
+        folder=lambda seed: folder / f"seed_{seed}",
+        options=RunOptions(folder=folder, resume=True),
+        measure=measure,
+    )
+
+
+def describe(row: Row[Measurement]) -> dict[str, Any]:
+    accuracies = [percent(accuracy) for accuracy in row.values("student_accuracy")]
+    mean, deviation = rounded_spread(accuracies, 2)
+    seconds = rounded_spread(row.values("seconds"), 1)[0]
+    return {"accuracies": accuracies, "mean": mean, "std": deviation, "seconds_mean": seconds}
+
+
+def report(outcome: Outcome[Measurement]) -> None:
+    assert outcome.result is not None
+    accuracy = percent(outcome.result.student_accuracy)
+    print(json.dumps({"variant": outcome.cell.name, "seed": outcome.seed, "accuracy": accuracy}), flush=True)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    measure = measure_images(TASKS[arguments.task], arguments.data)
+    cells = [make_cell(variant, arguments, measure) for variant in arguments.only]
     rows: dict[str, dict[str, Any]] = {}
-    settings: dict[str, Any] = {}
-    for variant in arguments.only:
-        accuracies, seconds = [], []
-        for seed in arguments.seeds:
-            place = f"{arguments.task}_{arguments.rounds}/{variant.replace(' ', '_')}/seed_{seed}"
-            options = RunOptions(folder=arguments.folder / place, resume=True)
-            weights = teacher_weights(arguments.task, arguments.data, arguments.folder, seed)
-            whole = make_transfer(task, "best", weights, seed)
-            settings, transfer = settings_of(whole), VARIANTS[variant](whole)
-            result = run(replace(transfer, rounds=arguments.rounds), options)
-            measured = measure_run(RunFolder(options.folder), images, name=task.images)
-            accuracies.append(percent(measured.student_accuracy))
-            seconds.append(result.seconds)
-        found = {
-            "accuracies": accuracies,
-            "mean": round(fmean(accuracies), 2),
-            "std": round(stdev(accuracies), 2) if len(accuracies) > 1 else None,
-            "seconds_mean": round(fmean(seconds), 1),
-        }
-        print(json.dumps({"variant": variant, **found}), flush=True)
-        rows[variant] = found | {"machine": describe_machine()}
+    for row in sweep(cells, arguments.seeds, report=report):
+        rows[row.cell.name] = describe(row) | {"machine": describe_machine()}
+        print(json.dumps({"variant": row.cell.name, **describe(row)}), flush=True)
+    settings = settings_of(make_whole(arguments, arguments.seeds[-1]))
     facts = {"task": arguments.task, "rounds": arguments.rounds, "seeds": arguments.seeds, "settings": settings}
     name = name_results(arguments.task, arguments.rounds, arguments.seeds)
     rows = with_differences(earlier_rows(name, facts) | rows)

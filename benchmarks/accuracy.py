@@ -3,8 +3,8 @@
     python benchmarks/accuracy.py --task mnist [--recipe best] [--seeds 0 1 2] [--share 1] [--start fresh]
 
 Each run gets the task's budget of wall time, on whatever device is found: some rounds are timed first, once a task,
-and as many are done as fit. --share takes a part of the budget, and the results say so. The last iterate is measured
-on images that nothing before had seen. Runs that were finished are kept in --folder and not run again; one
+and as many are done as fit. --share takes a fraction of the budget, and the results say so. The last iterate is
+measured on images that nothing before had seen. Runs that were finished are kept in --folder and not run again; one
 that was cut short goes on. Writes `benchmarks/results/accuracy_TASK_RECIPE.json` (with the share in its name where it
 is not 1, or the number of rounds that was asked for). The last line is one JSON object: {"task", "accuracy_mean",
 "accuracy_std", "seconds_mean"}, in percent.
@@ -17,22 +17,24 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean, stdev
+from typing import Any
 
-from beliefmatch import RunFolder, RunOptions, measure_run, recipes, run
-from beliefmatch.runs.atomic import write_json
+from beliefmatch import RunOptions, recipes
+from beliefmatch.measurement.pair import Measurement
+from beliefmatch.runs.atomic import make_folder, write_json
+from beliefmatch.studies.sweep import Cell, Outcome, sweep
 from beliefmatch.training.timing import rounds_for
 from beliefmatch.training.transfer import Transfer
-from machine import describe_machine, write_results
-from tasks import TASKS, make_transfer, percent, teacher_weights
+from machine import describe_machine, rounded_spread, write_results
+from tasks import TASKS, make_transfer, measure_images, percent, teacher_weights
 
 SPARE = 0.85
-"""Part of the budget that rounds are planned for; logs, pictures and checkpoints take some of the rest, and a machine
-that does other work slows down by more than a tenth from one minute to the next."""
+"""Fraction of the budget that rounds are planned for; logs, pictures and checkpoints take some of the rest, and a
+machine that does other work slows down by more than a tenth from one minute to the next."""
 
 
 def takes_any_network(recipe: Callable[..., Transfer]) -> bool:
-    """Tell whether a recipe takes what a task gives, and nothing that it does not."""
+    """Whether a recipe takes what a task gives, and nothing that it does not."""
     parameters = inspect.signature(recipe).parameters
     needed = {name for name, each in parameters.items() if each.default is each.empty}
     return needed == {"teacher", "student"} and {"shape", "mean", "std"} <= set(parameters)
@@ -41,84 +43,108 @@ def takes_any_network(recipe: Callable[..., Transfer]) -> bool:
 RECIPES = [name for name, recipe in recipes.ALL.items() if takes_any_network(recipe)]
 
 
-def settle_rounds(transfer: Transfer, options: RunOptions, seconds: float) -> int:
+def resolve_rounds(transfer: Transfer, folder: Path, seconds: float) -> int:
     """Time rounds once, and keep their number for whoever resumes."""
-    kept = options.folder.parent / "rounds.json"
+    kept = folder / "rounds.json"
     if not kept.is_file():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_json(kept, {"rounds": rounds_for(transfer, options, seconds), "seconds": seconds})
+        make_folder(folder)
+        rounds = rounds_for(transfer, RunOptions(folder=folder), seconds)
+        write_json(kept, {"rounds": rounds, "seconds": seconds})
     return json.loads(kept.read_text())["rounds"]
 
 
-def main() -> None:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=TASKS, required=True)
     parser.add_argument("--recipe", choices=RECIPES, default="best")
     parser.add_argument("--start", choices=("fresh",), help="let the student start fresh where the recipe would not")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--share", type=float, default=1.0, help="part of the budget to take")
+    parser.add_argument("--share", type=float, default=1.0, help="fraction of the budget to take")
     parser.add_argument("--rounds", type=int, help="so many instead of those that fit, to show that it runs")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--folder", type=Path, default=Path("runs/accuracy"))
-    arguments = parser.parse_args()
-    began = time.perf_counter()
-    task = TASKS[arguments.task]
+    return parser.parse_args()
+
+
+def name_runs(arguments: argparse.Namespace) -> str:
     name = f"{arguments.task}_{arguments.recipe}"
     name += f"_{arguments.start}" if arguments.start else ""
     name += f"_share_{arguments.share:g}" if arguments.share != 1 else ""
-    name += f"_rounds_{arguments.rounds}" if arguments.rounds else ""
-    images = task.read(arguments.data)
-    rows, settings = [], {}
-    for seed in arguments.seeds:
-        options = RunOptions(folder=arguments.folder / name / f"seed_{seed}", resume=True)
+    return name + (f"_rounds_{arguments.rounds}" if arguments.rounds else "")
+
+
+def make_cell(arguments: argparse.Namespace, name: str) -> Cell[Measurement]:
+    task, folder = TASKS[arguments.task], arguments.folder / name
+
+    def transfer(seed: int) -> Transfer:
         weights = teacher_weights(arguments.task, arguments.data, arguments.folder, seed)
-        transfer = make_transfer(task, arguments.recipe, weights, seed, arguments.start)
+        made = make_transfer(task, arguments.recipe, weights, seed, arguments.start)
         seconds = 60 * task.minutes * arguments.share * SPARE
-        rounds = arguments.rounds or settle_rounds(transfer, options, seconds)
-        result = run(replace(transfer, rounds=rounds), options)
-        folder = RunFolder(options.folder)
-        measured = measure_run(folder, images, name=task.images)
-        transfer_settings = folder.read()["settings"]["transfer"]
-        settings = {part: transfer_settings[part] for part in ("source", "objective", "student_optimiser")}
-        rows.append(
-            {
-                "seed": seed,
-                "accuracy": percent(measured.student_accuracy),
-                "teacher_accuracy": percent(measured.teacher_accuracy),
-                "agreement": round(100 * measured.agreement.value, 2),
-                "seconds": result.seconds,
-                "rounds": rounds,
-                "student_passes": result.student_passes,
-                "teacher_passes": result.teacher_passes,
-                "collapses": [collapse.kind for collapse in folder.read_collapses()],
-            }
-        )
-        print(json.dumps(rows[-1]), flush=True)
-    accuracies, took = [row["accuracy"] for row in rows], [row["seconds"] for row in rows]
-    allowed = 60 * task.minutes
+        return replace(made, rounds=arguments.rounds or resolve_rounds(made, folder, seconds))
+
+    return Cell(
+        name=name,
+        transfer=transfer,
+        folder=lambda seed: folder / f"seed_{seed}",
+        options=RunOptions(folder=folder, resume=True),
+        measure=measure_images(task, arguments.data),
+    )
+
+
+def describe(outcome: Outcome[Measurement]) -> dict[str, Any]:
+    result = outcome.result
+    assert result is not None
+    assert result.agreement is not None
+    return {
+        "seed": outcome.seed,
+        "accuracy": percent(result.student_accuracy),
+        "teacher_accuracy": percent(result.teacher_accuracy),
+        "agreement": round(100 * result.agreement, 2),
+        "seconds": result.seconds,
+        "rounds": result.rounds,
+        "student_passes": result.student_passes,
+        "teacher_passes": result.teacher_passes,
+        "collapses": [collapse.kind for collapse in outcome.folder.read_collapses()],
+    }
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    began = time.perf_counter()
+    name = name_runs(arguments)
+    cell = make_cell(arguments, name)
+    (row,) = sweep([cell], arguments.seeds, report=lambda outcome: print(json.dumps(describe(outcome)), flush=True))
+    runs = [describe(outcome) for outcome in row.outcomes]
+    settings = row.outcomes[-1].folder.read()["settings"]["transfer"]
+    seconds = row.values("seconds")
+    accuracy, deviation = rounded_spread([run["accuracy"] for run in runs], 2)
     summary = {
         "task": arguments.task,
-        "accuracy_mean": round(fmean(accuracies), 2),
-        "accuracy_std": round(stdev(accuracies), 2) if len(rows) > 1 else None,
-        "seconds_mean": round(fmean(took), 1),
+        "accuracy_mean": accuracy,
+        "accuracy_std": deviation,
+        "seconds_mean": rounded_spread(seconds, 1)[0],
     }
-    share = None if arguments.rounds else arguments.share
-    facts = {"recipe": arguments.recipe, "start": arguments.start, "share_of_budget": share}
-    budget = {"seconds": allowed * arguments.share, "meant_for": task.machine}
-    budget["kept"] = None if arguments.rounds else max(took) <= budget["seconds"]
+    task = TASKS[arguments.task]
+    allowed = 60 * task.minutes * arguments.share
     write_results(
         f"accuracy_{name}",
         {
             "machine": describe_machine(),
-            **facts,
-            "settings": settings,
-            "budget": budget,
-            "runs": rows,
+            "recipe": arguments.recipe,
+            "start": arguments.start,
+            "share_of_budget": None if arguments.rounds else arguments.share,
+            "settings": {part: settings[part] for part in ("source", "objective", "student_optimiser")},
+            "budget": {
+                "seconds": allowed,
+                "meant_for": task.machine,
+                "kept": None if arguments.rounds else max(seconds) <= allowed,
+            },
+            "runs": runs,
             "summary": summary,
         },
     )
-    of = "" if arguments.rounds else f" of {budget['seconds']:.0f} s"
-    print(f"the runs took {sum(took):.0f} s in all, the longest {max(took):.0f} s{of}")
+    budget = "" if arguments.rounds else f" of {allowed:.0f} s"
+    print(f"the runs took {sum(seconds):.0f} s in all, the longest {max(seconds):.0f} s{budget}")
     print(f"this call took {time.perf_counter() - began:.0f} s")
     print(json.dumps(summary))
 

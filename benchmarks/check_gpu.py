@@ -38,16 +38,14 @@ from beliefmatch.training.run import run
 from beliefmatch.training.run_folder import load_student
 from beliefmatch.training.transfer import Transfer
 from machine import describe_machine, write_results
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from tiny import image_transfer, make_conv_teacher, tiny_transfer, vector_transfer
+from reference.small_transfers import attention_transfer, batch_norm_transfer, make_conv_teacher, vector_transfer
 
 NUM_ROUNDS = NUM_WARM_UP + 6
 TRANSFERS: dict[str, Callable[[], Transfer]] = {
-    "batch-norm, dropout, fresh noise, statistics": lambda: tiny_transfer(rounds=NUM_ROUNDS),
-    "attention": lambda: image_transfer(rounds=NUM_ROUNDS),
+    "batch-norm, dropout, fresh noise, statistics": lambda: batch_norm_transfer(rounds=NUM_ROUNDS),
+    "attention": lambda: attention_transfer(rounds=NUM_ROUNDS),
     "vectors": lambda: vector_transfer(rounds=NUM_ROUNDS),
-    "refined textures": lambda: replace(tiny_transfer(rounds=NUM_ROUNDS), source=RefinedTextures(making_steps=3)),
+    "refined textures": lambda: replace(batch_norm_transfer(rounds=NUM_ROUNDS), source=RefinedTextures(making_steps=3)),
     "free points": lambda: replace(vector_transfer(rounds=NUM_ROUNDS), source=FreePoints(ascent_steps=3)),
 }
 

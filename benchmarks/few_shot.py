@@ -14,15 +14,15 @@ import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any, get_args
 
-from beliefmatch import LabelledImages, Network, RunFolder, RunOptions, Transfer, measure_run, read_images, run
+from beliefmatch import LabelledImages, Network, RunOptions, Transfer, read_images
 from beliefmatch.networks.inputs import CIFAR10
 from beliefmatch.recipes import few_shot, fine_tune
 from beliefmatch.recipes.few_shot import Method
 from beliefmatch.students.named import NamedStudent
-from machine import describe_machine, table, write_results
+from beliefmatch.studies.sweep import Cell, measure_on, sweep
+from machine import describe_machine, rounded_spread, table, write_results
 
 TASKS: dict[str, dict[str, Any]] = {
     "mnist": {
@@ -61,19 +61,7 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 
 
-def accuracies(make: Callable[[int], Transfer], seeds: list[int], test: LabelledImages) -> list[float]:
-    """Run each seed in a folder of its own and measure its last iterate, in percent."""
-    found = []
-    for seed in seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder) / "run"
-            run(make(seed), RunOptions(folder=place))
-            measured = measure_run(RunFolder(place), test.images, test.labels)
-            found.append(100 * (measured.student_accuracy or 0))
-    return found
-
-
-def main() -> None:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--task", choices=TASKS, default="fashion_mnist")
@@ -82,42 +70,64 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--student", type=Path)
     parser.add_argument("--rates", type=float, nargs="+", default=[1e-2, 1e-3, 1e-4])
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def make_ways(arguments: argparse.Namespace) -> dict[str, Callable[[int], Transfer]]:
+    """Build the ways to train a student by name, each a function of the seed."""
     task = TASKS[arguments.task]
-    images = arguments.data / arguments.task
-    test = read_images(images / "test.npz")
-    assert isinstance(test, LabelledImages)
     weights = arguments.data / "models" / arguments.task / f"{task['weights']}.safetensors"
-    shared: dict[str, Any] = {
+    common: dict[str, Any] = {
         "teacher": Network(architecture=task["teacher"], weights=weights),
-        "images": images / f"{task['train']}.npz",
+        "student": NamedStudent(architecture=task["student"], weights=arguments.student),
+        "images": arguments.data / arguments.task / f"{task['train']}.npz",
         "images_per_class": arguments.images_per_class,
-        "shape": task["shape"],
-        "mean": task["mean"],
-        "std": task["std"],
-        "augmentation": task["augmentation"],
+        **{name: task[name] for name in ("shape", "mean", "std", "augmentation")},
         "rounds": arguments.rounds,
     }
-    student = NamedStudent(architecture=task["student"], weights=arguments.student)
-    ways: dict[str, Callable[[int], Transfer]] = {}
     if arguments.student is None:
-        for method in get_args(Method):
-            ways[method] = lambda seed, method=method: few_shot(
-                **shared, student=student, method=method, taps=task["taps"], seed=seed
+        return {
+            method: lambda seed, method=method: few_shot(**common, method=method, taps=task["taps"], seed=seed)
+            for method in get_args(Method)
+        }
+    return {
+        f"{rate:g}, batch-norm {'frozen' if frozen else 'moving'}": lambda seed, rate=rate, frozen=frozen: fine_tune(
+            **common, student_learning_rate=rate, freeze_batch_norm=frozen, seed=seed
+        )
+        for rate in arguments.rates
+        for frozen in (False, True)
+    }
+
+
+def measure_ways(
+    ways: dict[str, Callable[[int], Transfer]], seeds: list[int], test: LabelledImages
+) -> list[dict[str, Any]]:
+    """Train and measure each way with each seed; accuracies of the last iterate, in percent."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        cells = [
+            Cell(
+                name=name,
+                transfer=make,
+                folder=lambda seed, number=number: folder / f"{number}_{seed}",
+                options=RunOptions(folder=folder),
+                measure=measure_on(test),
             )
-    else:
-        for rate in arguments.rates:
-            for frozen in (False, True):
-                name = f"{rate:g}, batch-norm {'frozen' if frozen else 'moving'}"
-                ways[name] = lambda seed, rate=rate, frozen=frozen: fine_tune(
-                    **shared, student=student, student_learning_rate=rate, freeze_batch_norm=frozen, seed=seed
-                )
-    rows = []
-    for name, make in ways.items():
-        values = accuracies(make, arguments.seeds, test)
-        spread = stdev(values) if len(values) > 1 else 0.0
-        rows.append({"method": name, "accuracy": round(mean(values), 2), "deviation": round(spread, 2)})
-        print(json.dumps(rows[-1]), flush=True)
+            for number, (name, make) in enumerate(ways.items())
+        ]
+        rows = []
+        for row in sweep(cells, seeds):
+            mean, deviation = rounded_spread([100 * value for value in row.values("student_accuracy")], 2)
+            rows.append({"method": row.cell.name, "accuracy": mean, "deviation": deviation or 0.0})
+            print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    test = read_images(arguments.data / arguments.task / "test.npz")
+    assert isinstance(test, LabelledImages)
+    rows = measure_ways(make_ways(arguments), arguments.seeds, test)
     kind = "few_shot" if arguments.student is None else "fine_tune"
     settings = {key: str(value) if isinstance(value, Path) else value for key, value in vars(arguments).items()}
     write_results(f"{kind}_{arguments.task}", {"machine": describe_machine(), "settings": settings, "results": rows})

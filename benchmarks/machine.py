@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 
 from beliefmatch.runs.atomic import write_json
+from beliefmatch.studies.sweep import mean_and_deviation
 from beliefmatch.training.run_folder import versions
 
 RESULTS = Path(__file__).parent / "results"
@@ -30,6 +32,12 @@ def _processor() -> str:
     facts = Path("/proc/cpuinfo")
     lines = facts.read_text().splitlines() if facts.is_file() else []
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+
+
+def rounded_spread(values: Sequence[float], digits: int) -> tuple[float, float | None]:
+    """Return mean and sample standard deviation, rounded; no deviation of a single value."""
+    mean, deviation = mean_and_deviation(values)
+    return round(mean, digits), None if deviation is None else round(deviation, digits)
 
 
 def write_results(name: str, results: dict[str, Any]) -> None:

@@ -18,20 +18,24 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from beliefmatch import RunFolder, RunOptions, measure_run, run
-from beliefmatch.studies.demo import run_demo
+from beliefmatch import RunOptions
+from beliefmatch.measurement.pair import Measurement
+from beliefmatch.studies.demo import demo_cell
+from beliefmatch.studies.sweep import Cell, Outcome, mean_and_deviation, sweep
 from beliefmatch.training.precision import ResolvedPrecision, multiplies_bf16
+from beliefmatch.training.transfer import Transfer
 from machine import describe_machine, write_results
-from tasks import TASKS, make_transfer, percent, teacher_weights
+from tasks import TASKS, make_transfer, measure_images, percent, teacher_weights
 
 DEMO = "demo"
+USUAL_ROUNDS = 100
+"""Of `best` on a task."""
 PRECISIONS: dict[str, ResolvedPrecision] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 PRODUCTS = {torch.conv1d, torch.conv2d, torch.conv_transpose1d, torch.conv_transpose2d, torch.nn.functional.linear}
 
@@ -58,17 +62,7 @@ def round_operand(value: Any) -> Any:
     return value.bfloat16().float() if isinstance(value, Tensor) else value
 
 
-def student_accuracy(task: str, options: RunOptions, seed: int, rounds: int | None, data: Path) -> float:
-    """Transfer, unless that was done, and give the student's accuracy in percent."""
-    if task == DEMO:
-        return percent(run_demo(options, seed=seed, rounds=rounds).measurement.student_accuracy)
-    chosen = TASKS[task]
-    weights = teacher_weights(task, data, options.folder.parent, seed)
-    run(replace(make_transfer(chosen, "best", weights, seed), rounds=rounds or 100), options)
-    return percent(measure_run(RunFolder(options.folder), chosen.read(data), name=chosen.images).student_accuracy)
-
-
-def main() -> None:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=(DEMO, *TASKS), default=DEMO)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
@@ -79,38 +73,79 @@ def main() -> None:
     arguments = parser.parse_args()
     if len(arguments.seeds) < 2:
         parser.error("one seed has no deviation: give two or more")
-    emulating = arguments.device == "cpu" and not multiplies_bf16("cpu")
-    kept = arguments.folder / "rounded" if emulating else arguments.folder
-    rows = []
-    for seed in arguments.seeds:
-        for name, precision in PRECISIONS.items():
-            options = RunOptions(
-                folder=kept / f"{arguments.task}_{name}_{seed}",
-                resume=True,
-                accelerator=arguments.device,
-                precision=precision,
-            )
-            with RoundedProducts() if emulating else nullcontext():
-                accuracy = student_accuracy(arguments.task, options, seed, arguments.rounds, arguments.data)
-            result = RunFolder(options.folder).read_result()
-            row = {"precision": name, "seed": seed, "accuracy": accuracy}
-            row |= {"rounds": result.rounds, "seconds": round(result.seconds, 1)}
-            print(json.dumps(row), flush=True)
-            rows.append(row)
-    each = {name: [row["accuracy"] for row in rows if row["precision"] == name] for name in PRECISIONS}
-    means = {name: fmean(found) for name, found in each.items()}
-    errors = {name: stdev(found) / math.sqrt(len(found)) for name, found in each.items()}
-    summary = {
-        "task": arguments.task,
+    return arguments
+
+
+def make_cells(arguments: argparse.Namespace, folder: Path) -> list[Cell[Measurement]]:
+    """Build one cell for each precision."""
+    cells = []
+    for name, precision in PRECISIONS.items():
+        options = RunOptions(folder=folder, resume=True, accelerator=arguments.device, precision=precision)
+
+        def run_folder(seed: int, name: str = name) -> Path:
+            return folder / f"{arguments.task}_{name}_{seed}"
+
+        if arguments.task == DEMO:
+            cells.append(demo_cell(options, folder=run_folder, rounds=arguments.rounds, name=name))
+        else:
+            cells.append(task_cell(name, options, run_folder, arguments))
+    return cells
+
+
+def task_cell(
+    name: str, options: RunOptions, run_folder: Callable[[int], Path], arguments: argparse.Namespace
+) -> Cell[Measurement]:
+    task = TASKS[arguments.task]
+
+    def transfer(seed: int) -> Transfer:
+        weights = teacher_weights(arguments.task, arguments.data, options.folder, seed)
+        return replace(make_transfer(task, "best", weights, seed), rounds=arguments.rounds or USUAL_ROUNDS)
+
+    measure = measure_images(task, arguments.data)
+    return Cell(name=name, transfer=transfer, folder=run_folder, options=options, measure=measure)
+
+
+def describe(outcome: Outcome[Measurement]) -> dict[str, Any]:
+    result = outcome.result
+    assert result is not None
+    return {
+        "precision": outcome.cell.name,
+        "seed": outcome.seed,
+        "accuracy": percent(result.student_accuracy),
+        "rounds": result.rounds,
+        "seconds": round(result.seconds, 1),
+    }
+
+
+def summarise(task: str, accuracies: dict[str, list[float]]) -> dict[str, Any]:
+    spreads = {name: mean_and_deviation(values) for name, values in accuracies.items()}
+    means = {name: mean for name, (mean, _) in spreads.items()}
+    errors = {name: (deviation or 0) / math.sqrt(len(accuracies[name])) for name, (_, deviation) in spreads.items()}
+    return {
+        "task": task,
         **{name: round(value, 2) for name, value in means.items()},
         "standard_error": round(errors["fp32"], 2),
         "difference": round(means["bf16"] - means["fp32"], 2),
         "error_of_difference": round(math.hypot(*errors.values()), 2),
         "passed": means["bf16"] >= means["fp32"] - errors["fp32"],
     }
-    name = f"precision_{arguments.task}" + ("_rounded" if emulating else "")
-    facts = {"machine": describe_machine(), "products": "16-bit, emulated" if emulating else "16-bit"}
-    write_results(name, {**facts, "runs": rows, "summary": summary})
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    is_emulated = arguments.device == "cpu" and not multiplies_bf16("cpu")
+    cells = make_cells(arguments, arguments.folder / "rounded" if is_emulated else arguments.folder)
+    # Products in fp32 stay as they are: there is no autocast around them.
+    with RoundedProducts() if is_emulated else nullcontext():
+        found = sweep(cells, arguments.seeds, report=lambda outcome: print(json.dumps(describe(outcome)), flush=True))
+    runs = [
+        describe(outcome) for outcomes in zip(*(row.outcomes for row in found), strict=True) for outcome in outcomes
+    ]
+    accuracies = {name: [run["accuracy"] for run in runs if run["precision"] == name] for name in PRECISIONS}
+    summary = summarise(arguments.task, accuracies)
+    name = f"precision_{arguments.task}" + ("_rounded" if is_emulated else "")
+    facts = {"machine": describe_machine(), "products": "16-bit, emulated" if is_emulated else "16-bit"}
+    write_results(name, {**facts, "runs": runs, "summary": summary})
     print(json.dumps(summary))
 
 

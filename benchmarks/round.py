@@ -3,9 +3,9 @@
     python benchmarks/round.py [--pair 40-2:16-1] [--quick] [--repeats 3] [--batch-size 128] [--device cpu] [--profile]
 
 Pairs are TEACHER:STUDENT, of Wide ResNets on 3x32x32 or lenet_5:lenet_5_half on 1x28x28; all of them unless one is
-named. (a) is the naive round of naive_round.py; (b) is our loop in fp32; (c) is our loop as a user gets it, with the
-precision and the execution that `auto` chooses for the recipe's 80,000 rounds; on a GPU, where that is to compile, (d)
-is (c) without. Repeats are interleaved and medians taken; each way is a process of its own, and all of them warm up
+named. (a) is the round of reference/naive_round.py; (b) is our loop in fp32; (c) is our loop as a user gets it, with
+the precision and the execution that `auto` chooses for the recipe's 80,000 rounds; on a GPU, where that is to compile,
+(d) is (c) without. Repeats are interleaved and medians taken; each way is a process of its own, and all of them warm up
 before the first is timed, on a GPU those of all pairs at once. A round shows each of its eleven steps a batch of
 images. FLOP/s are of the work that each way really does, as torch counts it, against a large matrix product in the same
 precision in the same run; 32 bits on a GPU are TF32, as torch's convolutions are. Weights are fresh, which changes
@@ -36,7 +36,7 @@ from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
 from beliefmatch.training.options import ExecutionName
 from beliefmatch.training.precision import ResolvedPrecision, make_fabric, resolve_precision
 from machine import RESULTS, describe_machine, table, write_results
-from naive_round import NaiveRound
+from reference.naive_round import NaiveRound
 
 PAIRS = ("40-2:16-1", "40-2:40-1", "16-2:16-1", "lenet_5:lenet_5_half")
 NUM_OPERATORS = 15

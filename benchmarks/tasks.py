@@ -8,20 +8,22 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from beliefmatch import LabelledImages, Network, RunFolder, read_images, recipes
+from beliefmatch import LabelledImages, Network, RunFolder, measure_run, read_images, recipes
 from beliefmatch.data.digits import read_digits
 from beliefmatch.data.images import read_labelled_images
+from beliefmatch.measurement.pair import Measurement
 from beliefmatch.networks.examples import Images
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.runs.folder import TEACHER_FILE
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.studies.demo import train_teacher
-from beliefmatch.studies.own_teacher import make_own_teacher
+from beliefmatch.studies.sweep import Measure
+from beliefmatch.studies.teacher_file import write_teacher
 from beliefmatch.training.transfer import Transfer
 
-NUM_TAUGHT = 50_000
-"""So many of MNIST's training images teach a teacher of our own; settings are chosen on the other 10,000."""
+NUM_TEACHER_IMAGES = 50_000
+"""Training images of MNIST that our teacher is trained on; settings are chosen on the other 10,000."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +51,11 @@ def read_file(name: str) -> Callable[[Path], Images]:
 
 
 def split_mnist(data: Path) -> tuple[LabelledImages, LabelledImages]:
-    """Part the training images into those that teach and those that are held out."""
+    """Split the training images into those for the teacher and those that are held out."""
     examples = read_labelled_images(data / "mnist/train.npz")
-    parts = slice(NUM_TAUGHT), slice(NUM_TAUGHT, None)
-    taught, held_out = (LabelledImages(images=examples.images[part], labels=examples.labels[part]) for part in parts)
-    return taught, held_out
+    parts = slice(NUM_TEACHER_IMAGES), slice(NUM_TEACHER_IMAGES, None)
+    first, second = (LabelledImages(images=examples.images[part], labels=examples.labels[part]) for part in parts)
+    return first, second
 
 
 def train_lenet(data: Path) -> nn.Module:
@@ -164,24 +166,30 @@ TASKS = {
 
 
 def teacher_weights(name: str, data: Path, folder: Path, seed: int) -> Path:
-    """Find the weights of a task's teacher, or train it with the run's seed and keep them."""
+    """Return the file of a task's teacher, or train it with the run's seed and write it."""
     weights = TASKS[name].weights
     if isinstance(weights, str):
         return data / "models" / f"{weights}.safetensors"
-    own = RunFolder(folder / f"teacher_{name}_{seed}")
-    make_own_teacher(own, lambda: weights(data), seed=seed, resume=True)
-    return own.path / TEACHER_FILE
+    teacher_folder = RunFolder(folder / f"teacher_{name}_{seed}")
+    write_teacher(teacher_folder, lambda: weights(data), seed=seed, resume=True)
+    return teacher_folder.path / TEACHER_FILE
 
 
 def make_transfer(task: Task, recipe: str, weights: Path, seed: int, start: str | None = None) -> Transfer:
-    """Make a recipe's transfer from a task's teacher, at the recipe's own settings."""
+    """Build a recipe's transfer from a task's teacher, at the recipe's own settings."""
     teacher = Network(architecture=task.teacher, weights=weights)
     student = NamedStudent(architecture=task.student, start="fresh" if start == "fresh" else None)
     given = {"shape": task.shape, "mean": task.mean, "std": task.std, "seed": seed}
     return recipes.ALL[recipe](teacher=teacher, student=student, **given)
 
 
-def percent(share: float | None) -> float:
-    """Give an accuracy that was measured, in percent."""
-    assert share is not None
-    return round(100 * share, 2)
+def measure_images(task: Task, data: Path) -> Measure[Measurement]:
+    """Return what measures a run on the images of a task."""
+    images = task.read(data)
+    return lambda folder, _seed: measure_run(folder, images, name=task.images)
+
+
+def percent(fraction: float | None) -> float:
+    """Return an accuracy that was measured, in percent."""
+    assert fraction is not None
+    return round(100 * fraction, 2)

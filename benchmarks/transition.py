@@ -10,10 +10,8 @@ image. Writes
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 
 import torch
@@ -22,9 +20,7 @@ from torch import Tensor
 from beliefmatch.measurement.transition import transition_curves
 from beliefmatch.networks.loading.network import make_network
 from machine import describe_machine, write_results
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "metrics"))
-from slow_transition import slow_transition_curves
+from reference.slow_transition import slow_transition_curves
 
 NUM_SLOW = 2
 NUM_FAST = {"cpu": 24, "cuda": 512}

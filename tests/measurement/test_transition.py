@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from slow_transition import slow_transition_curves
 
 from beliefmatch.errors import ExamplesError
 from beliefmatch.measurement.predictions import answer
@@ -17,6 +16,7 @@ from beliefmatch.measurement.transition import (
 )
 from beliefmatch.networks.examples import examples_of
 from beliefmatch.networks.inputs import InputSpec
+from reference.slow_transition import slow_transition_curves
 from tiny import make_conv_teacher, make_mlp_student, make_mlp_teacher
 
 

@@ -12,8 +12,9 @@ from beliefmatch.cli.aliases import spell_out
 from beliefmatch.cli.compare import compare
 from beliefmatch.cli.demo import demo
 from beliefmatch.cli.export import export
-from beliefmatch.cli.measure import measure, report
+from beliefmatch.cli.measure import measure
 from beliefmatch.cli.progress import PrintableFormatter, is_first_process, print_text
+from beliefmatch.cli.report import report
 from beliefmatch.cli.reproduce import reproduce
 from beliefmatch.cli.toy import toy
 from beliefmatch.cli.transfer import transfer, transfer_by

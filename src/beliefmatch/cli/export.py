@@ -1,4 +1,4 @@
-"""The command that makes a file to deploy."""
+"""The command `export`: a file to deploy."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal

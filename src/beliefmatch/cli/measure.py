@@ -1,4 +1,4 @@
-"""Commands that look at what there is: measure and report."""
+"""The command `measure`: two networks on real data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ class NetworkFlags:
     """Number of outputs; a single one stands for two classes. None: those of a network that brings its weights, or 10
     where a file of weights fills an architecture."""
     strip_prefix: str | None = None
-    """What keys of the weights begin with, such as module.; by default it is found, and said."""
+    """What keys of the weights begin with, such as module.; by default it is found and logged."""
 
 
 def measure(
@@ -165,17 +165,3 @@ def _print_measurement(
         for table in measurement_tables(measurement):
             Console().print(table)
         print_text(f"measured on {measurement.num_images} examples of {images}")
-
-
-def report(runs: tyro.conf.Positional[tuple[Path, ...]], /, *, out: Path | None = None) -> None:
-    """Write one page about one run or several, side by side: report.html in the first run's folder.
-
-    Args:
-        runs: Run folders. Those that differ in their seed alone are averaged.
-        out: Where to write the page instead.
-    """
-    from beliefmatch.report.page import write_report
-
-    if not runs:
-        raise SettingsError("name at least one run folder: beliefmatch report RUN [RUN ...]")
-    print_text(f"wrote {write_report(runs, out=out)}")

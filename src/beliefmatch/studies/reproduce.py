@@ -76,26 +76,33 @@ def reproduce(
     if not seeds:
         raise SettingsError("name at least one seed: --seeds 0 1 2")
     cells = cells_of(experiment, settings)
-    test = read_examples(images)
-    test.needed_labels()
-    if experiment == "mte" and len(test) < transition.num_images:
-        raise ExamplesError(
-            f"{transition.num_images} walks begin from as many images; {images} has {len(test)}: --transition-images "
-            f"{len(test)} at most, and fewer where the networks do not agree"
-        )
+    walks = transition if experiment == "mte" else None
+    test = _read_test_images(images, walks)
     _check(cells, seeds[0], folder, test)
     make_folder(folder)
-    quantity: Quantity = "transition" if experiment == "mte" else "accuracy"
-    measure = measure_on(test, transition=transition if quantity == "transition" else None, accelerator=accelerator)
+    measure = measure_on(test, transition=walks, accelerator=accelerator)
     options = RunOptions(folder=folder, resume=True, accelerator=accelerator)
     rows = sweep([_sweep_cell(cell, options, measure) for cell in cells], seeds, follow=follow)
+    quantity: Quantity = "transition" if walks else "accuracy"
     found = [gather(cell.label, row, quantity) for cell, row in zip(cells, rows, strict=True)]
     table = markdown(found, title=TITLES[experiment], quantity=quantity, remarks=_remarks(experiment, settings))
     if experiment == "figure2":
         write_figure2(folder / "figure2.png", found)
-    if experiment == "mte":
+    if walks:
         write_transitions(folder / "transitions.png", found)
     return _write(table, found, folder, experiment=experiment)
+
+
+def _read_test_images(images: Path, walks: TransitionPlan | None) -> AbstractExamples:
+    """Read labelled examples, and check that there are enough for the walks."""
+    test = read_examples(images)
+    test.needed_labels()
+    if walks and len(test) < walks.num_images:
+        raise ExamplesError(
+            f"{walks.num_images} walks begin from as many images; {images} has {len(test)}: --transition-images "
+            f"{len(test)} at most, and fewer where the networks do not agree"
+        )
+    return test
 
 
 def _check(cells: Sequence[TableCell], seed: int, folder: Path, test: AbstractExamples) -> None:
@@ -164,17 +171,22 @@ def _remarks(experiment: Experiment, settings: ExperimentSettings) -> list[str]:
     if not settings.train_images:
         remarks.append("No real images to train on were given, so the baselines that need them were left out.")
     if experiment == "table1":
-        with_data = "; ".join(
-            f"{name_of(pair)}: teacher {row.teacher:.2f} %, student {row.student_with_data:.2f} %"
-            for pair, row in published.TABLE1.items()
-        )
-        remarks.append(f"The paper's networks trained on all data: {with_data}.")
-        missing = [name_of(p) for p in settings.pairs or published.TABLE1 if p[0] not in settings.teachers]
-        if missing:
-            remarks.append(f"Left out, since no teacher was given: {'; '.join(missing)}.")
+        remarks += _table1_remarks(settings)
     if experiment == "svhn":
         remarks.append(
             f"The paper's networks trained on all data: teacher {published.SVHN_TEACHER:.2f} %, student "
             f"{published.SVHN_STUDENT_WITH_DATA:.2f} %."
         )
     return remarks
+
+
+def _table1_remarks(settings: ExperimentSettings) -> list[str]:
+    with_data = "; ".join(
+        f"{name_of(pair)}: teacher {row.teacher:.2f} %, student {row.student_with_data:.2f} %"
+        for pair, row in published.TABLE1.items()
+    )
+    missing = [name_of(pair) for pair in settings.pairs or published.TABLE1 if pair[0] not in settings.teachers]
+    return [
+        f"The paper's networks trained on all data: {with_data}.",
+        *([f"Left out, since no teacher was given: {'; '.join(missing)}."] if missing else []),
+    ]

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from plain_generator import plain_generator
 from torch.testing import assert_close
 
 from beliefmatch.networks.architectures.generators import ImageGenerator
 from beliefmatch.networks.cost import measure_cost
 from beliefmatch.networks.inputs import InputSpec
+from reference.plain_generator import plain_generator
 
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (2, 8, 12), (1, 10, 7), (3, 5, 5)])

@@ -1,13 +1,11 @@
-"""One round of adversarial belief matching as its released code does it: the yardstick of round.py.
+"""One round of adversarial belief matching as its released code does it: the yardstick of benchmarks/round.py.
 
 In 32 bits and contiguous memory; the generator runs anew in each of the eleven sub-steps and gradients flow back into
 it in all of them; gradients are computed for the parameters of all networks that they pass, the teacher's too; each
 optimiser goes tensor by tensor. For 40-2 -> 16-1 that is 768 GMAC a round.
 """
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +13,7 @@ from torch.nn.functional import log_softmax, normalize, softmax
 from torch.nn.utils import clip_grad_norm_
 
 from beliefmatch.networks.taps import Beliefs, beliefs
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "models"))
-from plain_generator import plain_generator
+from reference.plain_generator import plain_generator
 
 NOISE_SIZE = 100
 NUM_STUDENT_STEPS = 10
@@ -53,15 +49,17 @@ class NaiveRound:
         """Do one round: a generator step, then ten student steps, all on the same noise."""
         noise = torch.randn(self.batch_size, NOISE_SIZE, device=self.device)
         inputs = self.generator(noise)
-        taught, learnt = self._answer(self.teacher, inputs), self._answer(self.student, inputs)
-        self._step(-_divergence(taught, learnt), self.generator, self.optimisers[0])
+        teacher_outputs, student_outputs = self._answer(self.teacher, inputs), self._answer(self.student, inputs)
+        self._step(-_divergence(teacher_outputs, student_outputs), self.generator, self.optimisers[0])
         for number in range(NUM_STUDENT_STEPS):
             inputs = self.generator(noise)
             if number == 0:
                 with torch.no_grad():
-                    taught = self._answer(self.teacher, inputs)
-            learnt = self._answer(self.student, inputs)
-            loss = _divergence(taught, learnt) + ATTENTION_WEIGHT * _attention(taught, learnt)
+                    teacher_outputs = self._answer(self.teacher, inputs)
+            student_outputs = self._answer(self.student, inputs)
+            loss = _divergence(teacher_outputs, student_outputs) + ATTENTION_WEIGHT * _attention(
+                teacher_outputs, student_outputs
+            )
             self._step(loss, self.student, self.optimisers[1])
 
     def _answer(self, network: nn.Module, inputs: Tensor) -> Beliefs:
@@ -75,17 +73,17 @@ class NaiveRound:
         optimiser.step()
 
 
-def _divergence(taught: Beliefs, learnt: Beliefs) -> Tensor:
-    target = softmax(taught.logits, dim=1)
-    return (target * (target.clamp_min(1e-30).log() - log_softmax(learnt.logits, dim=1))).mean()
+def _divergence(teacher_outputs: Beliefs, student_outputs: Beliefs) -> Tensor:
+    target = softmax(teacher_outputs.logits, dim=1)
+    return (target * (target.clamp_min(1e-30).log() - log_softmax(student_outputs.logits, dim=1))).mean()
 
 
-def _attention(taught: Beliefs, learnt: Beliefs) -> Tensor:
+def _attention(teacher_outputs: Beliefs, student_outputs: Beliefs) -> Tensor:
     terms = [
         (_map(first) - _map(second)).pow(2).mean()
-        for first, second in zip(taught.outputs.values(), learnt.outputs.values(), strict=True)
+        for first, second in zip(teacher_outputs.outputs.values(), student_outputs.outputs.values(), strict=True)
     ]
-    return torch.stack(terms).sum() if terms else torch.zeros((), device=taught.logits.device)
+    return torch.stack(terms).sum() if terms else torch.zeros((), device=teacher_outputs.logits.device)
 
 
 def _map(activation: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The slow reference: one image and one class at a time."""
+"""Transition curves by the obvious loop: one image and one class at a time."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy, softmax
 def slow_transition_curves(
     guide: nn.Module, follower: nn.Module, images: Tensor, labels: Tensor, num_steps: int
 ) -> tuple[Tensor, Tensor]:
-    """Curves of guide and follower, (images, classes - 1, steps) each."""
+    """Return curves of guide and follower, (images, classes - 1, steps) each."""
     num_classes = guide(images[:1]).shape[1]
     curves = torch.zeros(2, len(images), num_classes - 1, num_steps, dtype=images.dtype)
     for i, (image, label) in enumerate(zip(images, labels, strict=True)):

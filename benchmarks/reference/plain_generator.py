@@ -1,10 +1,10 @@
-"""The paper's generator with nothing folded: the slow reference, for tests and benchmarks."""
+"""The paper's generator with nothing folded: the slow reference."""
 
 from torch import nn
 
 
 def plain_generator(noise_size: int, shape: tuple[int, int, int]) -> nn.Sequential:
-    """Upsample, then convolve, as the released code has it. Weights are named as those of `ImageGenerator.layers`."""
+    """Upsample, then convolve, as the released code has it; weights are named as those of `ImageGenerator.layers`."""
     channels, height, width = shape
     half, quarter = (-(-height // 2), -(-width // 2)), (-(-height // 4), -(-width // 4))
     return nn.Sequential(
