@@ -8,10 +8,11 @@ import tyro
 
 from beliefmatch.cli.measure import NetworkFlags
 from beliefmatch.cli.output import set_display
-from beliefmatch.cli.progress import Display, RunProgress, print_json, print_text
+from beliefmatch.cli.progress import Display, follow_runs, print_json, print_text
 from beliefmatch.errors import SettingsError
 
 if TYPE_CHECKING:
+    from beliefmatch.students.named import NamedStudent
     from beliefmatch.studies.compare import Comparison
 
 
@@ -73,7 +74,6 @@ def compare(
         display: Progress and table, errors alone, or JSON lines for scripts.
     """
     from beliefmatch.networks.loading.network import Network
-    from beliefmatch.students.named import NamedStudent
     from beliefmatch.studies.budget import parse_time
     from beliefmatch.studies.candidates import Common, check_recipes
     from beliefmatch.studies.compare import compare
@@ -84,19 +84,9 @@ def compare(
     check_recipes(recipes)
     if teacher.architecture is None:
         raise SettingsError("name the network to learn from: --teacher NAME is missing")
-
-    if student.architecture is None and (student.weights is not None or student.start is not None):
-        raise SettingsError("name the student that these weights or this start are for: --student NAME is missing")
-
-    def follow(name: str, num_rounds: int) -> RunProgress:
-        return RunProgress(num_rounds, display, name=name)
-
-    architecture = student.architecture
     common = Common(
         teacher=Network(**asdict(teacher)),
-        student=None
-        if architecture is None
-        else NamedStudent(architecture=architecture, weights=student.weights, start=student.start),
+        student=_name_student(student),
         dataset=dataset,
         shape=shape,
         mean=mean,
@@ -112,9 +102,20 @@ def compare(
         options=options,
         images=images,
         resize=resize,
-        follow=follow,
+        follow=follow_runs(display),
     )
     _print(found, seconds, images, display)
+
+
+def _name_student(flags: StudentFlags) -> "NamedStudent | None":
+    """Return the student that all recipes are given; None where each has its own."""
+    from beliefmatch.students.named import NamedStudent
+
+    if flags.architecture is not None:
+        return NamedStudent(architecture=flags.architecture, weights=flags.weights, start=flags.start)
+    if flags.weights is not None or flags.start is not None:
+        raise SettingsError("name the student that these weights or this start are for: --student NAME is missing")
+    return None
 
 
 def _print(found: "Comparison", seconds: float, images: Path | None, display: Display) -> None:

@@ -1,10 +1,11 @@
-"""What a person sees in the terminal, or a script reads: progress while a run works, and tables of what came out."""
+"""Progress of a run in the terminal, or as JSON lines for scripts."""
 
 import json
 import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal
@@ -119,8 +120,13 @@ class RunProgress:
             self.progress.stop()
 
 
+def follow_runs(display: Display) -> Callable[[str, int], RunProgress]:
+    """Return what makes the progress of each of several runs, from its name and number of rounds."""
+    return lambda name, num_rounds: RunProgress(num_rounds, display, name=name)
+
+
 def describe_losses(row: dict[str, Any]) -> str:
-    """Say losses, and how sure teacher and student are, in one short text."""
+    """Return losses, and how sure teacher and student are, in one short text."""
     losses = [f"{label} {row[name]:.3f}" for name, label in LOSSES.items() if name in row]
     if all(name in row for name in CONFIDENCES):
         losses.append("confidence {:.2f} / {:.2f}".format(*(row[name] for name in CONFIDENCES)))

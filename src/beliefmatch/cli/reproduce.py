@@ -6,7 +6,7 @@ from typing import Literal
 import tyro
 
 from beliefmatch.cli.output import set_display
-from beliefmatch.cli.progress import Display, RunProgress, print_json, print_text
+from beliefmatch.cli.progress import Display, follow_runs, print_json, print_text
 from beliefmatch.errors import SettingsError
 
 
@@ -60,11 +60,8 @@ def reproduce(
         raise SettingsError(f"rounds must be above 0; got {rounds}")
     folder = folder or Path("runs") / experiment
 
-    def follow(name: str, num_rounds: int) -> RunProgress:
-        return RunProgress(num_rounds, display, name=name)
-
     if experiment == "toy":
-        done = reproduce_toy(seeds=seeds, folder=folder, rounds=rounds, budget=budget, follow=follow)
+        done = reproduce_toy(seeds=seeds, folder=folder, rounds=rounds, budget=budget, follow=follow_runs(display))
     else:
         if images is None:
             raise SettingsError(f"{experiment} is measured on real images: name them with --images FILE.npz")
@@ -85,7 +82,7 @@ def reproduce(
             folder=folder,
             transition=TransitionPlan(num_images=transition_images, num_steps=transition_steps),
             accelerator=accelerator,
-            follow=follow,
+            follow=follow_runs(display),
         )
     if display == "json":
         print_json({"experiment": experiment, "folder": str(folder), "cells": describe(done.found)})

@@ -23,17 +23,17 @@ class Published:
 
 
 def paper(value: float, deviation: float | None = None) -> Published:
-    """Give a number of Micaelli & Storkey 2019."""
+    """Return a number of Micaelli & Storkey 2019."""
     return Published(by=PAPER, value=value, deviation=deviation)
 
 
 def ferles(value: float) -> Published:
-    """Give a number of the ReScience reproduction by Ferles et al. 2020, mean of three seeds."""
+    """Return a number of the ReScience reproduction by Ferles et al. 2020, mean of three seeds."""
     return Published(by=FERLES, value=value)
 
 
 def datafree(value: float) -> Published:
-    """Give a number of the DataFree benchmark by Fang et al., whose WRN-40-2 stands at 94.87."""
+    """Return a number of the DataFree benchmark by Fang et al., whose WRN-40-2 stands at 94.87."""
     return Published(by=DATAFREE, value=value)
 
 

@@ -110,11 +110,11 @@ def toy_cell(
         name: of the cell.
     """
     recipe, usual_rounds = RECIPES[through]
-    num_rounds = usual_rounds if rounds is None else rounds
+    rounds = usual_rounds if rounds is None else rounds
 
     def transfer(seed: int) -> Transfer:
         teacher = Network(architecture=ARCHITECTURE, weights=folder(seed) / TEACHER_FILE, num_classes=NUM_CLASSES)
-        return recipe(teacher=teacher, seed=seed, rounds=num_rounds)
+        return recipe(teacher=teacher, seed=seed, rounds=rounds)
 
     return Cell(
         name=name,
@@ -122,7 +122,7 @@ def toy_cell(
         folder=folder,
         options=replace(
             options,
-            picture_every=options.picture_every or max(num_rounds // NUM_FRAMES, 1),
+            picture_every=options.picture_every or max(rounds // NUM_FRAMES, 1),
             # Points of the plane lie too close for 16 bits, and networks this small gain nothing by them.
             precision="32-true" if options.precision == "auto" else options.precision,
         ),

@@ -27,7 +27,7 @@ from beliefmatch.runs.folder import PLANE_HALF_SIDE, RunFiles
 NUM_CLASSES = 3
 
 CLASS_COLOURS = ("#E69F00", "#56B4E9", "#009E73")
-"""Told apart by colour-blind people too: Okabe & Ito 2008."""
+"""Colour-blind people can distinguish them too: Okabe & Ito 2008."""
 REGION_COLOURS = ListedColormap(["#F7DDA6", "#C4E4F7", "#A6DBCB"])
 """The same, paler."""
 CLASS_MARKERS = ("s", "o", "^")
@@ -39,7 +39,7 @@ EXTENT = (-PLANE_HALF_SIDE, PLANE_HALF_SIDE, -PLANE_HALF_SIDE, PLANE_HALF_SIDE)
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """A moment of the run."""
+    """What both networks and the points were after a round."""
 
     round: int
     points: np.ndarray
@@ -78,7 +78,7 @@ def write_animation(path: Path, snapshots: Sequence[Snapshot], *, with_trails: b
     """
     figure = Figure(figsize=(7.2, 4.1))
     FigureCanvasAgg(figure)
-    stage = _set_stage(figure, snapshots[0])
+    panels = _draw_panels(figure, snapshots[0])
     writer = PillowWriter(fps=FRAMES_A_SECOND)
     with tempfile.TemporaryDirectory() as folder:
         film = Path(folder) / path.name
@@ -86,8 +86,8 @@ def write_animation(path: Path, snapshots: Sequence[Snapshot], *, with_trails: b
         for before, now in zip([None, *snapshots], snapshots, strict=False):
             agreement = agreement_over_square(now.teacher, now.student)
             figure.suptitle(f"round {now.round:,} of {snapshots[-1].round:,}, agreement {agreement:.1%}", y=0.99)
-            for actors in stage:
-                actors.play(now, before.points if before and with_trails else None)
+            for panel in panels:
+                panel.show(now, before.points if before and with_trails else None)
             writer.grab_frame()
         for _ in range(LAST_FRAME_SECONDS * FRAMES_A_SECOND):
             writer.grab_frame()
@@ -96,22 +96,22 @@ def write_animation(path: Path, snapshots: Sequence[Snapshot], *, with_trails: b
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Actors:
-    """What moves in one square of the film; everything else is drawn once."""
+class _Panel:
+    """The parts of one square of the film that change; all else is drawn once."""
 
     role: Literal["teacher", "student"]
     regions: AxesImage
     trails: LineCollection
     points: PathCollection
 
-    def play(self, now: Snapshot, before: np.ndarray | None) -> None:
-        """Move everything to a snapshot, with trails from the points before it."""
+    def show(self, now: Snapshot, before: np.ndarray | None) -> None:
+        """Update all to a snapshot, with trails from the points before it."""
         self.regions.set_data(getattr(now, self.role).numpy())
         self.trails.set_segments([] if before is None else list(np.stack([before, now.points], axis=1)))
         self.points.set_offsets(now.points)
 
 
-def _set_stage(figure: Figure, first: Snapshot) -> list[_Actors]:
+def _draw_panels(figure: Figure, first: Snapshot) -> list[_Panel]:
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.86, wspace=0.03)
     teacher, student = figure.subplots(1, 2)
     for label in range(NUM_CLASSES):
@@ -122,7 +122,7 @@ def _set_stage(figure: Figure, first: Snapshot) -> list[_Actors]:
         ("student", student, "student, with the teacher's boundaries"),
     )
     return [
-        _Actors(
+        _Panel(
             role=role,
             regions=_draw_regions(axes, title, getattr(first, role)),
             trails=axes.add_collection(LineCollection([], colors="black", linewidths=0.6, alpha=0.5)),
@@ -137,8 +137,8 @@ def write_still(path: Path, training: LabelledPoints, pseudo: np.ndarray, region
 
     Args:
         path: PNG file.
-        training: what the teacher saw.
-        pseudo: (batch, 2), what the student saw last.
+        training: points that the teacher was trained on.
+        pseudo: (batch, 2), pseudo points of the last round.
         regions: classes of teacher and student over the square, (side, side) each, row by row from below.
     """
     figure = Figure(figsize=(11, 4.1), dpi=150)
