@@ -13,6 +13,7 @@ import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from beliefmatch.data.images import read_labelled_images
 from beliefmatch.measurement.predictions import measure_accuracy
@@ -38,12 +39,15 @@ class SharedNetwork:
 
 
 def find_networks(data: Path) -> list[SharedNetwork]:
-    """Describe every network under data/models by its sidecar."""
-    return [_describe(sidecar, data) for sidecar in sorted((data / "models").glob("*/*.json"))]
+    """Describe every network under data/models that the key mappings know, by its sidecar."""
+    sidecars = {path: json.loads(path.read_text()) for path in sorted((data / "models").glob("*/*.json"))}
+    # Sidecars of other networks, which a user's own Python file would define, document their accuracy in other words.
+    return [
+        _describe(path, facts, data) for path, facts in sidecars.items() if "test_accuracy_percent" in facts["measured"]
+    ]
 
 
-def _describe(sidecar: Path, data: Path) -> SharedNetwork:
-    facts = json.loads(sidecar.read_text())
+def _describe(sidecar: Path, facts: dict[str, Any], data: Path) -> SharedNetwork:
     inputs, measured = facts["input"], facts["measured"]
     is_sanity_check = measured["test_accuracy_percent"] is None
     resized = facts["architecture"]["family"] == "wide_resnet"
