@@ -100,10 +100,10 @@ def test_walks_by_another_plan_are_walked(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "measure_run", walk)
     for steps in (1, 2, 2):
         plan = TransitionPlan(num_images=1, num_steps=steps)
-        measured = measure_on(examples, transition=plan)(RunFolder(tmp_path), 0)
+        measured = measure_on(examples, transition=plan)(RunFolder(tmp_path), tiny_transfer())
         assert measured["transition"]["steps"] == steps
     assert walked == [1, 2]
-    measure_on(examples)(RunFolder(tmp_path), 0)
+    measure_on(examples)(RunFolder(tmp_path), tiny_transfer())
     assert walked == [1, 2], "whoever wants no walk is served by any measurement"
 
 
