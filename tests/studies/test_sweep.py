@@ -71,7 +71,7 @@ def test_each_cell_runs_with_each_seed_and_is_measured(tmp_path: Path, done: lis
         for outcome in row.outcomes:
             assert outcome.folder.read()["seed"] == outcome.seed
             assert outcome.result == outcome.folder.read_result()
-            assert outcome.measured["student"]["top1"]["value"] == outcome.folder.read_result().student_accuracy
+            assert (outcome.measured or {})["student"]["top1"]["value"] == outcome.folder.read_result().student_accuracy
 
 
 def test_a_finished_run_is_not_done_again_and_seeds_may_be_added(tmp_path: Path, examples: Images) -> None:
@@ -85,7 +85,7 @@ def test_a_finished_run_is_not_done_again_and_seeds_may_be_added(tmp_path: Path,
     assert len(row.values("student_accuracy")) == 2
     other = replace(examples, labels=torch.zeros(20, dtype=torch.int64))
     (again,) = sweep([replace(cell, measure=measure_on(other))], (0,))
-    assert again.outcomes[0].measured["fingerprint"] == other.fingerprint, "other examples are measured on"
+    assert (again.outcomes[0].measured or {})["fingerprint"] == other.fingerprint, "other examples are measured on"
 
 
 def test_walks_by_another_plan_are_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: Images) -> None:
@@ -150,8 +150,7 @@ def test_a_cells_own_teacher_is_trained_once_for_each_seed(tmp_path: Path) -> No
         return make_conv_teacher()
 
     cell = make_cell(tmp_path, "a", train_teacher=train)
-    for _ in range(2):
-        (row,) = sweep([cell], (3, 4))
+    (row,), _ = sweep([cell], (3, 4)), sweep([cell], (3, 4))
     assert trained == [3, 4]
     assert all((outcome.folder.path / TEACHER_FILE).is_file() for outcome in row.outcomes)
 
@@ -161,6 +160,7 @@ def test_mean_and_deviation_are_over_seeds() -> None:
     mean, deviation = mean_and_deviation(values)
     assert mean == fmean(values)
     assert deviation == stdev(values)
+    assert deviation is not None
     assert math.isclose(deviation, 0.2), "of a sample, with one less than all below"
     assert mean_and_deviation([0.5]) == (0.5, None)
     assert format_spread(0.5, None, 1) == "0.5"
