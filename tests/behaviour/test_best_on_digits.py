@@ -11,8 +11,9 @@ from beliefmatch.data.digits import read_digits
 from beliefmatch.networks.inputs import DIGITS
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.recipes import best
+from beliefmatch.runs.folder import TEACHER_FILE
 from beliefmatch.students.named import NamedStudent
-from beliefmatch.studies.own_teacher import TEACHER_FILE, make_own_teacher
+from beliefmatch.studies.teacher_file import write_teacher
 
 BUDGET = 0.015
 """30 rounds of 2000."""
@@ -28,7 +29,7 @@ def test_the_best_student_of_digits_is_good_soon(tmp_path: Path, monkeypatch: py
     training, held_back = read_digits()
     torch.manual_seed(0)
     made = RunFolder(tmp_path / "teacher")
-    make_own_teacher(made, lambda: beliefmatch.studies.demo.train_teacher(training), seed=0, resume=False)
+    write_teacher(made, lambda: beliefmatch.studies.demo.train_teacher(training), seed=0, resume=False)
     transfer = best(
         teacher=Network(architecture="convnet_32", weights=made.path / TEACHER_FILE),
         student=NamedStudent(architecture="convnet_8"),

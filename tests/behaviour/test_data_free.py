@@ -10,6 +10,7 @@ import pytest
 
 from beliefmatch.errors import FolderError
 from beliefmatch.recipes import ALL
+from beliefmatch.runs.folder import TEACHER_FILE
 from beliefmatch.studies.demo import run_demo
 from beliefmatch.training.options import RunOptions
 from tiny import named
