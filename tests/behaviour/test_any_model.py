@@ -409,10 +409,10 @@ def test_a_classifier_without_its_head_is_told(tmp_path: Path, capsys: pytest.Ca
 def test_pretrained_networks_tell_what_they_were_trained_with() -> None:
     known = Network(architecture="timm:test_vit?pretrained&img_size=64").known_inputs()
     assert known
-    assert (known.shape, known.mean, known.normalisation_from) == ((3, 64, 64), (0.5, 0.5, 0.5), "told")
+    assert (known.shape, known.mean, known.normalisation_from) == ((3, 64, 64), (0.5, 0.5, 0.5), "checkpoint")
     known = Network(architecture="torchvision:resnet18?weights=IMAGENET1K_V1").known_inputs()
     assert known
-    assert (known.shape, known.std, known.normalisation_from) == ((3, 224, 224), (0.229, 0.224, 0.225), "told")
+    assert (known.shape, known.std, known.normalisation_from) == ((3, 224, 224), (0.229, 0.224, 0.225), "checkpoint")
     assert Network(architecture="timm:test_vit").known_inputs() is None
 
 
@@ -420,9 +420,9 @@ def test_pretrained_networks_tell_what_they_were_trained_with() -> None:
     ("preprocessor", "mean", "source"),
     [
         (None, None, None),
-        ({"do_normalize": False}, None, "told"),
+        ({"do_normalize": False}, None, "checkpoint"),
         ({"do_normalize": True}, None, None),
-        ({"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}, (0.1, 0.2, 0.3), "told"),
+        ({"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}, (0.1, 0.2, 0.3), "checkpoint"),
         ({"image_mean": [0.1], "image_std": [0.4]}, None, None),
     ],
 )

@@ -67,10 +67,10 @@ def run(finished: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "source", "said"),
     [
-        ((), "assumed", "assumed is mean 0.4914 0.4822 0.4465, std 0.2023 0.1994 0.201; say --dataset, or --mean"),
-        (("--shape", "3", "16", "16"), "assumed", "assumed is none, pixels in [0, 1] as they are; say --dataset"),
-        (("--dataset", "cifar10"), "said", None),
-        (("--mean", *MEAN, "--std", *STD), "said", None),
+        ((), "default", "assumed is mean 0.4914 0.4822 0.4465, std 0.2023 0.1994 0.201; say --dataset, or --mean"),
+        (("--shape", "3", "16", "16"), "default", "assumed is none, pixels in [0, 1] as they are; say --dataset"),
+        (("--dataset", "cifar10"), "user", None),
+        (("--mean", *MEAN, "--std", *STD), "user", None),
     ],
 )
 def test_a_run_records_who_knows_its_normalisation_and_warns_once_where_nobody_does(
@@ -108,7 +108,7 @@ def test_what_is_said_with_the_export_is_built_in_and_told(run: Path, tmp_path: 
     words = ("--mean", *MEAN, "--std", *STD, "--images", str(tmp_path / "images.npz"))
     assert export(run, "--pixels", "unit", *words) == 0
     found = (RunFolder(run).read_result().exports or {})["model.pt2"]
-    assert (found.mean, found.std, found.normalisation_from) == ([0.1, 0.2, 0.3], [0.4, 0.5, 0.6], "said")
+    assert (found.mean, found.std, found.normalisation_from) == ([0.1, 0.2, 0.3], [0.4, 0.5, 0.6], "user")
     spec = InputSpec(shape=(3, 32, 32), mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
     program, stored = torch.export.load(run / "model.pt2").module(), torch.from_numpy(images)
     pixels = stored.permute(0, 3, 1, 2).float() / 255
@@ -118,7 +118,7 @@ def test_what_is_said_with_the_export_is_built_in_and_told(run: Path, tmp_path: 
     assert "with mean [0.1, 0.2, 0.3] and standard deviation [0.4, 0.5, 0.6], as the user said" in card
     assert "Its normalisation inside: mean 0.1 0.2 0.3, std 0.4 0.5 0.6, as the user said." in card
     assert "only assumed" not in card
-    assert recorded(run) == ["assumed", "assumed"]
+    assert recorded(run) == ["default", "default"]
 
 
 def test_what_may_be_assumed_is_told_as_that(run: Path) -> None:
@@ -157,5 +157,5 @@ def test_a_run_without_the_record_continues_and_learns_who_knows(run: Path) -> N
     settings["weights"]["path"] = str(run.parent / "teacher.safetensors")
     (run / "run.json").write_text(json.dumps(facts))
     assert transfer(run, "--resume", "--dataset", "cifar10") == 0
-    assert recorded(run)[0] == "said"
+    assert recorded(run)[0] == "user"
     assert export(run, "--pixels", "uint8") == 0

@@ -8,9 +8,9 @@ from beliefmatch.networks.inputs import InputSpec, NormalisationFrom
 from beliefmatch.runs.exports import Export
 
 KNOWN_FROM: dict[NormalisationFrom | None, str] = {
-    "said": "as the user said",
-    "told": "as the teacher's own name or file tells",
-    "assumed": "which nobody said: it was assumed",
+    "user": "as the user said",
+    "checkpoint": "as the teacher's own name or file tells",
+    "default": "which nobody said: it was assumed",
     None: "of which the run does not say who knew it",
 }
 
@@ -29,7 +29,7 @@ def deployed_spec(spec: InputSpec, mean: tuple[float, ...] | None, std: tuple[fl
         spec,
         mean=mean or spec.mean,
         std=std or spec.std,
-        normalisation_from="said" if mean and std else spec.normalisation_from,
+        normalisation_from="user" if mean and std else spec.normalisation_from,
     )
 
 

@@ -12,8 +12,8 @@ from beliefmatch.errors import SettingsError
 
 logger = logging.getLogger(__name__)
 
-NormalisationFrom = Literal["said", "told", "assumed"]
-"""Who knows a normalisation: the user said it, the teacher's own name or file tells it, or nobody: it was assumed."""
+NormalisationFrom = Literal["user", "checkpoint", "default"]
+"""Who gave a normalisation: the user, the teacher's own name or file, or nobody, so that a default was taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class InputSpec:
     @property
     def is_normalisation_known(self) -> bool:
         """Whether somebody said or told how pixels become inputs; for inputs that are no images there is nothing to."""
-        return not self.is_made_of_pixels or self.normalisation_from in ("said", "told")
+        return not self.is_made_of_pixels or self.normalisation_from in ("user", "checkpoint")
 
     def describe_normalisation(self) -> str:
         """Say mean and standard deviation in words."""
@@ -109,7 +109,7 @@ DIGITS = InputSpec(shape=(1, 8, 8), mean=(0.3053,), std=(0.3761,))
 
 def warn_of_assumed(spec: InputSpec) -> None:
     """Say so where a normalisation was only assumed."""
-    if spec.normalisation_from == "assumed":
+    if spec.normalisation_from == "default":
         logger.warning(
             "nobody said how the teacher's inputs were normalised: assumed is %s; say --dataset, or --mean and --std",
             spec.describe_normalisation(),

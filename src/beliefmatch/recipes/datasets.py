@@ -49,9 +49,9 @@ def choose_inputs(
     basis = _basis(dataset, shape, known)
     shape = basis.shape if shape is None else shape
     fits = shape[:1] == basis.shape[:1]
-    source: NormalisationFrom | None = basis.normalisation_from if fits else "assumed"
+    source: NormalisationFrom | None = basis.normalisation_from if fits else "default"
     if mean and std:
-        source = "said"
+        source = "user"
     elif len(shape) != 3:
         source = None
     return InputSpec(
@@ -64,11 +64,11 @@ def choose_inputs(
 
 def _basis(dataset: Dataset | None, shape: tuple[int, ...] | None, known: InputSpec | None) -> InputSpec:
     """Find what is known of the inputs but for what the user says of shape, mean and std."""
-    usual = replace(INPUTS[dataset or USUAL], normalisation_from="assumed" if dataset is None else "said")
+    usual = replace(INPUTS[dataset or USUAL], normalisation_from="default" if dataset is None else "user")
     if known is None:
         if shape is None or (dataset is not None and shape == usual.shape):
             return usual
-        return InputSpec(shape=shape, normalisation_from="assumed")
-    if known.normalisation_from == "told":
+        return InputSpec(shape=shape, normalisation_from="default")
+    if known.normalisation_from == "checkpoint":
         return known
-    return usual if known.shape == usual.shape else replace(known, normalisation_from="assumed")
+    return usual if known.shape == usual.shape else replace(known, normalisation_from="default")

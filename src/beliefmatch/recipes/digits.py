@@ -43,7 +43,7 @@ def digits(
     return Transfer(
         recipe="digits",
         teacher=teacher,
-        inputs=replace(DIGITS, normalisation_from="said"),
+        inputs=replace(DIGITS, normalisation_from="user"),
         student=student,
         source=source,
         objective=objective,

@@ -67,7 +67,7 @@ class Export:
     """Of each channel, in pixels scaled to [0, 1]: how the file, or who feeds it, makes inputs of pixels. None: 0."""
     std: list[float] | None = None
     """Likewise. None: 1."""
-    normalisation_from: Literal["said", "told", "assumed"] | None = None
+    normalisation_from: Literal["user", "checkpoint", "default"] | None = None
     """Who knows mean and std. None: nobody recorded it, or inputs are no images."""
 
 

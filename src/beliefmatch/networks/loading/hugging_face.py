@@ -55,7 +55,7 @@ class FromHuggingFace(AbstractOrigin):
             for key in ("image_mean", "image_std")
         )
         told = not normalised or (mean is not None and std is not None)
-        return InputSpec(shape=(channels, *size), mean=mean, std=std, normalisation_from="told" if told else None)
+        return InputSpec(shape=(channels, *size), mean=mean, std=std, normalisation_from="checkpoint" if told else None)
 
     def locate(self) -> str:
         """See the base; what is no folder here is taken for a repository of the hub."""

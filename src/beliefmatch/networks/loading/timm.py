@@ -56,7 +56,7 @@ class FromTimm(AbstractOrigin):
         size = height_and_width(arguments.get("img_size")) or tuple(facts.input_size[1:])
         # The constants are of timm's own channels, whatever the user asks for.
         shape = (facts.input_size[0], *size)
-        return InputSpec(shape=shape, mean=tuple(facts.mean), std=tuple(facts.std), normalisation_from="told")
+        return InputSpec(shape=shape, mean=tuple(facts.mean), std=tuple(facts.std), normalisation_from="checkpoint")
 
     def _check_classes(self) -> None:
         """Check that the name asks for no other classes than the weights know: timm would give it a fresh head."""

@@ -48,7 +48,7 @@ class FromTorchvision(AbstractOrigin):
         preset = self._find_weights(models, name).transforms()
         size = tuple(preset.crop_size)
         shape = (CHANNELS, *(size * 2 if len(size) == 1 else size))
-        return InputSpec(shape=shape, mean=tuple(preset.mean), std=tuple(preset.std), normalisation_from="told")
+        return InputSpec(shape=shape, mean=tuple(preset.mean), std=tuple(preset.std), normalisation_from="checkpoint")
 
     @property
     def _weights_name(self) -> str:
