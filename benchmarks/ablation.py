@@ -22,12 +22,12 @@ from typing import Any
 from beliefmatch import RunOptions
 from beliefmatch.measurement.pair import Measurement
 from beliefmatch.objectives.belief_matching import BeliefMatching
+from beliefmatch.runs.serialisation import to_json
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.refined_textures import REFINED_SHARE, RefinedTextures
 from beliefmatch.studies.sweep import Cell, Measure, Outcome, Row, sweep
-from beliefmatch.training.serialisation import to_plain
 from beliefmatch.training.transfer import Transfer
 from machine import RESULTS, describe_machine, rounded_spread, write_results
 from tasks import TASKS, make_transfer, measure_images, percent, teacher_weights
@@ -85,7 +85,7 @@ def name_results(task: str, rounds: int, seeds: list[int]) -> str:
 
 def settings_of(transfer: Transfer) -> dict[str, Any]:
     """Return the settings that a run of the whole would take, but for its networks and seed."""
-    settings = to_plain(transfer)
+    settings = to_json(transfer)
     return {name: settings[name] for name in ("source", "objective", "student_optimiser", "batch_size")}
 
 

@@ -115,7 +115,7 @@ def main() -> None:
     cell = make_cell(arguments, name)
     (row,) = sweep([cell], arguments.seeds, report=lambda outcome: print(json.dumps(describe(outcome)), flush=True))
     runs = [describe(outcome) for outcome in row.outcomes]
-    settings = row.outcomes[-1].folder.read()["settings"]["transfer"]
+    settings = row.outcomes[-1].folder.read_run().settings.transfer
     seconds = row.values("seconds")
     accuracy, deviation = rounded_spread([run["accuracy"] for run in runs], 2)
     summary = {

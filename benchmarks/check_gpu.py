@@ -35,7 +35,7 @@ from beliefmatch.training.loop import TransferState
 from beliefmatch.training.options import ExecutionName, RunOptions
 from beliefmatch.training.precision import ResolvedPrecision, make_fabric
 from beliefmatch.training.run import run
-from beliefmatch.training.run_folder import load_student
+from beliefmatch.training.student_files import load_student
 from beliefmatch.training.transfer import Transfer
 from machine import describe_machine, write_results
 from reference.small_transfers import attention_transfer, batch_norm_transfer, make_conv_teacher, vector_transfer

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from beliefmatch.runs.atomic import write_json
+from beliefmatch.runs.folder import versions
 from beliefmatch.studies.sweep import mean_and_deviation
-from beliefmatch.training.run_folder import versions
 
 RESULTS = Path(__file__).parent / "results"
 

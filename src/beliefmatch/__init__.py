@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from beliefmatch.networks.taps import TapPair as TapPair
     from beliefmatch.objectives.belief_matching import BeliefMatching as BeliefMatching
     from beliefmatch.objectives.distillation import Distillation as Distillation
-    from beliefmatch.runs.folder import Result as Result
+    from beliefmatch.runs.folder import RunFolder as RunFolder
+    from beliefmatch.runs.schema.result import Result as Result
     from beliefmatch.sources.adversarial import Adversarial as Adversarial
     from beliefmatch.sources.few_shot import FewShot as FewShot
     from beliefmatch.students.named import NamedStudent as NamedStudent
     from beliefmatch.training.options import RunOptions as RunOptions
     from beliefmatch.training.run import run as run
-    from beliefmatch.training.run_folder import RunFolder as RunFolder
-    from beliefmatch.training.run_folder import load_student as load_student
+    from beliefmatch.training.student_files import load_student as load_student
     from beliefmatch.training.transfer import Transfer as Transfer
 
 HOMES = {
@@ -48,14 +48,14 @@ HOMES = {
     "Measurement": "measurement.pair",
     "NamedStudent": "students.named",
     "Network": "networks.loading.network",
-    "Result": "runs.folder",
-    "RunFolder": "training.run_folder",
+    "Result": "runs.schema.result",
+    "RunFolder": "runs.folder",
     "RunOptions": "training.options",
     "TapPair": "networks.taps",
     "Transfer": "training.transfer",
     "load_model": "networks.loading.network",
     "export_student": "export.export",
-    "load_student": "training.run_folder",
+    "load_student": "training.student_files",
     "measure_pair": "measurement.pair",
     "measure_run": "measurement.run",
     "read_examples": "data.images",

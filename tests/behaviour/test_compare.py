@@ -15,7 +15,8 @@ from beliefmatch.cli.tables import comparison_table
 from beliefmatch.errors import CollapseError, SettingsError
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.report import figures
-from beliefmatch.runs.folder import Result
+from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.schema.result import Result
 from beliefmatch.students.named import NamedStudent, Start
 from beliefmatch.studies import budget, candidates, sweep
 from beliefmatch.studies.budget import parse_time
@@ -23,7 +24,6 @@ from beliefmatch.studies.candidates import Common
 from beliefmatch.studies.compare import Compared, Comparison
 from beliefmatch.training import run as running
 from beliefmatch.training.options import RunOptions
-from beliefmatch.training.run_folder import RunFolder
 from beliefmatch.training.timing import Timing, rounds_for, time_rounds
 from report.html_page import Page
 from tiny import named, tiny_transfer
@@ -83,7 +83,7 @@ def test_every_run_has_its_folder_and_all_are_on_one_page(
         for seed in (0, 1):
             run = RunFolder(folder / name / f"seed_{seed}")
             assert run.read_result().rounds == rounds
-            assert run.read()["seed"] == seed
+            assert run.read_run().seed == seed
     page = Page(folder / "report.html")
     for words in ("zero_shot (2 runs, seeds 0 and 1)", "digits (2 runs, seeds 0 and 1)", "Each of 4 runs"):
         assert words in page.text
@@ -278,7 +278,8 @@ def test_other_images_of_the_same_name_are_measured_anew(tmp_path: Path, images:
             arrays = {name: file[name][:count] for name in ("images", "labels")}
         np.savez(images, **arrays)
         assert compare(folder, "--images", images, recipes=("digits",), seeds="0") == 0
-        counts.append((RunFolder(folder / "digits" / "seed_0").read_measurement() or {})["num_images"])
+        measured = RunFolder(folder / "digits" / "seed_0").read_measurement()
+        counts.append(None if measured is None else measured.num_images)
     assert counts == [20, 10]
 
 

@@ -27,7 +27,7 @@ from beliefmatch.export.formats import FORMATS
 from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.networks.inputs import DIGITS, InputSpec
 from beliefmatch.report.page import write_report
-from beliefmatch.training.run_folder import RunFolder as Folder
+from beliefmatch.runs.folder import RunFolder as Folder
 from tiny import HERE, make_conv_teacher
 
 FILES = {"onnx": "model.onnx", "pt2": "model.pt2", "safetensors": "model.safetensors"}

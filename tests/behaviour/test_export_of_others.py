@@ -74,7 +74,7 @@ def student_of_card(folder: Path) -> nn.Module:
     place = folder.with_name("deployed")
     place.mkdir(exist_ok=True)
     shutil.copy(folder / "model.safetensors", place)
-    name = json.loads(RunFolder(folder).student_facts.read_text())["architecture"]
+    name = json.loads(RunFolder(folder).student_metadata.read_text())["architecture"]
     if name.startswith("hf:"):
         shutil.copytree(name.removeprefix("hf:"), place / Path(name).name, dirs_exist_ok=True)
         assert "`pip install 'beliefmatch[hf]'`, and the folder resnet with" in (folder / "README.md").read_text()

@@ -68,7 +68,7 @@ def test_every_number_is_there(measured: tuple[Path, Path]) -> None:
     assert result.student_accuracy == found["student"]["top1"]["value"]
     assert result.agreement == found["agreement"]["value"] > 0.5
     assert len(found["classes"]) == len(found["confusion"])
-    assert (found["transition"]["images"], len(found["transition"]["guide"])) == (3, 4)
+    assert (found["transition"]["num_images"], len(found["transition"]["guide"])) == (3, 4)
     assert found["student"]["calibration_error"]["value"] > 0
 
 

@@ -3,7 +3,6 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from beliefmatch import load_student
 from beliefmatch.cli import main
 from beliefmatch.networks.inputs import CIFAR10, InputSpec
 from beliefmatch.networks.loading.network import make_network
-from beliefmatch.training.run_folder import RunFolder
+from beliefmatch.runs.folder import RunFolder
 
 MEAN, STD = ("0.1", "0.2", "0.3"), ("0.4", "0.5", "0.6")
 
@@ -38,17 +37,6 @@ def recorded(folder: Path) -> list[str | None]:
     run, student = (json.loads((folder / name).read_text()) for name in ("run.json", "student.json"))
     specs = run["settings"]["transfer"]["inputs"], student["inputs"]
     return [spec.get("normalisation_from") for spec in specs]
-
-
-def forget(folder: Path) -> None:
-    """Make a folder as it was before runs recorded who knows their normalisation."""
-    for name, path in (("run.json", ("settings", "transfer", "inputs")), ("student.json", ("inputs",))):
-        facts: dict[str, Any] = json.loads((folder / name).read_text())
-        spec = facts
-        for key in path:
-            spec = spec[key]
-        del spec["normalisation_from"]
-        (folder / name).write_text(json.dumps(facts))
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +71,7 @@ def test_a_run_records_who_knows_its_normalisation_and_warns_once_where_nobody_d
     assert said is None or said in warnings[0]
 
 
-@pytest.mark.parametrize("is_old", [False, True])
-def test_a_file_that_takes_pixels_is_refused_before_any_work(
-    is_old: bool, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    if is_old:
-        forget(run)
+def test_a_file_that_takes_pixels_is_refused_before_any_work(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(run.iterdir())
     assert export(run, "--pixels", "uint8") == 2
     line = error_line(capsys)
@@ -121,19 +104,12 @@ def test_what_is_said_with_the_export_is_built_in_and_told(run: Path, tmp_path: 
     assert recorded(run) == ["default", "default"]
 
 
-def test_what_may_be_assumed_is_told_as_that(run: Path) -> None:
-    forget(run)
-    assert export(run, "--pixels", "uint8", "--assume-normalisation") == 0
-    card = " ".join((run / "README.md").read_text().split())
-    assert "of which the run does not say who knew it" in card
-    assert "The normalisation was only assumed: if it is another, answers to images and numbers are wrong." in card
-
-
 def test_the_card_of_an_assumed_normalisation_says_so_and_that_of_a_said_one_too(run: Path, tmp_path: Path) -> None:
     assert export(run, "--pixels", "uint8", "--assume-normalisation") == 0
     card = " ".join((run / "README.md").read_text().split())
     assert "standard deviation [0.2023, 0.1994, 0.201], which nobody said: it was assumed." in card
     assert f"inside: {CIFAR10.describe_normalisation()}, which nobody said: it was assumed." in card
+    assert "The normalisation was only assumed: if it is another, answers to images and numbers are wrong." in card
     assert transfer(tmp_path / "said", "--dataset", "cifar10") == 0
     assert export(tmp_path / "said", "--pixels", "uint8") == 0
     card = " ".join((tmp_path / "said" / "README.md").read_text().split())
@@ -147,15 +123,3 @@ def test_what_is_said_with_the_export_goes_before_the_run_and_the_card_tells_the
     card = " ".join((tmp_path / "run" / "README.md").read_text().split())
     assert "with mean [0.1, 0.2, 0.3] and standard deviation [0.4, 0.5, 0.6], as the user said" in card
     assert f"had another normalisation than the files: {CIFAR10.describe_normalisation()}." in card
-
-
-def test_a_run_without_the_record_continues_and_learns_who_knows(run: Path) -> None:
-    forget(run)
-    assert recorded(run) == [None, None]
-    facts = json.loads((run / "run.json").read_text())
-    settings = facts["settings"]["transfer"]["teacher"]
-    settings["weights"]["path"] = str(run.parent / "teacher.safetensors")
-    (run / "run.json").write_text(json.dumps(facts))
-    assert transfer(run, "--resume", "--dataset", "cifar10") == 0
-    assert recorded(run)[0] == "user"
-    assert export(run, "--pixels", "uint8") == 0

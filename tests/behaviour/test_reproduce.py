@@ -123,7 +123,7 @@ def test_transition_errors_are_measured_and_drawn(given: Path, tmp_path: Path) -
     further = ("--transition-images", "1", "--transition-steps", "3")
     assert main(words(given, "mte", tmp_path, "--seeds", "0", *further)) == 0
     (measured,) = tmp_path.glob("*/measurement.json")
-    assert json.loads(measured.read_text())["transition"]["steps"] == 3, "an earlier walk is no answer"
+    assert json.loads(measured.read_text())["transition"]["num_steps"] == 3, "an earlier walk is no answer"
 
 
 def test_more_walks_than_images_are_found_before_the_first_run(

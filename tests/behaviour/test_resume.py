@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from beliefmatch.training.run_folder import RunFolder
+from beliefmatch.runs.folder import RunFolder
 from own_process import KillInWrite, fill_disk, start_command
 from tiny import named
 

@@ -16,7 +16,7 @@ import beliefmatch.studies.toy as module
 from beliefmatch.errors import FolderError
 from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.recipes import toy
-from beliefmatch.runs.folder import TEACHER_FILE
+from beliefmatch.runs.folder import TEACHER_FILE, RunFolder
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.studies import sweep
@@ -24,7 +24,6 @@ from beliefmatch.studies.toy import ANIMATION_FILE, STILL_FILE, Through, run_toy
 from beliefmatch.training.loop import run_round
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.run import run
-from beliefmatch.training.run_folder import RunFolder
 from conftest import Command
 from tiny import begin
 

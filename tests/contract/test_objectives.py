@@ -7,7 +7,7 @@ from beliefmatch.networks.taps import Beliefs, TapPair
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.objectives.distillation import Distillation
-from beliefmatch.training.serialisation import TYPES
+from beliefmatch.recipes.stored import SETTINGS_TYPES
 
 PAIRS = (TapPair(teacher="a", student="b"), TapPair(teacher="c", student="d"))
 
@@ -36,7 +36,7 @@ def beliefs(seed: int, names: tuple[str, str], channels: int) -> Beliefs:
 
 def test_the_table_holds_every_objective() -> None:
     listed = {type(objective) for objective in OBJECTIVES.values()}
-    assert listed == {kind for kind in TYPES.values() if issubclass(kind, AbstractObjective)}
+    assert listed == {kind for kind in SETTINGS_TYPES if issubclass(kind, AbstractObjective)}
 
 
 def test_it_cites_where_it_comes_from(objective: AbstractObjective) -> None:

@@ -11,6 +11,7 @@ from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from beliefmatch.errors import SettingsError
+from beliefmatch.recipes.stored import SETTINGS_TYPES
 from beliefmatch.report.runs import READ_DATA
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.base import AbstractSource
@@ -28,8 +29,7 @@ from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.refined_textures import RefinedTextures
 from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.training.loop import compute_round, run_round
-from beliefmatch.training.run_folder import fingerprint
-from beliefmatch.training.serialisation import TYPES
+from beliefmatch.training.run_settings import fingerprint
 from beliefmatch.training.state import pack, unpack
 from tiny import begin, image_transfer, tiny_transfer
 
@@ -113,7 +113,7 @@ def tensors_in(packed: Any) -> list[Tensor]:
 
 def test_the_table_holds_every_source() -> None:
     listed = {type(source) for source in SOURCES.values()}
-    assert listed == {kind for kind in TYPES.values() if issubclass(kind, AbstractSource)}
+    assert listed == {kind for kind in SETTINGS_TYPES if issubclass(kind, AbstractSource)}
 
 
 def test_a_report_knows_the_sources_that_read_data() -> None:

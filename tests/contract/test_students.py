@@ -6,9 +6,9 @@ import torch
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.inputs import DIGITS
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.recipes.stored import SETTINGS_TYPES
 from beliefmatch.students.base import AbstractStudent
 from beliefmatch.students.named import NamedStudent
-from beliefmatch.training.serialisation import TYPES
 from tiny import make_conv_teacher, named
 
 STUDENTS: dict[str, AbstractStudent] = {
@@ -19,7 +19,7 @@ STUDENTS: dict[str, AbstractStudent] = {
 
 def test_the_table_holds_every_student() -> None:
     listed = {type(student) for student in STUDENTS.values()}
-    assert listed == {kind for kind in TYPES.values() if issubclass(kind, AbstractStudent)}
+    assert listed == {kind for kind in SETTINGS_TYPES if issubclass(kind, AbstractStudent)}
 
 
 @pytest.mark.parametrize("name", STUDENTS)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from beliefmatch.training.run_folder import RunFolder
+from beliefmatch.runs.folder import RunFolder
 from collapsing import ROUNDS, named
 from conftest import Command
 

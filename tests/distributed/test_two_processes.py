@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from beliefmatch.cli import main
-from beliefmatch.training.run_folder import RunFolder
+from beliefmatch.runs.folder import RunFolder
 from conftest import Command
 from tiny import named
 

@@ -11,8 +11,8 @@ from beliefmatch.errors import FolderError
 from beliefmatch.export.card import CARD, File, check_card, write_card
 from beliefmatch.networks.inputs import DIGITS
 from beliefmatch.networks.loading.network import Network
-from beliefmatch.runs.exports import Deployed, Export, FileCheck
-from beliefmatch.training.run_folder import RunFolder
+from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.schema.export import Deployed, Export, FileCheck
 from tiny import tiny_transfer
 
 CHECK = FileCheck(name="inputs|of mine", num_examples=1234, largest_logit=7.0, max_logit_difference=1e-5, agreement=1.0)

@@ -10,6 +10,7 @@ import torch
 from beliefmatch import RunFolder, RunOptions, run
 from beliefmatch.export.pseudo_inputs import NUM_PSEUDO, draw_pseudo
 from beliefmatch.measurement.run import load_teacher
+from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.sources.unlabelled import Unlabelled
@@ -30,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 def seen_while_training(folder: RunFolder, monkeypatch: pytest.MonkeyPatch, path: Path) -> torch.Tensor:
     """Train anew and keep all that the source gave."""
     seen: list[torch.Tensor] = []
-    source = type(folder.read_transfer(trust_code=True).source)
+    source = type(read_transfer(folder, trust_code=True).source)
     batches = source.batches
 
     def watched(self: Any, state: Any, fabric: Any) -> Any:
@@ -40,7 +41,7 @@ def seen_while_training(folder: RunFolder, monkeypatch: pytest.MonkeyPatch, path
 
     with monkeypatch.context() as patched:
         patched.setattr(source, "batches", watched)
-        finish(folder.read_transfer(trust_code=True), path)
+        finish(read_transfer(folder, trust_code=True), path)
     return torch.cat(seen)
 
 
@@ -49,16 +50,16 @@ def test_they_are_fresh_and_the_same_every_time(make: Any, tmp_path: Path, monke
     folder = finish(make(rounds=2), tmp_path / "run")
     random_state, checkpoint = torch.get_rng_state(), folder.checkpoint.read_bytes()
     drawn = draw_pseudo(
-        folder, folder.read_transfer(trust_code=True), load_teacher(folder, trust_code=True), trust_code=True
+        folder, read_transfer(folder, trust_code=True), load_teacher(folder, trust_code=True), trust_code=True
     )
     assert torch.equal(torch.get_rng_state(), random_state)
     assert folder.checkpoint.read_bytes() == checkpoint
-    assert drawn.inputs.shape == (NUM_PSEUDO, *folder.read_transfer(trust_code=True).inputs.shape)
+    assert drawn.inputs.shape == (NUM_PSEUDO, *read_transfer(folder, trust_code=True).inputs.shape)
     assert (drawn.num_noise, drawn.why_noise) == (0, None)
     assert torch.equal(
         drawn.inputs,
         draw_pseudo(
-            folder, folder.read_transfer(trust_code=True), load_teacher(folder, trust_code=True), trust_code=True
+            folder, read_transfer(folder, trust_code=True), load_teacher(folder, trust_code=True), trust_code=True
         ).inputs,
     )
     everything = torch.cat([drawn.inputs, seen_while_training(folder, monkeypatch, tmp_path / "again")]).flatten(1)
@@ -68,7 +69,7 @@ def test_they_are_fresh_and_the_same_every_time(make: Any, tmp_path: Path, monke
 
 def test_they_come_from_the_generator_as_the_run_left_it(folder: RunFolder, tmp_path: Path) -> None:
     """Where the checkpoint says other weights, the inputs are others."""
-    transfer, teacher = folder.read_transfer(trust_code=True), load_teacher(folder, trust_code=True)
+    transfer, teacher = read_transfer(folder, trust_code=True), load_teacher(folder, trust_code=True)
     content = torch.load(folder.checkpoint, weights_only=True)
     packed = content["state"]["source"]
     # As a run on a CUDA device leaves it, which a generator of the CPU does not take.
@@ -92,7 +93,7 @@ def test_they_come_from_the_generator_as_the_run_left_it(folder: RunFolder, tmp_
 def test_points_that_are_fewer_are_filled_up_with_noise(tmp_path: Path) -> None:
     folder = finish(replace(vector_transfer(rounds=1), source=FreePoints(ascent_steps=1)), tmp_path / "run")
     drawn = draw_pseudo(
-        folder, folder.read_transfer(trust_code=True), load_teacher(folder, trust_code=True), trust_code=True
+        folder, read_transfer(folder, trust_code=True), load_teacher(folder, trust_code=True), trust_code=True
     )
     assert (len(drawn.inputs), drawn.num_noise) == (NUM_PSEUDO, NUM_PSEUDO - 8)
     assert drawn.why_noise == "the source has no more than 8 inputs"
@@ -109,7 +110,7 @@ def test_points_that_are_fewer_are_filled_up_with_noise(tmp_path: Path) -> None:
     ],
 )
 def test_where_there_is_no_source_there_is_noise(case: str, message: str, folder: RunFolder, tmp_path: Path) -> None:
-    transfer, teacher = folder.read_transfer(trust_code=True), load_teacher(folder, trust_code=True)
+    transfer, teacher = read_transfer(folder, trust_code=True), load_teacher(folder, trust_code=True)
     if case == "few shot":
         transfer = replace(transfer, source=FewShot(images=tmp_path / "none.npz"))
     elif case == "unlabelled":

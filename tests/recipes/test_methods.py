@@ -17,6 +17,8 @@ from beliefmatch.cli.transfer import RECIPES_HELP
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import AbstractOptimiser, CosineSgd, StepwiseSgd
 from beliefmatch.recipes import ALL, cmi, dafl, deep_inversion, dfad, dfq, fast, nayer, noise, unlabelled
+from beliefmatch.recipes.stored import SETTINGS_TYPES
+from beliefmatch.runs.serialisation import from_json, to_json
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.cmi import Cmi
 from beliefmatch.sources.dafl import Dafl
@@ -27,7 +29,6 @@ from beliefmatch.sources.fast import Fast
 from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.nayer import Nayer
 from beliefmatch.sources.noise import Noise
-from beliefmatch.training.serialisation import from_plain, to_plain
 from beliefmatch.training.transfer import Transfer
 from tiny import named
 
@@ -120,7 +121,7 @@ def test_a_short_run_ends_with_a_student(name: str, tmp_path: Path) -> None:
         {"images": IMAGES} if name == "unlabelled" else {"source": SHORT[name]}
     )
     transfer = ALL[name](**TINY, **source, rounds=2)
-    assert from_plain(json.loads(json.dumps(to_plain(transfer)))) == transfer
+    assert from_json(json.loads(json.dumps(to_json(transfer))), Transfer, choices=SETTINGS_TYPES) == transfer
     run(transfer, RunOptions(folder=tmp_path / "run", accelerator="cpu"))
     assert load_student(tmp_path / "run", trust_code=True)(torch.randn(3, 1, 8, 8)).shape == (3, 10)
 

@@ -33,8 +33,8 @@ def transition(seed: int) -> dict[str, Any]:
     error = sum(abs(first - second) for first, second in zip(guide, follower, strict=True)) / len(guide)
     return {
         "guided_by": "student",
-        "images": 20,
-        "steps": 8,
+        "num_images": 20,
+        "num_steps": 8,
         "step_size": 1.0,
         "seed": 0,
         "error": {"value": error, "low": error - 0.01, "high": error + 0.01},

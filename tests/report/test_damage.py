@@ -54,5 +54,5 @@ def test_a_damaged_file_is_named_in_one_line(copy: Copy, name: str, content: byt
 def test_numbers_that_are_none_are_damage(copy: Copy) -> None:
     folder = copy("run")
     edit(folder / "result.json", lambda result: result.update(agreement="most"))
-    with pytest.raises(FolderError, match="agreement is 'most', expected a number"):
+    with pytest.raises(FolderError, match="agreement is 'most', expected a number or null"):
         write_report([folder])

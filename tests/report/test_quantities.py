@@ -2,8 +2,8 @@
 
 import pytest
 
-from beliefmatch.report.measured import Estimate
 from beliefmatch.report.quantities import Kind, plainly, show, show_bounds, show_duration, show_mean
+from beliefmatch.runs.schema.measurement import Estimate
 
 
 @pytest.mark.parametrize(

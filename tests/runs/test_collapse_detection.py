@@ -12,7 +12,7 @@ import pytest
 from beliefmatch.runs.collapse_detection import (
     LARGEST_WINDOW,
     WINDOW_ROWS,
-    Watch,
+    CollapseDetector,
     agreement_beyond_chance,
     effective_number,
     is_long_enough,
@@ -35,10 +35,10 @@ ROUNDS = 400
 
 def kinds(rows: Sequence[dict[str, Any]], *, rounds: int = ROUNDS, batch_size: int = 64) -> list[tuple[int, str]]:
     """Name the collapses that begin to stand, each with its round."""
-    watch = Watch(rounds=rounds, batch_size=batch_size)
+    detector = CollapseDetector(rounds=rounds, batch_size=batch_size)
     named: dict[str, int] = {}
     for row in rows:
-        for finding in watch.see(row):
+        for finding in detector.detect({"student_largest_class": max(row["student_classes"])} | row):
             named.setdefault(finding.kind, row["round"])
     return [(number, kind) for kind, number in named.items()]
 
@@ -55,16 +55,20 @@ COLLAPSES: dict[str, dict[str, Any]] = {
 
 
 def test_one_class_that_changes_from_batch_to_batch_is_one_class() -> None:
-    watch = Watch(rounds=ROUNDS, batch_size=64)
+    detector = CollapseDetector(rounds=ROUNDS, batch_size=64)
     turning = rows(student_largest_class=0.99, batch_agreement=0.1)
-    found = [finding for row in turning for finding in watch.see(row)]
+    found = [finding for row in turning for finding in detector.detect(row)]
     assert {each.kind for each in found} == {"one_class"}
     assert "one class, now this, now that, to 99.0 % of each batch" in found[0].seen
 
 
 def test_a_source_whose_pool_remembers_better_days_is_named_too() -> None:
-    watch = Watch(rounds=ROUNDS, batch_size=64)
-    found = [finding for row in rows(generator_diversity=0.001) for finding in watch.see(row)]
+    detector = CollapseDetector(rounds=ROUNDS, batch_size=64)
+    found = [
+        finding
+        for row in rows(generator_diversity=0.001, student_largest_class=0.1)
+        for finding in detector.detect(row)
+    ]
     assert {each.kind for each in found} == {"constant_source"}
     assert "all inputs made at a time are alike (diversity 0.001" in found[0].seen
 
@@ -147,8 +151,8 @@ def test_what_is_healthy_is_not_named(changed: dict[str, Any]) -> None:
 )
 def test_each_bound_of_a_confidence_is_named(changed: dict[str, Any], seen: str) -> None:
     by_chance = 0.5 if "student_classes" in changed else 0.1
-    watch = Watch(rounds=ROUNDS, batch_size=64)
-    found = [watch.see(row) for row in rows(batch_agreement=by_chance, **changed)][-1]
+    detector = CollapseDetector(rounds=ROUNDS, batch_size=64)
+    found = [detector.detect(row) for row in rows(batch_agreement=by_chance, student_largest_class=0.1, **changed)][-1]
     assert [finding.kind for finding in found] == ["pinned"]
     assert seen in found[0].seen
     assert found[0].since == 24
@@ -201,7 +205,7 @@ def test_effective_number() -> None:
     assert effective_number([3.0]) == 1
 
 
-def test_the_watch_needs_no_torch() -> None:
+def test_it_needs_no_torch() -> None:
     code = "import sys, beliefmatch.runs.collapse_detection; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -122,7 +122,7 @@ def test_a_run_decides_by_its_teacher_what_is_refined_and_records_it(
     folder = RunFolder(tmp_path / "run")
     source = RefinedTextures(**SMALL, making_steps=2)
     run(replace(make(rounds=2), source=source), RunOptions(folder=folder.path, accelerator="cpu", log_every=1))
-    assert folder.read()["settings"]["transfer"]["source"]["refined_share"] == share
+    assert folder.read_run().settings.transfer["source"]["refined_share"] == share
     assert all(("generator_statistics" in row) == (share > 0) for row in folder.read_metrics())
 
 

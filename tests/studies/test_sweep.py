@@ -12,12 +12,11 @@ import torch
 from beliefmatch.errors import CollapseError
 from beliefmatch.measurement.transition import TransitionPlan
 from beliefmatch.networks.examples import Images
-from beliefmatch.runs.atomic import write_json
-from beliefmatch.runs.folder import TEACHER_FILE
+from beliefmatch.runs.folder import TEACHER_FILE, RunFolder
+from beliefmatch.runs.schema.measurement import Estimate, MeasurementRecord, Transition
 from beliefmatch.studies import sweep as module
 from beliefmatch.studies.sweep import Cell, Outcome, format_spread, mean_and_deviation, measure_on, sweep
 from beliefmatch.training.options import RunOptions
-from beliefmatch.training.run_folder import RunFolder
 from beliefmatch.training.transfer import Transfer
 from tiny import make_conv_teacher, tiny_transfer
 
@@ -69,9 +68,11 @@ def test_each_cell_runs_with_each_seed_and_is_measured(tmp_path: Path, done: lis
     assert rows[1].values("rounds") == [3, 3]
     for row in rows:
         for outcome in row.outcomes:
-            assert outcome.folder.read()["seed"] == outcome.seed
+            assert outcome.folder.read_run().seed == outcome.seed
             assert outcome.result == outcome.folder.read_result()
-            assert (outcome.measured or {})["student"]["top1"]["value"] == outcome.folder.read_result().student_accuracy
+            assert outcome.measured
+            assert outcome.measured.student
+            assert outcome.measured.student.top1.value == outcome.folder.read_result().student_accuracy
 
 
 def test_a_finished_run_is_not_done_again_and_seeds_may_be_added(tmp_path: Path, examples: Images) -> None:
@@ -85,7 +86,8 @@ def test_a_finished_run_is_not_done_again_and_seeds_may_be_added(tmp_path: Path,
     assert len(row.values("student_accuracy")) == 2
     other = replace(examples, labels=torch.zeros(20, dtype=torch.int64))
     (again,) = sweep([replace(cell, measure=measure_on(other))], (0,))
-    assert (again.outcomes[0].measured or {})["fingerprint"] == other.fingerprint, "other examples are measured on"
+    assert again.outcomes[0].measured
+    assert again.outcomes[0].measured.fingerprint == other.fingerprint, "other examples are measured on"
 
 
 def test_walks_by_another_plan_are_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examples: Images) -> None:
@@ -93,15 +95,40 @@ def test_walks_by_another_plan_are_walked(tmp_path: Path, monkeypatch: pytest.Mo
 
     def walk(folder: RunFolder, _examples: Images, *, transition: TransitionPlan, **_: Any) -> None:
         walked.append(transition.num_steps)
-        curves = {"guided_by": "student", "images": 1, "steps": transition.num_steps, "seed": 0}
-        content = {"fingerprint": examples.fingerprint, "transition": curves | {"step_size": transition.step_size}}
-        write_json(folder.measurement, content)
+        one = Estimate(value=0.5, low=0.4, high=0.6)
+        curves = Transition(
+            guided_by="student",
+            num_images=1,
+            num_steps=transition.num_steps,
+            step_size=transition.step_size,
+            seed=0,
+            error=one,
+            guide=(0.1,),
+            follower=(0.1,),
+            guide_margin=(0.0,),
+            follower_margin=(0.0,),
+        )
+        folder.write_measurement(
+            MeasurementRecord(
+                images="",
+                fingerprint=examples.fingerprint,
+                num_images=1,
+                teacher=None,
+                student=None,
+                agreement=one,
+                divergence=one,
+                classes=(),
+                confusion=None,
+                transition=curves,
+            )
+        )
 
     monkeypatch.setattr(module, "measure_run", walk)
     for steps in (1, 2, 2):
         plan = TransitionPlan(num_images=1, num_steps=steps)
         measured = measure_on(examples, transition=plan)(RunFolder(tmp_path), tiny_transfer())
-        assert measured["transition"]["steps"] == steps
+        assert measured.transition
+        assert measured.transition.num_steps == steps
     assert walked == [1, 2]
     measure_on(examples)(RunFolder(tmp_path), tiny_transfer())
     assert walked == [1, 2], "whoever wants no walk is served by any measurement"

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from beliefmatch.runs.folder import RunFolder
 from beliefmatch.training.attempt import begin_attempt
 from beliefmatch.training.options import ExecutionName, RunOptions
 from beliefmatch.training.prepare import prepare
-from beliefmatch.training.run_folder import RunFolder
 from tiny import tiny_transfer
 
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from beliefmatch.runs.folder import RunFolder
 from beliefmatch.training import precision
 from beliefmatch.training.loop import run_round
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.precision import make_fabric, resolve_precision
 from beliefmatch.training.run import run
-from beliefmatch.training.run_folder import RunFolder
 from beliefmatch.training.transfer import Transfer
 from tiny import begin, image_transfer, tiny_transfer
 
@@ -38,7 +38,7 @@ def test_a_run_continues_in_the_precision_it_was_begun_with(tmp_path: Path, monk
     run(tiny_transfer(), RunOptions(**options))
     monkeypatch.setattr(precision, "multiplies_bf16", lambda _: False)
     run(tiny_transfer(), RunOptions(**options))
-    assert RunFolder(tmp_path / "run").read()["settings"]["precision"] == "bf16-mixed"
+    assert RunFolder(tmp_path / "run").read_run().settings.precision == "bf16-mixed"
 
 
 def test_losses_weights_and_statistics_stay_in_32_bits_in_bf16() -> None:

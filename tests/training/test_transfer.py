@@ -12,7 +12,7 @@ from beliefmatch.optimisers import Adam
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.training.loop import run_round
 from beliefmatch.training.prepare import resolve_taps
-from beliefmatch.training.run_folder import fingerprint
+from beliefmatch.training.run_settings import fingerprint
 from tiny import begin, tiny_transfer, vector_transfer
 
 

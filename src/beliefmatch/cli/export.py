@@ -54,12 +54,12 @@ def export(
     from beliefmatch.data.images import read_examples
     from beliefmatch.export.export import export_student
     from beliefmatch.export.formats import check_format
-    from beliefmatch.training.run_folder import RunFolder
+    from beliefmatch.runs.folder import RunFolder
 
     set_display(display)
     format_name = check_format(to)
     folder = RunFolder(run)
-    folder.read()
+    folder.read_run()
     exported = export_student(
         folder,
         format_name,

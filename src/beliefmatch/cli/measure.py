@@ -1,6 +1,6 @@
 """The command `measure`: two networks on real data."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +11,6 @@ from beliefmatch.errors import SettingsError
 
 if TYPE_CHECKING:
     from beliefmatch.measurement.pair import Measurement
-    from beliefmatch.measurement.transition import TransitionPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +88,7 @@ def measure(
     from beliefmatch.networks.inputs import warn_of_assumed
     from beliefmatch.recipes.datasets import choose_inputs
     from beliefmatch.runs.atomic import write_json
-    from beliefmatch.training.run_folder import RunFolder
+    from beliefmatch.runs.folder import RunFolder
 
     if batch_size < 1:
         raise SettingsError(f"batch_size must be at least 1; got {batch_size}")
@@ -106,7 +105,7 @@ def measure(
     if run is not None and any(named):
         raise SettingsError(f"{run} has its own two networks: give either a run folder or two networks, not both")
     if run is not None:
-        RunFolder(run).read()
+        RunFolder(run).read_run()
         data = read_examples(images)
         measurement = measure_run(
             RunFolder(run),
@@ -132,9 +131,13 @@ def measure(
             transition=plan,
             accelerator=accelerator,
         )
+    record = describe(measurement, data, transition=plan)
     if out is not None:
-        write_json(out, describe(measurement, name=data.name, transition=plan))
-    _print_measurement(measurement, plan, images, display)
+        write_json(out, asdict(record))
+    if display == "json":
+        print_json(asdict(record))
+    elif display == "full":
+        _print_tables(measurement, images)
 
 
 def _load(role: str, flags: NetworkFlags) -> Any:
@@ -150,18 +153,11 @@ def _load(role: str, flags: NetworkFlags) -> Any:
     )
 
 
-def _print_measurement(
-    measurement: "Measurement", plan: "TransitionPlan | None", images: Path, display: Display
-) -> None:
-    if display == "json":
-        from beliefmatch.measurement.run import describe
+def _print_tables(measurement: "Measurement", images: Path) -> None:
+    from rich.console import Console
 
-        print_json(describe(measurement, name=images.name, transition=plan))
-    elif display == "full":
-        from rich.console import Console
+    from beliefmatch.cli.tables import measurement_tables
 
-        from beliefmatch.cli.tables import measurement_tables
-
-        for table in measurement_tables(measurement):
-            Console().print(table)
-        print_text(f"measured on {measurement.num_images} examples of {images}")
+    for table in measurement_tables(measurement):
+        Console().print(table)
+    print_text(f"measured on {measurement.num_images} examples of {images}")

@@ -15,9 +15,9 @@ def set_display(display: Display) -> None:
 
 def print_run(path: Path, display: Display, *, teacher_seconds: float | None = None) -> None:
     """Print what the folder of a finished run says of its two networks."""
-    from beliefmatch.runs.folder import RunFiles
+    from beliefmatch.runs.folder import RunFolder
 
-    result = RunFiles(path).read_result()
+    result = RunFolder(path).read_result()
     if display == "json":
         print_json({"folder": str(path), **asdict(result)})
     elif display == "full":

@@ -8,8 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from beliefmatch.measurement.pair import ClassScores, Estimate, Measurement
-from beliefmatch.runs.exports import Export
-from beliefmatch.runs.folder import Result
+from beliefmatch.runs.schema.export import Export
+from beliefmatch.runs.schema.result import Result
 
 if TYPE_CHECKING:
     from beliefmatch.studies.compare import Compared, Comparison

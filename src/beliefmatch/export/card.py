@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,10 +15,10 @@ from beliefmatch.export.formats import FORMATS, check_format
 from beliefmatch.export.normalising import KNOWN_FROM, best_known, constants_of, spec_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
+from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import write_bytes
-from beliefmatch.runs.exports import Export, FileCheck
-from beliefmatch.runs.folder import read_json
-from beliefmatch.training.run_folder import RunFolder
+from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.schema.export import Export, FileCheck
 
 TEMPLATES = Path(__file__).parent / "templates"
 CARD = "README.md"
@@ -42,6 +42,7 @@ def check_card(folder: RunFolder, directory: Path, *, overwrite: bool) -> None:
             another run.
     """
     _read_network(folder)
+    folder.read_measurement()
     path = directory / CARD
     if overwrite or not path.exists():
         return
@@ -118,14 +119,8 @@ class File:
 
 
 def _read_network(folder: RunFolder) -> Network:
-    try:
-        student, measurement = read_json(folder.student_facts), folder.read_measurement()
-        if measurement is not None:
-            _ = measurement["num_images"], measurement["images"]
-        return Network(architecture=student["architecture"], num_classes=student["num_classes"])
-    except (KeyError, TypeError) as error:
-        files = " or ".join(path.name for path in (folder.student_facts, folder.measurement))
-        raise FolderError(f"{files} of {folder.path} is damaged: {error!r}") from error
+    student = folder.read_student()
+    return Network(architecture=student.architecture, num_classes=student.num_classes)
 
 
 def _files_in(folder: RunFolder, directory: Path, spec: InputSpec, network: Network) -> list[File]:
@@ -150,9 +145,10 @@ def _checksum(text: str) -> str:
 
 def _render(folder: RunFolder, directory: Path) -> str:
     # The card shows what the settings are; no network is made from them.
-    transfer = folder.read_transfer(trust_code=True)
-    metadata, network = folder.read(), _read_network(folder)
-    files, measurement = _files_in(folder, directory, transfer.inputs, network), folder.read_measurement()
+    transfer = read_transfer(folder, trust_code=True)
+    metadata, network = asdict(folder.read_run()), _read_network(folder)
+    files, measured = _files_in(folder, directory, transfer.inputs, network), folder.read_measurement()
+    measurement = None if measured is None else asdict(measured)
     # What was said at an export goes before the run, and the last export before the others.
     spec = best_known([*(file.spec for file in reversed(files)), transfer.inputs])
     images = [file.export.images for file in files if file.export.images is not None]

@@ -12,7 +12,7 @@ from beliefmatch.export.graph import Pixels
 from beliefmatch.functional.classification import correct
 from beliefmatch.networks.examples import ALL, AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.runs.exports import FileCheck
+from beliefmatch.runs.schema.export import FileCheck
 
 LOGIT_TOLERANCE = 1e-3
 """Largest difference of a logit, in units of the largest logit or of 1. Other kernels add the same numbers in another

@@ -12,7 +12,7 @@ from beliefmatch.export.formats import FORMATS
 from beliefmatch.export.graph import DeployedGraph, example_of
 from beliefmatch.networks.cost import measure_cost, time_interleaved
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.runs.exports import Deployed
+from beliefmatch.runs.schema.export import Deployed
 
 Call = Callable[[], object]
 

@@ -3,7 +3,7 @@
 import hashlib
 import importlib.metadata
 import os
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,10 +22,11 @@ from beliefmatch.measurement.run import load_teacher
 from beliefmatch.networks.examples import AbstractExamples, Inputs
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import make_folder, replacing
-from beliefmatch.runs.exports import Export
-from beliefmatch.runs.folder import TEACHER_FILE, read_json
-from beliefmatch.training.run_folder import RunFolder, load_student
+from beliefmatch.runs.folder import TEACHER_FILE, RunFolder
+from beliefmatch.runs.schema.export import Export
+from beliefmatch.training.student_files import load_student, read_student
 from beliefmatch.training.trust import TrustedCode
 
 STEM = "model"
@@ -83,12 +84,11 @@ def export_student(
         ExamplesError: real examples do not fit the student, or pseudo inputs are not finite.
         ExportError: the student cannot be exported, or the file does not agree with it.
     """
-    folder.read()
-    transfer = folder.read_transfer(trust_code=trust_code)
+    transfer = read_transfer(folder, trust_code=trust_code)
     spec = deployed_spec(transfer.inputs, mean, std)
     target = _check(folder, to, spec, out=out, pixels=pixels, images=images, overwrite=overwrite)
     check_normalisation(spec, pixels, assume=assume_normalisation)
-    metadata = folder.read_student_facts(trust_code=trust_code)
+    metadata = asdict(read_student(folder, trust_code=trust_code))
     student = DeployedGraph(load_student(folder.path, trust_code=trust_code), spec, pixels)
     content = FORMATS[to].write(student, spec)
     teacher, why_no_teacher = _load_teacher(folder, trust_code)
@@ -150,7 +150,7 @@ def _check(
         raise FolderError(f"{existing} is no folder that can be written: name another --out")
     check_card(folder, target.parent, overwrite=overwrite)
     if images is not None:
-        check_examples_fit(images, spec, read_json(folder.student_facts)["num_classes"])
+        check_examples_fit(images, spec, folder.read_student().num_classes)
     check_installed(to)
     return target
 

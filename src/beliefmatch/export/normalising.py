@@ -5,7 +5,7 @@ from dataclasses import replace
 from beliefmatch.errors import SettingsError
 from beliefmatch.export.graph import Pixels
 from beliefmatch.networks.inputs import InputSpec, NormalisationFrom
-from beliefmatch.runs.exports import Export
+from beliefmatch.runs.schema.export import Export
 
 KNOWN_FROM: dict[NormalisationFrom | None, str] = {
     "user": "as the user said",

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from beliefmatch.errors import BeliefMatchError, ResumeError, first_line
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.runs.folder import RunFolder
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.generating import AbstractGenerating
 from beliefmatch.training.precision import make_fabric
-from beliefmatch.training.run_folder import RunFolder, load_student
 from beliefmatch.training.state import unpack
+from beliefmatch.training.student_files import load_student
 from beliefmatch.training.transfer import Transfer
 from beliefmatch.training.trust import TrustedCode
 

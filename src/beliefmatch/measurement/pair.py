@@ -12,42 +12,10 @@ from beliefmatch.measurement.predictions import BATCH_SIZE, TOP, Answers, answer
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan, measure_transition
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.runs.schema.measurement import ClassScores, Estimate, NetworkScores
 
 MAX_CONFUSION_CLASSES = 50
 """With more classes most pairs hold no example, and a table of them all says nothing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Estimate:
-    """A number with its bootstrap 95 % interval over examples."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetworkScores:
-    """What one network does on labelled examples."""
-
-    top1: Estimate
-    """Fraction of examples whose label is the most likely class."""
-    top5: Estimate | None
-    """Fraction of examples whose label is among the five most likely classes. None where there are at most five."""
-    calibration_error: Estimate
-    """Expected calibration error over 15 bins, in [0, 1] (Guo et al. 2017)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassScores:
-    """What both networks do on the examples of one label, or without labels of one class of the teacher."""
-
-    number: int
-    num_images: int
-    teacher_accuracy: Estimate | None
-    student_accuracy: Estimate | None
-    agreement: Estimate | None
-    """None where there is no example of this class."""
 
 
 @dataclass(frozen=True, kw_only=True)

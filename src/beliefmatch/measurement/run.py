@@ -1,21 +1,24 @@
 """Measuring a finished run on examples that it never saw."""
 
-from dataclasses import asdict, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.errors import FolderError
-from beliefmatch.measurement.pair import ClassScores, Measurement, measure_pair
+from beliefmatch.measurement.pair import Measurement, measure_pair
 from beliefmatch.measurement.predictions import BATCH_SIZE
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.teacher import Teacher, check_same_classes, probe
-from beliefmatch.runs.atomic import write_json
-from beliefmatch.training.run_folder import RunFolder, fingerprint, load_student
+from beliefmatch.recipes.stored import read_transfer
+from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.schema.measurement import Estimate, MeasurementRecord, Transition
+from beliefmatch.training.run_settings import fingerprint
+from beliefmatch.training.student_files import load_student
 from beliefmatch.training.trust import TrustedCode
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
@@ -49,10 +52,9 @@ def load_teacher(folder: RunFolder, *, trust_code: TrustedCode = False) -> Teach
             that is not trusted.
         BeliefMatchError: the teacher cannot be loaded.
     """
-    settings = folder.read()["settings"]
-    transfer = folder.read_transfer(trust_code=trust_code)
+    transfer = read_transfer(folder, trust_code=trust_code)
     teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
-    if fingerprint(teacher.module) != settings["teacher_sha256"]:
+    if fingerprint(teacher.module) != folder.read_run().settings.teacher_sha256:
         raise FolderError(f"the teacher's weights have changed since the run in {folder.path} used them")
     return teacher
 
@@ -101,11 +103,11 @@ def measure_run(
         transition=transition,
         accelerator=accelerator,
     )
-    plain = describe(measurement, name=data.name, transition=transition) | {"fingerprint": data.fingerprint}
-    earlier = folder.read_measurement() or {}
-    if transition is None and earlier.get("fingerprint") == data.fingerprint:
-        plain["transition"] = earlier.get("transition")
-    write_json(folder.measurement, plain)
+    record = describe(measurement, data, transition=transition)
+    earlier = folder.read_measurement()
+    if transition is None and earlier is not None and earlier.fingerprint == data.fingerprint:
+        record = replace(record, transition=earlier.transition)
+    folder.write_measurement(record)
     folder.write_result(
         replace(
             folder.read_result(),
@@ -145,33 +147,44 @@ def measure_networks(
     return measure_pair(teacher, student, spec, data, batch_size=batch_size, transition=transition)
 
 
-def describe(measurement: Measurement, *, name: str, transition: TransitionPlan | None) -> dict[str, Any]:
-    """Give a measurement as JSON values, with the plan by which its transition curves were walked."""
-    plain = asdict(replace(measurement, transition=None, classes=()))
-    plain["classes"] = [_describe_class(scores) for scores in measurement.classes]
-    if measurement.transition is not None and transition is not None:
-        plain["transition"] = _describe_transition(measurement.transition, transition)
-    return {"images": name, **plain}
+def describe(
+    measurement: Measurement, examples: AbstractExamples, *, transition: TransitionPlan | None
+) -> MeasurementRecord:
+    """Return what measurement.json holds of a measurement.
+
+    Args:
+        measurement: of two networks.
+        examples: that they were measured on.
+        transition: plan by which its transition curves were walked.
+    """
+    curves = measurement.transition
+    return MeasurementRecord(
+        images=examples.name,
+        fingerprint=examples.fingerprint,
+        num_images=measurement.num_images,
+        teacher=measurement.teacher,
+        student=measurement.student,
+        agreement=measurement.agreement,
+        divergence=measurement.divergence,
+        classes=measurement.classes,
+        confusion=measurement.confusion,
+        transition=None if curves is None or transition is None else _describe_transition(curves, transition),
+    )
 
 
-def _describe_class(scores: ClassScores) -> dict[str, Any]:
-    plain = asdict(scores)
-    return {"class": plain.pop("number"), "images": plain.pop("num_images"), **plain}
-
-
-def _describe_transition(curves: TransitionCurves, plan: TransitionPlan) -> dict[str, Any]:
+def _describe_transition(curves: TransitionCurves, plan: TransitionPlan) -> Transition:
     low, high = curves.error_interval
     guide, follower = curves.mean_curves()
     guide_margin, follower_margin = curves.two_standard_errors()
-    return {
-        "guided_by": plan.guided_by,
-        "images": len(curves.guide),
-        "steps": plan.num_steps,
-        "step_size": plan.step_size,
-        "seed": plan.seed,
-        "error": {"value": curves.error, "low": low, "high": high},
-        "guide": guide.tolist(),
-        "follower": follower.tolist(),
-        "guide_margin": guide_margin.tolist(),
-        "follower_margin": follower_margin.tolist(),
-    }
+    return Transition(
+        guided_by=plan.guided_by,
+        num_images=len(curves.guide),
+        num_steps=plan.num_steps,
+        step_size=plan.step_size,
+        seed=plan.seed,
+        error=Estimate(value=curves.error, low=low, high=high),
+        guide=tuple(guide.tolist()),
+        follower=tuple(follower.tolist()),
+        guide_margin=tuple(guide_margin.tolist()),
+        follower_margin=tuple(follower_margin.tolist()),
+    )

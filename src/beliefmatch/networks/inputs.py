@@ -2,18 +2,15 @@
 
 import logging
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from beliefmatch.errors import SettingsError
+from beliefmatch.runs.schema.export import NormalisationFrom
 
 logger = logging.getLogger(__name__)
-
-NormalisationFrom = Literal["user", "checkpoint", "default"]
-"""Who gave a normalisation: the user, the teacher's own name or file, or nobody, so that a default was taken."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +28,8 @@ class InputSpec:
     std: tuple[float, ...] | None = None
     """Standard deviation of each channel, in pixels scaled to [0, 1]. None means 1."""
     normalisation_from: NormalisationFrom | None = field(default=None, compare=False)
-    """Where mean and std, or that there are none, are known from. None: nobody recorded it, or inputs are no images."""
+    """Who gave mean and std, or that there are none: the user, the teacher's own checkpoint, or nobody, so that a
+    default was taken. None: not recorded, or inputs are no images."""
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:
@@ -57,7 +55,7 @@ class InputSpec:
 
     @property
     def is_normalisation_known(self) -> bool:
-        """Whether somebody said or told how pixels become inputs; for inputs that are no images there is nothing to."""
+        """Whether somebody gave how pixels become inputs; for inputs that are no images there is nothing to give."""
         return not self.is_made_of_pixels or self.normalisation_from in ("user", "checkpoint")
 
     def describe_normalisation(self) -> str:

@@ -14,6 +14,7 @@ from beliefmatch.recipes.few_shot import few_shot
 from beliefmatch.recipes.fine_tune import fine_tune
 from beliefmatch.recipes.nayer import nayer
 from beliefmatch.recipes.noise import noise
+from beliefmatch.recipes.stored import SETTINGS_TYPES, read_transfer
 from beliefmatch.recipes.toy import toy, toy_generator
 from beliefmatch.recipes.unlabelled import unlabelled
 from beliefmatch.recipes.zero_shot import zero_shot
@@ -40,6 +41,7 @@ ALL: dict[str, Callable[..., Transfer]] = {
 
 __all__ = [
     "ALL",
+    "SETTINGS_TYPES",
     "best",
     "cmi",
     "dafl",
@@ -52,6 +54,7 @@ __all__ = [
     "fine_tune",
     "nayer",
     "noise",
+    "read_transfer",
     "toy",
     "toy_generator",
     "unlabelled",

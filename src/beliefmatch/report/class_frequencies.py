@@ -12,7 +12,7 @@ from beliefmatch.report.figures import INK, PAPER, draw_figure, number_rounds
 from beliefmatch.report.groups import Group, batches_of
 from beliefmatch.report.quantities import plainly
 from beliefmatch.runs.collapse_detection import effective_number
-from beliefmatch.runs.folder import Row
+from beliefmatch.runs.schema.row import Row
 
 MAX_STACKED = 12
 """Classes that a stack of areas can show apart."""

@@ -6,7 +6,7 @@ from beliefmatch.report.elements import Alarm
 from beliefmatch.report.groups import Group
 from beliefmatch.report.runs import Run
 from beliefmatch.runs.collapse_detection import ADVICE
-from beliefmatch.runs.folder import Collapse
+from beliefmatch.runs.schema.result import Collapse
 
 TITLES = {
     "diverged": "Training diverged",

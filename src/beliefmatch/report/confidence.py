@@ -7,7 +7,6 @@ from beliefmatch.report.curves import Read, band_note, curves_of, draw_curves, e
 from beliefmatch.report.elements import Part, Picture, Section
 from beliefmatch.report.groups import Group, batches_of
 from beliefmatch.report.quantities import capital
-from beliefmatch.runs.folder import Row
 
 NETWORKS = ("student", "teacher")
 UNIT = (0.0, 1.02)
@@ -45,12 +44,7 @@ def _gap(groups: Sequence[Group]) -> list[Picture]:
         "Teacher's confidence less the student's. In public runs on CIFAR-10 it shrank as the student became accurate "
         "on real data, while losses did not tell."
     )
-    return _draw(groups, {"": _read_gap}, title="confidence gap", note=note, ylabel="confidence gap")
-
-
-def _read_gap(row: Row) -> float | None:
-    student, teacher = (entry(f"{network}_confidence")(row) for network in NETWORKS)
-    return None if teacher is None or student is None else teacher - student
+    return _draw(groups, {"": entry("confidence_gap")}, title="confidence gap", note=note, ylabel="confidence gap")
 
 
 def _effective_classes(groups: Sequence[Group]) -> list[Picture]:

@@ -13,7 +13,7 @@ from beliefmatch.report.elements import Cell, Picture, Table, number_cell
 from beliefmatch.report.groups import Group
 from beliefmatch.report.quantities import capital, plainly
 from beliefmatch.report.runs import Run
-from beliefmatch.runs.folder import Row
+from beliefmatch.runs.schema.row import Row
 
 Values = NDArray[np.float64]
 Read = Callable[[Row], float | None]

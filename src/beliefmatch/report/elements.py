@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from beliefmatch.report.measured import Estimate
 from beliefmatch.report.quantities import Kind, show, show_bounds, show_mean
+from beliefmatch.runs.schema.measurement import Estimate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from beliefmatch.report.elements import Cell, Part, Section, Table, number_cell, text_cell
 from beliefmatch.report.runs import Run
-from beliefmatch.runs.exports import Export
+from beliefmatch.runs.schema.export import Export
 
 COLUMNS = ("bytes", "logit difference", "same class", "on real data", "latency in torch", "in onnxruntime")
 

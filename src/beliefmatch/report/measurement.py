@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 
 from beliefmatch.report.elements import Cell, Part, Section, Table, estimate_cell, mean_cell, number_cell
 from beliefmatch.report.groups import Group, count
-from beliefmatch.report.measured import ClassScores, Estimate, Measured
 from beliefmatch.report.quantities import UNLABELLED, Kind
+from beliefmatch.runs.schema.measurement import ClassScores, Estimate, MeasurementRecord
 
-Take = Callable[[Measured], Estimate | None]
+Take = Callable[[MeasurementRecord], Estimate | None]
 
 OVERALL: tuple[tuple[str, Kind, Take], ...] = (
     ("student accuracy", "fraction", lambda found: found.student and found.student.top1),
@@ -41,7 +41,7 @@ def measurement_section(groups: Sequence[Group]) -> Section | None:
     return Section(name="measured", title="Measured on real data", text=_on_what(measured), parts=tuple(parts))
 
 
-def _found(group: Group) -> list[Measured]:
+def _found(group: Group) -> list[MeasurementRecord]:
     return [run.measured for run in group.runs if run.measured is not None]
 
 
@@ -113,7 +113,7 @@ def _class_cell(group: Group, estimates: Sequence[Estimate | None]) -> Cell:
 def _pairs(group: Group) -> Table | None:
     cells: dict[tuple[int, int], list[Estimate]] = {}
     for found in _found(group):
-        for teacher, row in enumerate(found.confusion):
+        for teacher, row in enumerate(found.confusion or ()):
             for student, estimate in enumerate(row):
                 if teacher != student:
                     cells.setdefault((teacher, student), []).append(estimate)

@@ -81,11 +81,11 @@ def _version(runs: Sequence[Run], package: str) -> Cell:
 
 def student_section(runs: Sequence[Run]) -> Section:
     """Return how to load the student of the first run that has one."""
-    run = next((run for run in runs if run.student_facts is not None), None)
-    if run is None or run.student_facts is None:
+    run = next((run for run in runs if run.student_metadata is not None), None)
+    if run is None or run.student_metadata is None:
         text = "There is no student to load yet: continue the run to its end."
         return Section(name="student", title="Loading the student", text=text)
-    architecture, classes = (run.student_facts.get(name, "unknown") for name in ("architecture", "num_classes"))
+    architecture, classes = run.student_metadata.architecture, run.student_metadata.num_classes
     others = " The students of the other runs load alike." if len(runs) > 1 else ""
     code = (
         "import beliefmatch\n\n"

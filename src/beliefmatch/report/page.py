@@ -19,7 +19,7 @@ from beliefmatch.report.results import runs_table
 from beliefmatch.report.runs import Run, read_runs
 from beliefmatch.report.transition_curves import transition_section
 from beliefmatch.runs.atomic import write_bytes
-from beliefmatch.runs.folder import RunFiles
+from beliefmatch.runs.folder import RunFolder
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -42,7 +42,7 @@ def write_report(folders: Sequence[Path], *, out: Path | None = None, notes: Seq
     """
     runs = read_runs(folders)
     page = render(runs, notes)
-    path = RunFiles(runs[0].path).report if out is None else out
+    path = RunFolder(runs[0].path).report if out is None else out
     write_bytes(path, page.encode())
     return path
 

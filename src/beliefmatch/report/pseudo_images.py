@@ -16,7 +16,7 @@ from beliefmatch.report.figures import png_uri
 from beliefmatch.report.groups import Group
 from beliefmatch.report.pseudo_points import draw_plane, read_plane
 from beliefmatch.report.runs import Run, round_of
-from beliefmatch.runs.folder import Row
+from beliefmatch.runs.schema.row import Row
 
 MAX_PICTURES = 4
 """Of one run."""

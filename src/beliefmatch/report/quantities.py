@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Literal
 
-from beliefmatch.report.measured import Estimate
+from beliefmatch.runs.schema.measurement import Estimate
 
 Kind = Literal["fraction", "number", "exact", "count", "bytes", "seconds", "cost"]
 """exact: a whole count. count: one with a prefix. seconds: of any size. cost: always in seconds."""

@@ -5,10 +5,10 @@ from typing import Any
 
 from beliefmatch.report.elements import Cell, Table, estimate_cell, number_cell, text_cell
 from beliefmatch.report.groups import Group, count
-from beliefmatch.report.measured import Estimate, Measured
 from beliefmatch.report.quantities import UNFINISHED, UNLABELLED, UNMEASURED, UNRECORDED
 from beliefmatch.report.runs import Run
 from beliefmatch.report.transition_curves import walks_of
+from beliefmatch.runs.schema.measurement import Estimate, MeasurementRecord
 
 
 def values_of(runs: Sequence[Run], name: str) -> list[float]:
@@ -25,7 +25,7 @@ def missing_words(runs: Sequence[Run], name: str) -> str:
     return UNMEASURED if name.endswith(("accuracy", "agreement")) else UNRECORDED
 
 
-def estimate_of(measured: Measured | None, name: str) -> Estimate | None:
+def estimate_of(measured: MeasurementRecord | None, name: str) -> Estimate | None:
     """Return the interval that belongs to a field of result.json, where it was measured."""
     if measured is None:
         return None

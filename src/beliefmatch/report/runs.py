@@ -1,15 +1,17 @@
 """Reading run folders: what a run was, how far it came, what was measured."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
-from typing import Any
 
 from beliefmatch.errors import FolderError
-from beliefmatch.report.measured import Measured, read_measured
 from beliefmatch.report.settings import OWN, Settings, flatten
-from beliefmatch.runs.folder import Collapse, Result, Row, RunFiles, read_json
+from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.reading import parse
+from beliefmatch.runs.schema.measurement import MeasurementRecord
+from beliefmatch.runs.schema.result import Collapse, Result
+from beliefmatch.runs.schema.row import Row
+from beliefmatch.runs.schema.run import StudentMetadata
 
 READ_DATA = ("FewShot", "Unlabelled")
 """Names of the sources whose `reads_data` is true; a report loads none of them."""
@@ -32,9 +34,9 @@ class Run:
     """Logged rounds, in their order."""
     result: Result | None
     """None: the run was cut short."""
-    measured: Measured | None
+    measured: MeasurementRecord | None
     collapses: tuple[Collapse, ...]
-    student_facts: dict[str, Any] | None
+    student_metadata: StudentMetadata | None
     pictures: tuple[Path, ...]
     """Pictures of pseudo batches, in the order of their rounds."""
 
@@ -50,8 +52,7 @@ class Run:
         """Training time up to the last round that is known."""
         if self.result is not None:
             return self.result.seconds
-        seconds = self.rows[-1].get("seconds") if self.rows else None
-        return float(seconds) if isinstance(seconds, int | float) else 0.0
+        return float(self.rows[-1]["seconds"]) if self.rows else 0.0
 
     @property
     def is_cut_short(self) -> bool:
@@ -88,20 +89,19 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
 
 
 def _read_run(path: Path, *, name: str) -> Run:
-    files = RunFiles(path)
-    if not files.holds_run:
+    folder = RunFolder(path)
+    if not folder.holds_run:
         raise FolderError(
-            f"{path} holds no run (no {files.run.name}): name the folder of a beliefmatch transfer or demo"
+            f"{path} holds no run (no {folder.run.name}): name the folder of a beliefmatch transfer or demo"
         )
-    facts = files.read()
-    settings = flatten(facts["settings"].pop("transfer")) | flatten(facts["settings"])
-    try:
-        num_rounds, seed = int(settings.pop("rounds")), int(settings.pop("seed"))
-        command = tuple(str(word) for word in facts.get("command") or ())
-        versions = {str(package): str(version) for package, version in (facts.get("versions") or {}).items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FolderError(f"{files.run} is damaged: {error!r}") from error
-    settings = {"rounds": str(num_rounds)} | settings
+    metadata = folder.read_run()
+    transfer = metadata.settings.transfer
+    num_rounds, seed = (
+        parse(transfer.get(name), int, file=folder.run, path=f"settings.transfer.{name}") for name in ("rounds", "seed")
+    )
+    others = {name: value for name, value in asdict(metadata.settings).items() if name != "transfer"}
+    settings = {"rounds": str(num_rounds)} | flatten(transfer) | flatten(others)
+    del settings["seed"]
     if _owns_teacher(path, settings):
         settings |= {"teacher.weights": OWN, "teacher_sha256": OWN}
     return Run(
@@ -110,14 +110,14 @@ def _read_run(path: Path, *, name: str) -> Run:
         settings=settings,
         seed=seed,
         num_rounds=num_rounds,
-        command=command,
-        versions=versions,
-        rows=_read_rows(files),
-        result=_read_result(files),
-        measured=read_measured(files),
-        collapses=tuple(files.read_collapses()),
-        student_facts=read_json(files.student_facts) if files.student_facts.is_file() else None,
-        pictures=_find_pictures(files.pseudo),
+        command=metadata.command,
+        versions=metadata.versions,
+        rows=tuple(sorted(folder.read_metrics(), key=lambda row: row["round"])),
+        result=folder.read_result() if folder.result.exists() else None,
+        measured=folder.read_measurement(),
+        collapses=tuple(folder.read_collapses()),
+        student_metadata=folder.read_student() if folder.student_metadata.exists() else None,
+        pictures=_find_pictures(folder.pseudo),
     )
 
 
@@ -125,25 +125,6 @@ def _owns_teacher(path: Path, settings: Settings) -> bool:
     """Whether the teacher lies in the run folder: it was made by the same command, and the seed decided it too."""
     weights = settings.get("teacher.weights", "none")
     return weights != "none" and (path / PurePath(weights).name).is_file()
-
-
-def _read_rows(files: RunFiles) -> tuple[Row, ...]:
-    rows = [row for row in files.read_metrics() if isinstance(row["round"], int)]
-    return tuple(sorted(rows, key=lambda row: row["round"]))
-
-
-def _read_result(files: RunFiles) -> Result | None:
-    if not files.result.is_file():
-        return None
-    result = files.read_result()
-    needed = {"student_parameters", "teacher_parameters", "rounds", "seconds"}
-    for name, value in asdict(result).items():
-        if name in ("collapses", "exports"):
-            continue
-        fits = name not in needed if value is None else isinstance(value, int | float) and math.isfinite(value)
-        if not fits:
-            raise FolderError(f"{files.result} is damaged: {name} is {value!r}, expected a number")
-    return result
 
 
 def _find_pictures(folder: Path) -> tuple[Path, ...]:

@@ -8,8 +8,8 @@ import numpy as np
 from beliefmatch.report.curves import Curve, draw_curves
 from beliefmatch.report.elements import Part, Picture, Section
 from beliefmatch.report.groups import Group, count
-from beliefmatch.report.measured import Transition
 from beliefmatch.report.quantities import plainly, show, show_bounds, show_mean
+from beliefmatch.runs.schema.measurement import Transition
 
 Walks = tuple[Transition, ...]
 """Measurements of runs that can be averaged."""

@@ -36,7 +36,7 @@ def replacing(path: Path, content: bytes) -> Iterator[Path]:
     temporary = _write_beside(path, content)
     try:
         yield temporary
-        with _telling(path):
+        with _with_reason(path):
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -45,7 +45,7 @@ def replacing(path: Path, content: bytes) -> Iterator[Path]:
 def _write_beside(path: Path, content: bytes) -> Path:
     temporary: Path | None = None
     try:
-        with _telling(path):
+        with _with_reason(path):
             handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL)
             temporary = Path(name)
             with os.fdopen(handle, "wb") as file:
@@ -61,7 +61,7 @@ def _write_beside(path: Path, content: bytes) -> Path:
 
 
 @contextmanager
-def _telling(path: Path) -> Iterator[None]:
+def _with_reason(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

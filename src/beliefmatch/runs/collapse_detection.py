@@ -1,7 +1,7 @@
-"""Naming a collapse from the rows that a run logs, without any data and without torch.
+"""Detect a collapse from the rows that a run logs, without any data and without torch.
 
-Losses do not tell: a student that gives one class, or a generator that gives one image, can have a loss that falls.
-What both networks say to the same batches does.
+Losses do not show it: a student that gives one class, or a generator that gives one image, can have a loss that falls.
+The predictions of both networks on the same batches do.
 """
 
 import math
@@ -10,14 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
-from typing import Literal
 
-from beliefmatch.runs.folder import Row
-
-Kind = Literal["diverged", "constant_source", "one_class", "pinned"]
-"""diverged: a loss or gradient is not finite. constant_source: all inputs are alike. one_class: the student gives one
-class to each batch, to which the teacher gives several. pinned: a confidence stays at its bound while the answers agree
-by chance."""
+from beliefmatch.runs.schema.result import Kind
+from beliefmatch.runs.schema.row import Row
 
 LOWER_RATE = "a lower learning rate of the student (--student-learning-rate or --optimiser.learning-rate)"
 """Recipes call it by one of these names."""
@@ -30,25 +25,25 @@ ADVICE: dict[Kind, str] = {
 }
 
 ONE_CLASS = 0.95
-"""Share of its answers to a batch from which on a student gives one class: ten classes in balance have 0.1 each."""
+"""Frequency in a batch from which on a student gives one class: ten classes in balance have 0.1 each."""
 BALANCE = 0.5
-"""Of the largest entropy that the teacher's answers could have. Below it the batches themselves lack classes, which is
-no fault of the student."""
+"""Fraction of the largest entropy that the teacher's predictions could have. Below it the batches themselves lack
+classes, which is no fault of the student."""
 LEAST_DIVERSITY = 0.01
 """Of a batch. 16-bit floats are a hundred and twenty-eighth of their size apart, so networks in them see no less."""
 SURE = 1e-3
 """Distance of a mean confidence from 1 below which it is pinned there."""
 UNSURE = 0.01
-"""Likewise from 1 / classes, as a share of it."""
+"""Likewise from 1 / classes, as a fraction of it."""
 CHANCE = 0.2
-"""Agreement beyond chance (Cohen's kappa) up to which answers hardly agree: "slight" in Landis & Koch 1977. Networks
-that are sure of everything and agree, as they may late in training, lie far above it."""
+"""Agreement beyond chance (Cohen's kappa) up to which predictions hardly agree: "slight" in Landis & Koch 1977.
+Networks that are sure of everything and agree, as they may late in training, lie far above it."""
 WINDOW_ROWS = 8
 """Logged rows in sequence that must look alike before a collapse is named."""
-WINDOW_SHARE, LEAST_STEPS, LARGEST_WINDOW = 0.05, 200, 500
-"""Those rows must span this share of all rounds, but at least so many student steps, and no more rounds than that. As
-many rounds at the start do not count: a fresh student gives one class to nearly everything, and takes a hundred steps
-or two to leave it. A window longer than 500 rounds would name a collapse of a long run too late."""
+WINDOW_FRACTION, LEAST_STEPS, LARGEST_WINDOW = 0.05, 200, 500
+"""Those rows must span this fraction of all rounds, but at least so many student steps, and no more rounds than that.
+As many rounds at the start do not count: a fresh student gives one class to nearly everything, and takes a hundred
+steps or two to leave it. A window longer than 500 rounds would name a collapse of a long run too late."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +57,11 @@ class Finding:
     """What was seen, in words."""
 
 
-class Watch:
+class CollapseDetector:
     """Follows the rows of one run. It knows nothing but them, so a resumed run that reads them again knows the same."""
 
     def __init__(self, *, rounds: int, batch_size: int) -> None:
-        """Begin to watch.
+        """Begin with no row seen.
 
         Args:
             rounds: of the whole run.
@@ -82,8 +77,8 @@ class Watch:
         self.since: dict[Kind, int] = {}
         self.counts: dict[Kind, int] = {}
 
-    def see(self, row: Row) -> list[Finding]:
-        """Look at one more row, and tell which collapses stand by now, the nearest to a cause first."""
+    def detect(self, row: Row) -> list[Finding]:
+        """Look at one more row, and return the collapses that stand by now, the nearest to a cause first."""
         found = []
         self.beyond_chance.append(agreement_beyond_chance(row))
         # One small batch agrees by luck now and then.
@@ -107,20 +102,21 @@ class Watch:
 
 
 def window(rounds: int, student_steps: int) -> int:
-    """Rounds that a collapse must last, of a run of so many rounds, each of so many steps."""
-    return min(max(round(WINDOW_SHARE * rounds), -(-LEAST_STEPS // student_steps)), LARGEST_WINDOW)
+    """Compute the rounds that a collapse must last, in a run of so many rounds, each of so many student steps."""
+    return min(max(round(WINDOW_FRACTION * rounds), -(-LEAST_STEPS // student_steps)), LARGEST_WINDOW)
 
 
 def is_long_enough(rows: Sequence[Row], rounds: int) -> bool:
-    """Tell whether the rows of a whole run could have shown a collapse that lasts; too short a run shows none."""
+    """Whether the rows of a whole run could have shown a collapse that lasts; too short a run shows none."""
     span = window(rounds, rows[-1]["student_steps"]) if rows else 0
     counted = [row["round"] for row in rows if row["round"] > span]
     return len(counted) >= WINDOW_ROWS and counted[-1] - counted[0] >= span
 
 
 def agreement_beyond_chance(row: Row) -> float:
-    """Cohen's kappa of both networks' answers: 1 where all agree, 0 where as many do as by chance. 0, too, where both
-    give one class alone, for then their agreement says nothing.
+    """Compute Cohen's kappa of both networks' predictions: 1 where all agree, 0 where as many do as by chance.
+
+    Where both give one class alone it is 0, for then their agreement says nothing.
     """
     pairs = zip(row["teacher_classes"], row["student_classes"], strict=True)
     by_chance = sum(first * second for first, second in pairs)
@@ -128,8 +124,10 @@ def agreement_beyond_chance(row: Row) -> float:
 
 
 def effective_number(frequencies: Sequence[float]) -> float:
-    """Exponential of the entropy of frequencies, which need not sum to one."""
+    """Compute the exponential of the entropy of frequencies, which need not sum to one; 0 where all are 0."""
     whole = sum(frequencies)
+    if whole == 0:
+        return 0.0
     return math.exp(-sum(part / whole * math.log(part / whole) for part in frequencies if part > 0))
 
 
@@ -143,9 +141,8 @@ def _see_constant_source(row: Row) -> str | None:
 
 def _see_one_class(batch_size: int, row: Row) -> str | None:
     student, teacher = row["student_classes"], row["teacher_classes"]
-    # A student may give one class to a batch and another to the next, so that all look even in the mean. Runs that were
-    # begun earlier have rows without it.
-    largest = row.get("student_largest_class", max(student))
+    # A student may give one class to a batch and another to the next, so that all look even in the mean.
+    largest = row["student_largest_class"]
     # Fewer examples than classes cannot show them all.
     most = min(len(teacher), batch_size)
     balanced = most > 1 and effective_number(teacher) > most**BALANCE

@@ -1,80 +1,37 @@
-"""Where everything of a run lies, and reading it without torch, so that a report can be built anywhere."""
+"""The folder of a run: names of its files, reading and writing them, and beginning a run in it; without torch."""
 
+import importlib.metadata
 import json
-from dataclasses import dataclass
+import os
+import platform
+import sys
+from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from beliefmatch.errors import FolderError
-from beliefmatch.runs.exports import Export, make_export
+from filelock import FileLock, Timeout
+
+from beliefmatch.errors import FolderError, ResumeError
+from beliefmatch.runs.atomic import PARTIAL, make_folder, sweep, write_bytes, write_json
+from beliefmatch.runs.reading import hints_of, load_json, parse, read, read_bytes
+from beliefmatch.runs.schema.measurement import MeasurementRecord
+from beliefmatch.runs.schema.result import Collapse, Collapses, Result
+from beliefmatch.runs.schema.row import LoggedRow, Row
+from beliefmatch.runs.schema.run import RunMetadata, RunSettings, SourceMetadata, StudentMetadata
+from beliefmatch.runs.serialisation import differences
 
 TEACHER_FILE = "teacher.safetensors"
 """Name of the teacher's weights in the folders of the demo and the toy, which train one."""
 PLANE_HALF_SIDE = 3.0
-"""Of the square around the origin that pictures of two-dimensional inputs show."""
-
-Row = dict[str, Any]
-"""A line of metrics.jsonl: the round, seconds, means over the round, and frequencies of each class."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Collapse:
-    """A collapse of a run: what `runs.collapse_detection` found and what was done."""
-
-    kind: str
-    """One of `runs.collapse_detection.Kind`."""
-    round: int
-    """In which it was named."""
-    since: int
-    """First round that looked so."""
-    seen: str
-    """What was seen, in words."""
-    action: str
-    """continue, stop or restart."""
-    attempt: int
-    """0 for the first beginning of the run, one more after each restart."""
-    seed: int
-    """Of that attempt."""
-    seconds: float
-    """Training time by then, over all attempts."""
+"""Half the side of the square around the origin that pictures of two-dimensional inputs show."""
+MAX_METRICS_BYTES = 2**30
+"""Bytes that metrics.jsonl may have. A run of a million rounds on 1,000 classes logs a seventh of that."""
+PACKAGES = ("beliefmatch", "torch", "numpy", "lightning-fabric", "safetensors")
+"""Whose versions decide what a run computes."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """What came out of a run. Fractions are in [0, 1]; None means not measured: no data was given."""
-
-    student_accuracy: float | None
-    teacher_accuracy: float | None
-    agreement: float | None
-    student_parameters: int
-    teacher_parameters: int
-    rounds: int
-    seconds: float
-    """Training time, over all resumptions."""
-    budget: float | None = None
-    """Rounds as a fraction of those that the recipe usually does, the paper's where it prints them."""
-    student_macs: int | None = None
-    """Multiply-accumulates for one example."""
-    teacher_macs: int | None = None
-    student_bytes: int | None = None
-    """Bytes of parameters and buffers."""
-    teacher_bytes: int | None = None
-    student_latency: float | None = None
-    """Seconds for one example on the run's device, median."""
-    teacher_latency: float | None = None
-    peak_memory: int | None = None
-    """Bytes: of the device where it counts them, otherwise of the whole process; since the last resumption."""
-    student_passes: int | None = None
-    """Examples that passed the student forwards while training, over all processes."""
-    teacher_passes: int | None = None
-    exports: dict[str, Export] | None = None
-    """Exported files of the student, by their paths; those in the run folder by their names. None: there are none."""
-    collapses: tuple[Collapse, ...] = ()
-    """What collapses.json tells."""
-
-
-class RunFiles:
-    """Names of the files of one run, and what they hold as plain values."""
+class RunFolder:
+    """The files of one run. Nothing is written before `begin`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -85,42 +42,28 @@ class RunFiles:
         self.collapses = path / "collapses.json"
         self.source = path / "source.json"
         self.student = path / "student.safetensors"
-        self.student_facts = path / "student.json"
+        self.student_metadata = path / "student.json"
         self.checkpoint = path / "checkpoint.pt"
         self.curves = path / "curves.png"
         self.report = path / "report.html"
         self.pseudo = path / "pseudo"
+        self.lock = path / "run.lock"
+        self.held = FileLock(self.lock)
 
     @property
     def holds_run(self) -> bool:
         """Whether a run began here."""
         return self.run.is_file()
 
-    def read(self) -> dict[str, Any]:
+    def read_run(self) -> RunMetadata:
         """Read run.json.
 
         Raises:
             FolderError: there is no run here, or its run.json is damaged.
         """
         if not self.holds_run:
-            raise FolderError(f"{self.path} holds no run (no run.json)")
-        facts = read_json(self.run)
-        if not isinstance(facts.get("settings"), dict) or "transfer" not in facts["settings"]:
-            raise FolderError(f"{self.run} is damaged: it holds no settings")
-        return facts
-
-    def read_metrics(self) -> list[Row]:
-        """Read the lines of metrics.jsonl; one that was cut short by a kill is left out."""
-        rows = []
-        for line in self.metrics.read_text(errors="replace").splitlines() if self.metrics.is_file() else []:
-            try:
-                row = json.loads(line)
-            except ValueError:
-                break
-            if not isinstance(row, dict) or "round" not in row:
-                break
-            rows.append(row)
-        return rows
+            raise FolderError(f"{self.path} holds no run (no {self.run.name})")
+        return read(self.run, RunMetadata)
 
     def read_result(self) -> Result:
         """Read result.json.
@@ -128,16 +71,9 @@ class RunFiles:
         Raises:
             FolderError: the run has not finished, or the file is damaged.
         """
-        if not self.result.is_file():
+        if not self.result.exists():
             raise FolderError(f"the run in {self.path} has not finished: continue it with --resume")
-        try:
-            values = read_json(self.result)
-            exports = values.pop("exports", None)
-            made = None if exports is None else {name: make_export(**export) for name, export in exports.items()}
-            collapses = tuple(Collapse(**each) for each in values.pop("collapses", ()))
-            return Result(**values, exports=made, collapses=collapses)
-        except (TypeError, AttributeError) as error:
-            raise FolderError(f"{self.result} is damaged: {error}") from error
+        return read(self.result, Result)
 
     def read_collapses(self) -> list[Collapse]:
         """Read collapses.json; empty where the run did not collapse.
@@ -145,31 +81,174 @@ class RunFiles:
         Raises:
             FolderError: the file is damaged.
         """
-        try:
-            found = read_json(self.collapses)["collapses"] if self.collapses.is_file() else []
-            return [Collapse(**each) for each in found]
-        except (KeyError, TypeError) as error:
-            raise FolderError(f"{self.collapses} is damaged: {error!r}") from error
+        return list(read(self.collapses, Collapses).collapses) if self.collapses.exists() else []
 
-    def read_measurement(self) -> dict[str, Any] | None:
+    def read_measurement(self) -> MeasurementRecord | None:
         """Read measurement.json; None where nothing was measured.
 
         Raises:
             FolderError: the file is damaged.
         """
-        return read_json(self.measurement) if self.measurement.is_file() else None
+        return read(self.measurement, MeasurementRecord) if self.measurement.exists() else None
+
+    def read_student(self) -> StudentMetadata:
+        """Read student.json.
+
+        Raises:
+            FolderError: the run has not finished, or the file is damaged.
+        """
+        if not self.student_metadata.exists():
+            raise FolderError(f"{self.path} holds no student (no {self.student_metadata.name}): has its run finished?")
+        return read(self.student_metadata, StudentMetadata)
+
+    def read_metrics(self) -> list[Row]:
+        """Read the lines of metrics.jsonl; a last one that was cut short by a kill is left out.
+
+        Raises:
+            FolderError: the file is damaged.
+        """
+        if not self.metrics.exists():
+            return []
+        *lines, last = read_bytes(self.metrics, MAX_METRICS_BYTES).split(b"\n")
+        rows = [_parse_row(line, f"line {number} of {self.metrics}") for number, line in enumerate(lines, start=1)]
+        try:
+            return [*rows, _parse_row(last, str(self.metrics))] if last else rows
+        except FolderError:
+            return rows
+
+    def check_place(self, *, resume: bool, may_hold: tuple[str, ...] = ()) -> None:
+        """Check that a run may begin here, or continue where one is, changing nothing.
+
+        Args:
+            resume: whether to continue the run that the folder holds; without one, a new run begins.
+            may_hold: names of files that a new run may find.
+
+        Raises:
+            FolderError: the folder is occupied, or is not one that can be written.
+        """
+        try:
+            if self.path.exists() and not self.path.is_dir():
+                raise FolderError(f"{self.path} is a file, not a folder")
+        except OSError as error:
+            raise FolderError(f"{self.path} cannot be a folder: {error.strerror}") from error
+        if self.holds_run and not resume:
+            raise FolderError(f"{self.path} already holds a run: add --resume to continue it, or name another --folder")
+        if self.path.is_dir() and not self.holds_run:
+            ours = {*may_hold, self.pseudo.name, self.lock.name} if resume else set(may_hold)
+            found = sorted(entry.name for entry in self.path.iterdir() if entry.name not in ours)
+            if alien := [name for name in found if not (resume and name.endswith(PARTIAL))]:
+                raise FolderError(f"{self.path} is not empty (it holds {alien[0]}): name another --folder")
+        existing = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise FolderError(f"{existing} is not writable: name another --folder")
+
+    def check_settings(self, settings: RunSettings) -> None:
+        """Check that the run in the folder, if there is one, was begun with these settings.
+
+        The teacher is compared by the bytes of its weights, so its file may have moved.
+
+        Raises:
+            ResumeError: settings differ (field by field).
+        """
+        if self.holds_run:
+            changed = differences(_comparable(self.read_run().settings), _comparable(settings))
+            if changed:
+                raise ResumeError(
+                    f"{self.path} was begun with other settings: {'; '.join(changed)}: take those, or another --folder"
+                )
+
+    def begin(self, settings: RunSettings) -> None:
+        """Make the folder, take it for this process until `release`, and say in run.json what the run is.
+
+        A run that continues keeps the run.json it has, but for where the teacher lies, who gave its normalisation, and
+        whether its number of classes was given.
+
+        Raises:
+            FolderError: the folder cannot be made or written, or another process runs in it.
+        """
+        make_folder(self.pseudo)
+        try:
+            self.held.acquire(timeout=0)
+        except Timeout:
+            raise FolderError(f"another process is running in {self.path}: wait for it, or end it") from None
+        except OSError as error:
+            raise FolderError(f"cannot write {self.lock}: {error.strerror}") from error
+        for folder in (self.path, self.pseudo):
+            sweep(folder)
+        if not self.holds_run:
+            seed = settings.transfer["seed"]
+            metadata = RunMetadata(settings=settings, seed=seed, command=tuple(sys.argv), versions=versions())
+            write_json(self.run, asdict(metadata))
+        elif (metadata := self.read_run()).settings != settings:
+            # `check_settings` has seen to it that nothing else differs.
+            write_json(self.run, asdict(replace(metadata, settings=settings)))
+
+    def release(self) -> None:
+        """Let other processes run in the folder again. A process that dies lets go of it too."""
+        self.held.release()
+
+    def append_metrics(self, row: Row) -> None:
+        """Append one line to metrics.jsonl.
+
+        Raises:
+            FolderError: it cannot be written.
+        """
+        try:
+            with self.metrics.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            raise FolderError(f"cannot write {self.metrics}: {error.strerror}") from error
+
+    def rewind_metrics(self, last_round: int) -> None:
+        """Drop the lines after a round, which a continued run will write again."""
+        rows = [row for row in self.read_metrics() if row["round"] <= last_round]
+        write_bytes(self.metrics, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+    def write_result(self, result: Result) -> None:
+        """Write result.json at once."""
+        write_json(self.result, asdict(result))
+
+    def write_collapses(self, collapses: list[Collapse]) -> None:
+        """Write collapses.json at once."""
+        write_json(self.collapses, asdict(Collapses(collapses=tuple(collapses))))
+
+    def write_measurement(self, measurement: MeasurementRecord) -> None:
+        """Write measurement.json at once."""
+        write_json(self.measurement, asdict(measurement))
+
+    def write_source(self, source: SourceMetadata) -> None:
+        """Write source.json at once."""
+        write_json(self.source, asdict(source))
+
+    def write_student_metadata(self, student: StudentMetadata) -> None:
+        """Write student.json at once."""
+        write_json(self.student_metadata, asdict(student))
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file that holds one object.
+def versions() -> dict[str, str]:
+    """Return the versions of what computes."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{package: importlib.metadata.version(package) for package in PACKAGES},
+    }
 
-    Raises:
-        FolderError: it cannot be read, or holds something else.
-    """
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise FolderError(f"{path} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise FolderError(f"{path} is damaged: expected an object with names")
+
+def _comparable(settings: RunSettings) -> dict[str, Any]:
+    """Return settings as JSON without what changes nothing that is computed."""
+    content: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
+    # The teacher counts by its bytes: neither where it lies, nor whether its number of classes was given.
+    for part, name in (("teacher", "weights"), ("teacher", "num_classes"), ("inputs", "normalisation_from")):
+        if isinstance(content["transfer"].get(part), dict):
+            content["transfer"][part].pop(name, None)
+    return content
+
+
+def _parse_row(line: bytes, where: str) -> Row:
+    """Read a line of metrics.jsonl, and check that it holds the fields of `LoggedRow` and numbers besides them."""
+    content = parse(load_json(line, where), dict[str, Any], file=where)
+    absent = {field.name: field.default for field in fields(LoggedRow) if field.default is not MISSING}
+    known = {name: value for name, value in content.items() if name in hints_of(LoggedRow)}
+    parse(absent | known, LoggedRow, file=where)
+    parse({name: value for name, value in content.items() if name not in known}, dict[str, float], file=where)
     return content

@@ -4,14 +4,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from beliefmatch.data.images import read_examples
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.report.page import write_report
 from beliefmatch.runs.atomic import write_json
-from beliefmatch.runs.folder import Result
+from beliefmatch.runs.schema.measurement import MeasurementRecord
+from beliefmatch.runs.schema.result import Result
 from beliefmatch.studies.budget import Budget
 from beliefmatch.studies.candidates import Common, check_inputs, check_recipes, check_starts
 from beliefmatch.studies.sweep import Cell, Measure, Row, measure_on, result_values, sweep
@@ -114,7 +114,7 @@ def _check(names: Sequence[str], common: Common, seeds: Sequence[int]) -> dict[s
 
 def _measure(
     examples: AbstractExamples, transfers: dict[str, Transfer], options: RunOptions, *, resize: bool
-) -> Measure[dict[str, Any]]:
+) -> Measure[MeasurementRecord]:
     for transfer in transfers.values():
         examples.check_shape(transfer.inputs, resize=resize)
     return measure_on(examples, resize=resize, accelerator=options.accelerator)
@@ -132,8 +132,8 @@ def _cell(
     common: Common,
     timed: Timing,
     options: RunOptions,
-    measure: Measure[dict[str, Any]] | None,
-) -> Cell[dict[str, Any]]:
+    measure: Measure[MeasurementRecord] | None,
+) -> Cell[MeasurementRecord]:
     return Cell(
         name=name,
         transfer=lambda seed: common.transfer(name, seed=seed, rounds=timed.rounds),
@@ -143,7 +143,7 @@ def _cell(
     )
 
 
-def _gather(row: Row[dict[str, Any]], timed: Timing, budget: Budget) -> Compared:
+def _gather(row: Row[MeasurementRecord], timed: Timing, budget: Budget) -> Compared:
     folders = [outcome.folder for outcome in row.outcomes]
     last = [(folder.read_metrics() or [{}])[-1] for folder in folders]
     return Compared(

@@ -58,11 +58,15 @@ def write_transitions(path: Path, found: Sequence[Found]) -> None:
 def _draw_transition(axes: Axes, each: Found) -> None:
     if each.curves is None:
         return
-    steps = np.arange(1, len(each.curves["guide"]) + 1)
+    curves = each.curves
+    steps = np.arange(1, len(curves.guide) + 1)
     colour = COLOURS[each.label.method]
-    follower = {"student": "teacher", "teacher": "student"}[each.curves["guided_by"]]
-    for role, style, name in (("guide", "-", each.curves["guided_by"]), ("follower", "--", follower)):
-        curve, margin = np.array(each.curves[role]), np.array(each.curves[f"{role}_margin"])
+    lines = (
+        ("-", curves.guided_by, curves.guide, curves.guide_margin),
+        ("--", curves.followed_by, curves.follower, curves.follower_margin),
+    )
+    for style, name, means, margins in lines:
+        curve, margin = np.array(means), np.array(margins)
         axes.plot(steps, curve, style, color=colour, label=f"{each.label.method}: {name}")
         axes.fill_between(steps, curve - margin, curve + margin, color=colour, alpha=0.2, linewidth=0)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from beliefmatch.data.images import read_examples
 from beliefmatch.errors import ExamplesError, SettingsError
@@ -13,6 +13,7 @@ from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.budget import scaled
 from beliefmatch.recipes.toy import NOTEBOOK_ROUNDS, NUM_ROUNDS
 from beliefmatch.runs.atomic import make_folder, write_bytes, write_json
+from beliefmatch.runs.schema.measurement import MeasurementRecord
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.studies import published
 from beliefmatch.studies.experiments import Experiment, ExperimentSettings, Label, TableCell, cells_of, name_of
@@ -118,7 +119,7 @@ def _check(cells: Sequence[TableCell], seed: int, folder: Path, test: AbstractEx
         source.read(teacher.spec, teacher.num_classes)
 
 
-def _sweep_cell(cell: TableCell, options: RunOptions, measure: Measure[dict[str, Any]]) -> Cell[dict[str, Any]]:
+def _sweep_cell(cell: TableCell, options: RunOptions, measure: Measure[MeasurementRecord]) -> Cell[MeasurementRecord]:
     return Cell(
         name=cell.label.name,
         transfer=lambda seed: cell.transfer(seed, options.folder),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from beliefmatch.runs.schema.measurement import MeasurementRecord, Transition
 from beliefmatch.studies.experiments import Label
 from beliefmatch.studies.sweep import Row, format_spread, mean_and_deviation
 
@@ -23,7 +24,7 @@ class Found:
     budget: float | None
     """Fraction of the published rounds that the runs did."""
     seconds: tuple[float, ...]
-    curves: dict[str, Any] | None
+    curves: Transition | None
     """Mean transition curves of the first seed, where they were measured."""
 
     @property
@@ -37,22 +38,22 @@ class Found:
         return mean_and_deviation(self.values)[1]
 
 
-def gather(label: Label, row: Row[dict[str, Any]], quantity: Quantity) -> Found:
-    """Gather what measurement.json says of the runs of one cell."""
-    measurements = [outcome.measured or {} for outcome in row.outcomes]
+def gather(label: Label, row: Row[MeasurementRecord], quantity: Quantity) -> Found:
+    """Gather what was measured on the runs of one cell."""
+    measurements = [outcome.measured for outcome in row.outcomes if outcome.measured]
     if quantity == "transition":
-        values = [each["transition"]["error"]["value"] for each in measurements]
+        values = [each.transition.error.value for each in measurements if each.transition]
     else:
-        values = [100 * each["student"]["top1"]["value"] for each in measurements]
+        values = [100 * each.student.top1.value for each in measurements if each.student]
     results = [outcome.result for outcome in row.outcomes if outcome.result]
     return Found(
         label=label,
         seeds=row.seeds,
         values=tuple(values),
-        teacher_accuracies=tuple(100 * each["teacher"]["top1"]["value"] for each in measurements),
+        teacher_accuracies=tuple(100 * each.teacher.top1.value for each in measurements if each.teacher),
         budget=results[0].budget,
         seconds=tuple(result.seconds for result in results),
-        curves=measurements[0].get("transition"),
+        curves=measurements[0].transition,
     )
 
 

@@ -15,11 +15,12 @@ from beliefmatch.errors import CollapseError
 from beliefmatch.measurement.run import Accelerator, measure_run
 from beliefmatch.measurement.transition import TransitionPlan
 from beliefmatch.networks.examples import AbstractExamples
-from beliefmatch.runs.folder import TEACHER_FILE, Result
+from beliefmatch.runs.folder import TEACHER_FILE, RunFolder
+from beliefmatch.runs.schema.measurement import MeasurementRecord
+from beliefmatch.runs.schema.result import Result
 from beliefmatch.studies.teacher_file import write_teacher
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.run import Follow, Observer, run
-from beliefmatch.training.run_folder import RunFolder
 from beliefmatch.training.transfer import Transfer
 from beliefmatch.training.trust import code_named_in
 
@@ -168,15 +169,16 @@ def measure_on(
     transition: TransitionPlan | None = None,
     resize: bool = False,
     accelerator: Accelerator = "auto",
-) -> Measure[dict[str, Any]]:
+) -> Measure[MeasurementRecord]:
     """Return what measures a run on examples, unless an earlier call did, and reads its measurement.json.
 
     See `measurement.run.measure_run` for the arguments and errors.
     """
     fingerprint = examples.fingerprint
 
-    def measure(folder: RunFolder, transfer: Transfer) -> dict[str, Any]:
-        if not _is_measured(folder.read_measurement(), fingerprint, transition):
+    def measure(folder: RunFolder, transfer: Transfer) -> MeasurementRecord:
+        found = folder.read_measurement()
+        if found is None or not _is_measured(found, fingerprint, transition):
             measure_run(
                 folder,
                 examples,
@@ -186,26 +188,20 @@ def measure_on(
                 # The folder may name the code that the caller named for this run, and no other.
                 trust_code=code_named_in(transfer),
             )
-        return folder.read_measurement() or {}
+            found = folder.read_measurement()
+        assert found is not None, "measuring writes measurement.json"
+        return found
 
     return measure
 
 
-def _is_measured(measurement: dict[str, Any] | None, fingerprint: str, transition: TransitionPlan | None) -> bool:
+def _is_measured(measurement: MeasurementRecord, fingerprint: str, plan: TransitionPlan | None) -> bool:
     """Whether an earlier call measured on these very examples, and walked from them by this plan."""
-    if measurement is None or measurement.get("fingerprint") != fingerprint:
+    if measurement.fingerprint != fingerprint:
         return False
-    if transition is None:
-        return True
-    walked: dict[str, Any] = measurement.get("transition") or {}
-    wanted = {
-        "guided_by": transition.guided_by,
-        "images": transition.num_images,
-        "steps": transition.num_steps,
-        "step_size": transition.step_size,
-        "seed": transition.seed,
-    }
-    return all(walked.get(name) == value for name, value in wanted.items())
+    walked = measurement.transition
+    names = ("guided_by", "num_images", "num_steps", "step_size", "seed")
+    return plan is None or all(getattr(walked, name, None) == getattr(plan, name) for name in names)
 
 
 def result_values(results: Sequence[Result | None], quantity: str) -> list[float]:

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from beliefmatch.runs.atomic import make_folder, write_bytes
-from beliefmatch.runs.folder import TEACHER_FILE
-from beliefmatch.training.run_folder import RunFolder
+from beliefmatch.runs.folder import TEACHER_FILE, RunFolder
 
 
 def write_teacher(folder: RunFolder, train: Callable[[], nn.Module], *, seed: int, resume: bool) -> float:

@@ -14,7 +14,7 @@ from beliefmatch.functional.classification import correct
 from beliefmatch.measurement.run import load_pair
 from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.recipes.toy import ARCHITECTURE, GENERATOR_ROUNDS, NUM_ROUNDS, toy, toy_generator
-from beliefmatch.runs.folder import TEACHER_FILE
+from beliefmatch.runs.folder import TEACHER_FILE, RunFolder
 from beliefmatch.studies.sweep import Cell, followed_by, sweep
 from beliefmatch.studies.toy_pictures import (
     NUM_CLASSES,
@@ -26,7 +26,6 @@ from beliefmatch.studies.toy_pictures import (
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.pictures import plane_classes
 from beliefmatch.training.run import Observer
-from beliefmatch.training.run_folder import RunFolder
 from beliefmatch.training.transfer import Transfer
 
 ANIMATION_FILE = "toy.gif"

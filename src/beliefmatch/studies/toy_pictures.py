@@ -22,7 +22,7 @@ from torch import Tensor
 from beliefmatch.data.toy import LabelledPoints
 from beliefmatch.errors import FolderError
 from beliefmatch.runs.atomic import write_bytes
-from beliefmatch.runs.folder import PLANE_HALF_SIDE, RunFiles
+from beliefmatch.runs.folder import PLANE_HALF_SIDE, RunFolder
 
 NUM_CLASSES = 3
 
@@ -56,7 +56,7 @@ class Snapshot:
             return Snapshot(round=int(path.stem.removeprefix("round_")), points=file["points"], **regions)
 
 
-def read_snapshots(folder: RunFiles) -> list[Snapshot]:
+def read_snapshots(folder: RunFolder) -> list[Snapshot]:
     """Read the snapshots of a run, in order.
 
     Raises:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from beliefmatch.networks.cost import Cost, measure_cost
+from beliefmatch.runs.folder import RunFolder
 from beliefmatch.training.checkpoint import load_checkpoint
 from beliefmatch.training.clock import Clock
 from beliefmatch.training.collapse_policy import CollapsePolicy, seconds_before
@@ -20,7 +21,6 @@ from beliefmatch.training.loop import TransferState, start
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.prepare import Prepared
 from beliefmatch.training.recorder import Recorder
-from beliefmatch.training.run_folder import RunFolder
 from beliefmatch.training.tensorboard import TensorBoardLog
 
 logger = logging.getLogger(__name__)

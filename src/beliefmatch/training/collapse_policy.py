@@ -9,19 +9,19 @@ there were is in collapses.json alone, so a run that is killed and resumed is in
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from lightning_fabric import Fabric
 
 from beliefmatch.errors import CollapseError, DivergedError
-from beliefmatch.runs.atomic import make_folder, write_json
-from beliefmatch.runs.collapse_detection import ADVICE, Finding, Watch, is_long_enough
-from beliefmatch.runs.folder import Collapse, Row
+from beliefmatch.runs.atomic import make_folder
+from beliefmatch.runs.collapse_detection import ADVICE, CollapseDetector, Finding, is_long_enough
+from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.schema.result import Collapse
+from beliefmatch.runs.schema.row import Row
 from beliefmatch.training.clock import Clock
 from beliefmatch.training.loop import TransferState
 from beliefmatch.training.options import OnCollapse
 from beliefmatch.training.prepare import Prepared
-from beliefmatch.training.run_folder import RunFolder
 from beliefmatch.training.state import modules_in
 
 logger = logging.getLogger(__name__)
@@ -66,10 +66,10 @@ class CollapsePolicy:
         self.fabric = prepared.fabric
         self.clock = clock
         self.attempt = attempt
-        self.detection = Watch(rounds=self.transfer.rounds, batch_size=self.transfer.batch_size)
+        self.detector = CollapseDetector(rounds=self.transfer.rounds, batch_size=self.transfer.batch_size)
         for row in folder.read_metrics():
             if row["round"] <= state.round:
-                self.detection.see(row)
+                self.detector.detect(row)
         # What lies after the checkpoint happens again.
         self.collapses = [
             each for each in folder.read_collapses() if each.attempt < attempt or each.round <= state.round
@@ -85,7 +85,7 @@ class CollapsePolicy:
             CollapseError: it was asked to stop, or has begun again too often.
             BeginAgain: it was asked to begin again.
         """
-        findings = self.fabric.broadcast(self.detection.see(row))
+        findings = self.fabric.broadcast(self.detector.detect(row))
         known = {each.kind for each in self.collapses if each.attempt == self.attempt and each.action == "continue"}
         for finding in findings:
             if self._action != "continue" or finding.kind not in known:
@@ -165,7 +165,7 @@ class CollapsePolicy:
         return f"{report}{more} Try {ADVICE[finding.kind]} in another --folder{again}"
 
     def _write(self) -> None:
-        write_json(self.folder.collapses, {"collapses": [asdict(each) for each in self.collapses]})
+        self.folder.write_collapses(self.collapses)
 
 
 def describe(collapse: Collapse) -> str:

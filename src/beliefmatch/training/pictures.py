@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.modes import evaluating
 from beliefmatch.runs.atomic import write_bytes
-from beliefmatch.runs.folder import PLANE_HALF_SIDE, Row
+from beliefmatch.runs.folder import PLANE_HALF_SIDE
+from beliefmatch.runs.schema.row import Row
 
 GRID_SIDE = 8
 MIN_PIXELS = 64

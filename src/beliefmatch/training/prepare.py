@@ -13,9 +13,9 @@ from beliefmatch.networks.pairs import choose_pairs
 from beliefmatch.networks.taps import TapPair, beliefs, why_no_pairs
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.objectives.base import AbstractObjective
+from beliefmatch.runs.folder import RunFolder
 from beliefmatch.training.options import RunOptions, choose_accelerator
 from beliefmatch.training.precision import ResolvedPrecision, make_fabric, resolve_precision
-from beliefmatch.training.run_folder import RunFolder
 from beliefmatch.training.transfer import Transfer
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def resolve_fabric(options: RunOptions) -> Fabric:
     accelerator = choose_accelerator(options)
     folder = RunFolder(options.folder)
     if options.precision == "auto" and options.resume and folder.holds_run:
-        precision: ResolvedPrecision = folder.read()["settings"]["precision"]
+        precision: ResolvedPrecision = folder.read_run().settings.precision
     else:
         precision = resolve_precision(options.precision, accelerator)
     return make_fabric(accelerator, precision, devices=options.devices)

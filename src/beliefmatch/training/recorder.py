@@ -6,15 +6,15 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from beliefmatch.runs.atomic import write_json
-from beliefmatch.runs.folder import Row
+from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.schema.row import Row
+from beliefmatch.runs.schema.run import SourceMetadata
 from beliefmatch.training.checkpoint import save_checkpoint
 from beliefmatch.training.clock import Clock
 from beliefmatch.training.loop import Metrics, TransferState
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.pictures import write_grid, write_plane
 from beliefmatch.training.prepare import Prepared
-from beliefmatch.training.run_folder import RunFolder
 from beliefmatch.training.tensorboard import TensorBoardLog
 
 
@@ -78,7 +78,7 @@ class Recorder:
     def write_source_metadata(self) -> None:
         """Write what the source found when it was started, where a reader of the run should know it."""
         if self.prepared.fabric.is_global_zero and (metadata := self.prepared.transfer.source.facts(self.state.source)):
-            write_json(self.folder.source, metadata)
+            self.folder.write_source(SourceMetadata(**metadata))
 
     def close(self) -> None:
         """Write what is left to write."""

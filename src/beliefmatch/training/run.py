@@ -7,7 +7,9 @@ import torch
 
 from beliefmatch.networks.cost import measure_latency, peak_memory
 from beliefmatch.networks.inputs import warn_of_assumed
-from beliefmatch.runs.folder import Result, Row
+from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.schema.result import Result
+from beliefmatch.runs.schema.row import Row
 from beliefmatch.training.attempt import Attempt, begin_attempt
 from beliefmatch.training.collapse_policy import BeginAgain, advance_attempt, seed_of
 from beliefmatch.training.execution.choice import fastest_kernels
@@ -15,7 +17,8 @@ from beliefmatch.training.options import RunOptions
 from beliefmatch.training.pictures import write_curves
 from beliefmatch.training.preflight import preflight
 from beliefmatch.training.prepare import Prepared, log_taps, prepare, prepare_again
-from beliefmatch.training.run_folder import RunFolder, settings_of
+from beliefmatch.training.run_settings import settings_of
+from beliefmatch.training.student_files import write_student
 from beliefmatch.training.tensorboard import check_tensorboard
 from beliefmatch.training.transfer import Transfer
 
@@ -98,7 +101,7 @@ def finish(attempt: Attempt) -> Result:
             rows = folder.read_metrics()
             attempt.policy.log_short_run(rows)
             write_curves(folder.curves, rows)
-            folder.write_student(attempt.state.student, prepared.transfer, prepared.teacher.num_classes)
+            write_student(folder, attempt.state.student, prepared.transfer, prepared.teacher.num_classes)
             folder.write_result(result)
     prepared.fabric.barrier()
     return result

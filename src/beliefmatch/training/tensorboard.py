@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Protocol
 
 from beliefmatch.errors import SettingsError
-from beliefmatch.runs.folder import Row
+from beliefmatch.runs.schema.row import Row
 
 
 class _Writer(Protocol):

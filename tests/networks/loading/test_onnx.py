@@ -24,7 +24,7 @@ from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.networks.pairs import choose_pairs
 from beliefmatch.networks.taps import beliefs, can_be_tapped
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.training.run_folder import fingerprint
+from beliefmatch.training.run_settings import fingerprint
 
 
 def export(network: nn.Module, path: Path, *shape: int, new: bool = True, dynamic: bool = True) -> Path:

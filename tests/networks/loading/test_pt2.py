@@ -21,7 +21,7 @@ from beliefmatch.networks.gradients import check_gradient
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.converted import ConvertedProgram
 from beliefmatch.networks.loading.network import Network, make_network
-from beliefmatch.training.run_folder import fingerprint
+from beliefmatch.training.run_settings import fingerprint
 
 BATCH = {0: torch.export.Dim("batch", max=1024)}
 

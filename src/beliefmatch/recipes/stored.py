@@ -1,0 +1,49 @@
+"""The settings that a run folder holds, read again: the classes that recipes choose from, and how to read them."""
+
+from beliefmatch.objectives.belief_matching import BeliefMatching
+from beliefmatch.objectives.distillation import Distillation
+from beliefmatch.optimisers import Adam, CosineSgd, StepwiseSgd
+from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.serialisation import from_json
+from beliefmatch.sources.adversarial import Adversarial
+from beliefmatch.sources.cmi import Cmi
+from beliefmatch.sources.dafl import Dafl
+from beliefmatch.sources.deep_inversion import DeepInversion
+from beliefmatch.sources.dfad import Dfad
+from beliefmatch.sources.dfq import Dfq
+from beliefmatch.sources.fast import Fast
+from beliefmatch.sources.few_shot import FewShot
+from beliefmatch.sources.free_points import FreePoints
+from beliefmatch.sources.nayer import Nayer
+from beliefmatch.sources.noise import Noise
+from beliefmatch.sources.refined_textures import RefinedTextures
+from beliefmatch.sources.unlabelled import Unlabelled
+from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.transfer import Transfer
+from beliefmatch.training.trust import TrustedCode, check_trusted, code_named_in
+
+SETTINGS_TYPES: tuple[type, ...] = (
+    *(Adversarial, Cmi, Dafl, DeepInversion, Dfad, Dfq, Fast, FewShot, FreePoints, Nayer, Noise, RefinedTextures),
+    Unlabelled,
+    *(BeliefMatching, Distillation),
+    NamedStudent,
+    *(Adam, CosineSgd, StepwiseSgd),
+)
+"""Each source, objective, student and optimiser. What their own fields hold is found by the annotations."""
+
+
+def read_transfer(folder: RunFolder, *, trust_code: TrustedCode = False) -> Transfer:
+    """Read the settings of a run.
+
+    Args:
+        folder: of the run.
+        trust_code: which Python code they may name, as networks made from them import it.
+
+    Raises:
+        FolderError: there is no run, its run.json is damaged, it holds a class that is not in `SETTINGS_TYPES`, or it
+            names code that is not trusted.
+    """
+    content = folder.read_run().settings.transfer
+    transfer = from_json(content, Transfer, choices=SETTINGS_TYPES, file=folder.run, path="settings.transfer")
+    check_trusted(code_named_in(transfer), trust_code, file=folder.run)
+    return transfer

@@ -1,0 +1,81 @@
+"""What result.json keeps of each exported file of a student."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+NormalisationFrom = Literal["user", "checkpoint", "default"]
+"""Who gave a normalisation: the user, the teacher's own name or file, or nobody, so that a default was taken."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """What one of the two networks costs where it is deployed. None means not measured."""
+
+    bytes: int | None
+    """Bytes of its file in the format of the export."""
+    macs: int | None
+    """Multiply-accumulates for one example."""
+    torch_latency: float | None
+    """Seconds for one example in torch on the CPU, median of repeats that take turns with the others of this export."""
+    onnxruntime_latency: float | None
+    """Seconds for one example in onnxruntime on the CPU, likewise; measured for ONNX files alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileCheck:
+    """The predictions of an exported file, compared with those of the student in torch. Fractions are in [0, 1]."""
+
+    name: str
+    """Name of the inputs."""
+    num_examples: int
+    """Number of inputs."""
+    largest_logit: float
+    """Largest absolute logit of the student."""
+    max_logit_difference: float
+    """Largest absolute difference of a logit of the file from the student's."""
+    agreement: float
+    """Fraction of inputs to which the file gives the student's class, or one that the student finds as likely but for
+    rounding."""
+    accuracy: float | None = None
+    """Fraction of inputs to which the file gives their label. None: there are no labels."""
+    student_accuracy: float | None = None
+    """Fraction of inputs to which the student gives their label. None: there are no labels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """An exported file of a student: what it is, and what was found when it was checked."""
+
+    format: str
+    """Format of the file: onnx, pt2 or safetensors."""
+    pixels: Literal["uint8", "unit"] | None
+    """The file normalises pixels itself: uint8 of [0, 255], unit of [0, 1]. None: it takes network inputs."""
+    sha256: str
+    """SHA-256 of the file, hexadecimal."""
+    pseudo: FileCheck
+    """Check on fresh pseudo inputs."""
+    num_noise: int
+    """Number of those inputs that are normal noise and no pseudo inputs."""
+    why_noise: str | None
+    """Why some are noise, in words."""
+    images: FileCheck | None
+    """Check on real examples, images or others. None: none were given."""
+    student: Deployed
+    """What the student costs."""
+    teacher: Deployed
+    """What the teacher costs."""
+    why_no_teacher: str | None
+    """Why numbers of the teacher are missing, in words."""
+    threads: int
+    """Number of threads that torch and onnxruntime were timed with."""
+    versions: dict[str, str]
+    """Version by package, of what wrote the file."""
+    teacher_license: str | None = None
+    """Licence of the teacher, as the user gave it."""
+    mean: list[float] | None = None
+    """Mean of each channel in pixels scaled to [0, 1], by which inputs are made of pixels. None: 0."""
+    std: list[float] | None = None
+    """Standard deviation of each channel in pixels scaled to [0, 1], likewise. None: 1."""
+    normalisation_from: NormalisationFrom | None = None
+    """Who gave mean and std: the user, the teacher's own checkpoint, or nobody, so that a default was taken. None: not
+    recorded, or inputs are no images."""

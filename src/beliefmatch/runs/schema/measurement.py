@@ -1,0 +1,112 @@
+"""measurement.json: what two networks do on examples that training never saw."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number with its bootstrap 95 % interval over examples."""
+
+    value: float
+    """The number, over all examples."""
+    low: float
+    """Lower end of the interval, in the unit of the number."""
+    high: float
+    """Upper end of the interval, in the unit of the number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkScores:
+    """What one network does on labelled examples."""
+
+    top1: Estimate
+    """Fraction of examples whose label is the most likely class."""
+    top5: Estimate | None
+    """Fraction of examples whose label is among the five most likely classes. None where there are at most five."""
+    calibration_error: Estimate
+    """Expected calibration error over 15 bins, in [0, 1] (Guo et al. 2017)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScores:
+    """What both networks do on the examples of one label, or without labels of one class of the teacher."""
+
+    number: int
+    """Number of the class, from 0."""
+    num_images: int
+    """Number of its examples."""
+    teacher_accuracy: Estimate | None
+    """Fraction of them whose label the teacher finds most likely. None: no examples, or no labels."""
+    student_accuracy: Estimate | None
+    """Fraction of them whose label the student finds most likely. None: no examples, or no labels."""
+    agreement: Estimate | None
+    """Fraction of them to which both networks give the same class. None where there is no example of this class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """Mean transition curves, and how they were walked."""
+
+    guided_by: Literal["student", "teacher"]
+    """The network whose gradient leads from class to class."""
+    num_images: int
+    """Number of examples from which the walks begin."""
+    num_steps: int
+    """Gradient steps from each example to each other class."""
+    step_size: float
+    """Learning rate of a gradient step, on network inputs."""
+    seed: int
+    """Seed of the choice of examples."""
+    error: Estimate
+    """Mean transition error: mean absolute difference of both networks' curves, in [0, 1]."""
+    guide: tuple[float, ...]
+    """Mean probability of the class sought at each step, for the network that guides."""
+    follower: tuple[float, ...]
+    """Mean probability of the class sought at each step, for the other network."""
+    guide_margin: tuple[float, ...]
+    """Two standard errors over examples of `guide`, at each step."""
+    follower_margin: tuple[float, ...]
+    """Two standard errors over examples of `follower`, at each step."""
+
+    def __post_init__(self) -> None:
+        lengths = {len(curve) for curve in (self.guide, self.follower, self.guide_margin, self.follower_margin)}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError("the transition curves differ in length or are empty")
+
+    @property
+    def followed_by(self) -> Literal["student", "teacher"]:
+        """The other network."""
+        return "teacher" if self.guided_by == "student" else "student"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurementRecord:
+    """All that was measured on one set of examples. Fractions are in [0, 1]."""
+
+    images: str
+    """Name of the examples, images or others; empty where they have none."""
+    fingerprint: str
+    """SHA-256 of the examples' values and labels, hexadecimal."""
+    num_images: int
+    """Number of examples."""
+    teacher: NetworkScores | None
+    """Scores of the teacher. None: the examples have no labels."""
+    student: NetworkScores | None
+    """Scores of the student. None: the examples have no labels."""
+    agreement: Estimate
+    """Fraction of examples to which both networks give the same class."""
+    divergence: Estimate
+    """Mean KL(teacher || student), in nats."""
+    classes: tuple[ClassScores, ...] = field(repr=False)
+    """Scores by class."""
+    confusion: tuple[tuple[Estimate, ...], ...] | None = field(repr=False)
+    """Fraction of all examples with each pair of the teacher's class (row) and the student's (column). None for more
+    than 50 classes."""
+    transition: Transition | None
+    """Where the two part on the way from one class to another. None: not measured."""
+
+    @property
+    def data(self) -> tuple[str, int, str]:
+        """What tells one set of examples from another."""
+        return self.images, self.num_images, self.fingerprint

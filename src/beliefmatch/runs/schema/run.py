@@ -1,0 +1,65 @@
+"""run.json, student.json and source.json: what a run computes, and what is needed to read what it left."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Json = Any
+"""A JSON value of which the reader knows the type: `runs.serialisation` makes settings of it again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """All that must be equal for a run to continue."""
+
+    transfer: dict[str, Json]
+    """Settings of the transfer; each object in it names its class under type."""
+    teacher_sha256: str
+    """SHA-256 over names and bytes of the teacher's parameters and buffers, hexadecimal."""
+    num_processes: int
+    """Number of processes, one a device."""
+    device: str
+    """Kind of device: cpu, cuda or mps."""
+    precision: Literal["32-true", "64-true", "bf16-mixed"]
+    """Floating-point precision."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunMetadata:
+    """What a run is. It is written before the first round."""
+
+    settings: RunSettings
+    """All that must be equal for the run to continue."""
+    seed: int
+    """Seed of the run, as in its settings."""
+    command: tuple[str, ...]
+    """Words of the command that began the run."""
+    versions: dict[str, str]
+    """Version by package, and of Python and the platform, when the run began."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentMetadata:
+    """What is needed to load the student, besides its weights."""
+
+    architecture: str
+    """Name of the architecture, as `NamedStudent` takes it."""
+    num_classes: int
+    """Number of classes."""
+    inputs: dict[str, Json]
+    """The `InputSpec` of both networks: shape and normalisation."""
+    weights: str
+    """Name of the file of weights, in the same folder."""
+    how_to_load: str
+    """A line of Python."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceMetadata:
+    """Which real examples a source chose; the file is missing for sources that need none."""
+
+    images: str
+    """Path of the file of examples."""
+    num_images: int | None = None
+    """Number of examples that are used. None: `indices` says it."""
+    indices: tuple[int, ...] | None = None
+    """Positions in the file of the examples that are used, from 0. None: all are used."""

@@ -1,0 +1,74 @@
+"""Settings as JSON and back, without torch: any frozen dataclass of numbers, texts, tuples, paths and its like."""
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+from beliefmatch.runs.reading import hints_of, parse
+
+T = TypeVar("T")
+
+
+def to_json(settings: Any) -> Any:
+    """Turn settings into JSON values; each object names its class under `type`."""
+    if is_dataclass(settings):
+        values = {field.name: to_json(getattr(settings, field.name)) for field in fields(settings)}
+        return {"type": type(settings).__name__, **values}
+    if isinstance(settings, Path):
+        return {"type": "Path", "path": str(settings)}
+    if isinstance(settings, tuple):
+        return [to_json(item) for item in settings]
+    assert settings is None or isinstance(settings, bool | int | float | str), f"{settings!r} is no setting"
+    return settings
+
+
+def from_json(
+    content: Any, kind: type[T], *, choices: Iterable[type] = (), file: Path | str = "settings", path: str = ""
+) -> T:
+    """Turn what `to_json` made back into the same settings.
+
+    Args:
+        content: JSON values.
+        kind: class of the settings.
+        choices: concrete classes that may stand where a field of the settings names an abstract one.
+        file: where the content is from, for messages.
+        path: of the content in the file, for messages.
+
+    Raises:
+        FolderError: a class or a field is unknown, missing, or of another type; or settings contradict each other.
+    """
+    return parse(content, kind, file=file, path=path, tags=classes_in(kind, *choices))
+
+
+def classes_in(*roots: type) -> dict[str, type]:
+    """Find the concrete dataclasses that the annotations of settings lead to, by their names."""
+    found: dict[str, type] = {}
+    left: list[Any] = list(roots)
+    while left:
+        kind = left.pop()
+        origin = get_origin(kind)
+        left += get_args(kind)
+        kind = kind if origin is None else origin
+        if not is_dataclass(kind) or not isinstance(kind, type) or inspect.isabstract(kind):
+            continue
+        if kind.__name__ not in found:
+            found[kind.__name__] = kind
+            left += hints_of(kind).values()
+        assert found[kind.__name__] is kind, f"two settings are called {kind.__name__}"
+    return found
+
+
+def differences(old: Any, new: Any, path: str = "") -> list[str]:
+    """Say field by field how two settings as JSON differ, one line each."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        lines = []
+        for key in (*old, *(key for key in new if key not in old)):
+            lines += differences(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+        return lines
+    return [] if old == new else [f"{path} was {_show(old)}, is {_show(new)} now"]
+
+
+def _show(value: Any) -> str:
+    return str(value["path"]) if isinstance(value, dict) and value.get("type") == "Path" else str(value)

@@ -1,0 +1,78 @@
+"""The student of a run on disk: its weights and what is needed to load them."""
+
+from pathlib import Path
+
+import safetensors.torch
+from torch import nn
+
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.network import make_network
+from beliefmatch.networks.loading.weights import fit_weights, read_weights
+from beliefmatch.networks.logits import settle_logits
+from beliefmatch.runs.atomic import write_bytes
+from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.schema.run import StudentMetadata
+from beliefmatch.runs.serialisation import from_json, to_json
+from beliefmatch.training.transfer import Transfer
+from beliefmatch.training.trust import TrustedCode, check_trusted
+
+
+def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, num_classes: int) -> None:
+    """Write the student's weights, and beside them what is needed to load them.
+
+    Raises:
+        FolderError: one of the files cannot be written.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in student.state_dict().items()}
+    write_bytes(folder.student, safetensors.torch.save(tensors))
+    folder.write_student_metadata(
+        StudentMetadata(
+            architecture=to_json(transfer.student)["architecture"],
+            num_classes=num_classes,
+            inputs=to_json(transfer.inputs),
+            weights=folder.student.name,
+            how_to_load="beliefmatch.load_student('the folder of this file')",
+        )
+    )
+
+
+def read_student(folder: RunFolder, *, trust_code: TrustedCode = False) -> StudentMetadata:
+    """Read student.json: the student's architecture, number of classes and inputs.
+
+    Args:
+        folder: of the run.
+        trust_code: which Python code may be its architecture, as making it imports that.
+
+    Raises:
+        FolderError: there is no student here, its student.json is damaged, or it names code that is not trusted.
+    """
+    metadata = folder.read_student()
+    check_trusted([metadata.architecture], trust_code, file=folder.student_metadata)
+    return metadata
+
+
+def load_student(folder: Path | str, *, architecture: str | None = None, trust_code: TrustedCode = False) -> nn.Module:
+    """Load the student of a finished run, in eval mode, on the CPU.
+
+    Args:
+        folder: of the run.
+        architecture: of the student, such as my_file.py:make_network. None: what the folder names.
+        trust_code: whether to import a Python file that the folder names as the architecture, or names of those that
+            may be imported.
+
+    Raises:
+        FolderError: the folder holds no finished run, its student.json is damaged, or it names Python code that is not
+            trusted.
+        NetworkError: the student cannot be made.
+        WeightsError: its weights are damaged.
+    """
+    run = RunFolder(Path(folder))
+    # Where the caller names the architecture, the one in the folder is not made.
+    metadata = read_student(run, trust_code=trust_code if architecture is None else True)
+    inputs = from_json(metadata.inputs, InputSpec, file=run.student_metadata, path="inputs")
+    name = metadata.architecture if architecture is None else architecture
+    student = make_network(name, in_channels=inputs.shape[0], num_classes=metadata.num_classes)
+    fit_weights(student, read_weights(run.student), name=str(run.student))
+    student.float().eval()
+    settle_logits(student, inputs, name=None)
+    return student
