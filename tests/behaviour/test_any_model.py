@@ -24,6 +24,8 @@ from beliefmatch import load_student
 from beliefmatch.cli import main
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.loading.network import Network, make_network
+from beliefmatch.networks.outputs import logits_of
+from beliefmatch.training.student_files import load_student_with_logits
 from tiny import named
 
 HERE = Path(__file__)
@@ -144,8 +146,11 @@ def test_a_run_with_networks_of_others_ends_with_a_student_that_loads(
     words = teacher_words(teacher, tmp_path)
     shape = () if teacher in ("hf", "pt2", "onnx") else ("--shape", *SHAPE)
     assert transfer(tmp_path / "run", *words, "--student.architecture", student, *shape) == 0
-    network = load_student(tmp_path / "run", trust_code=True)
-    assert network(torch.randn(5, *SHAPE)).shape == (5, 10)
+    batch = torch.randn(5, *SHAPE)
+    logits = load_student_with_logits(tmp_path / "run", trust_code=True)(batch)
+    assert logits.shape == (5, 10)
+    own = load_student(tmp_path / "run", trust_code=True)(batch)
+    assert torch.equal(logits_of(own, network="it", batch_size=5), logits)
     images = {"images": np.zeros((20, 24, 24, 3), np.uint8), "labels": np.arange(20) % 10}
     np.savez(tmp_path / "images.npz", **images)
     assert main(["measure", "--trust-code", str(tmp_path / "run"), "--images", str(tmp_path / "images.npz")]) == 0

@@ -13,6 +13,7 @@ from test_command import error_line, transfer
 from beliefmatch import RunFolder, load_model, load_student
 from beliefmatch.cli import main
 from beliefmatch.networks.loading.network import make_network
+from beliefmatch.training.student_files import load_student_with_logits
 from odd_networks import make_logit, make_sigmoid, odd
 
 
@@ -35,32 +36,41 @@ def test_a_program_that_ends_in_a_sigmoid_teaches_two_classes(
 ) -> None:
     teacher = exported(tmp_path, suffix)
     batch = torch.randn(5, 1, 8, 8)
-    logits = load_model(str(teacher), shape=(1, 8, 8))(batch)
+    logits = load_model(str(teacher), shape=(1, 8, 8), outputs="sigmoid")(batch)
     torch.testing.assert_close(logits, torch.cat([torch.zeros(5, 1), make_logit()(batch)], dim=1), atol=1e-3, rtol=1e-3)
     caplog.clear()
-    assert transfer(tmp_path / "run", teacher__architecture=teacher, student__architecture="convnet_4") == 0
-    assert [line for line in caplog.messages if "teacher" in line and "output" in line] == [
-        f"{teacher} ends in a sigmoid: the log-odds of its outputs are taken as logits",
-        f"{teacher} has one output: it is taken as the logit of class 1, and 0 as that of class 0",
+    networks = {"teacher__architecture": teacher, "teacher__outputs": "sigmoid", "student__architecture": "convnet_4"}
+    assert transfer(tmp_path / "run", **networks) == 0
+    assert [line for line in caplog.messages if "teacher" in line and "taken as" in line] == [
+        "the teacher returns probabilities of a sigmoid: their log-odds are taken as logits",
+        "the teacher has one output: it is taken as the logit of class 1, and 0 as that of class 0",
     ]
     assert load_student(tmp_path / "run", trust_code=True)(batch).shape == (5, 2)
 
 
-@pytest.mark.parametrize(("student", "formats"), [("make_logit", ["pt2"]), ("make_sigmoid", ["onnx", "safetensors"])])
+@pytest.mark.parametrize(
+    ("student", "outputs", "formats"),
+    [("make_logit", "logits", ["pt2"]), ("make_sigmoid", "sigmoid", ["onnx", "safetensors"])],
+)
 def test_a_student_with_one_output_is_trained_measured_and_deployed(
-    tmp_path: Path, student: str, formats: list[str], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, student: str, outputs: str, formats: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     run, images = tmp_path / "run", tmp_path / "images.npz"
     stored = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
     np.savez(images, images=stored, labels=np.arange(20) % 2)
-    assert transfer(run, teacher__architecture=odd("make_sigmoid"), student__architecture=odd(student)) == 0
-    assert "answers between 0 and 1" not in caplog.text
+    teacher = {"teacher__architecture": odd("make_sigmoid"), "teacher__outputs": "sigmoid"}
+    assert transfer(run, **teacher, student__architecture=odd(student), student__outputs=outputs) == 0
+    assert "between 0 and 1" not in caplog.text
     assert main(["measure", "--trust-code", str(run), "--images", str(images)]) == 0
     assert RunFolder(run).read_result().student_accuracy is not None
     for to in formats:
         assert main(["export", "--trust-code", str(run), "--to", to]) == 0
     assert "It gives 2 logits" in (run / "README.md").read_text()
-    assert load_student(run, trust_code=True)(torch.randn(4, 1, 8, 8)).shape == (4, 2)
+    batch = torch.randn(4, 1, 8, 8)
+    own, logits = (load(run, trust_code=True)(batch) for load in (load_student, load_student_with_logits))
+    assert own.shape == ((4,) if student == "make_sigmoid" else (4, 1))
+    expected = own if student == "make_sigmoid" else own.sigmoid().squeeze(1)
+    torch.testing.assert_close(logits.softmax(dim=1)[:, 1], expected)
 
 
 def test_a_student_with_other_classes_is_told_that_one_output_knows_two(

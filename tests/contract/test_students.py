@@ -7,7 +7,7 @@ from beliefmatch.errors import NetworkError
 from beliefmatch.networks.inputs import DIGITS
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.stored import SETTINGS_TYPES
-from beliefmatch.students.base import AbstractStudent
+from beliefmatch.students.base import AbstractStudent, build_student
 from beliefmatch.students.named import NamedStudent
 from tiny import make_conv_teacher, named
 
@@ -25,7 +25,8 @@ def test_the_table_holds_every_student() -> None:
 @pytest.mark.parametrize("name", STUDENTS)
 def test_it_takes_the_teachers_inputs_and_knows_its_classes(name: str) -> None:
     teacher = Teacher(make_conv_teacher(), DIGITS)
-    assert STUDENTS[name].build(teacher)(torch.randn(3, 1, 8, 8)).shape == (3, 10)
+    student, inspection = build_student(STUDENTS[name], teacher)
+    assert student(torch.randn(3, 1, 8, 8)).shape == (3, inspection.num_classes) == (3, 10)
 
 
 @pytest.mark.parametrize("name", STUDENTS)
@@ -40,4 +41,4 @@ def test_the_same_seed_builds_the_same_network(name: str) -> None:
 
 def test_other_classes_than_the_teachers_are_refused() -> None:
     with pytest.raises(NetworkError, match="the teacher knows 10 classes and the student 7"):
-        NamedStudent(architecture=named("make_seven_classes")).build(Teacher(make_conv_teacher(), DIGITS))
+        build_student(NamedStudent(architecture=named("make_seven_classes")), Teacher(make_conv_teacher(), DIGITS))

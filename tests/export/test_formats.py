@@ -18,7 +18,7 @@ from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.export.predictions import LOADERS
 from beliefmatch.networks.inputs import DIGITS, InputSpec
 from beliefmatch.networks.loading.network import make_network
-from beliefmatch.networks.outputs import return_logits
+from beliefmatch.networks.output_forms import give_logits
 from tiny import make_conv_teacher, make_signal_network
 
 SIZES = (1, 2, 9)
@@ -46,6 +46,12 @@ def channels_last() -> nn.Module:
     return make_conv_teacher().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
+def named_logits() -> nn.Module:
+    network = Named()
+    give_logits(network, "logits")
+    return network
+
+
 def built_in(name: str, in_channels: int) -> Callable[[], nn.Module]:
     return lambda: make_network(name, in_channels=in_channels, num_classes=10)
 
@@ -58,7 +64,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "mlp": (built_in("mlp_20_10", 12), (12,)),
     "signals": (make_signal_network, (2, 33)),
     "channels last": (channels_last, (1, 8, 8)),
-    "names its logits": (lambda: return_logits(Named()), (12,)),
+    "names its logits": (named_logits, (12,)),
 }
 
 

@@ -1,6 +1,5 @@
 """Logits in whatever a network returns."""
 
-import copy
 from collections import OrderedDict
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -8,12 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from beliefmatch.errors import NetworkError
-from beliefmatch.networks.outputs import logits_of, return_logits
-from beliefmatch.networks.taps import beliefs
-from beliefmatch.training.execution.compiled import CompiledForward
+from beliefmatch.networks.outputs import logits_of
 
 LOGITS, MAPS = torch.randn(4, 7), torch.randn(4, 3, 2)
 
@@ -56,33 +53,3 @@ def test_what_cannot_be_understood_is_described(output: Any, message: str) -> No
     with pytest.raises(NetworkError) as caught:
         logits_of(output, network="Net", batch_size=4)
     assert message in str(caught.value)
-
-
-class Dict(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.body, self.head = nn.Linear(6, 5), nn.Linear(5, 3)
-
-    def forward(self, batch: Tensor) -> dict[str, Tensor]:
-        features = self.body(batch)
-        return {"features": features, "logits": self.head(features)}
-
-
-def test_a_network_keeps_its_names_and_its_copies_return_logits_too() -> None:
-    network, batch = Dict(), torch.randn(2, 6)
-    keys = list(network.state_dict())
-    return_logits(return_logits(network))
-    assert list(network.state_dict()) == keys
-    assert len(network._forward_hooks) == 1
-    assert torch.equal(copy.deepcopy(network)(batch), network(batch))
-    assert network(batch).shape == (2, 3)
-
-
-def test_a_compiled_network_returns_logits_and_can_be_tapped() -> None:
-    network, batch = return_logits(Dict()), torch.randn(2, 6)
-    eager = beliefs(network, batch, outputs=["body"])
-    compiled = CompiledForward(network, outputs=["body"])
-    found = beliefs(network, batch, outputs=["body"])
-    compiled.remove()
-    torch.testing.assert_close(found.logits, eager.logits)
-    torch.testing.assert_close(found.outputs["body"], eager.outputs["body"])

@@ -7,10 +7,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu_
 
+from beliefmatch.networks import pairs as module
 from beliefmatch.networks.inputs import CIFAR10, InputSpec
 from beliefmatch.networks.loading.network import make_network
-from beliefmatch.networks.pairs import choose_pairs, last_feature_maps
+from beliefmatch.networks.pairs import FeatureMaps
+from beliefmatch.networks.recording import record_noise
 from beliefmatch.networks.taps import TapPair, beliefs
+
+
+def last_feature_maps(network: nn.Module, spec: InputSpec) -> FeatureMaps:
+    return module.last_feature_maps(record_noise(network, spec, role="teacher")[0])
+
+
+def choose_pairs(teacher: nn.Module, student: nn.Module, spec: InputSpec) -> tuple[TapPair, ...]:
+    first, second = (last_feature_maps(network, spec) for network in (teacher, student))
+    return module.choose_pairs(teacher, student, teacher_maps=first, student_maps=second)
 
 
 def pyramid(*widths: int) -> nn.Sequential:
@@ -87,7 +98,7 @@ def test_the_last_map_of_each_resolution_that_both_reach_is_taken() -> None:
 
 
 def test_maps_that_are_changed_in_place_are_passed_over() -> None:
-    assert last_feature_maps(ChangesInPlace(), CIFAR10) == {torch.Size((32, 32)): "stem"}
+    assert last_feature_maps(ChangesInPlace(), CIFAR10) == {(32, 32): "stem"}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +129,7 @@ def test_patches_that_become_tokens_are_no_feature_map(settings: dict[str, Any])
 
 def test_maps_before_the_patches_count() -> None:
     found = last_feature_maps(Tokens(stem=True), CIFAR10)
-    assert found == {torch.Size((16, 16)): "stem.1", torch.Size((32, 32)): "stem"}
+    assert found == {(16, 16): "stem.1", (32, 32): "stem"}
 
 
 def test_tokens_of_signals_are_no_feature_map() -> None:
@@ -128,7 +139,7 @@ def test_tokens_of_signals_are_no_feature_map() -> None:
 
 def test_a_map_that_is_flattened_for_its_mean_stays_one() -> None:
     network = nn.Sequential(nn.Conv2d(3, 64, 8, 8), nn.Flatten(2), nn.AdaptiveAvgPool1d(1), nn.Flatten())
-    assert last_feature_maps(network, CIFAR10) == {torch.Size((4, 4)): "0"}
+    assert last_feature_maps(network, CIFAR10) == {(4, 4): "0"}
 
 
 @pytest.mark.parametrize(

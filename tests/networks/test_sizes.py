@@ -10,8 +10,8 @@ from transformers import ViTConfig, ViTForImageClassification
 
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.inspection import inspect
 from beliefmatch.networks.sizes import size_hint
-from beliefmatch.networks.teacher import probe
 
 
 def make_timm() -> nn.Module:
@@ -47,7 +47,7 @@ def make_hugging_face() -> nn.Module:
 )
 def test_what_can_be_written_is_told(make: type[nn.Module], made_for: int, written: str) -> None:
     with pytest.raises(NetworkError) as caught:
-        probe(make(), InputSpec(shape=(3, 48, 48)), role="student")
+        inspect(make(), InputSpec(shape=(3, 48, 48)), role="student")
     assert "the student does not take inputs of shape (3, 48, 48): " in str(caught.value)
     assert str(caught.value).endswith(
         f"; it is made for {made_for}x{made_for}: write ?{written}=48 after its name, or say --shape 3 {made_for} "
@@ -58,7 +58,7 @@ def test_what_can_be_written_is_told(make: type[nn.Module], made_for: int, writt
 def test_a_teacher_has_weights_of_its_size() -> None:
     message = r"--shape 3 24 24, or write \?image_size=48 after its name if its weights are of that size$"
     with pytest.raises(NetworkError, match=message):
-        probe(make_hugging_face(), InputSpec(shape=(1, 48, 48)), role="teacher")
+        inspect(make_hugging_face(), InputSpec(shape=(1, 48, 48)), role="teacher")
 
 
 def test_nothing_is_told_where_the_size_is_right_or_free() -> None:

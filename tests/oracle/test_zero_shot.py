@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from beliefmatch.networks.inputs import CIFAR10
+from beliefmatch.networks.inspection import inspect
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.loading.state_dict_keys import find_convention
 from beliefmatch.networks.teacher import Teacher
@@ -86,7 +87,8 @@ def begin_case(path: Path, precision: Literal["32-true", "64-true"]) -> Case:
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
     teacher = Teacher(network(wanted["teacher"], teacher_weights), CIFAR10)
     student = network(wanted["student"], student_weights)
-    transfer = replace(transfer, source=source, objective=resolve_taps(objective, teacher, student))
+    inspection = inspect(student, CIFAR10, role="student")
+    transfer = replace(transfer, source=source, objective=resolve_taps(objective, teacher, student, inspection))
     state = start(transfer, teacher, student, fabric)
     state.source.generator.load_state_dict(part(tensors, "generator"))
     noise = [tensors[f"z.{i}"].to(teacher.dtype) for i in range(wanted["rounds"])]

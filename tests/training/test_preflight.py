@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.inputs import DIGITS
+from beliefmatch.networks.inspection import inspect
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.base import AbstractSource
@@ -52,7 +53,7 @@ BOTH = Terms(adversarial=1.0)
 
 
 def check(source: AbstractSource[Any], teacher: nn.Module, student: nn.Module) -> None:
-    check_gradients(source, Teacher(teacher, DIGITS), student)
+    check_gradients(source, Teacher(teacher, DIGITS), student, inspect(student, DIGITS, role="student"))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from beliefmatch.errors import SettingsError, TapError
+from beliefmatch.networks.inspection import inspect
 from beliefmatch.networks.taps import TapPair
 from beliefmatch.optimisers import Adam
 from beliefmatch.sources.adversarial import Adversarial
@@ -76,7 +77,7 @@ def test_taps_that_cannot_be_compared_are_refused() -> None:
     transfer, state, teacher, _ = begin(tiny_transfer())
     objective = replace(transfer.objective, attention_weight=1.0, taps=(TapPair(teacher="2", student="4"),))
     with pytest.raises(TapError, match=r"2 of the teacher gives \(8, 8, 8\), 4 of the student \(4, 2, 2\)"):
-        resolve_taps(objective, teacher, state.student)
+        resolve_taps(objective, teacher, state.student, inspect(state.student, teacher.spec, role="student"))
 
 
 BAD_ADAM = Adam(learning_rate=0.0, gradient_clip=1.0)

@@ -123,7 +123,7 @@ def measure(
         data = read_examples(images)
         measurement = measure_networks(
             first.load(spec),
-            second.load(spec),
+            second.load_inspected(spec, role="student")[0],
             spec,
             data,
             batch_size=batch_size,

@@ -26,7 +26,7 @@ from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import make_folder, replacing
 from beliefmatch.runs.folder import TEACHER_FILE, RunFolder
 from beliefmatch.runs.schema.export import Export
-from beliefmatch.training.student_files import load_student, read_student
+from beliefmatch.training.student_files import load_student_with_logits, read_student
 from beliefmatch.training.trust import TrustedCode
 
 STEM = "model"
@@ -89,7 +89,7 @@ def export_student(
     target = _check(folder, to, spec, out=out, pixels=pixels, images=images, overwrite=overwrite)
     check_normalisation(spec, pixels, assume=assume_normalisation)
     metadata = asdict(read_student(folder, trust_code=trust_code))
-    student = DeployedGraph(load_student(folder.path, trust_code=trust_code), spec, pixels)
+    student = DeployedGraph(load_student_with_logits(folder.path, trust_code=trust_code), spec, pixels)
     content = FORMATS[to].write(student, spec)
     teacher, why_no_teacher = _load_teacher(folder, trust_code)
     drawn = draw_pseudo(folder, transfer, teacher, trust_code=trust_code)

@@ -47,7 +47,12 @@ def load_safetensors(file: Path, metadata: dict[str, Any]) -> Predict:
     from beliefmatch.networks.inputs import InputSpec  # noqa: PLC0415
     from beliefmatch.networks.loading.network import Network  # noqa: PLC0415
 
-    made = Network(architecture=metadata["architecture"], weights=file, num_classes=metadata["num_classes"])
+    made = Network(
+        architecture=metadata["architecture"],
+        weights=file,
+        num_classes=metadata["num_classes"],
+        outputs=metadata.get("outputs"),
+    )
     network = made.load(InputSpec(shape=tuple(metadata["inputs"]["shape"]))).eval()
     return lambda inputs: network(torch.from_numpy(inputs)).detach().numpy()
 

@@ -16,7 +16,7 @@ from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.generating import AbstractGenerating
 from beliefmatch.training.precision import make_fabric
 from beliefmatch.training.state import unpack
-from beliefmatch.training.student_files import load_student
+from beliefmatch.training.student_files import load_student_with_logits
 from beliefmatch.training.transfer import Transfer
 from beliefmatch.training.trust import TrustedCode
 
@@ -75,7 +75,8 @@ def _draw_from_source(
         raise ResumeError(f"the run has no {folder.checkpoint.name}")
     source, fabric = _with_fresh_noise(transfer.source), make_fabric("cpu", "32-true")
     plan = replace(transfer.plan, seed=transfer.seed ^ OTHER_SEED)
-    state = source.start(teacher, load_student(folder.path, trust_code=trust_code).train(), plan, fabric)
+    student = load_student_with_logits(folder.path, trust_code=trust_code).train()
+    state = source.start(teacher, student, plan, fabric)
     _restore(folder, state)
     drawn: list[Tensor] = []
     for inputs in _distinct(source, state, fabric):

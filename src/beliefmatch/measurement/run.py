@@ -13,12 +13,13 @@ from beliefmatch.measurement.predictions import BATCH_SIZE
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.teacher import Teacher, check_same_classes, probe
+from beliefmatch.networks.inspection import check_same_classes, count_classes
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.measurement import Estimate, MeasurementRecord, Transition
 from beliefmatch.training.run_settings import fingerprint
-from beliefmatch.training.student_files import load_student
+from beliefmatch.training.student_files import load_student_with_logits
 from beliefmatch.training.trust import TrustedCode
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
@@ -36,7 +37,7 @@ def load_pair(folder: RunFolder, *, trust_code: TrustedCode = False) -> tuple[Te
             names Python code that is not trusted.
         BeliefMatchError: either network cannot be loaded.
     """
-    student = load_student(folder.path, trust_code=trust_code)
+    student = load_student_with_logits(folder.path, trust_code=trust_code)
     return load_teacher(folder, trust_code=trust_code), student
 
 
@@ -53,7 +54,7 @@ def load_teacher(folder: RunFolder, *, trust_code: TrustedCode = False) -> Teach
         BeliefMatchError: the teacher cannot be loaded.
     """
     transfer = read_transfer(folder, trust_code=trust_code)
-    teacher = Teacher(transfer.teacher.load(transfer.inputs), transfer.inputs)
+    teacher = Teacher.load(transfer.teacher, transfer.inputs)
     if fingerprint(teacher.module) != folder.read_run().settings.teacher_sha256:
         raise FolderError(f"the teacher's weights have changed since the run in {folder.path} used them")
     return teacher
@@ -137,8 +138,8 @@ def measure_networks(
         ExamplesError: examples or labels do not fit the networks.
         NetworkError: one does not take these inputs, or the two know different numbers of classes.
     """
-    num_classes = probe(teacher, spec, role="teacher")
-    check_same_classes(num_classes, probe(student, spec, role="student"))
+    num_classes = count_classes(teacher, spec, role="teacher")
+    check_same_classes(num_classes, count_classes(student, spec, role="student"))
     data = examples_of(examples, labels)
     data.check_fit(spec, num_classes, resize=resize)
     device = Fabric(accelerator=accelerator, devices=1).device

@@ -33,14 +33,24 @@ class Cost:
 
 def measure_cost(network: nn.Module, spec: InputSpec) -> Cost:
     """Count parameters, multiply-accumulates for one example, and bytes of parameters and buffers."""
+    return cost_of(network, count_macs(network, spec))
+
+
+def cost_of(network: nn.Module, macs: int) -> Cost:
+    """Count parameters and bytes of a network whose multiply-accumulates are known; nothing runs."""
+    return Cost(
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        macs=macs,
+        bytes=sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values()),
+    )
+
+
+def count_macs(network: nn.Module, spec: InputSpec) -> int:
+    """Count multiply-accumulates for one example, in one pass in eval mode."""
     first = next(iter(network.parameters()), torch.zeros(()))
     with evaluating(network), torch.no_grad(), _counting() as counter:
         network(torch.zeros((1, *spec.shape), dtype=first.dtype, device=first.device))
-    return Cost(
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        macs=counter.get_total_flops() // 2,
-        bytes=sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values()),
-    )
+    return counter.get_total_flops() // 2
 
 
 @contextmanager

@@ -1,62 +1,58 @@
-"""Logits in 32 bits, where everything before them is in 16."""
+"""The layer that gives the logits, and its precision: 32 bits, where everything before it is in 16."""
 
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from beliefmatch.errors import NetworkError
 from beliefmatch.functional.upcast import widened
-from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.logits import gives_log_odds
-from beliefmatch.networks.modes import evaluating
 from beliefmatch.networks.outputs import logits_of
+from beliefmatch.networks.recording import Recording
+
+HEADS = (nn.Linear, nn.Conv2d)
 
 
-def keep_logits_precise(network: nn.Module, spec: InputSpec) -> None:
-    """Let the layer that gives the logits work in 32 bits under autocast, in place.
+def find_head(recording: Recording) -> str | None:
+    """Find the linear layer or convolution whose output, perhaps flattened, is what the network returns.
+
+    Returns:
+        The layer's name; empty for a network that is nothing else; None where there is no such layer.
+    """
+    if isinstance(recording.network, HEADS):
+        return ""
+    returned = [recording.output, recording.own_output]
+    with suppress(NetworkError):
+        returned.append(logits_of(recording.own_output, network="", batch_size=len(recording.inputs)))
+    layers = (each for each in reversed(recording.modules) if isinstance(each.module, HEADS))
+    same = (each.name for each in layers if any(_is_same_memory(each.output, value) for value in returned))
+    return next(same, None)
+
+
+def compute_in_32_bits(network: nn.Module, layer: str | None) -> None:
+    """Let a layer of a network compute in 32 bits under autocast, until `undo_32_bits`.
 
     A bfloat16 logit of 10 is known to a sixteenth, which is more than what teacher and student differ by after some
-    rounds; the features before it are sums of many such errors, and hardly lose. Nothing changes outside autocast, or
-    where the logits are no linear layer's own output. A network that ends in a sigmoid works in 32 bits as a whole: in
-    16 it gives 1 for every logit above 6, and nothing can be worked out of that.
+    rounds; the features before it are sums of many such errors, and hardly lose. Nothing changes outside autocast.
 
     Args:
-        network: maps (batch, *spec.shape) to logits.
-        spec: of its inputs.
+        network: changed in place; copies of it do the same.
+        layer: its name, empty for the network as a whole; None for none.
     """
-    head = network if gives_log_odds(network) else find_head(network, spec)
-    if head is not None and "forward" not in vars(head):
-        head.forward = partial(_forward_in_32_bits, head)
+    if layer is None:
+        return
+    module = network.get_submodule(layer)
+    if "forward" not in vars(module):
+        module.forward = partial(_forward_in_32_bits, module)
 
 
-def find_head(network: nn.Module, spec: InputSpec) -> nn.Module | None:
-    """Find the linear layer or convolution whose output, perhaps flattened, is what the network returns."""
-    given: list[tuple[nn.Module, Tensor]] = []
-    returned: list[Tensor] = []
-    layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
-
-    def keep(layer: nn.Module, _inputs: Any, output: Tensor) -> None:
-        given.append((layer, output))
-
-    def keep_own(_network: nn.Module, _inputs: Any, output: object) -> None:
-        with suppress(NetworkError):
-            returned.append(logits_of(output, network="", batch_size=1))
-
-    handles = [layer.register_forward_hook(keep) for layer in layers]
-    # Before other hooks make two logits of one.
-    handles.append(network.register_forward_hook(keep_own, prepend=True))
-    first = next(iter(network.parameters()), torch.zeros(()))
-    try:
-        with evaluating(network), torch.no_grad():
-            returned.append(network(torch.zeros((1, *spec.shape), dtype=first.dtype, device=first.device)))
-    finally:
-        for handle in handles:
-            handle.remove()
-    same = (layer for layer, output in reversed(given) if any(_is_same_memory(output, each) for each in returned))
-    return next(same, None)
+def undo_32_bits(network: nn.Module) -> None:
+    """Give the layers of a network back the forward pass that `compute_in_32_bits` took."""
+    for module in network.modules():
+        forward = vars(module).get("forward")
+        if isinstance(forward, partial) and forward.func is _forward_in_32_bits:
+            del module.forward
 
 
 def _is_same_memory(first: Tensor, second: object) -> bool:

@@ -1,9 +1,9 @@
 """Finding the logits in whatever a network returns."""
 
 from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from beliefmatch.errors import NetworkError
 
@@ -30,21 +30,6 @@ def logits_of(output: object, *, network: str, batch_size: int) -> Tensor:
     if found is None:
         raise NetworkError(f"{network} returned {_describe(output)}, expected logits ({batch_size}, classes)")
     return found
-
-
-def return_logits(network: nn.Module) -> nn.Module:
-    """Let a network return its logits alone, by a hook: names, state dict and copies of it stay as they are."""
-    if _keep_logits not in network._forward_hooks.values():
-        network.register_forward_hook(_keep_logits)
-    return network
-
-
-def _keep_logits(network: nn.Module, inputs: tuple[Any, ...], output: object) -> object:
-    # What is a tensor already is judged by whoever asked for it: it need not be logits within a network of ours.
-    if isinstance(output, Tensor):
-        return output
-    # Not len(): it would fix the size of the batch when the network is traced for export.
-    return logits_of(output, network=type(network).__name__, batch_size=inputs[0].shape[0])
 
 
 def _find(output: object, batch_size: int) -> Tensor | None:

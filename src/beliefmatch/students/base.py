@@ -1,10 +1,12 @@
-"""What every student promises."""
+"""What every student promises, and how one is built."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from torch import nn
 
+from beliefmatch.networks.inspection import Inspection, check_same_classes, inspect
+from beliefmatch.networks.output_forms import OutputForm, give_logits
 from beliefmatch.networks.teacher import Teacher
 
 
@@ -12,6 +14,35 @@ from beliefmatch.networks.teacher import Teacher
 class AbstractStudent(ABC):
     """A way to come by the student network."""
 
+    outputs: OutputForm | None = None
+    """What the network returns: logits; probabilities, which sum to 1; or sigmoid, a probability for each class by
+    itself. None: told by the values that it returns for noise."""
+
     @abstractmethod
     def build(self, teacher: Teacher) -> nn.Module:
-        """Make a network that takes the teacher's inputs and knows its classes, on the CPU."""
+        """Make a network that takes the teacher's inputs and knows its classes, in 32 bits, on the CPU."""
+
+
+def build_student(settings: AbstractStudent, teacher: Teacher) -> tuple[nn.Module, Inspection]:
+    """Build a student and inspect it; it gives logits, by a hook if it returns something else.
+
+    Raises:
+        NetworkError: it cannot be made, does not take the teacher's inputs, or knows other classes.
+        BeliefMatchError: see the student's own `build`.
+    """
+    return inspect_student(settings.build(teacher), teacher, outputs=settings.outputs)
+
+
+def inspect_student(
+    student: nn.Module, teacher: Teacher, *, outputs: OutputForm | None = None
+) -> tuple[nn.Module, Inspection]:
+    """Inspect a network that is to learn from a teacher, and let it give logits.
+
+    Raises:
+        NetworkError: it does not take the teacher's inputs, or knows other classes.
+    """
+    inspection = inspect(student, teacher.spec, role="student", outputs=outputs)
+    check_same_classes(teacher.num_classes, inspection.num_classes)
+    if not inspection.returns_logits:
+        give_logits(student, inspection.outputs)
+    return student, inspection

@@ -109,7 +109,7 @@ def _read_test_images(images: Path, walks: TransitionPlan | None) -> AbstractExa
 def _check(cells: Sequence[TableCell], seed: int, folder: Path, test: AbstractExamples) -> None:
     """Find before the first run what would stop one after hours: a teacher that cannot be loaded, images too few."""
     transfers = [cell.transfer(seed, folder) for cell in cells]
-    teachers = {each.teacher: Teacher(each.teacher.load(each.inputs), each.inputs) for each in transfers}
+    teachers = {each.teacher: Teacher.load(each.teacher, each.inputs) for each in transfers}
     for teacher in teachers.values():
         test.check_fit(teacher.spec, teacher.num_classes)
     sources = [(each.source, teachers[each.teacher]) for each in transfers if isinstance(each.source, FewShot)]

@@ -10,7 +10,8 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from beliefmatch.networks.cost import Cost, measure_cost
+from beliefmatch.networks.cost import Cost, cost_of
+from beliefmatch.networks.heads import undo_32_bits
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.training.checkpoint import load_checkpoint
 from beliefmatch.training.clock import Clock
@@ -57,9 +58,12 @@ def begin_attempt(prepared: Prepared, options: RunOptions, folder: RunFolder, nu
         number: 0 for the first.
     """
     transfer, teacher, fabric = prepared.transfer, prepared.teacher, prepared.fabric
-    costs = measure_cost(teacher.module, teacher.spec), measure_cost(prepared.student, teacher.spec)
-    state = start(transfer, teacher, prepared.student, fabric)
+    teacher_cost = cost_of(teacher.module, teacher.inspection.macs)
+    student_cost = cost_of(prepared.student, prepared.inspection.macs)
     with ExitStack() as stack:
+        for network in (teacher.module, prepared.student):
+            stack.callback(undo_32_bits, network)
+        state = start(transfer, teacher, prepared.student, fabric)
         for counter in _count_passes(state, teacher.module):
             stack.callback(counter.remove)
         # Each process draws its own dropout, from here on.
@@ -83,8 +87,8 @@ def begin_attempt(prepared: Prepared, options: RunOptions, folder: RunFolder, nu
             recorder=recorder,
             policy=policy,
             clock=clock,
-            teacher_cost=costs[0],
-            student_cost=costs[1],
+            teacher_cost=teacher_cost,
+            student_cost=student_cost,
         )
 
 

@@ -17,7 +17,6 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 from beliefmatch.functional.classification import agreement, class_frequencies, confidence
 from beliefmatch.functional.diversity import diversity
 from beliefmatch.functional.micro_batches import parts_of
-from beliefmatch.networks.heads import keep_logits_precise
 from beliefmatch.networks.placement import place
 from beliefmatch.networks.taps import Beliefs, beliefs
 from beliefmatch.networks.teacher import Teacher
@@ -57,7 +56,6 @@ def start(transfer: Transfer, teacher: Teacher, student: nn.Module, fabric: Fabr
     dtype = torch.float64 if fabric._precision.precision == "64-true" else torch.float32
     for network in (teacher.module, student):
         place(network, fabric.device, dtype)
-        keep_logits_precise(network, teacher.spec)
     student.train()
     if transfer.freeze_batch_norm:
         for layer in student.modules():

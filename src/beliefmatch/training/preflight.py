@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from beliefmatch.errors import BeliefMatchError, NetworkError, first_line
 from beliefmatch.functional.micro_batches import smallest_part
-from beliefmatch.networks.gradients import INPUTS_WANTED, check_gradient, gradient_arrives
+from beliefmatch.networks.gradients import INPUTS_WANTED, check_gradient, raise_no_gradient
+from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.collapse_detection import ADVICE
 from beliefmatch.sources.base import AbstractSource
@@ -59,10 +60,10 @@ def _shortened(prepared: Prepared) -> Transfer:
 
 
 def _run_on_copies(transfer: Transfer, prepared: Prepared) -> None:
-    teacher = Teacher(copy.deepcopy(prepared.teacher.module), prepared.teacher.spec)
+    teacher = prepared.teacher.copied()
     fabric = make_fabric("cpu", prepared.precision)
     state = start(transfer, teacher, copy.deepcopy(prepared.student), fabric)
-    check_gradients(transfer.source, teacher, state.student)
+    check_gradients(transfer.source, teacher, state.student, prepared.inspection)
     run_round(transfer, state, teacher, fabric)
     pack(state)
     if int(state.first_bad_round) >= 0:
@@ -71,7 +72,7 @@ def _run_on_copies(transfer: Transfer, prepared: Prepared) -> None:
         )
 
 
-def check_gradients(source: AbstractSource[Any], teacher: Teacher, student: nn.Module) -> None:
+def check_gradients(source: AbstractSource[Any], teacher: Teacher, student: nn.Module, inspection: Inspection) -> None:
     """Check that gradients reach the inputs of those networks whose gradients a source follows.
 
     A round without them would run, and teach nothing.
@@ -80,6 +81,7 @@ def check_gradients(source: AbstractSource[Any], teacher: Teacher, student: nn.M
         source: says which it follows.
         teacher: on the CPU.
         student: likewise; stays as it is.
+        inspection: of the student.
 
     Raises:
         NetworkError: none arrive, or only zeros.
@@ -89,14 +91,10 @@ def check_gradients(source: AbstractSource[Any], teacher: Teacher, student: nn.M
         f"{INPUTS_WANTED}"
     )
     if source.follows_teacher:
-        check_gradient(teacher.module, teacher.spec, role="teacher", needed_by=needed_by)
-
-    def gap(inputs: Tensor) -> Tensor:
-        return teacher.statistics_gap(teacher.beliefs(inputs, tap_batch_norms=True))
-
-    if source.reads_batch_norms and teacher.batch_norms and not gradient_arrives(teacher.module, teacher.spec, gap):
+        raise_no_gradient(teacher.inspection.why_no_gradient, role="teacher", needed_by=needed_by)
+    if source.reads_batch_norms and teacher.batch_norms and not teacher.inspection.statistics_have_gradient:
         raise NetworkError(f"no gradient of the teacher's batch-norm statistics reaches its inputs, which {needed_by}")
-    if source.follows_student:
+    if source.follows_student and inspection.why_no_gradient is not None:
         check_gradient(_nudged(student), teacher.spec, role="student", needed_by=needed_by)
 
 

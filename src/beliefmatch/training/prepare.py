@@ -5,15 +5,17 @@ from dataclasses import dataclass, replace
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 
 from beliefmatch.errors import TapError
-from beliefmatch.networks.modes import evaluating
+from beliefmatch.networks.heads import compute_in_32_bits
+from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.pairs import choose_pairs
-from beliefmatch.networks.taps import TapPair, beliefs, why_no_pairs
+from beliefmatch.networks.taps import find_module, why_no_pairs, why_untappable
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.runs.folder import RunFolder
+from beliefmatch.students.base import build_student, inspect_student
 from beliefmatch.training.options import RunOptions, choose_accelerator
 from beliefmatch.training.precision import ResolvedPrecision, make_fabric, resolve_precision
 from beliefmatch.training.transfer import Transfer
@@ -29,6 +31,8 @@ class Prepared:
     """With what settings leave to machine and networks: micro-batch, taps, how the source makes its inputs."""
     teacher: Teacher
     student: nn.Module
+    inspection: Inspection
+    """Of the student; the teacher has its own."""
     fabric: Fabric
     """Device, precision and processes."""
     local_batch_size: int
@@ -71,12 +75,14 @@ def prepare_on(
     """
     local_batch_size = transfer.plan.share(fabric)
     torch.manual_seed(transfer.seed)
-    inspected = Teacher(teacher or transfer.teacher.load(transfer.inputs), transfer.inputs)
-    student = student or transfer.student.build(inspected)
+    frozen = Teacher(teacher, transfer.inputs) if teacher else Teacher.load(transfer.teacher, transfer.inputs)
+    made, inspection = inspect_student(student, frozen) if student else build_student(transfer.student, frozen)
+    _compute_logits_in_32_bits(frozen, made, inspection)
     return Prepared(
-        transfer=resolve(transfer, inspected, student),
-        teacher=inspected,
-        student=student,
+        transfer=resolve(transfer, frozen, made, inspection),
+        teacher=frozen,
+        student=made,
+        inspection=inspection,
         fabric=fabric,
         local_batch_size=local_batch_size,
     )
@@ -85,8 +91,10 @@ def prepare_on(
 def prepare_again(prepared: Prepared, *, seed: int) -> Prepared:
     """Prepare another attempt: the same teacher, and a student that begins from another seed."""
     torch.manual_seed(seed)
-    student = prepared.transfer.student.build(prepared.teacher)
-    return replace(prepared, transfer=replace(prepared.transfer, seed=seed), student=student)
+    student, inspection = build_student(prepared.transfer.student, prepared.teacher)
+    _compute_logits_in_32_bits(prepared.teacher, student, inspection)
+    transfer = replace(prepared.transfer, seed=seed)
+    return replace(prepared, transfer=transfer, student=student, inspection=inspection)
 
 
 def resolve_fabric(options: RunOptions) -> Fabric:
@@ -109,7 +117,7 @@ def with_micro_batch(transfer: Transfer, options: RunOptions) -> Transfer:
     return replace(transfer, micro_batch=options.micro_batch or transfer.micro_batch)
 
 
-def resolve(transfer: Transfer, teacher: Teacher, student: nn.Module) -> Transfer:
+def resolve(transfer: Transfer, teacher: Teacher, student: nn.Module, inspection: Inspection) -> Transfer:
     """Resolve what settings leave to the networks: how the source makes inputs, and which activations are read.
 
     Raises:
@@ -118,25 +126,36 @@ def resolve(transfer: Transfer, teacher: Teacher, student: nn.Module) -> Transfe
     return replace(
         transfer,
         source=transfer.source.settled(teacher),
-        objective=resolve_taps(transfer.objective, teacher, student),
+        objective=resolve_taps(transfer.objective, teacher, student, inspection),
     )
 
 
-def resolve_taps(objective: AbstractObjective, teacher: Teacher, student: nn.Module) -> AbstractObjective:
-    """Resolve which activations an objective reads, and check on one example that they can be compared.
+def resolve_taps(
+    objective: AbstractObjective, teacher: Teacher, student: nn.Module, inspection: Inspection
+) -> AbstractObjective:
+    """Resolve which activations an objective reads, and check that they can be compared. Nothing runs.
+
+    Args:
+        objective: may name them.
+        teacher: inspected.
+        student: learns from it.
+        inspection: of the student.
 
     Raises:
-        TapError: a name does not exist, or two activations of a pair differ in their positions.
+        TapError: a name does not exist, its module did not run, or two activations of a pair differ in their positions.
     """
     pairs = ()
     if objective.uses_taps:
-        pairs = objective.taps if objective.taps is not None else choose_pairs(teacher.module, student, teacher.spec)
-    batch = torch.zeros((1, *teacher.spec.shape), dtype=teacher.dtype)
-    with evaluating(student), torch.no_grad():
-        first = teacher.beliefs(batch, taps=[pair.teacher for pair in pairs]).outputs
-        second = beliefs(student, batch, outputs=[pair.student for pair in pairs]).outputs
+        maps = {"teacher_maps": teacher.inspection.feature_maps, "student_maps": inspection.feature_maps}
+        pairs = objective.taps if objective.taps is not None else choose_pairs(teacher.module, student, **maps)
     for pair in pairs:
-        _check_pair(pair, first[pair.teacher], second[pair.student])
+        first = _shape_at(pair.teacher, teacher.module, teacher.inspection)
+        second = _shape_at(pair.student, student, inspection)
+        if len(first) < 2 or first[1:] != second[1:]:
+            raise TapError(
+                f"attention cannot be compared: {pair.teacher} of the teacher gives {first}, {pair.student} of the "
+                f"student {second}; expected (channels, positions...) with equal positions"
+            )
     return replace(objective, taps=pairs)
 
 
@@ -149,10 +168,17 @@ def log_taps(prepared: Prepared) -> None:
         logger.info("attention transfer: %s", pairs or f"none found, none used: {reason}")
 
 
-def _check_pair(pair: TapPair, first: Tensor, second: Tensor) -> None:
-    if first.dim() < 3 or first.shape[2:] != second.shape[2:]:
-        raise TapError(
-            f"attention cannot be compared: {pair.teacher} of the teacher gives {tuple(first.shape[1:])}, "
-            f"{pair.student} of the student {tuple(second.shape[1:])}; expected (channels, positions...) with equal "
-            "positions"
-        )
+def _shape_at(name: str, network: nn.Module, inspection: Inspection) -> tuple[int, ...]:
+    """Look up the shape of an activation, without its batch axis."""
+    if why := why_untappable(network):
+        raise TapError(f"nothing can be tapped in {why}")
+    find_module(network, name)
+    if name not in inspection.shapes:
+        raise TapError(f"module {name!r} did not run or returned no tensor, so nothing could be read from it")
+    return inspection.shapes[name]
+
+
+def _compute_logits_in_32_bits(teacher: Teacher, student: nn.Module, inspection: Inspection) -> None:
+    """Let the layers that give the logits compute in 32 bits under autocast, until the attempt ends."""
+    compute_in_32_bits(teacher.module, teacher.inspection.layer_in_32_bits)
+    compute_in_32_bits(student, inspection.layer_in_32_bits)

@@ -8,7 +8,7 @@ from torch import nn
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
-from beliefmatch.networks.logits import settle_logits
+from beliefmatch.networks.output_forms import form_of, give_logits
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.run import StudentMetadata
@@ -29,6 +29,7 @@ def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, num
         StudentMetadata(
             architecture=to_json(transfer.student)["architecture"],
             num_classes=num_classes,
+            outputs=form_of(student),
             inputs=to_json(transfer.inputs),
             weights=folder.student.name,
             how_to_load="beliefmatch.load_student('the folder of this file')",
@@ -52,7 +53,9 @@ def read_student(folder: RunFolder, *, trust_code: TrustedCode = False) -> Stude
 
 
 def load_student(folder: Path | str, *, architecture: str | None = None, trust_code: TrustedCode = False) -> nn.Module:
-    """Load the student of a finished run, in eval mode, on the CPU.
+    """Load the student of a finished run, in eval mode, on the CPU: a network as its architecture has it.
+
+    Where that returns something else than a tensor of logits, so does the student; see `load_student_with_logits`.
 
     Args:
         folder: of the run.
@@ -66,13 +69,33 @@ def load_student(folder: Path | str, *, architecture: str | None = None, trust_c
         NetworkError: the student cannot be made.
         WeightsError: its weights are damaged.
     """
-    run = RunFolder(Path(folder))
+    return _load_student(RunFolder(Path(folder)), architecture, trust_code)[0]
+
+
+def load_student_with_logits(folder: Path | str, *, trust_code: TrustedCode = False) -> nn.Module:
+    """Load the student of a finished run so that it gives logits of every class, whatever its own outputs are.
+
+    Args:
+        folder: of the run.
+        trust_code: see `load_student`.
+
+    Raises:
+        BeliefMatchError: see `load_student`.
+    """
+    student, metadata = _load_student(RunFolder(Path(folder)), None, trust_code)
+    if metadata.outputs is not None:
+        give_logits(student, metadata.outputs)
+    return student
+
+
+def _load_student(
+    run: RunFolder, architecture: str | None, trust_code: TrustedCode
+) -> tuple[nn.Module, StudentMetadata]:
+    """Load the student of a run as its architecture has it, with what student.json says of it."""
     # Where the caller names the architecture, the one in the folder is not made.
     metadata = read_student(run, trust_code=trust_code if architecture is None else True)
     inputs = from_json(metadata.inputs, InputSpec, file=run.student_metadata, path="inputs")
     name = metadata.architecture if architecture is None else architecture
     student = make_network(name, in_channels=inputs.shape[0], num_classes=metadata.num_classes)
     fit_weights(student, read_weights(run.student), name=str(run.student))
-    student.float().eval()
-    settle_logits(student, inputs, name=None)
-    return student
+    return student.float().eval(), metadata

@@ -21,7 +21,6 @@ from beliefmatch.errors import NetworkError, TapError
 from beliefmatch.networks.gradients import check_gradient
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network, make_network
-from beliefmatch.networks.pairs import choose_pairs
 from beliefmatch.networks.taps import beliefs, can_be_tapped
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.training.run_settings import fingerprint
@@ -115,8 +114,10 @@ def test_a_model_of_a_fixed_batch_teaches_in_pieces_and_is_not_tapped(tmp_path: 
     assert not can_be_tapped(model)
     batch = torch.randn(7, 3, 8, 8)
     torch.testing.assert_close(model(batch), network(batch), atol=1e-5, rtol=1e-5)
-    assert Teacher(model, InputSpec(shape=(3, 8, 8))).batch_norms == {}
-    assert choose_pairs(model, network, InputSpec(shape=(3, 8, 8))) == ()
+    teacher = Teacher(model, InputSpec(shape=(3, 8, 8)))
+    assert teacher.batch_norms == {}
+    assert not teacher.inspection.takes_any_batch
+    assert teacher.inspection.feature_maps == {}
     with pytest.raises(TapError, match="nothing can be tapped in a program that takes a fixed number of examples"):
         beliefs(model, batch, outputs=["program"])
 

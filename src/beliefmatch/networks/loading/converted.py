@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
-from beliefmatch.errors import NetworkError, first_line
+from beliefmatch.errors import NetworkError
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.loading.generated_code import check_generated_code
 from beliefmatch.networks.outputs import logits_of
 
 
@@ -61,23 +60,6 @@ class ConvertedProgram(nn.Module):
     def runs_modules(self) -> bool:
         """Whether it consists of modules that run, whose activations can be tapped, and not of operators alone."""
         return any(node.op == "call_module" for node in self.program.graph.nodes)
-
-    def free_batch(self, spec: InputSpec) -> None:
-        """Take batches of any size at once from now on, if the program answers alike when it gets them so.
-
-        Many programs are written for as many examples as they were traced with, and would take others.
-        """
-        if self.batch_size is None:
-            return
-        batch = torch.randn((self.batch_size + 3, *spec.shape), generator=torch.Generator().manual_seed(0))
-        with torch.no_grad():
-            in_pieces = self(batch)
-            try:
-                at_once = self._run(batch)
-            except Exception:  # It says so in its own way: the sizes are written into it.
-                return
-        if torch.allclose(at_once, in_pieces, atol=1e-4, rtol=1e-4):
-            self.batch_size = None
 
     def find_stop(self, spec: InputSpec) -> str:
         """Name the operator through which no gradient flows from the logits to the inputs; empty if none can be told.
@@ -144,30 +126,6 @@ def read_sizes(sizes: Sequence[int | None], *, name: str) -> ProgramInput:
         raise NetworkError(f"{name} takes a tensor of {len(sizes)} axes, expected (batch, ...)")
     fixed = tuple(size for size in sizes[1:] if size is not None)
     return ProgramInput(batch_size=sizes[0], shape=fixed if len(fixed) == len(sizes) - 1 else None)
-
-
-def check_program(network: ConvertedProgram, spec: InputSpec, *, name: str) -> None:
-    """Check a program's code, and on noise that it gives logits, once, when it is loaded; then free its batch.
-
-    Args:
-        network: the program.
-        spec: of its inputs.
-        name: what to call it in errors.
-
-    Raises:
-        NetworkError: the program would do more than a graph of operators, fails on such inputs, or gives no logits.
-    """
-    check_generated_code(network.program, name=name)
-    batch = torch.randn((network.batch_size or 2, *spec.shape), generator=torch.Generator().manual_seed(0))
-    try:
-        with torch.no_grad():
-            network(batch)
-    except NetworkError as error:
-        raise NetworkError(f"{name}: {error}") from error
-    except Exception as error:
-        # A program can fail in any way on inputs that it was not written for.
-        raise NetworkError(f"{name} does not take inputs of shape {spec.shape}: {first_line(error)}") from error
-    network.free_batch(spec)
 
 
 class _Watch(fx.Interpreter):

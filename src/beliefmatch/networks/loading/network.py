@@ -14,13 +14,14 @@ from beliefmatch.networks.architectures.lenet import LeNet5, LeNet32
 from beliefmatch.networks.architectures.mlp import MLP
 from beliefmatch.networks.architectures.wide_resnet import WideResNet
 from beliefmatch.networks.inputs import CIFAR10, InputSpec
+from beliefmatch.networks.inspection import Inspection, inspect
 from beliefmatch.networks.loading import hugging_face, onnx, pt2, timm, torchvision
 from beliefmatch.networks.loading.base import AbstractOrigin, split_query
+from beliefmatch.networks.loading.converted import ConvertedProgram
 from beliefmatch.networks.loading.python_file import OwnFile
 from beliefmatch.networks.loading.suggestions import ELSEWHERE, near_form
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
-from beliefmatch.networks.logits import settle_logits
-from beliefmatch.networks.outputs import return_logits
+from beliefmatch.networks.output_forms import OutputForm, give_logits
 
 EXAMPLES = (
     *(f"wide_resnet_{depth}_{factor}{raw}" for depth in (16, 28, 40) for factor in (1, 2) for raw in ("", "_raw")),
@@ -60,7 +61,7 @@ def make_network(
     num_classes: int,
     pretrained: bool = False,
 ) -> nn.Module:
-    """Make a network with fresh weights from its name; it returns its logits, whatever else it may know.
+    """Make a network with fresh weights from its name, as its origin has it; it may return anything.
 
     Names that are built in: `wide_resnet_DEPTH_FACTOR`, with `_raw` where the 1x1 shortcut takes the raw input;
     `cifar_resnet_DEPTH`, with `_b` for shortcut option B; `lenet_5`, with `_half`, `_bn`, `_tanh`; `lenet_32`;
@@ -78,8 +79,7 @@ def make_network(
         ExtraError: the package that it comes from is missing.
     """
     origin = find_origin(architecture)
-    network = origin.make(in_channels=in_channels, num_classes=num_classes, pretrained=pretrained)
-    return network if isinstance(origin, BuiltIn) else return_logits(network)
+    return origin.make(in_channels=in_channels, num_classes=num_classes, pretrained=pretrained)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,17 +157,28 @@ class Network:
     where a file of weights fills an architecture."""
     strip_prefix: str | None = None
     """What keys of the weights begin with, such as module.; by default it is found, and said."""
+    outputs: OutputForm | None = None
+    """What it returns: logits; probabilities, which sum to 1; or sigmoid, a probability for each class by itself. A
+    single output is that of class 1 of two. None: told by the values that it returns for noise."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", locate(self.architecture))
         object.__setattr__(self, "weights", self.weights and self.weights.absolute())
 
     def load(self, spec: InputSpec) -> nn.Module:
-        """Make the network and load its weights; it returns logits of at least two classes.
+        """Make the network and load its weights; it gives logits of at least two classes. See `load_inspected`."""
+        return self.load_inspected(spec, role="teacher")[0]
+
+    def load_inspected(self, spec: InputSpec, *, role: str) -> tuple[nn.Module, Inspection]:
+        """Make the network, load its weights and inspect it; it gives logits, by a hook if it returns something else.
+
+        Args:
+            spec: of its inputs.
+            role: what to call it in errors: teacher or student.
 
         Raises:
-            NetworkError: the architecture cannot be made, has no weights and none were named, or brings another number
-                of classes than was said.
+            NetworkError: the architecture cannot be made, has no weights and none were named, does not take such
+                inputs, or brings another number of classes or form of outputs than was said.
             ExtraError: the package that it comes from is missing.
             SettingsError: there are no classes.
             WeightsError: the weights cannot be read or do not fit.
@@ -175,21 +186,32 @@ class Network:
         said = self.num_classes
         if said is not None and said < 1:
             raise SettingsError(f"num_classes must be at least 1; got {said}")
-        outputs = USUAL_CLASSES if said is None else said
+        num_outputs = USUAL_CLASSES if said is None else said
         if self.weights is None:
-            network = return_logits(find_origin(self.architecture).load(spec))
+            network = find_origin(self.architecture).load(spec)
         else:
-            network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=outputs)
+            network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=num_outputs)
             weights = read_weights(self.weights)
             fit_weights(network, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
         network.float()
-        found = settle_logits(network, spec, name=self.architecture)
-        if None not in (said, found) and found != (2 if said == 1 else said):
+        inspection = self._inspect(network, spec, role)
+        found = inspection.num_classes
+        if said is not None and found != max(2, said):
             raise NetworkError(
                 f"{self.architecture} knows {found} classes, but num_classes says {said}: leave it out, or name "
                 "another network"
             )
-        return network
+        if not inspection.returns_logits:
+            give_logits(network, inspection.outputs)
+        return network, inspection
+
+    def _inspect(self, network: nn.Module, spec: InputSpec, role: str) -> Inspection:
+        try:
+            return inspect(network, spec, role=role, outputs=self.outputs)
+        except NetworkError as error:
+            # What a program is called inside says nothing to anyone.
+            where = f"{self.architecture}: " if isinstance(network, ConvertedProgram) else ""
+            raise NetworkError(f"{where}{error}") from error
 
     def known_inputs(self) -> InputSpec | None:
         """Tell what the network takes as far as its name or file says, without loading weights; None where it does not.
@@ -208,6 +230,7 @@ def load_model(
     num_classes: int | None = None,
     shape: tuple[int, ...] | None = None,
     strip_prefix: str | None = None,
+    outputs: OutputForm | None = None,
 ) -> nn.Module:
     """Load any network as teachers are loaded.
 
@@ -218,13 +241,15 @@ def load_model(
             fills an architecture.
         shape: of one input, such as (1, 28, 28); None: what name or file say, or else (3, 32, 32).
         strip_prefix: what keys of the weights begin with, such as `module.`; None: found, and said in the log.
+        outputs: what the network returns: logits, probabilities that sum to 1, or probabilities of sigmoids; None: told
+            by the values that it returns for noise.
 
     Returns:
         A network in eval mode that maps (batch, *shape) to logits (batch, classes), float32, on the CPU.
 
     Raises:
-        NetworkError: the network cannot be made, has no weights and none were named, or brings another number of
-            classes than was said.
+        NetworkError: the network cannot be made, has no weights and none were named, does not take inputs of this
+            shape, or brings another number of classes or form of outputs than was said.
         ExtraError: the package that it comes from is missing.
         WeightsError: the weights cannot be read or do not fit.
     """
@@ -233,6 +258,7 @@ def load_model(
         weights=Path(weights) if weights is not None else None,
         num_classes=num_classes,
         strip_prefix=strip_prefix,
+        outputs=outputs,
     )
     spec = InputSpec(shape=shape) if shape is not None else network.known_inputs() or CIFAR10
     return network.load(spec).eval()

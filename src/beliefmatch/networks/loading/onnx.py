@@ -9,7 +9,8 @@ from torch import nn
 from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin
-from beliefmatch.networks.loading.converted import ConvertedProgram, ProgramInput, check_program, read_sizes
+from beliefmatch.networks.loading.converted import ConvertedProgram, ProgramInput, read_sizes
+from beliefmatch.networks.loading.generated_code import check_generated_code
 from beliefmatch.networks.loading.onnx_compatibility import EXTRA, simplify
 from beliefmatch.networks.loading.onnx_names import rename
 from beliefmatch.networks.loading.packages import quiet, require
@@ -42,9 +43,8 @@ class OnnxModel(AbstractOrigin):
         outputs = [output.name for output in model.graph.output]
         named = outputs if "logits" in outputs and len(outputs) > 1 else None
         operators = _operators(program, translated)
-        network = ConvertedProgram(program.eval(), batch_size=taken.batch_size, operators=operators, outputs=named)
-        check_program(network, spec, name=self.architecture)
-        return network
+        check_generated_code(program, name=self.architecture)
+        return ConvertedProgram(program.eval(), batch_size=taken.batch_size, operators=operators, outputs=named)
 
     def known_inputs(self) -> InputSpec | None:
         """Tell the shape of the model's input, where all of it but the batch is fixed."""

@@ -1,5 +1,6 @@
 """A network of the user's own, by `file.py:function` or `package.module:function`."""
 
+import copy
 import importlib
 import importlib.util
 import sys
@@ -7,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from beliefmatch.errors import BeliefMatchError, NetworkError, first_line, the_nearest
@@ -35,7 +36,7 @@ class OwnFile(AbstractOrigin):
 
 
 def make_own(architecture: str) -> nn.Module:
-    """Call the user's function, whatever network it makes, and leave what it returns as it is.
+    """Call the user's function, and copy the network that it returns, whose own may still be in use.
 
     Raises:
         NetworkError: it cannot be found, fails, or returns something else.
@@ -45,7 +46,7 @@ def make_own(architecture: str) -> nn.Module:
     # The user's file may import its neighbours, at once or when it is called.
     sys.path.insert(0, folder)
     try:
-        return _call(architecture, place, name)
+        return _copied(_call(architecture, place, name))
     finally:
         sys.path.remove(folder)
 
@@ -75,6 +76,21 @@ def _call(architecture: str, place: str, name: str) -> nn.Module:
             f"{architecture} returned layers that learn their size from the first input: let it run the network once"
         )
     return network
+
+
+def _copied(network: nn.Module) -> nn.Module:
+    """Copy a network; where it cannot be copied, return it itself."""
+    # A tensor that is computed of parameters, as torch's older weight normalisation keeps one, has no copy of its own.
+    computed = [
+        value
+        for module in network.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    ]
+    try:
+        return copy.deepcopy(network, {id(value): value.detach().clone() for value in computed})
+    except Exception:
+        return network
 
 
 def _is_missing(place: str, error: Exception) -> bool:

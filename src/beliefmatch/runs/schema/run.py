@@ -45,6 +45,8 @@ class StudentMetadata:
     """Name of the architecture, as `NamedStudent` takes it."""
     num_classes: int
     """Number of classes."""
+    outputs: Literal["logits", "probabilities", "sigmoid"] | None
+    """Form of the student's own outputs, as `Network.outputs` has it. None: a plain tensor of logits."""
     inputs: dict[str, Json]
     """The `InputSpec` of both networks: shape and normalisation."""
     weights: str

@@ -1,0 +1,193 @@
+"""What has to be known of a network before anything can be made of it, learnt from two passes of noise."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from beliefmatch.errors import NetworkError, first_line
+from beliefmatch.networks.cost import count_macs
+from beliefmatch.networks.gradients import has_gradient, why_no_gradient
+from beliefmatch.networks.heads import find_head
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.output_forms import (
+    OutputForm,
+    check_form,
+    detect_form,
+    form_of,
+    log_form,
+    reach_both_ends,
+    warn_of_ambiguity,
+)
+from beliefmatch.networks.pairs import last_feature_maps
+from beliefmatch.networks.recording import (
+    NUM_ORDINARY,
+    Recording,
+    noise_for,
+    record,
+    record_noise,
+    values_of,
+)
+from beliefmatch.networks.taps import can_be_tapped
+
+EXTREME = 1000.0
+"""Times the noise, with both signs: all that a sigmoid gives there is 0 or 1, as a rule."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What inspection found. Names of layers hold for copies of the network, too."""
+
+    num_classes: int
+    """At least 2: a network with a single output knows two classes."""
+    outputs: OutputForm
+    """Form of what its forward pass returns."""
+    returns_logits: bool
+    """Whether it returns a tensor of logits (batch, classes) by itself, so that nothing has to be converted."""
+    head: str | None
+    """Name of the linear layer or convolution whose output is what the network returns; empty if it is that layer
+    itself; None if there is none."""
+    batch_norms: tuple[str, ...]
+    """Names of the batch-norm layers with running statistics that a batch passes; an auxiliary head's do not count."""
+    feature_maps: Mapping[tuple[int, ...], str]
+    """By resolution the module that gives the last feature map; see `pairs.last_feature_maps`."""
+    shapes: Mapping[str, tuple[int, ...]]
+    """By name of each module that ran and gave a tensor: its shape without the batch axis. Empty where nothing within
+    the network can be tapped."""
+    macs: int
+    """Multiply-accumulates for one example."""
+    takes_any_batch: bool
+    """Whether a batch of any size passes at once, rather than in pieces of the one size that a program takes."""
+    why_no_gradient: str | None
+    """None: a gradient of the outputs reaches the inputs. Otherwise why there is none, as far as that is known."""
+    statistics_have_gradient: bool
+    """Whether a gradient of what enters the batch-norm layers reaches the inputs."""
+    dtype: torch.dtype
+    """Of its parameters, and so of its inputs."""
+
+    @property
+    def layer_in_32_bits(self) -> str | None:
+        """Name of the layer that computes in 32 bits under autocast, empty for the network as a whole.
+
+        It is the layer that gives the logits. A network that ends in a sigmoid works in 32 bits as a whole: in 16 it
+        gives 1 for every logit above 6, and no log-odds can be computed of that.
+        """
+        return "" if self.outputs == "sigmoid" else self.head
+
+
+def inspect(network: nn.Module, spec: InputSpec, *, role: str, outputs: OutputForm | None = None) -> Inspection:
+    """Run a network in eval mode on seeded noise, and find what the others have to know of it.
+
+    One pass, with a graph, gives nearly all; a second one, of one example, counts multiply-accumulates. A third is done
+    where the first fails, where values may be probabilities or logits, or where a program may take any batch although
+    it names a size. The network stays as it is, but that such a program takes all examples at once from now on.
+
+    Args:
+        network: maps (batch, *spec.shape) to something that holds its outputs for each class.
+        spec: of its inputs.
+        role: what to call it in errors and in the log, and in the names of flags: teacher or student.
+        outputs: form of its outputs, where the user says it; None: detected by their values.
+
+    Raises:
+        NetworkError: it fails on inputs of this shape, or does not return finite outputs (batch, columns), or they
+            cannot be of the form that the user says.
+    """
+    recording, failure = record_noise(network, spec, role=role)
+    values = _check_finite(values_of(recording), role)
+    form = _find_form(network, spec, values.detach(), role=role, outputs=outputs)
+    tapped = can_be_tapped(network)
+    return Inspection(
+        num_classes=max(2, values.shape[1]),
+        outputs=form,
+        returns_logits=form == "logits" and values is recording.own_output and values.shape[1] > 1,
+        head=find_head(recording),
+        batch_norms=_batch_norms(recording) if tapped else (),
+        feature_maps=last_feature_maps(recording) if tapped else {},
+        shapes={each.name: tuple(each.output.shape[1:]) for each in recording.modules} if tapped else {},
+        macs=_count_macs(network, spec, role),
+        takes_any_batch=not getattr(network, "runs_in_pieces", False),
+        why_no_gradient=why_no_gradient(recording, values, failure, spec),
+        statistics_have_gradient=_statistics_have_gradient(recording),
+        dtype=recording.inputs.dtype,
+    )
+
+
+def count_classes(network: nn.Module, spec: InputSpec, *, role: str) -> int:
+    """Count the classes that a network gives logits of, in one pass.
+
+    Raises:
+        NetworkError: it fails on inputs of this shape, or does not return finite logits (batch, classes).
+    """
+    recording, _ = record_noise(network, spec, role=role)
+    return _check_finite(values_of(recording, converted=True), role).shape[1]
+
+
+def check_same_classes(teacher: int, student: int) -> None:
+    """Check that two networks know equally many classes.
+
+    Raises:
+        NetworkError: they do not.
+    """
+    if student != teacher:
+        binary = "; a network with one output knows two" if 2 in (teacher, student) else ""
+        raise NetworkError(f"the teacher knows {teacher} classes and the student {student}; they must be equal{binary}")
+
+
+def _check_finite(values: Tensor, role: str) -> Tensor:
+    """Return values (batch, columns), if those of ordinary inputs are finite."""
+    if not bool(values[:NUM_ORDINARY].isfinite().all()):
+        raise NetworkError(f"the {role} returns values that are not finite: are its weights whole?")
+    return values
+
+
+def _batch_norms(recording: Recording) -> tuple[str, ...]:
+    """Name the batch-norm layers that the batch passed, in the order of the network, in which their gaps are summed."""
+    return tuple(name for name, _ in recording.network.named_modules() if name in recording.batch_norm_inputs)
+
+
+def _find_form(
+    network: nn.Module, spec: InputSpec, values: Tensor, *, role: str, outputs: OutputForm | None
+) -> OutputForm:
+    """Find which form values (batch, columns) have: as the user says, or as they show by themselves."""
+    if known := form_of(network):
+        return known
+    finite = values[values.isfinite().all(dim=1)]
+    if outputs is not None:
+        check_form(finite, outputs, role=role)
+        form = "sigmoid" if outputs == "probabilities" and values.shape[1] == 1 else outputs
+    elif detected := detect_form(finite):
+        form = detected
+    else:
+        form = _form_at_extremes(network, spec, finite, role)
+    log_form(form, num_columns=values.shape[1], role=role)
+    return form
+
+
+def _form_at_extremes(network: nn.Module, spec: InputSpec, values: Tensor, role: str) -> OutputForm:
+    """Tell a sigmoid from a logit, where both lie between 0 and 1 for noise of ordinary sizes."""
+    few = noise_for(network, spec, num_examples=NUM_ORDINARY)
+    with suppress(Exception):  # Nobody promised that inputs of such a size pass.
+        recording = record(network, torch.cat([EXTREME * few, -EXTREME * few]), gradient=False)
+        values = torch.cat([values, values_of(recording)])
+    if reach_both_ends(values):
+        return "sigmoid"
+    if bool(((values >= 0) & (values <= 1)).all()):
+        warn_of_ambiguity(role)
+    return "logits"
+
+
+def _statistics_have_gradient(recording: Recording) -> bool:
+    """Whether a gradient of what entered any batch-norm layer reaches the inputs."""
+    with suppress(Exception):  # What a network does backwards is its own.
+        return any(has_gradient(each, recording.inputs) for each in recording.batch_norm_inputs.values())
+    return False
+
+
+def _count_macs(network: nn.Module, spec: InputSpec, role: str) -> int:
+    try:
+        return count_macs(network, spec)
+    except Exception as error:
+        # It took several examples.
+        raise NetworkError(f"the {role} does not take a single example: {first_line(error)}") from error

@@ -1,0 +1,142 @@
+"""What a network returns for its classes: logits, probabilities of a softmax, or probabilities of sigmoids.
+
+Everything else in the library works with logits. A network of another form gives them by a hook, which `give_logits`
+installs on a network of ours: names of modules, keys of the state dict and copies stay as they are.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from beliefmatch.errors import NetworkError
+from beliefmatch.functional.upcast import widened
+from beliefmatch.networks.outputs import logits_of
+
+logger = logging.getLogger(__name__)
+
+OutputForm = Literal["logits", "probabilities", "sigmoid"]
+"""logits: one for each class; a single one is that of class 1 of two. probabilities: of all classes, which sum to 1, as
+behind a softmax; a single one is that of class 1 of two. sigmoid: a probability for each class by itself; a single one
+is that of class 1 of two."""
+FLOAT32_BELOW_1 = 2.0**-24
+"""Distance from 1 to the float32 below it: a sigmoid's output is known no nearer to 0 and 1."""
+SUM_TOLERANCE = 1e-3
+NEAR_AN_END = 1e-3
+"""A sigmoid is told by values so near to 0 and to 1."""
+
+
+def to_logits(values: Tensor, form: OutputForm) -> Tensor:
+    """Compute logits of every class.
+
+    Args:
+        values: (batch, columns), of the form.
+        form: of the values.
+
+    Returns:
+        (batch, classes), at least two. Of probabilities: their logarithms. Of a sigmoid's: their log-odds, in 32 bits
+        or more. A single logit z becomes the logits 0 and z, whose softmax is the sigmoid of z.
+    """
+    if form == "probabilities" and values.shape[1] > 1:
+        return values.clamp_min(torch.finfo(values.dtype).tiny).log()
+    if form != "logits":
+        values = widened(values).logit(eps=FLOAT32_BELOW_1)
+    return torch.cat([torch.zeros_like(values), values], dim=1) if values.shape[1] == 1 else values
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogitsHook:
+    """A forward hook by which a network gives logits, whatever it returns."""
+
+    form: OutputForm
+
+    def __call__(self, network: nn.Module, inputs: tuple[Any, ...], output: object) -> Tensor:
+        """Find what stands for the classes in an output, and compute logits (batch, classes) of it."""
+        if isinstance(output, Tensor):
+            values = output.unsqueeze(1) if output.dim() == 1 else output
+        else:
+            # Not len(): it would fix the size of the batch when the network is traced for export.
+            values = logits_of(output, network=type(network).__name__, batch_size=inputs[0].shape[0])
+        return to_logits(values, self.form)
+
+
+def give_logits(network: nn.Module, form: OutputForm) -> RemovableHandle | None:
+    """Let a network give logits of every class, until the handle is removed. None: it has a hook for that already."""
+    return None if form_of(network) else network.register_forward_hook(LogitsHook(form=form))
+
+
+def form_of(network: nn.Module) -> OutputForm | None:
+    """Return the form that a network's own outputs have, where `give_logits` was called; None where it was not."""
+    return next((hook.form for hook in network._forward_hooks.values() if isinstance(hook, LogitsHook)), None)
+
+
+def detect_form(values: Tensor) -> OutputForm | None:
+    """Detect by its values which form an output has.
+
+    Args:
+        values: (batch, columns), for noise.
+
+    Returns:
+        None where all lie between 0 and 1 and differ, which logits may do, too: noise of extreme sizes tells more.
+    """
+    if _sum_to_1(values):
+        return "probabilities"
+    # A fresh head of zeros gives the same for all.
+    return None if _are_within_0_and_1(values) and bool((values != values[:1]).any()) else "logits"
+
+
+def reach_both_ends(values: Tensor) -> bool:
+    """Whether values lie between 0 and 1, and come near both, as a sigmoid's do and a logit's hardly ever."""
+    near = bool((values < NEAR_AN_END).any() and (values > 1 - NEAR_AN_END).any())
+    return near and _are_within_0_and_1(values)
+
+
+def check_form(values: Tensor, form: OutputForm, *, role: str) -> None:
+    """Check that values can have the form that the user says.
+
+    Raises:
+        NetworkError: they cannot.
+    """
+    if form == "logits":
+        return
+    is_several = form == "probabilities" and values.shape[1] > 1
+    if not (_sum_to_1(values) if is_several else _are_within_0_and_1(values)):
+        expected = "of all classes, at least 0, with the sum 1" if is_several else "between 0 and 1"
+        raise NetworkError(
+            f"the {role} returns values from {float(values.min()):.3g} to {float(values.max()):.3g}, but "
+            f"--{role}.outputs {form} says that they are probabilities: expected values {expected}; leave it out, or "
+            "say logits"
+        )
+
+
+def log_form(form: OutputForm, *, num_columns: int, role: str) -> None:
+    """Say in the log how outputs are taken that are not a logit of each class."""
+    if form == "probabilities" and num_columns > 1:
+        logger.warning("the %s returns probabilities: their logarithms are taken as its logits", role)
+    elif form != "logits":
+        logger.warning("the %s returns probabilities of a sigmoid: their log-odds are taken as logits", role)
+    if num_columns == 1:
+        logger.warning("the %s has one output: it is taken as the logit of class 1, and 0 as that of class 0", role)
+
+
+def warn_of_ambiguity(role: str) -> None:
+    """Say that outputs are taken as logits which may be probabilities, and what to type if they are."""
+    logger.warning(
+        "all that the %s returns for noise lies between 0 and 1: it is taken as logits; if these are probabilities "
+        "behind a sigmoid, say --%s.outputs sigmoid, and if not, --%s.outputs logits",
+        role,
+        role,
+        role,
+    )
+
+
+def _sum_to_1(values: Tensor) -> bool:
+    """Whether all values (batch, classes) are at least 0 and those of each example sum to 1, as behind a softmax."""
+    return values.shape[1] > 1 and bool((values >= 0).all() and (values.sum(dim=1) - 1).abs().max() < SUM_TOLERANCE)
+
+
+def _are_within_0_and_1(values: Tensor) -> bool:
+    return bool(((values >= 0) & (values <= 1)).all())

@@ -1,0 +1,178 @@
+"""One pass of a network on noise, with what each of its modules gave."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
+
+from beliefmatch.errors import NetworkError, first_line
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.converted import ConvertedProgram
+from beliefmatch.networks.modes import evaluating
+from beliefmatch.networks.outputs import logits_of
+from beliefmatch.networks.sizes import size_hint
+
+SIZES = (0.1, 0.1, 1.0, 1.0, 3.0, 10.0, 10.0)
+"""Standard deviation of the noise in each example: where one leaves every unit of a network dead or saturated, another
+may not. Their number is prime, by which a batch of examples is told from a batch of windows or of tokens."""
+NUM_ORDINARY = 4
+"""So many of them, the first ones, are as large as network inputs are."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModuleOutput:
+    """What a module gave, in the order of the pass."""
+
+    name: str
+    module: nn.Module
+    output: Tensor
+    version: int
+    """Of the output when the module gave it: it is higher later, if something changed the output in place."""
+
+    @property
+    def size(self) -> torch.Size:
+        """Size of the position axes, if it is a map."""
+        return self.output.shape[2:]
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nothing has changed the output in place."""
+        return _version(self.output) == self.version
+
+
+@dataclass(kw_only=True, eq=False)
+class Recording:
+    """What a network returned for a batch in eval mode, and what its modules gave on the way."""
+
+    network: nn.Module
+    inputs: Tensor
+    """(batch, *shape)."""
+    output: Any = None
+    """What the network returned, after its hooks."""
+    own_output: Any = None
+    """What its forward pass returned, before its hooks."""
+    modules: list[ModuleOutput] = field(default_factory=list)
+    """Tensors that modules gave, the network's own left out, in the order of the pass."""
+    batch_norm_inputs: dict[str, Tensor] = field(default_factory=dict)
+    """By name of each batch-norm layer with running statistics that the batch passed: its input."""
+
+
+def noise_for(network: nn.Module, spec: InputSpec, *, num_examples: int) -> Tensor:
+    """Draw seeded noise (num_examples, *spec.shape), where a network's parameters are and of their type."""
+    noise = torch.randn((num_examples, *spec.shape), generator=torch.Generator().manual_seed(0))
+    return noise.to(next(iter(network.parameters()), noise))
+
+
+def record(network: nn.Module, batch: Tensor, *, gradient: bool) -> Recording:
+    """Run a network once, in eval mode, and record what its modules gave. No hook stays, and nothing moves.
+
+    Args:
+        network: maps (batch, *shape) to anything.
+        batch: network inputs.
+        gradient: whether the outputs shall have a graph that leads back to the inputs.
+    """
+    recording = Recording(network=network, inputs=batch.detach().requires_grad_(gradient))
+    with evaluating(network), _recorded(network, recording), torch.set_grad_enabled(gradient):
+        # A copy, since a network may begin with an operation in place.
+        recording.output = network(recording.inputs.clone())
+    return recording
+
+
+def values_of(recording: Recording, *, converted: bool = False) -> Tensor:
+    """Find what a network's forward pass returned for each class, or what its hooks made of it, (batch, columns)."""
+    name = type(recording.network).__name__
+    output = recording.output if converted else recording.own_output
+    return logits_of(output, network=name, batch_size=len(recording.inputs))
+
+
+def record_noise(network: nn.Module, spec: InputSpec, *, role: str) -> tuple[Recording, Exception | None]:
+    """Record a pass with a graph on noise of several sizes; where that fails, one without, on noise of one size.
+
+    A program of a fixed batch takes any from now on, where it gives the same for all examples at once.
+
+    Args:
+        network: maps (batch, *spec.shape) to something that holds its outputs for each class.
+        spec: of its inputs.
+        role: what to call it in errors.
+
+    Returns:
+        The recording, and why the pass with a graph failed.
+
+    Raises:
+        NetworkError: the network fails on inputs of this shape.
+    """
+    noise = noise_for(network, spec, num_examples=len(SIZES))
+    sizes = torch.tensor(SIZES).to(noise).view(-1, *(1 for _ in spec.shape))
+    failure: Exception | None = None
+    try:
+        return _record_program(network, sizes * noise), None
+    except Exception as error:
+        failure = error
+    try:
+        return record(network, noise, gradient=False), failure
+    except NetworkError:
+        raise
+    except Exception as error:
+        # A network of the user's own can fail in any way.
+        hint = size_hint(network, spec, role=role)
+        raise NetworkError(
+            f"the {role} does not take inputs of shape {spec.shape}: {first_line(error)}{hint}"
+        ) from error
+
+
+def _record_program(network: nn.Module, batch: Tensor) -> Recording:
+    """Record a pass, and let a program of a fixed batch take any, if it gives the same for all examples at once.
+
+    Many programs are written for as many examples as they were traced with, and would take others.
+    """
+    if not isinstance(network, ConvertedProgram) or network.batch_size is None:
+        return record(network, batch, gradient=True)
+    if network.batch_size == len(batch):
+        # Another number than its own is what shows anything.
+        batch = batch[:-1]
+    in_pieces = record(network, batch, gradient=True)
+    size, network.batch_size = network.batch_size, None
+    with suppress(Exception):  # It says so in its own way: the sizes are written into it.
+        at_once = record(network, batch, gradient=True)
+        first, second = (values_of(each)[:NUM_ORDINARY] for each in (at_once, in_pieces))
+        if torch.allclose(first, second, atol=1e-4, rtol=1e-4):
+            return at_once
+    network.batch_size = size
+    return in_pieces
+
+
+@contextmanager
+def _recorded(network: nn.Module, recording: Recording) -> Iterator[None]:
+    """Record what a network's modules give, while the block lasts."""
+
+    def keep(name: str, module: nn.Module, _inputs: Any, output: object) -> None:
+        if isinstance(output, Tensor):
+            version = _version(output)
+            recording.modules.append(ModuleOutput(name=name, module=module, output=output, version=version))
+
+    def keep_own(_network: nn.Module, _inputs: Any, output: object) -> None:
+        recording.own_output = output
+
+    def keep_input(name: str, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        recording.batch_norm_inputs[name] = inputs[0]
+
+    with ExitStack() as hooks:
+        # Before other hooks make logits of it.
+        hooks.callback(network.register_forward_hook(keep_own, prepend=True).remove)
+        for name, module in network.named_modules():
+            if not name:
+                continue
+            hooks.callback(module.register_forward_hook(partial(keep, name)).remove)
+            if isinstance(module, _BatchNorm) and module.running_mean is not None:
+                hooks.callback(module.register_forward_pre_hook(partial(keep_input, name)).remove)
+        yield
+
+
+def _version(output: Tensor) -> int:
+    """Count changes in place; a tensor of inference mode does not count them."""
+    return 0 if output.is_inference() else output._version
