@@ -120,7 +120,7 @@ class File:
 
 def _read_network(folder: RunFolder) -> Network:
     student = folder.read_student()
-    return Network(architecture=student.architecture, num_classes=student.num_classes)
+    return Network(architecture=student.architecture, num_classes=student.num_classes, outputs=student.outputs)
 
 
 def _files_in(folder: RunFolder, directory: Path, spec: InputSpec, network: Network) -> list[File]:

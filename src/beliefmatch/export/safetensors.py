@@ -18,7 +18,8 @@ def write(graph: DeployedGraph, _spec: InputSpec) -> bytes:
 
 def write_code(file: str, pixels: str | None, spec: InputSpec, network: Network) -> list[str]:
     """Return lines of Python that load the file into the architecture, built by beliefmatch."""
-    weights = f'weights=Path("{file}"), num_classes={network.num_classes}'
+    outputs = f", outputs={json.dumps(network.outputs)}" if network.outputs else ""
+    weights = f'weights=Path("{file}"), num_classes={network.num_classes}{outputs}'
     return [
         "from pathlib import Path",
         "",
