@@ -73,10 +73,10 @@ class AbstractExamples(ABC):
 
     @abstractmethod
     def to_pixels(self, spec: InputSpec, rows: slice = ALL) -> Tensor:
-        """Give some as (batch, height, width, channels) pixels, uint8, for a file that takes those."""
+        """Return some as (batch, height, width, channels) pixels, uint8, for a file that takes those."""
 
     def to_inputs(self, spec: InputSpec, rows: slice | Tensor = ALL, *, device: torch.device | None = None) -> Tensor:
-        """Give some as network inputs, (batch, *spec.shape), float32, converted on a device.
+        """Return some as network inputs, (batch, *spec.shape), float32, converted on a device.
 
         Raises:
             ExamplesError: the shape does not fit, not even resized.
@@ -102,7 +102,7 @@ class AbstractExamples(ABC):
             )
 
     def needed_labels(self) -> Tensor:
-        """Give the labels.
+        """Return the labels.
 
         Raises:
             ExamplesError: there are none.
@@ -166,7 +166,7 @@ class Images(AbstractExamples):
         return spec.from_pixels(stored.permute(0, 2, 3, 1))
 
     def to_pixels(self, spec: InputSpec, rows: slice = ALL) -> Tensor:
-        """Give some as they are stored."""
+        """Return some as they are stored."""
         return self.images[rows]
 
 

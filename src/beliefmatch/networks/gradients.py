@@ -27,7 +27,7 @@ def has_gradient(values: Tensor, inputs: Tensor) -> bool:
 
 
 def why_no_gradient(recording: Recording, values: Tensor, failure: Exception | None, spec: InputSpec) -> str | None:
-    """Say why no gradient of a network's outputs reaches its inputs.
+    """Return why no gradient of a network's outputs reaches its inputs.
 
     Args:
         recording: of the network on noise, with a graph unless that failed.

@@ -15,7 +15,7 @@ HEADS = (nn.Linear, nn.Conv2d)
 
 
 def find_head(recording: Recording) -> str | None:
-    """Find the linear layer or convolution whose output, perhaps flattened, is what the network returns.
+    """Return the linear layer or convolution whose output, perhaps flattened, is what the network returns.
 
     Returns:
         The layer's name; empty for a network that is nothing else; None where there is no such layer.
@@ -48,7 +48,7 @@ def compute_in_32_bits(network: nn.Module, layer: str | None) -> None:
 
 
 def undo_32_bits(network: nn.Module) -> None:
-    """Give the layers of a network back the forward pass that `compute_in_32_bits` took."""
+    """Remove what `compute_in_32_bits` put in place of the forward pass of layers."""
     for module in network.modules():
         forward = vars(module).get("forward")
         if isinstance(forward, partial) and forward.func is _forward_in_32_bits:

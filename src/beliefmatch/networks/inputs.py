@@ -59,7 +59,7 @@ class InputSpec:
         return not self.is_made_of_pixels or self.normalisation_from in ("user", "checkpoint")
 
     def describe_normalisation(self) -> str:
-        """Say mean and standard deviation in words."""
+        """Return mean and standard deviation in words."""
         if self.mean is None and self.std is None:
             return "none, pixels in [0, 1] as they are"
         mean, std = (" ".join(map(str, values or (default,))) for values, default in ((self.mean, 0), (self.std, 1)))

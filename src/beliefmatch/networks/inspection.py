@@ -150,7 +150,7 @@ def _batch_norms(recording: Recording) -> tuple[str, ...]:
 def _find_form(
     network: nn.Module, spec: InputSpec, values: Tensor, *, role: str, outputs: OutputForm | None
 ) -> OutputForm:
-    """Find which form values (batch, columns) have: as the user says, or as they show by themselves."""
+    """Return which form values (batch, columns) have: as the user says, or as they show by themselves."""
     if known := form_of(network):
         return known
     finite = values[values.isfinite().all(dim=1)]
@@ -166,7 +166,7 @@ def _find_form(
 
 
 def _form_at_extremes(network: nn.Module, spec: InputSpec, values: Tensor, role: str) -> OutputForm:
-    """Tell a sigmoid from a logit, where both lie between 0 and 1 for noise of ordinary sizes."""
+    """Return whether values are a sigmoid's or logits, where both lie between 0 and 1 for noise of ordinary sizes."""
     few = noise_for(network, spec, num_examples=NUM_ORDINARY)
     with suppress(Exception):  # Nobody promised that inputs of such a size pass.
         recording = record(network, torch.cat([EXTREME * few, -EXTREME * few]), gradient=False)

@@ -54,7 +54,7 @@ class LogitsHook:
     form: OutputForm
 
     def __call__(self, network: nn.Module, inputs: tuple[Any, ...], output: object) -> Tensor:
-        """Find what stands for the classes in an output, and compute logits (batch, classes) of it."""
+        """Compute logits (batch, classes) of an output of the network."""
         if isinstance(output, Tensor):
             values = output.unsqueeze(1) if output.dim() == 1 else output
         else:

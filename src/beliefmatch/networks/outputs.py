@@ -9,7 +9,7 @@ from beliefmatch.errors import NetworkError
 
 
 def logits_of(output: object, *, network: str, batch_size: int) -> Tensor:
-    """Find the logits in what a network returned.
+    """Return the logits in what a network returned.
 
     A tensor of (batch, classes) is taken as it is; of an object its `.logits`; of a mapping the entry "logits", or
     else its only tensor of (batch, classes); of a tuple or list its first tensor of (batch, classes). One number for
@@ -55,7 +55,7 @@ def _is_logits(value: object, batch_size: int) -> TypeGuard[Tensor]:
 
 
 def _describe(output: object) -> str:
-    """Say in a few words what something is: type, and shapes or keys of what it holds."""
+    """Return in a few words what something is: type, and shapes or keys of what it holds."""
     if isinstance(output, Tensor):
         kind = "" if output.is_floating_point() else f"{str(output.dtype).removeprefix('torch.')} "
         return f"a {kind}tensor of shape {tuple(output.shape)}"

@@ -84,7 +84,7 @@ def record(network: nn.Module, batch: Tensor, *, gradient: bool) -> Recording:
 
 
 def values_of(recording: Recording, *, converted: bool = False) -> Tensor:
-    """Find what a network's forward pass returned for each class, or what its hooks made of it, (batch, columns)."""
+    """Return what a network's forward pass returned for each class, or what its hooks made of it, (batch, columns)."""
     name = type(recording.network).__name__
     output = recording.output if converted else recording.own_output
     return logits_of(output, network=name, batch_size=len(recording.inputs))

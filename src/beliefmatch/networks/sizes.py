@@ -10,7 +10,7 @@ ARGUMENTS = {"timm": "img_size", "torchvision": "image_size", "transformers": "i
 
 
 def size_hint(network: nn.Module, spec: InputSpec, *, role: str) -> str:
-    """Say what can be typed where a network is made for images of another size; empty where it is not, or not known."""
+    """Return what can be typed where a network is made for images of another size; empty where it is not."""
     argument = ARGUMENTS.get(type(network).__module__.partition(".")[0])
     made_for = _made_for(network)
     if argument is None or made_for is None or len(spec.shape) != 3 or made_for == spec.shape[1:]:

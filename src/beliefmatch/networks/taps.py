@@ -28,7 +28,7 @@ class Beliefs:
     """Attention maps that were asked for, by name."""
 
     def attention_map(self, name: str) -> Tensor:
-        """Give the attention map of a tapped output, (batch, positions), worked out once however often it is used."""
+        """Return the attention map of a tapped output, (batch, positions), worked out once however often it is used."""
         if name not in self.maps:
             self.maps[name] = attention_map(self.outputs[name])
         return self.maps[name]
@@ -103,12 +103,12 @@ def beliefs(network: nn.Module, batch: Tensor, *, outputs: Sequence[str] = (), i
 
 
 def can_be_tapped(network: nn.Module) -> bool:
-    """Tell whether modules within a network run, on the whole batch at once."""
+    """Whether modules within a network run, on the whole batch at once."""
     return why_untappable(network) is None
 
 
 def why_untappable(network: nn.Module) -> str | None:
-    """Say in which kind of network nothing can be tapped, and what helps; None where something can."""
+    """Return in which kind of network nothing can be tapped, and what helps; None where something can."""
     if getattr(network, "runs_in_pieces", False):
         return "a program that takes a fixed number of examples: export it for any"
     if not getattr(network, "runs_modules", True):
@@ -120,7 +120,7 @@ def why_untappable(network: nn.Module) -> str | None:
 
 
 def why_no_pairs(teacher: nn.Module, student: nn.Module, spec: InputSpec) -> str:
-    """Say why no pairs of activations were found, and what helps where something does."""
+    """Return why no pairs of activations were found, and what helps where something does."""
     for role, network in (("teacher", teacher), ("student", student)):
         if why := why_untappable(network):
             return f"the {role} is {why}"
@@ -132,7 +132,7 @@ def why_no_pairs(teacher: nn.Module, student: nn.Module, spec: InputSpec) -> str
 
 
 def find_module(network: nn.Module, name: str) -> nn.Module:
-    """Find a module by its dotted name.
+    """Return a module by its dotted name.
 
     Raises:
         TapError: no module has this name; the message gives the nearest and lists all.

@@ -20,7 +20,7 @@ class AbstractStudent(ABC):
 
     @abstractmethod
     def build(self, teacher: Teacher) -> nn.Module:
-        """Make a network that takes the teacher's inputs and knows its classes, in 32 bits, on the CPU."""
+        """Build a network that takes the teacher's inputs and knows its classes, in 32 bits, on the CPU."""
 
 
 def build_student(settings: AbstractStudent, teacher: Teacher) -> tuple[nn.Module, Inspection]:

@@ -44,7 +44,7 @@ class NamedStudent(AbstractStudent):
         return self.weights is not None or asks_for_weights(self.architecture)
 
     def build(self, teacher: Teacher) -> nn.Module:
-        """Make the network with as many channels and classes as the teacher has, where its name leaves them open.
+        """Build the network with as many channels and classes as the teacher has, where its name leaves them open.
 
         Raises:
             NetworkError: it cannot be made.

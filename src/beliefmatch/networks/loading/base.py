@@ -19,7 +19,7 @@ class AbstractOrigin(ABC):
 
     @abstractmethod
     def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
-        """Make the network with fresh weights, to train it or to load others.
+        """Build the network with fresh weights, to train it or to load others.
 
         Args:
             in_channels: channels of its inputs, where the origin can choose them.
@@ -33,7 +33,7 @@ class AbstractOrigin(ABC):
 
     @abstractmethod
     def load(self, spec: InputSpec) -> nn.Module:
-        """Make the network with the origin's own weights.
+        """Build the network with the origin's own weights.
 
         Args:
             spec: of the inputs that it will get.
@@ -44,14 +44,14 @@ class AbstractOrigin(ABC):
         """
 
     def known_inputs(self) -> InputSpec | None:
-        """Tell what the network takes, without loading weights; None where its origin does not say.
+        """Return what the network takes, without loading weights; None where its origin does not say.
 
         Where it tells the normalisation too, or that there is none, the spec says so (`normalisation_from`).
         """
         return None
 
     def locate(self) -> str:
-        """Give the architecture with any path in it made absolute, so that it is found from anywhere."""
+        """Return the architecture with any path in it made absolute, so that it is found from anywhere."""
         return self.architecture
 
 
@@ -66,7 +66,7 @@ def split_query(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def refuse_misspelt(architecture: str, word: str, *, others: tuple[str, ...] = ()) -> None:
-    """Refuse a name with an argument that is nearly one of ours, which its origin would take for its own.
+    """Raise an error for a name with an argument that is nearly one of ours, which its origin would take for its own.
 
     Args:
         architecture: the name.

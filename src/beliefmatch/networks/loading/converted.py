@@ -85,7 +85,7 @@ class ConvertedProgram(nn.Module):
         return self.find_logits(self.program(batch), len(batch))
 
     def find_logits(self, output: Any, batch_size: int) -> Tensor:
-        """Find the logits in what the program gives."""
+        """Return the logits in what the program gives."""
         if self.outputs is not None:
             output = dict(zip(self.outputs, output, strict=True))
         return logits_of(output, network="the program", batch_size=batch_size)
@@ -117,7 +117,7 @@ class ProgramInput:
 
 
 def read_sizes(sizes: Sequence[int | None], *, name: str) -> ProgramInput:
-    """Tell from the sizes of an input, None where one is free, what a program takes.
+    """Return what a program takes, told from the sizes of an input, None where one is free.
 
     Raises:
         NetworkError: it does not take batches.

@@ -25,7 +25,7 @@ class FromHuggingFace(AbstractOrigin):
     """A folder that `save_pretrained` wrote, such as hf:my_vit, or a repository of the hub. No code of it is run."""
 
     def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
-        """Make the network from its configuration alone; its weights come along only with `?pretrained`."""
+        """Build the network from its configuration alone; its weights come along only with `?pretrained`."""
         if pretrained and self._arguments.get("pretrained"):
             return self._load_weights()
         config = self._config(num_labels=num_classes, num_channels=in_channels)
@@ -38,7 +38,7 @@ class FromHuggingFace(AbstractOrigin):
         return self._load_weights()
 
     def known_inputs(self) -> InputSpec | None:
-        """Tell what the configurations of network and preprocessor say; None where no size is among it."""
+        """Return what the configurations of network and preprocessor say; None where no size is among it."""
         config, preprocessor = self._config(), self._preprocessor()
         sizes = (
             getattr(config, "image_size", None),

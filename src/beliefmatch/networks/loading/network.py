@@ -38,7 +38,7 @@ USUAL_CLASSES = 10
 
 
 def find_origin(architecture: str) -> AbstractOrigin:
-    """Tell by its form where an architecture comes from; nothing is imported or read."""
+    """Return where an architecture comes from, told by its form; nothing is imported or read."""
     if architecture.startswith(timm.PREFIX):
         return timm.FromTimm(architecture=architecture)
     if architecture.startswith(torchvision.PREFIX):
@@ -61,7 +61,7 @@ def make_network(
     num_classes: int,
     pretrained: bool = False,
 ) -> nn.Module:
-    """Make a network with fresh weights from its name, as its origin has it; it may return anything.
+    """Build a network with fresh weights from its name, as its origin has it; it may return anything.
 
     Names that are built in: `wide_resnet_DEPTH_FACTOR`, with `_raw` where the 1x1 shortcut takes the raw input;
     `cifar_resnet_DEPTH`, with `_b` for shortcut option B; `lenet_5`, with `_half`, `_bn`, `_tanh`; `lenet_32`;
@@ -91,7 +91,7 @@ class BuiltIn(AbstractOrigin):
         return _make_built_in(self.architecture, in_channels=in_channels, num_classes=num_classes)
 
     def load(self, spec: InputSpec) -> nn.Module:
-        """Refuse: an architecture of ours has no weights."""
+        """Raise an error: an architecture of ours has no weights."""
         self.make(in_channels=spec.shape[0], num_classes=USUAL_CLASSES)
         raise NetworkError(f"{self.architecture} has no weights: name their file with --teacher.weights FILE")
 
@@ -121,7 +121,7 @@ def _make_built_in(architecture: str, *, in_channels: int, num_classes: int) -> 
 
 
 def asks_for_weights(architecture: str) -> bool:
-    """Tell whether a name asks its origin for weights, as `?pretrained` and `?weights=NAME` do."""
+    """Whether a name asks its origin for weights, as `?pretrained` and `?weights=NAME` do."""
     arguments = split_query(architecture)[1]
     return bool(arguments.get("pretrained") or arguments.get("weights"))
 
@@ -132,7 +132,7 @@ def is_own_code(architecture: str) -> bool:
 
 
 def locate(architecture: str) -> str:
-    """Make a path in the name of an architecture absolute, so that it can be found from anywhere."""
+    """Return the name of an architecture with any path in it made absolute, so that it can be found from anywhere."""
     return find_origin(architecture).locate()
 
 
@@ -166,11 +166,11 @@ class Network:
         object.__setattr__(self, "weights", self.weights and self.weights.absolute())
 
     def load(self, spec: InputSpec) -> nn.Module:
-        """Make the network and load its weights; it gives logits of at least two classes. See `load_inspected`."""
+        """Build the network and load its weights; it gives logits of at least two classes. See `load_inspected`."""
         return self.load_inspected(spec, role="teacher")[0]
 
     def load_inspected(self, spec: InputSpec, *, role: str) -> tuple[nn.Module, Inspection]:
-        """Make the network, load its weights and inspect it; it gives logits, by a hook if it returns something else.
+        """Build the network, load its weights and inspect it; it gives logits, by a hook if it returns something else.
 
         Args:
             spec: of its inputs.
@@ -214,7 +214,7 @@ class Network:
             raise NetworkError(f"{where}{error}") from error
 
     def known_inputs(self) -> InputSpec | None:
-        """Tell what the network takes as far as its name or file says, without loading weights; None where it does not.
+        """Return what the network takes, as far as its name or file says, without loading weights; None: neither does.
 
         Raises:
             NetworkError: the name is unknown, or the file cannot be read.

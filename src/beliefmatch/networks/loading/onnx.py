@@ -27,7 +27,7 @@ class OnnxModel(AbstractOrigin):
     """A file in ONNX, with its weights in it or beside it."""
 
     def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
-        """Refuse: a model in ONNX has its weights, and no way to make others."""
+        """Raise an error: a model in ONNX has its weights, and no way to make others."""
         raise NetworkError(
             f"{self.architecture} is a program with its own weights: it can be a teacher without --teacher.weights, "
             "but no student; name an architecture for the student"
@@ -47,7 +47,7 @@ class OnnxModel(AbstractOrigin):
         return ConvertedProgram(program.eval(), batch_size=taken.batch_size, operators=operators, outputs=named)
 
     def known_inputs(self) -> InputSpec | None:
-        """Tell the shape of the model's input, where all of it but the batch is fixed."""
+        """Return the shape of the model's input, where all of it but the batch is fixed."""
         return _input_of(self._read(with_weights=False), self.architecture).spec
 
     def locate(self) -> str:
@@ -71,7 +71,7 @@ class OnnxModel(AbstractOrigin):
 
 
 def _input_of(model: Any, name: str) -> ProgramInput:
-    """Tell what a model takes.
+    """Return what a model takes.
 
     Raises:
         NetworkError: it takes something else than one batch of float32.

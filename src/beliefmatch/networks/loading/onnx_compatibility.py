@@ -30,7 +30,7 @@ ADDED = {
 
 
 def simplify(model: Any, *, name: str) -> Any:
-    """Give a model of operators that the converter knows.
+    """Return a model of operators that the converter knows.
 
     Args:
         model: an `onnx.ModelProto`, changed in place.
@@ -62,7 +62,7 @@ def simplify(model: Any, *, name: str) -> Any:
 
 
 def _name_nodes(model: Any) -> None:
-    """Give every node a name of its own, in place: the converter loses one of two that are called alike."""
+    """Set for every node a name of its own, in place: the converter loses one of two that are called alike."""
     seen: set[str] = set()
     for index, node in enumerate(model.graph.node):
         if not node.name or node.name in seen:
@@ -71,7 +71,7 @@ def _name_nodes(model: Any) -> None:
 
 
 def unknown_operators(model: Any) -> dict[tuple[str, str], str]:
-    """Find operators of a model that the converter does not know: by domain and type, what to call each."""
+    """Return operators of a model that the converter does not know: by domain and type, what to call each."""
     registry = require("onnx2torch.node_converters.registry", install=EXTRA)
     versions = {opset.domain: opset.version for opset in model.opset_import}
     unknown = {}
@@ -152,7 +152,7 @@ def _give_sizes(model: Any, node: Any, sizes: list[int]) -> None:
 
 
 def _constants(model: Any) -> dict[str, Any]:
-    """Find what a model holds as constants, as arrays of numpy."""
+    """Return what a model holds as constants, as arrays of numpy."""
     numpy_helper = require("onnx.numpy_helper", install=EXTRA)
     written = {weight.name: weight for weight in model.graph.initializer}
     for node in model.graph.node:

@@ -32,7 +32,7 @@ class ExportedProgram(AbstractOrigin):
     """A file that `torch.export.save` wrote."""
 
     def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
-        """Refuse: a program has its weights, and no way to make others."""
+        """Raise an error: a program has its weights, and no way to make others."""
         raise NetworkError(
             f"{self.architecture} is a program with its own weights: it can be a teacher without --teacher.weights, "
             "but no student; name an architecture for the student"
@@ -53,7 +53,7 @@ class ExportedProgram(AbstractOrigin):
         )
 
     def known_inputs(self) -> InputSpec | None:
-        """Tell the shape of the program's input, where all of it but the batch is fixed."""
+        """Return the shape of the program's input, where all of it but the batch is fixed."""
         return _check_program(read_archive(Path(self.architecture))).spec
 
     def locate(self) -> str:

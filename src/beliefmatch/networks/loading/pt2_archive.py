@@ -179,7 +179,7 @@ def _is_key(name: object) -> bool:
 
 
 def _check_names(value: dict[str, Any], path: Path) -> None:
-    """Refuse texts in one dictionary that could be more than names."""
+    """Raise an error for texts in one dictionary that could be more than names."""
     texts = [*value]
     for key, inner in value.items():
         if key not in ("in_spec", "out_spec", "expr_str"):
@@ -190,7 +190,7 @@ def _check_names(value: dict[str, Any], path: Path) -> None:
 
 
 def _check_expression(text: str, path: Path) -> None:
-    """Refuse an expression that is more than arithmetic on sizes: torch evaluates it as Python."""
+    """Raise an error for an expression that is more than arithmetic on sizes: torch evaluates it as Python."""
     try:
         nodes = list(ast.walk(ast.parse(text, mode="eval")))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -212,7 +212,7 @@ def _graphs_in(program: Any) -> Iterator[dict[str, Any]]:
 
 
 def _walk(value: Any) -> Iterator[dict[str, Any]]:
-    """Give every dictionary within JSON values."""
+    """Return every dictionary within JSON values."""
     if isinstance(value, dict):
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():

@@ -94,7 +94,7 @@ def _copied(network: nn.Module) -> nn.Module:
 
 
 def _is_missing(place: str, error: Exception) -> bool:
-    """Tell whether there is no such module, rather than one that fails."""
+    """Whether there is no such module, rather than one that fails."""
     if not all(part.isidentifier() for part in place.split(".")):
         return True
     return isinstance(error, ModuleNotFoundError) and f"{place}.".startswith(f"{error.name}.")

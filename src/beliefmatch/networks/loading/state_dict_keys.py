@@ -27,7 +27,7 @@ class Convention:
     """Pattern of a prefix to its replacement, tried in order."""
 
     def rename(self, key: str) -> str:
-        """Give our name for a key of this convention."""
+        """Return our name for a key of this convention."""
         for pattern, replacement in self.rules.items():
             renamed, count = re.subn(rf"^{pattern}", replacement, key)
             if count:
@@ -112,7 +112,7 @@ CONVENTIONS: dict[type[nn.Module], tuple[Convention, ...]] = {
 
 
 def find_convention(network: nn.Module, keys: list[str]) -> Convention | None:
-    """Find the convention that the keys of a file follow, or None where they are ours or unknown."""
+    """Return the convention that the keys of a file follow, or None where they are ours or unknown."""
     for convention in CONVENTIONS.get(type(network), ()):
         if any(re.match(convention.sign, key) for key in keys):
             return convention

@@ -24,7 +24,7 @@ def near_prefixes(architecture: str) -> str:
 
 
 def misses_prefix(place: str) -> bool:
-    """Tell whether a module before the colon is called so much like a prefix that the prefix may be meant."""
+    """Whether a module before the colon is called so much like a prefix that the prefix may be meant."""
     return _near(place) is not None
 
 
@@ -33,7 +33,7 @@ def _near(place: str) -> str | None:
 
 
 def near_form(architecture: str) -> str | None:
-    """Say how a file or folder is named as a network, where a name looks like one; None where it does not."""
+    """Return how a file or folder is named as a network, where a name looks like one; None where it does not."""
     suffix = Path(architecture).suffix.lower()
     if suffix == ".py":
         return f"{architecture} names no function in it: write {architecture}:make_network"

@@ -45,7 +45,7 @@ class FromTimm(AbstractOrigin):
         return self._create(pretrained=True, in_channels=spec.shape[0], num_classes=None)
 
     def known_inputs(self) -> InputSpec | None:
-        """Tell what pretrained weights were trained with; an architecture alone does not say."""
+        """Return what pretrained weights were trained with; an architecture alone does not say."""
         if not self._is_pretrained:
             return None
         timm, name, arguments = self._find()

@@ -41,7 +41,7 @@ class FromTorchvision(AbstractOrigin):
         return self._create(num_classes=None)
 
     def known_inputs(self) -> InputSpec | None:
-        """Tell what torchvision's own transforms for its weights do; an architecture alone does not say."""
+        """Return what torchvision's own transforms for its weights do; an architecture alone does not say."""
         if not self._weights_name:
             return None
         models, name, _ = self._find()
@@ -74,7 +74,7 @@ class FromTorchvision(AbstractOrigin):
         return offered[wanted]
 
     def _create(self, *, num_classes: int | None) -> nn.Module:
-        """Make the network: with fresh weights of so many classes, or with the weights that the name asks for."""
+        """Build the network: with fresh weights of so many classes, or with the weights that the name asks for."""
         models, name, arguments = self._find()
         if num_classes is None:
             arguments["weights"] = self._find_weights(models, name)

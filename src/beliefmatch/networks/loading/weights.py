@@ -122,7 +122,7 @@ def _choose_keys(
 
 
 def _find_prefix(network: nn.Module, weights: Mapping[str, Tensor], name: str) -> str:
-    """Find what keys begin with that the network's do not; empty where they fit as they are, or not at all."""
+    """Return what keys begin with that the network's do not; empty where they fit as they are, or not at all."""
     if not any(_unfitting(network, _rename(network, weights, ""))):
         return ""
     fitting = [
@@ -144,21 +144,21 @@ def _find_prefix(network: nn.Module, weights: Mapping[str, Tensor], name: str) -
 
 
 def _rename(network: nn.Module, weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Give the weights whose keys begin with a prefix, under our names."""
+    """Return the weights whose keys begin with a prefix, under our names."""
     stripped = {key.removeprefix(prefix): tensor for key, tensor in weights.items() if key.startswith(prefix)}
     convention = find_convention(network, list(stripped))
     return {convention.rename(key) if convention else key: tensor for key, tensor in stripped.items()}
 
 
 def _unfitting(network: nn.Module, state: Mapping[str, Tensor]) -> tuple[list[str], list[str]]:
-    """List keys that the network has and the weights lack, and the other way round."""
+    """Return keys that the network has and the weights lack, and the other way round."""
     expected = network.state_dict()
     missing = [key for key in expected if key not in state and not key.endswith("num_batches_tracked")]
     return missing, [key for key in state if key not in expected]
 
 
 def _prefixes(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
-    """List all that keys begin with, up to a dot, if as many keys do as the network has parameters."""
+    """Return all that keys begin with, up to a dot, if as many keys do as the network has parameters."""
     beginnings: dict[str, int] = {}
     for key in weights:
         parts = key.split(".")
