@@ -5,8 +5,7 @@ import torch
 from torch import fx, nn
 
 from beliefmatch.errors import NetworkError
-from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.loading.converted import ConvertedProgram, check_program
+from beliefmatch.networks.loading.converted import ConvertedProgram
 from beliefmatch.networks.loading.generated_code import check_source
 
 PLAIN = (
@@ -76,9 +75,9 @@ def test_source_that_is_none_is_refused() -> None:
 def test_a_program_is_checked_before_it_is_called() -> None:
     graph = fx.Graph()
     graph.output(graph.call_function(print, (graph.placeholder("x"),)))
-    program = ConvertedProgram(fx.GraphModule(nn.Module(), graph), batch_size=None, operators={})
+    program = fx.GraphModule(nn.Module(), graph)
     with pytest.raises(NetworkError, match=r"model is refused: it would run 'print\(x\)'"):
-        check_program(program, InputSpec(shape=(8,)), name="model")
+        ConvertedProgram(program, batch_size=None, operators={}, name="model")
 
 
 def test_programs_within_are_checked_too() -> None:
@@ -87,6 +86,6 @@ def test_programs_within_are_checked_too() -> None:
     outer.output(outer.call_module("inner", (outer.placeholder("x"),)))
     root = nn.Module()
     root.inner = fx.GraphModule(nn.Module(), inner)
-    program = ConvertedProgram(fx.GraphModule(root, outer), batch_size=None, operators={})
+    program = fx.GraphModule(root, outer)
     with pytest.raises(NetworkError, match="model is refused: it would run"):
-        check_program(program, InputSpec(shape=(8,)), name="model")
+        ConvertedProgram(program, batch_size=None, operators={}, name="model")

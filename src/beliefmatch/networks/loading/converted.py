@@ -10,6 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.generated_code import check_generated_code
 from beliefmatch.networks.outputs import logits_of
 
 
@@ -22,17 +23,23 @@ class ConvertedProgram(nn.Module):
         *,
         batch_size: int | None,
         operators: Mapping[str, str],
+        name: str,
         outputs: Sequence[str] | None = None,
     ) -> None:
-        """Wrap a program.
+        """Wrap a program, after a check of its code; it does not run.
 
         Args:
             program: maps a batch to logits, or to something that holds them.
             batch_size: the one number of examples that it takes at once; None if it takes any.
             operators: by name of a node of its graph, what the user knows as the operator there.
+            name: what to call it in errors.
             outputs: names of what it gives; None if it has none.
+
+        Raises:
+            NetworkError: the program would do more than a graph of operators.
         """
         super().__init__()
+        check_generated_code(program, name=name)
         # Its weights stay as they are, so that a gradient is one to its input.
         self.program = program.requires_grad_(requires_grad=False)
         self.batch_size = batch_size

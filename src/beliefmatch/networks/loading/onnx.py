@@ -10,7 +10,6 @@ from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin
 from beliefmatch.networks.loading.converted import ConvertedProgram, ProgramInput, read_sizes
-from beliefmatch.networks.loading.generated_code import check_generated_code
 from beliefmatch.networks.loading.onnx_compatibility import EXTRA, simplify
 from beliefmatch.networks.loading.onnx_names import rename
 from beliefmatch.networks.loading.packages import quiet, require
@@ -43,8 +42,9 @@ class OnnxModel(AbstractOrigin):
         outputs = [output.name for output in model.graph.output]
         named = outputs if "logits" in outputs and len(outputs) > 1 else None
         operators = _operators(program, translated)
-        check_generated_code(program, name=self.architecture)
-        return ConvertedProgram(program.eval(), batch_size=taken.batch_size, operators=operators, outputs=named)
+        return ConvertedProgram(
+            program.eval(), batch_size=taken.batch_size, operators=operators, name=self.architecture, outputs=named
+        )
 
     def known_inputs(self) -> InputSpec | None:
         """Return the shape of the model's input, where all of it but the batch is fixed."""

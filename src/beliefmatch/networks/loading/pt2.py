@@ -12,7 +12,6 @@ from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin
 from beliefmatch.networks.loading.converted import ConvertedProgram, ProgramInput, read_sizes
-from beliefmatch.networks.loading.generated_code import check_generated_code
 from beliefmatch.networks.loading.packages import quiet
 from beliefmatch.networks.loading.pt2_archive import NAMED, ExportedArchive, read_archive
 
@@ -44,11 +43,11 @@ class ExportedProgram(AbstractOrigin):
         taken = _check_program(archive)
         taken.check(spec, name=str(archive.path))
         program = _load_graph(archive)
-        check_generated_code(program, name=str(archive.path))
         return ConvertedProgram(
             program,
             batch_size=taken.batch_size,
             operators={node.name: _short(str(node.target)) for node in program.graph.nodes},
+            name=str(archive.path),
             outputs=_names_of_outputs(archive),
         )
 
