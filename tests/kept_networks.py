@@ -26,7 +26,7 @@ class Noting(nn.Module):
 
 def _teacher() -> nn.Module:
     network = Noting(make_conv_teacher(), "probabilities").double().train()
-    next(network.parameters()).requires_grad_(requires_grad=False)
+    next(network.parameters()).requires_grad_(False)
     network.get_submodule("body.2").eval()
     network.register_forward_hook(lambda *_: None)
     return network

@@ -102,7 +102,12 @@ RUN = RunMetadata(
     versions={"torch": "2.6"},
 )
 STUDENT = StudentMetadata(
-    architecture="convnet_4", num_classes=10, inputs={"type": "InputSpec"}, weights="a.st", how_to_load="b"
+    architecture="convnet_4",
+    num_classes=10,
+    outputs=None,
+    inputs={"type": "InputSpec"},
+    weights="a.st",
+    how_to_load="b",
 )
 SOURCE = SourceMetadata(images="train.npz", indices=(3, 1))
 FILES = (RESULT, Collapses(collapses=(COLLAPSE,)), MEASUREMENT, RUN, STUDENT, SOURCE)
