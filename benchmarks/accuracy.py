@@ -14,7 +14,6 @@ import argparse
 import inspect
 import json
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,14 +32,14 @@ SPARE = 0.85
 machine that does other work slows down by more than a tenth from one minute to the next."""
 
 
-def takes_any_network(recipe: Callable[..., Transfer]) -> bool:
+def takes_any_network(name: str) -> bool:
     """Whether a recipe takes what a task gives, and nothing that it does not."""
-    parameters = inspect.signature(recipe).parameters
+    parameters = inspect.signature(recipes.ALL[name]).parameters
     needed = {name for name, each in parameters.items() if each.default is each.empty}
-    return needed == {"teacher", "student"} and {"shape", "mean", "std"} <= set(parameters)
+    return needed == {"setup"} and recipes.defaults_of(name).inputs is None
 
 
-RECIPES = [name for name, recipe in recipes.ALL.items() if takes_any_network(recipe)]
+RECIPES = [name for name in recipes.ALL if takes_any_network(name)]
 
 
 def resolve_rounds(transfer: Transfer, folder: Path, seconds: float) -> int:

@@ -13,10 +13,11 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from beliefmatch import LabelledImages, Network, RunOptions, Transfer, read_images
+from beliefmatch import Adam, FewShot, LabelledImages, Network, RunOptions, Setup, Transfer, read_images
 from beliefmatch.networks.inputs import CIFAR10
 from beliefmatch.recipes import few_shot, fine_tune
 from beliefmatch.recipes.few_shot import Method
@@ -77,22 +78,32 @@ def make_ways(arguments: argparse.Namespace) -> dict[str, Callable[[int], Transf
     """Build the ways to train a student by name, each a function of the seed."""
     task = TASKS[arguments.task]
     weights = arguments.data / "models" / arguments.task / f"{task['weights']}.safetensors"
-    common: dict[str, Any] = {
-        "teacher": Network(architecture=task["teacher"], weights=weights),
-        "student": NamedStudent(architecture=task["student"], weights=arguments.student),
-        "images": arguments.data / arguments.task / f"{task['train']}.npz",
-        "images_per_class": arguments.images_per_class,
-        **{name: task[name] for name in ("shape", "mean", "std", "augmentation")},
-        "rounds": arguments.rounds,
-    }
+    setup = Setup(
+        teacher=Network(architecture=task["teacher"], weights=weights),
+        student=NamedStudent(architecture=task["student"], weights=arguments.student),
+        shape=task["shape"],
+        mean=task["mean"],
+        std=task["std"],
+        rounds=arguments.rounds,
+    )
+    source = FewShot(
+        images=arguments.data / arguments.task / f"{task['train']}.npz",
+        images_per_class=arguments.images_per_class,
+        augmentation=task["augmentation"],
+    )
     if arguments.student is None:
         return {
-            method: lambda seed, method=method: few_shot(**common, method=method, taps=task["taps"], seed=seed)
+            method: lambda seed, method=method: few_shot(
+                replace(setup, taps=task["taps"], seed=seed), source=source, method=method
+            )
             for method in get_args(Method)
         }
     return {
         f"{rate:g}, batch-norm {'frozen' if frozen else 'moving'}": lambda seed, rate=rate, frozen=frozen: fine_tune(
-            **common, student_learning_rate=rate, freeze_batch_norm=frozen, seed=seed
+            replace(setup, seed=seed),
+            source=source,
+            optimiser=Adam(learning_rate=rate, gradient_clip=5.0),
+            freeze_batch_norm=frozen,
         )
         for rate in arguments.rates
         for frozen in (False, True)

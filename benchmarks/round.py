@@ -30,6 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from beliefmatch.networks.cost import peak_memory
 from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.recipes import zero_shot
+from beliefmatch.recipes.setup import Setup
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.execution.choice import begin_rounds, fastest_kernels
 from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
@@ -58,10 +59,12 @@ def make_step(way: str, pair: str, batch_size: int, device: str) -> Step:
     precision: ResolvedPrecision = "32-true" if way == "fp32" else resolve_precision("auto", device)
     execution: ExecutionName = "captured" if way == "captured" else "auto"
     transfer = zero_shot(
-        teacher=Network(architecture=names[0]),
-        student=NamedStudent(architecture=names[1]),
-        shape=shape,
-        batch_size=batch_size,
+        Setup(
+            teacher=Network(architecture=names[0]),
+            student=NamedStudent(architecture=names[1]),
+            shape=shape,
+            batch_size=batch_size,
+        )
     )
     return begin_rounds(transfer, make_fabric(device, precision), execution, teacher=teacher, student=student).next
 

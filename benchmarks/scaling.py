@@ -30,6 +30,7 @@ from safetensors.torch import save_file
 from beliefmatch.networks.cost import peak_memory
 from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.recipes import zero_shot
+from beliefmatch.recipes.setup import Setup
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.execution.choice import begin_rounds, fastest_kernels
 from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
@@ -58,10 +59,12 @@ def measure_here(along: str, value: int, device: str) -> dict[str, float]:
     batch = value if along == "batch" else BATCH_OF_SIZES if along == "size" else 128
     teacher, student = (make_network(name, in_channels=3, num_classes=classes) for name in (TEACHER, STUDENT))
     transfer = zero_shot(
-        teacher=Network(architecture=TEACHER),
-        student=NamedStudent(architecture=STUDENT),
-        shape=(3, size, size),
-        batch_size=batch,
+        Setup(
+            teacher=Network(architecture=TEACHER),
+            student=NamedStudent(architecture=STUDENT),
+            shape=(3, size, size),
+            batch_size=batch,
+        )
     )
     fabric = make_fabric(device, resolve_precision("auto", device))
     rounds = begin_rounds(transfer, fabric, "captured", teacher=teacher, student=student)

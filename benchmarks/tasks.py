@@ -179,8 +179,8 @@ def make_transfer(task: Task, recipe: str, weights: Path, seed: int, start: str 
     """Build a recipe's transfer from a task's teacher, at the recipe's own settings."""
     teacher = Network(architecture=task.teacher, weights=weights)
     student = NamedStudent(architecture=task.student, start="fresh" if start == "fresh" else None)
-    given = {"shape": task.shape, "mean": task.mean, "std": task.std, "seed": seed}
-    return recipes.ALL[recipe](teacher=teacher, student=student, **given)
+    setup = recipes.Setup(teacher=teacher, student=student, shape=task.shape, mean=task.mean, std=task.std, seed=seed)
+    return recipes.ALL[recipe](setup)
 
 
 def measure_images(task: Task, data: Path) -> Measure[Measurement]:

@@ -14,16 +14,18 @@ parser.add_argument("--test-images", type=int, default=10_000)
 arguments = parser.parse_args()
 
 transfer = bm.recipes.zero_shot(
-    teacher=bm.Network(
-        architecture="cifar_resnet_56",
-        weights=arguments.data / "models" / "cifar10" / "resnet56_akamaster.safetensors",
+    bm.Setup(
+        teacher=bm.Network(
+            architecture="cifar_resnet_56",
+            weights=arguments.data / "models" / "cifar10" / "resnet56_akamaster.safetensors",
+        ),
+        student=bm.NamedStudent(architecture="cifar_resnet_20"),
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        rounds=arguments.rounds,
+        batch_size=arguments.batch_size,
     ),
-    student=bm.NamedStudent(architecture="cifar_resnet_20"),
-    mean=(0.485, 0.456, 0.406),
-    std=(0.229, 0.224, 0.225),
     source=bm.Adversarial(fresh_noise=True, divergence="l1", batch_norm_weight=1.0),
-    rounds=arguments.rounds,
-    batch_size=arguments.batch_size,
 )
 bm.run(transfer, bm.RunOptions(folder=arguments.folder))
 test = bm.read_images(arguments.data / "cifar10" / "test.npz")

@@ -21,13 +21,15 @@ batch = {0: torch.export.Dim("batch")}
 torch.onnx.export(given, (torch.zeros(2, 1, 28, 28),), file, dynamo=True, dynamic_shapes=(batch,), verbose=False)
 
 transfer = bm.recipes.zero_shot(
-    teacher=bm.Network(architecture=str(file)),
-    student=bm.NamedStudent(architecture="lenet_5_half"),
-    mean=(0.5,),
-    std=(0.5,),
+    bm.Setup(
+        teacher=bm.Network(architecture=str(file)),
+        student=bm.NamedStudent(architecture="lenet_5_half"),
+        mean=(0.5,),
+        std=(0.5,),
+        rounds=arguments.rounds,
+    ),
     source=bm.Adversarial(fresh_noise=True, divergence="l1"),
     objective=bm.BeliefMatching(divergence="l1"),
-    rounds=arguments.rounds,
 )
 bm.run(transfer, bm.RunOptions(folder=arguments.folder))
 test = bm.read_images(arguments.data / "fashion_mnist" / "test.npz")

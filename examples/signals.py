@@ -31,9 +31,9 @@ weights.parent.mkdir(parents=True, exist_ok=True)
 save_file(network.state_dict(), weights)
 teacher = bm.Network(architecture="fcn_32", weights=weights, num_classes=3)
 source = bm.Adversarial(student_steps=5, fresh_noise=True, divergence="l1", batch_norm_weight=1.0)
-settings = {"shape": (2, 64), "source": source, "objective": bm.BeliefMatching(divergence="l1")}
-settings |= {"student": bm.NamedStudent(architecture="fcn_8"), "seed": arguments.seed}
-transfer = bm.recipes.zero_shot(teacher=teacher, rounds=arguments.rounds, **settings)
+student = bm.NamedStudent(architecture="fcn_8")
+setup = bm.Setup(teacher=teacher, student=student, shape=(2, 64), rounds=arguments.rounds, seed=arguments.seed)
+transfer = bm.recipes.zero_shot(setup, source=source, objective=bm.BeliefMatching(divergence="l1"))
 bm.run(transfer, bm.RunOptions(folder=arguments.folder))
 found = bm.measure_run(bm.RunFolder(arguments.folder), signals[6000:], labels[6000:, 0, 0], name="held-back signals")
 print(f"teacher {found.teacher_accuracy:.3f}\nstudent {found.student_accuracy:.3f}")

@@ -31,9 +31,12 @@ save_file(network.state_dict(), weights)
 
 teacher, student = bm.Network(architecture="mlp_128_64", weights=weights), bm.NamedStudent(architecture="mlp_32")
 source = bm.Adversarial(fresh_noise=True, divergence="l1", learning_rate=1e-4)
-settings = {"shape": (64,), "student_learning_rate": 5e-3, "objective": bm.BeliefMatching(divergence="l1")}
-settings |= {"rounds": arguments.rounds, "seed": arguments.seed}
-transfer = bm.recipes.zero_shot(teacher=teacher, student=student, source=source, **settings)
+transfer = bm.recipes.zero_shot(
+    bm.Setup(teacher=teacher, student=student, shape=(64,), rounds=arguments.rounds, seed=arguments.seed),
+    source=source,
+    objective=bm.BeliefMatching(divergence="l1"),
+    optimiser=bm.Adam(learning_rate=5e-3, gradient_clip=5.0),
+)
 bm.run(transfer, bm.RunOptions(folder=arguments.folder))
 found = bm.measure_run(bm.RunFolder(arguments.folder), features[1257:], labels[1257:], name="held-back digits")
 print(f"teacher {found.teacher_accuracy:.3f}\nstudent {found.student_accuracy:.3f}")

@@ -19,9 +19,11 @@ weights.parent.mkdir(parents=True, exist_ok=True)
 # Fresh weights stand for yours: this shows that it runs, not that it teaches.
 save_file(make_network(f"{name}&depth=4", in_channels=3, num_classes=10).state_dict(), weights)
 transfer = bm.recipes.zero_shot(
-    teacher=bm.Network(architecture=f"{name}&depth=4", weights=weights),
-    student=bm.NamedStudent(architecture=f"{name}&depth=1"),
-    rounds=arguments.rounds,
-    batch_size=16,
+    bm.Setup(
+        teacher=bm.Network(architecture=f"{name}&depth=4", weights=weights),
+        student=bm.NamedStudent(architecture=f"{name}&depth=1"),
+        rounds=arguments.rounds,
+        batch_size=16,
+    )
 )
 print(bm.run(transfer, bm.RunOptions(folder=arguments.folder)))

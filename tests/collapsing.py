@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.optimisers import Adam
 from beliefmatch.recipes import digits
+from beliefmatch.recipes.setup import Setup
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.transfer import Transfer
@@ -128,13 +129,15 @@ def _transfer(
     student: str, rate: float, generator: str, generator_rate: float, *, student_steps: int = 10, seed: int = 0
 ) -> Transfer:
     transfer = digits(
-        teacher=Network(architecture=named("make_teacher")),
-        student=NamedStudent(architecture=named(student)),
+        Setup(
+            teacher=Network(architecture=named("make_teacher")),
+            student=NamedStudent(architecture=named(student)),
+            rounds=ROUNDS,
+            batch_size=32,
+            seed=seed,
+        ),
         source=Adversarial(
             noise_size=6, student_steps=student_steps, learning_rate=generator_rate, generator=named(generator)
         ),
-        rounds=ROUNDS,
-        batch_size=32,
-        seed=seed,
     )
     return replace(transfer, student_optimiser=Adam(learning_rate=rate, gradient_clip=5.0))

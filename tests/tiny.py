@@ -12,6 +12,7 @@ from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.recipes import digits, zero_shot
+from beliefmatch.recipes.setup import Setup
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.loop import TransferState, start
 from beliefmatch.training.prepare import prepare_on
@@ -139,11 +140,13 @@ def named(function: str) -> str:
 def tiny_transfer(rounds: int = 4, batch_size: int = 8, seed: int = 0) -> Transfer:
     """The digits recipe on tiny networks."""
     transfer = digits(
-        teacher=Network(architecture=named("make_conv_teacher")),
-        student=NamedStudent(architecture=named("make_dropout_student")),
-        rounds=rounds,
-        batch_size=batch_size,
-        seed=seed,
+        Setup(
+            teacher=Network(architecture=named("make_conv_teacher")),
+            student=NamedStudent(architecture=named("make_dropout_student")),
+            rounds=rounds,
+            batch_size=batch_size,
+            seed=seed,
+        )
     )
     return replace(transfer, source=replace(transfer.source, student_steps=2, noise_size=6))
 
@@ -151,26 +154,30 @@ def tiny_transfer(rounds: int = 4, batch_size: int = 8, seed: int = 0) -> Transf
 def vector_transfer(rounds: int = 4, batch_size: int = 8, seed: int = 0) -> Transfer:
     """The paper's recipe on vectors, without batch-norm anywhere."""
     return zero_shot(
-        teacher=Network(architecture=named("make_mlp_teacher")),
-        student=NamedStudent(architecture=named("make_mlp_student")),
-        shape=VECTOR.shape,
-        rounds=rounds,
-        batch_size=batch_size,
-        seed=seed,
+        Setup(
+            teacher=Network(architecture=named("make_mlp_teacher")),
+            student=NamedStudent(architecture=named("make_mlp_student")),
+            shape=VECTOR.shape,
+            rounds=rounds,
+            batch_size=batch_size,
+            seed=seed,
+        )
     )
 
 
 def image_transfer(rounds: int = 3, batch_size: int = 10, seed: int = 0) -> Transfer:
     """The paper's recipe with attention, on images and networks without batch-norm."""
     return zero_shot(
-        teacher=Network(architecture=named("make_plain_conv")),
-        student=NamedStudent(architecture=named("make_plain_conv")),
-        shape=(1, 8, 8),
-        taps=("0",),
+        Setup(
+            teacher=Network(architecture=named("make_plain_conv")),
+            student=NamedStudent(architecture=named("make_plain_conv")),
+            shape=(1, 8, 8),
+            taps=("0",),
+            rounds=rounds,
+            batch_size=batch_size,
+            seed=seed,
+        ),
         objective=BeliefMatching(divergence_weight=0.1, attention_weight=2.0),
-        rounds=rounds,
-        batch_size=batch_size,
-        seed=seed,
     )
 
 

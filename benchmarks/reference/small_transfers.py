@@ -9,6 +9,7 @@ from torch import nn
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.recipes import digits, zero_shot
+from beliefmatch.recipes.setup import Setup
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.transfer import Transfer
 
@@ -57,10 +58,12 @@ def make_mlp() -> nn.Module:
 def batch_norm_transfer(rounds: int) -> Transfer:
     """Build the digits recipe on networks with batch-norm and dropout."""
     transfer = digits(
-        teacher=_network(make_conv_teacher.__name__),
-        student=_student(make_dropout_student.__name__),
-        rounds=rounds,
-        batch_size=8,
+        Setup(
+            teacher=_network(make_conv_teacher.__name__),
+            student=_student(make_dropout_student.__name__),
+            rounds=rounds,
+            batch_size=8,
+        )
     )
     return replace(transfer, source=replace(transfer.source, student_steps=2, noise_size=6))
 
@@ -68,24 +71,28 @@ def batch_norm_transfer(rounds: int) -> Transfer:
 def vector_transfer(rounds: int) -> Transfer:
     """Build the paper's recipe on vectors, without batch-norm anywhere."""
     return zero_shot(
-        teacher=_network(make_mlp.__name__),
-        student=_student(make_mlp.__name__),
-        shape=(12,),
-        rounds=rounds,
-        batch_size=8,
+        Setup(
+            teacher=_network(make_mlp.__name__),
+            student=_student(make_mlp.__name__),
+            shape=(12,),
+            rounds=rounds,
+            batch_size=8,
+        )
     )
 
 
 def attention_transfer(rounds: int) -> Transfer:
     """Build the paper's recipe with attention, on images and networks without batch-norm."""
     return zero_shot(
-        teacher=_network(make_plain_conv.__name__),
-        student=_student(make_plain_conv.__name__),
-        shape=(1, 8, 8),
-        taps=("0",),
+        Setup(
+            teacher=_network(make_plain_conv.__name__),
+            student=_student(make_plain_conv.__name__),
+            shape=(1, 8, 8),
+            taps=("0",),
+            rounds=rounds,
+            batch_size=10,
+        ),
         objective=BeliefMatching(divergence_weight=0.1, attention_weight=2.0),
-        rounds=rounds,
-        batch_size=10,
     )
 
 

@@ -25,10 +25,15 @@ if TYPE_CHECKING:
     from beliefmatch.networks.taps import TapPair as TapPair
     from beliefmatch.objectives.belief_matching import BeliefMatching as BeliefMatching
     from beliefmatch.objectives.distillation import Distillation as Distillation
+    from beliefmatch.optimisers import Adam as Adam
+    from beliefmatch.optimisers import CosineSgd as CosineSgd
+    from beliefmatch.optimisers import StepwiseSgd as StepwiseSgd
+    from beliefmatch.recipes.setup import Setup as Setup
     from beliefmatch.runs.folder import RunFolder as RunFolder
     from beliefmatch.runs.schema.result import Result as Result
     from beliefmatch.sources.adversarial import Adversarial as Adversarial
     from beliefmatch.sources.few_shot import FewShot as FewShot
+    from beliefmatch.sources.unlabelled import Unlabelled as Unlabelled
     from beliefmatch.students.named import NamedStudent as NamedStudent
     from beliefmatch.training.options import RunOptions as RunOptions
     from beliefmatch.training.run import run as run
@@ -36,9 +41,11 @@ if TYPE_CHECKING:
     from beliefmatch.training.transfer import Transfer as Transfer
 
 HOMES = {
+    "Adam": "optimisers",
     "Adversarial": "sources.adversarial",
     "BeliefMatchError": "errors",
     "BeliefMatching": "objectives.belief_matching",
+    "CosineSgd": "optimisers",
     "Distillation": "objectives.distillation",
     "FewShot": "sources.few_shot",
     "Images": "networks.examples",
@@ -51,8 +58,11 @@ HOMES = {
     "Result": "runs.schema.result",
     "RunFolder": "runs.folder",
     "RunOptions": "training.options",
+    "Setup": "recipes.setup",
+    "StepwiseSgd": "optimisers",
     "TapPair": "networks.taps",
     "Transfer": "training.transfer",
+    "Unlabelled": "sources.unlabelled",
     "load_model": "networks.loading.network",
     "export_student": "export.export",
     "load_student": "training.student_files",

@@ -11,7 +11,11 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
 
+from beliefmatch.checks import check_not_negative, check_positive
 from beliefmatch.errors import SettingsError
+
+PLACE = "optimiser"
+"""Where these settings stand in a recipe. A source checks what it gives its generator by itself."""
 
 
 @dataclass(kw_only=True)
@@ -64,7 +68,7 @@ class Adam(AbstractOptimiser):
     """Adam (betas .9 and .999, no decay)."""
 
     learning_rate: float
-    """Falls to 0 by a cosine over all rounds, unless it is constant."""
+    """Length of a step. Falls to 0 by a cosine over all rounds, unless it is constant."""
     gradient_clip: float
     """Largest L2 norm of the gradient."""
     constant: bool = False
@@ -76,8 +80,7 @@ class Adam(AbstractOptimiser):
         Raises:
             SettingsError: one is not above 0.
         """
-        for name in ("learning_rate", "gradient_clip"):
-            _check_positive(name, getattr(self, name))
+        check_positive(self, PLACE, "learning_rate", "gradient_clip")
 
     def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
         """Make the optimiser of a network, and a schedule over all rounds."""
@@ -99,8 +102,11 @@ class StepwiseSgd(AbstractOptimiser):
     """
 
     learning_rate: float = 0.1
+    """Length of a step, before its first drop."""
     momentum: float = 0.9
+    """Part of the last step that is taken again."""
     weight_decay: float = 5e-4
+    """Part of the weights that is added to their gradient."""
     drops: tuple[float, ...] = (0.3, 0.6, 0.8)
     """Fractions of all rounds after which the learning rate drops."""
     drop_factor: float = 0.2
@@ -112,11 +118,11 @@ class StepwiseSgd(AbstractOptimiser):
         Raises:
             SettingsError: one is out of its range.
         """
-        for name in ("learning_rate", "drop_factor"):
-            _check_positive(name, getattr(self, name))
+        check_positive(self, PLACE, "learning_rate", "drop_factor")
+        check_not_negative(self, PLACE, "momentum", "weight_decay")
         if not all(0 < drop < 1 for drop in self.drops):
-            raise SettingsError(f"drops are fractions of all rounds, between 0 and 1; got {self.drops}")
-        _check_sgd(self.momentum, self.weight_decay)
+            path = f"{PLACE}.drops"
+            raise SettingsError(f"{path} must be fractions of all rounds, between 0 and 1; got {self.drops}", path)
 
     def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
         """Make the optimiser of a network, and a schedule over all rounds."""
@@ -136,8 +142,11 @@ class CosineSgd(AbstractOptimiser):
     """
 
     learning_rate: float = 0.1
+    """Length of the first step."""
     momentum: float = 0.9
+    """Part of the last step that is taken again."""
     weight_decay: float = 1e-4
+    """Part of the weights that is added to their gradient."""
 
     def check(self) -> None:
         """Check learning rate, momentum and decay.
@@ -145,8 +154,8 @@ class CosineSgd(AbstractOptimiser):
         Raises:
             SettingsError: one is out of its range.
         """
-        _check_positive("learning_rate", self.learning_rate)
-        _check_sgd(self.momentum, self.weight_decay)
+        check_positive(self, PLACE, "learning_rate")
+        check_not_negative(self, PLACE, "momentum", "weight_decay")
 
     def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
         """Make the optimiser of a network, and a schedule over all rounds."""
@@ -198,17 +207,6 @@ def keep_rates_on_device(optimiser: torch.optim.Optimizer) -> None:
 
 def _can_fuse(parameters: list[nn.Parameter]) -> bool:
     return all(parameter.device.type in ("cpu", "cuda") for parameter in parameters)
-
-
-def _check_sgd(momentum: float, weight_decay: float) -> None:
-    if momentum < 0 or weight_decay < 0:
-        raise SettingsError(f"momentum and weight_decay must not be below 0; got {momentum}, {weight_decay}")
-
-
-def _check_positive(name: str, value: float) -> None:
-    # Named as the recipes name it: a source checks what it gives its generator by itself.
-    if not 0 < value < math.inf:
-        raise SettingsError(f"student_{name} must be above 0; got {value}")
 
 
 def average_over_processes(tensors: list[Tensor], fabric: Fabric) -> None:

@@ -207,7 +207,7 @@ def test_the_command_ends_with_one_line_and_the_report_warns(
     folder = tmp_path / "run"
     words = [
         *("transfer", "digits", "--teacher.architecture", named("make_teacher")),
-        *("--student.architecture", named("make_one_class"), "--student-learning-rate", "1e-9"),
+        *("--student.architecture", named("make_one_class"), "--optimiser.learning-rate", "1e-9"),
         *("--source.learning-rate", "1e-9", "--source.noise-size", "6", "--source.student-steps", "10"),
         *("--source.generator", named("make_constant_generator")),
         *("--rounds", str(ROUNDS), "--batch-size", "32", "--accelerator", "cpu", "--folder", str(folder)),

@@ -196,9 +196,9 @@ def weights(folder: Path, kind: str) -> Path:
         ("good", {"student__architecture": "convnet4"}, "nearest are convnet_"),
         ("good", {"teacher__num_classes": 7}, "fc.bias has shape"),
         ("good", {"teacher__num_classes": 0}, "num_classes must be at least 1"),
-        ("good", {"rounds": 0}, "rounds must be above 0"),
+        ("good", {"rounds": 0}, "--rounds must be above 0"),
         ("good", {"devices": 0}, "devices must be at least 1"),
-        ("good", {"source__student_steps": 0}, "source.student_steps must be above 0"),
+        ("good", {"source__student_steps": 0}, "--source.student-steps must be above 0"),
     ],
 )
 def test_a_run_that_cannot_work_writes_nothing(
@@ -360,7 +360,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "run"
-    changed = {"student_learning_rate": 1e30, "rounds": 9, "checkpoint_every": 1, "source__student_steps": 1}
+    changed = {"optimiser__learning_rate": 1e30, "rounds": 9, "checkpoint_every": 1, "source__student_steps": 1}
     assert transfer(folder, **changed) == 2
     line = error_line(capsys)
     assert_matches(r"stopped being finite in round \d+; the checkpoint in .* is from before it", line)

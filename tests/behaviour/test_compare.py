@@ -156,8 +156,12 @@ def test_a_recipe_that_diverges_does_not_stop_the_others(
         (("digits",), ("--budget", "0s"), "budget is '0s'; expected a time"),
         (("digits",), ("--images", "nowhere.npz"), "nowhere.npz"),
         (("digits",), ("--seeds", "1", "1"), "name each seed once"),
-        (("digits",), ("--batch-size", "0"), "batch_size must be above 0"),
-        (("digits",), ("--shape", "1", "28", "28"), "digits takes inputs of shape (1, 8, 8) alone, not (1, 28, 28)"),
+        (("digits",), ("--batch-size", "0"), "--batch-size must be above 0"),
+        (
+            ("digits",),
+            ("--shape", "1", "28", "28"),
+            "--shape is (1, 28, 28), but digits takes inputs of shape (1, 8, 8)",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named_and_nothing_is_written(
@@ -177,7 +181,7 @@ def test_what_is_missing_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--teacher NAME is missing" in error_line(capsys)
     words = ["zero_shot", "--budget", "1s", "--teacher", named("make_conv_teacher"), "--shape", "1", "8"]
     assert main(["compare", *words, "8"]) == 2
-    assert "zero_shot needs a student: --student NAME is missing" in error_line(capsys)
+    assert "--student is missing: zero_shot needs one" in error_line(capsys)
     words = ["digits", "--budget", "1s", "--teacher", named("make_conv_teacher"), "--student.start", "fresh"]
     assert main(["compare", *words]) == 2
     assert "--student NAME is missing" in error_line(capsys)

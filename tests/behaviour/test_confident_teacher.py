@@ -6,6 +6,7 @@ import torch
 
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.recipes import zero_shot
+from beliefmatch.recipes.setup import Setup
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.loop import run_round
 from shared_folder import DATA, needs_data
@@ -16,13 +17,15 @@ from tiny import begin
 def test_the_fashion_lenet_teacher_stays_finite() -> None:
     weights: Path = DATA / "models" / "fashion_mnist" / "lenet5_shitrit.safetensors"
     transfer = zero_shot(
-        teacher=Network(architecture="lenet_5", weights=weights),
-        student=NamedStudent(architecture="lenet_5_half"),
-        shape=(1, 28, 28),
-        mean=(0.5,),
-        std=(0.5,),
-        rounds=30,
-        batch_size=32,
+        Setup(
+            teacher=Network(architecture="lenet_5", weights=weights),
+            student=NamedStudent(architecture="lenet_5_half"),
+            shape=(1, 28, 28),
+            mean=(0.5,),
+            std=(0.5,),
+            rounds=30,
+            batch_size=32,
+        )
     )
     transfer, state, teacher, fabric = begin(transfer)
     least = 1.0

@@ -12,6 +12,8 @@ from beliefmatch import Network, RunFolder, RunOptions, measure_run, read_images
 from beliefmatch.cli import main
 from beliefmatch.recipes import few_shot
 from beliefmatch.recipes.few_shot import Method
+from beliefmatch.recipes.setup import Setup
+from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.students.named import NamedStudent
 from shared_folder import DATA, needs_data
 from tiny import named
@@ -23,20 +25,20 @@ IMAGES = Path(__file__).parents[1] / "contract" / "images.npz"
 def accuracy(method: Method, seed: int, folder: Path) -> float:
     """Train on 25 examples of each class of Fashion-MNIST with the paper's settings, 300 steps; the last iterate."""
     transfer = few_shot(
-        teacher=Network(
-            architecture="lenet_5_bn", weights=DATA / "models" / "fashion_mnist" / "lenet5_bn_shitrit.safetensors"
+        Setup(
+            teacher=Network(
+                architecture="lenet_5_bn", weights=DATA / "models" / "fashion_mnist" / "lenet5_bn_shitrit.safetensors"
+            ),
+            student=NamedStudent(architecture="lenet_5_half_bn"),
+            shape=(1, 28, 28),
+            mean=(0.5,),
+            std=(0.5,),
+            taps=("pool1_act",),
+            rounds=300,
+            seed=seed,
         ),
-        student=NamedStudent(architecture="lenet_5_half_bn"),
-        images=FASHION / "train.npz",
-        images_per_class=25,
+        source=FewShot(images=FASHION / "train.npz", images_per_class=25, augmentation="crop_flip"),
         method=method,
-        shape=(1, 28, 28),
-        mean=(0.5,),
-        std=(0.5,),
-        augmentation="crop_flip",
-        taps=("pool1_act",),
-        rounds=300,
-        seed=seed,
     )
     run(transfer, RunOptions(folder=folder, accelerator="cpu"))
     test = read_images(FASHION / "test.npz")
@@ -56,13 +58,13 @@ def test_kd_and_attention_beat_no_teacher_on_25_images_of_each_class(tmp_path: P
 
 TINY = (
     *("--teacher.architecture", named("make_conv_teacher"), "--student.architecture", named("make_dropout_student")),
-    *("--shape", "1", "8", "8", "--images", str(IMAGES), "--batch-size", "8", "--accelerator", "cpu"),
+    *("--shape", "1", "8", "8", "--source.images", str(IMAGES), "--batch-size", "8", "--accelerator", "cpu"),
 )
 
 
 def test_the_command_trains_on_a_recorded_subset_and_says_its_budget(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    more = ("--images-per-class", "2", "--method", "kd", "--budget", "0.00005", "--display", "quiet")
+    more = ("--source.images-per-class", "2", "--method", "kd", "--budget", "0.00005", "--display", "quiet")
     assert main(["transfer", "few_shot", *TINY, *more, "--folder", str(folder)]) == 0
     result = json.loads((folder / "result.json").read_text())
     assert (result["rounds"], result["budget"]) == (4, pytest.approx(4 / 80_000))
@@ -86,7 +88,7 @@ def test_a_student_is_fine_tuned_from_its_weights(tmp_path: Path) -> None:
     quiet = ("--display", "quiet")
     assert main(["transfer", "few_shot", *TINY, *quiet, "--rounds", "2", "--folder", str(start)]) == 0
     weights = str(start / "student.safetensors")
-    more = ("--student.weights", weights, "--student-learning-rate", "1e-12", "--budget", "0.01", *quiet)
+    more = ("--student.weights", weights, "--optimiser.learning-rate", "1e-12", "--budget", "0.01", *quiet)
     tuned = tmp_path / "tuned"
     assert main(["transfer", "fine_tune", *TINY, *more, "--folder", str(tuned)]) == 0
     # With the statistics frozen and next to no learning rate the student stays what it was.
@@ -106,13 +108,13 @@ def _largest_gap(first: Path, second: Path) -> float:
 @pytest.mark.parametrize(
     ("recipe", "more", "message"),
     [
-        ("few_shot", ("--images-per-class", "5"), "5 examples of each class were asked for; class 0 of"),
-        ("few_shot", ("--images-per-class", "0"), "images_per_class must be at least 1"),
-        ("few_shot", ("--budget", "0"), "budget must be above 0"),
-        ("few_shot", ("--images", "nowhere.npz"), "no file at"),
+        ("few_shot", ("--source.images-per-class", "5"), "5 examples of each class were asked for; class 0 of"),
+        ("few_shot", ("--source.images-per-class", "0"), "--source.images-per-class must be above 0; got 0"),
+        ("few_shot", ("--budget", "0"), "--budget must be above 0"),
+        ("few_shot", ("--source.images", "nowhere.npz"), "no file at"),
         ("few_shot", ("--shape", "1", "9", "9"), "images are 8x8, the network takes 9x9"),
-        ("few_shot", ("--optimiser.drops", "1.5"), "drops are fractions of all rounds"),
-        ("fine_tune", (), "name the student's weights with --student.weights"),
+        ("few_shot", ("--optimiser.drops", "1.5"), "--optimiser.drops must be fractions of all rounds"),
+        ("fine_tune", (), "--student.weights are missing"),
     ],
 )
 def test_a_mistake_is_one_line_and_writes_nothing(

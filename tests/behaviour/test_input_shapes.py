@@ -9,18 +9,21 @@ import torch
 from beliefmatch import NamedStudent, Network, RunOptions, load_student, run
 from beliefmatch.cli import main
 from beliefmatch.recipes import zero_shot
+from beliefmatch.recipes.setup import Setup
 from beliefmatch.sources.adversarial import Adversarial
 from tiny import named
 
 
 def transfer(network: str, shape: tuple[int, ...], **source: Any) -> Any:
     return zero_shot(
-        teacher=Network(architecture=named(network)),
-        student=NamedStudent(architecture=named(network)),
-        shape=shape,
+        Setup(
+            teacher=Network(architecture=named(network)),
+            student=NamedStudent(architecture=named(network)),
+            shape=shape,
+            rounds=2,
+            batch_size=4,
+        ),
         source=Adversarial(noise_size=6, **source),
-        rounds=2,
-        batch_size=4,
     )
 
 

@@ -75,7 +75,7 @@ def test_any_two_networks(images: Path, tmp_path: Path, capsys: pytest.CaptureFi
 def test_transition_curves_of_a_run_survive_a_measurement_without(images: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     # A student that begins as its teacher and hardly moves agrees with it on enough images.
-    same = {"student__architecture": named("make_conv_teacher"), "student_learning_rate": 1e-9, "rounds": 1}
+    same = {"student__architecture": named("make_conv_teacher"), "optimiser__learning_rate": 1e-9, "rounds": 1}
     assert transfer(folder, **same) == 0
     walk = ("--transition", "2", "--transition-steps", "2", "--display", "quiet")
     assert main(["measure", "--trust-code", str(folder), "--images", str(images), *walk]) == 0

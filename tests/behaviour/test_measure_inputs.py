@@ -52,7 +52,7 @@ def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     place = tmp_path_factory.mktemp(request.param)
     folder, data = place / "run", stored(place / "some.npz", request.param)
     words = ["--folder", str(folder), *networks(request.param, place), "--rounds", "2", "--batch-size", "4"]
-    words += ["--source.noise-size", "6", "--source.student-steps", "1", "--student-learning-rate", "1e-9"]
+    words += ["--source.noise-size", "6", "--source.student-steps", "1", "--optimiser.learning-rate", "1e-9"]
     assert main(["transfer", "zero_shot", *words, "--accelerator", "cpu", "--display", "quiet"]) == 0
     walk = ["--transition", "3", "--transition-steps", "4"]
     assert main(["measure", "--trust-code", str(folder), "--images", str(data), *walk, "--display", "quiet"]) == 0
@@ -166,29 +166,32 @@ def test_a_mistake_is_one_line(
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-@pytest.mark.parametrize("recipe", [few_shot, unlabelled])
-def test_baselines_on_real_data_learn_from_them(recipe: Any, kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("recipe", "source"), [(few_shot, bm.FewShot), (unlabelled, bm.Unlabelled)])
+def test_baselines_on_real_data_learn_from_them(recipe: Any, source: Any, kind: str, tmp_path: Path) -> None:
     function, shape = KINDS[kind]
     save(function, tmp_path / "weights.safetensors")
     transfer = recipe(
-        teacher=bm.Network(architecture=named(function), weights=tmp_path / "weights.safetensors"),
-        student=bm.NamedStudent(architecture=named(function)),
-        images=stored(tmp_path / "some.npz", kind),
-        shape=shape,
-        rounds=2,
-        batch_size=4,
+        bm.Setup(
+            teacher=bm.Network(architecture=named(function), weights=tmp_path / "weights.safetensors"),
+            student=bm.NamedStudent(architecture=named(function)),
+            shape=shape,
+            rounds=2,
+            batch_size=4,
+        ),
+        source=source(images=stored(tmp_path / "some.npz", kind)),
     )
     assert bm.run(transfer, bm.RunOptions(folder=tmp_path / "run", accelerator="cpu")).rounds == 2
 
 
 def test_crops_of_vectors_are_refused(tmp_path: Path) -> None:
     transfer = few_shot(
-        teacher=bm.Network(architecture=named("make_mlp_teacher")),
-        student=bm.NamedStudent(architecture=named("make_mlp_student")),
-        images=stored(tmp_path / "some.npz", "vectors"),
-        shape=(12,),
-        augmentation="crop_flip",
-        rounds=1,
+        bm.Setup(
+            teacher=bm.Network(architecture=named("make_mlp_teacher")),
+            student=bm.NamedStudent(architecture=named("make_mlp_student")),
+            shape=(12,),
+            rounds=1,
+        ),
+        source=bm.FewShot(images=stored(tmp_path / "some.npz", "vectors"), augmentation="crop_flip"),
     )
-    with pytest.raises(bm.BeliefMatchError, match=r"crop_flip takes images; inputs of shape \(12,\) are none"):
+    with pytest.raises(bm.BeliefMatchError, match=r"crop_flip takes images, and inputs of shape \(12,\) are none"):
         bm.run(transfer, bm.RunOptions(folder=tmp_path / "run", accelerator="cpu"))

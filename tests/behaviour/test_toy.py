@@ -16,6 +16,7 @@ import beliefmatch.studies.toy as module
 from beliefmatch.errors import FolderError
 from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.recipes import toy
+from beliefmatch.recipes.setup import Setup
 from beliefmatch.runs.folder import TEACHER_FILE, RunFolder
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.students.named import NamedStudent
@@ -133,7 +134,9 @@ def test_it_holds_no_points_during_the_transfer(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_round_of_free_points_is_the_notebooks() -> None:
-    transfer = toy(teacher=Network(architecture=PLANE_TEACHER), student=NamedStudent(architecture="mlp_16"), rounds=9)
+    transfer = toy(
+        Setup(teacher=Network(architecture=PLANE_TEACHER), student=NamedStudent(architecture="mlp_16"), rounds=9)
+    )
     transfer, state, teacher, fabric = begin(transfer, "64-true")
     student = type(state.student)((16,), in_channels=2, num_classes=3).double()
     student.load_state_dict(state.student.state_dict())
@@ -164,7 +167,7 @@ def test_a_round_of_free_points_is_the_notebooks() -> None:
 
 def test_points_stay_within_their_bound() -> None:
     source = FreePoints(ascent_steps=2, bound=0.5, start_mean=-9.0, learning_rate=5.0)
-    transfer = toy(teacher=Network(architecture=PLANE_TEACHER), source=source, rounds=5)
+    transfer = toy(Setup(teacher=Network(architecture=PLANE_TEACHER), rounds=5), source=source)
     transfer, state, teacher, fabric = begin(transfer)
     for _ in range(5):
         run_round(transfer, state, teacher, fabric)
@@ -180,10 +183,12 @@ def test_two_processes_move_the_points_of_one(command: Command, tmp_path: Path) 
         *("--precision", "64-true", "--accelerator", "cpu", "--devices", 2, "--folder", "two"),
     )
     transfer = toy(
-        teacher=Network(architecture="mlp_20", weights=weights, num_classes=3),
-        student=NamedStudent(architecture="mlp_16"),
-        rounds=3,
-        batch_size=8,
+        Setup(
+            teacher=Network(architecture="mlp_20", weights=weights, num_classes=3),
+            student=NamedStudent(architecture="mlp_16"),
+            rounds=3,
+            batch_size=8,
+        )
     )
     run(transfer, RunOptions(folder=tmp_path / "one", accelerator="cpu", precision="64-true"))
     one, two = (

@@ -10,7 +10,7 @@ from conftest import Command
 def test_both_processes_begin_again(command: Command, tmp_path: Path) -> None:
     words = (
         *("transfer", "digits", "--teacher.architecture", named("make_teacher")),
-        *("--student.architecture", named("make_unlucky"), "--student-learning-rate", "1e-9"),
+        *("--student.architecture", named("make_unlucky"), "--optimiser.learning-rate", "1e-9"),
         *("--source.generator", named("make_generator"), "--source.learning-rate", "1e-9"),
         *("--source.noise-size", 6, "--source.student-steps", 10, "--rounds", ROUNDS, "--batch-size", 32),
         *("--accelerator", "cpu", "--devices", 2, "--on-collapse", "restart", "--folder", "run"),

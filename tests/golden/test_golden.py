@@ -20,6 +20,9 @@ import torch
 
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.recipes import ALL
+from beliefmatch.recipes.setup import Setup
+from beliefmatch.sources.few_shot import FewShot
+from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.loop import run_round
 from beliefmatch.training.transfer import Transfer
@@ -66,7 +69,8 @@ class Curve:
         if self.recipe == "fine_tune":
             torch.save(make_seeded_student(), folder / "student.pt")
             networks["student"] = replace(networks["student"], weights=folder / "student.pt")
-        made = ALL[self.recipe](**networks, **self.recipe_settings, rounds=self.rounds, batch_size=self.batch_size)
+        setup = Setup(**networks, rounds=self.rounds, batch_size=self.batch_size)
+        made = ALL[self.recipe](setup, **self.recipe_settings)
         return replace(made, source=replace(made.source, **self.source), micro_batch=self.micro_batch)
 
 
@@ -114,16 +118,16 @@ CURVES: dict[str, Curve | Transfer] = {
     ),
     "noise": Curve(recipe="noise"),
     "noise_uniform": Curve(recipe="noise", source={"distribution": "uniform"}),
-    "unlabelled": Curve(recipe="unlabelled", recipe_settings={"images": IMAGES}),
+    "unlabelled": Curve(recipe="unlabelled", recipe_settings={"source": Unlabelled(images=IMAGES)}),
     "unlabelled_augmented": Curve(
-        recipe="unlabelled", recipe_settings={"images": IMAGES, "augmentation": "crop_flip"}, rounds=4
+        recipe="unlabelled", recipe_settings={"source": Unlabelled(images=IMAGES, augmentation="crop_flip")}, rounds=4
     ),
     "few_shot": Curve(
         recipe="few_shot",
-        recipe_settings={"images": IMAGES, "images_per_class": 2, "augmentation": "crop_flip"},
+        recipe_settings={"source": FewShot(images=IMAGES, images_per_class=2, augmentation="crop_flip")},
         rounds=12,
     ),
-    "fine_tune": Curve(recipe="fine_tune", recipe_settings={"images": IMAGES}, rounds=12),
+    "fine_tune": Curve(recipe="fine_tune", recipe_settings={"source": FewShot(images=IMAGES)}, rounds=12),
     "toy": Curve(recipe="toy", networks=PLANE, source={"ascent_steps": 20}),
     "toy_generator": Curve(recipe="toy_generator", networks=PLANE),
 }

@@ -16,7 +16,9 @@ from beliefmatch.networks.inspection import inspect
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.loading.state_dict_keys import find_convention
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.optimisers import Adam
 from beliefmatch.recipes import zero_shot
+from beliefmatch.recipes.setup import Setup
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.loop import TransferState, run_round, start
 from beliefmatch.training.prepare import resolve_taps
@@ -60,12 +62,13 @@ def begin_case(path: Path, precision: Literal["32-true", "64-true"]) -> Case:
     tensors = load_file(path.with_suffix(".safetensors"))
     teacher_weights, student_weights = part(tensors, "teacher"), part(tensors, "student")
     transfer = zero_shot(
-        teacher=Network(architecture=architecture(wanted["teacher"])),
-        student=NamedStudent(architecture=architecture(wanted["student"])),
-        rounds=wanted["schedule_rounds"],
-        batch_size=wanted["batch_size"],
-        student_learning_rate=wanted["student_learning_rate"],
-        student_gradient_clip=wanted["gradient_clip_norm"],
+        Setup(
+            teacher=Network(architecture=architecture(wanted["teacher"])),
+            student=NamedStudent(architecture=architecture(wanted["student"])),
+            rounds=wanted["schedule_rounds"],
+            batch_size=wanted["batch_size"],
+        ),
+        optimiser=Adam(learning_rate=wanted["student_learning_rate"], gradient_clip=wanted["gradient_clip_norm"]),
     )
     classes = num_classes(teacher_weights)
     source = replace(

@@ -11,37 +11,35 @@ from typing import Any
 import pytest
 import torch
 
-from beliefmatch import NamedStudent, Network, RunOptions, load_student, run
+from beliefmatch import NamedStudent, Network, RunOptions, Setup, load_student, run
 from beliefmatch.cli import main
 from beliefmatch.cli.transfer import RECIPES_HELP
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import AbstractOptimiser, CosineSgd, StepwiseSgd
-from beliefmatch.recipes import ALL, cmi, dafl, deep_inversion, dfad, dfq, fast, nayer, noise, unlabelled
+from beliefmatch.recipes import ALL, cmi, dafl, deep_inversion, dfad, dfq, fast, few_shot, nayer, noise, unlabelled
 from beliefmatch.recipes.stored import SETTINGS_TYPES
 from beliefmatch.runs.serialisation import from_json, to_json
-from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.cmi import Cmi
 from beliefmatch.sources.dafl import Dafl
 from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.dfad import Dfad
 from beliefmatch.sources.dfq import Dfq
 from beliefmatch.sources.fast import Fast
+from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.nayer import Nayer
 from beliefmatch.sources.noise import Noise
+from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.training.transfer import Transfer
 from tiny import named
 
-PAIR: dict[str, Any] = {
-    "teacher": Network(architecture="wide_resnet_40_2"),
-    "student": NamedStudent(architecture="wide_resnet_16_1"),
-}
-TINY: dict[str, Any] = {
-    "teacher": Network(architecture=named("make_conv_teacher")),
-    "student": NamedStudent(architecture=named("make_dropout_student")),
-    "shape": (1, 8, 8),
-    "batch_size": 4,
-}
+PAIR = Setup(teacher=Network(architecture="wide_resnet_40_2"), student=NamedStudent(architecture="wide_resnet_16_1"))
+TINY = Setup(
+    teacher=Network(architecture=named("make_conv_teacher")),
+    student=NamedStudent(architecture=named("make_dropout_student")),
+    shape=(1, 8, 8),
+    batch_size=4,
+)
 IMAGES = Path(__file__).parents[1] / "contract" / "images.npz"
 GENERATOR = f"{Path(__file__).parents[1] / 'contract' / 'small_generator.py'}:make"
 MADE: dict[str, Any] = {"noise_size": 6, "generator": GENERATOR, "student_steps": 2}
@@ -69,12 +67,12 @@ def test_runs_are_as_long_as_published_or_usual(
     optimiser: AbstractOptimiser,
     objective: BeliefMatching,
 ) -> None:
-    transfer = recipe(**PAIR)
+    transfer = recipe(PAIR)
     assert (transfer.rounds, transfer.batch_size) == (rounds, batch_size)
     assert (transfer.student_optimiser, transfer.objective) == (optimiser, objective)
     assert transfer.usual_rounds == rounds
-    assert recipe(**PAIR, budget=0.01).rounds == rounds // 100
-    assert recipe(**PAIR, rounds=7, budget=0.01).rounds == 7
+    assert recipe(replace(PAIR, budget=0.01)).rounds == rounds // 100
+    assert recipe(replace(PAIR, rounds=7, budget=0.01)).rounds == 7
 
 
 def test_terms_are_as_published() -> None:
@@ -92,15 +90,16 @@ def test_terms_are_as_published() -> None:
 
 
 def test_images_are_cropped_and_mirrored_where_the_data_set_was() -> None:
-    def chosen(**settings: Any) -> Any:
-        return fast(**PAIR, **settings).source
+    def chosen(setup: Setup, source: Fast = Fast()) -> Any:
+        return fast(setup, source=source).source
 
-    assert chosen().augmentation == "crop_flip"
-    assert chosen(dataset="svhn").augmentation == "none"
-    assert chosen(shape=(1, 28, 28)).augmentation == "none"
-    assert chosen(source=Fast(augmentation="none")).augmentation == "none"
-    source: Any = unlabelled(**PAIR, images=IMAGES).source
-    assert source.augmentation == "crop_flip"
+    assert chosen(PAIR).augmentation == "crop_flip"
+    assert chosen(replace(PAIR, dataset="svhn")).augmentation == "none"
+    assert chosen(replace(PAIR, shape=(1, 28, 28))).augmentation == "none"
+    assert chosen(PAIR, Fast(augmentation="none")).augmentation == "none"
+    for transfer in (unlabelled(PAIR, source=Unlabelled(images=IMAGES)), few_shot(PAIR, source=FewShot(images=IMAGES))):
+        source: Any = transfer.source
+        assert source.augmentation == "crop_flip"
 
 
 SHORT: dict[str, Any] = {
@@ -112,15 +111,13 @@ SHORT: dict[str, Any] = {
     "fast": Fast(**MADE, making_steps=2, warm_up=2),
     "nayer": Nayer(**MADE, making_steps=2, warm_up=2),
     "noise": Noise(student_steps=2),
+    "unlabelled": Unlabelled(images=IMAGES),
 }
 
 
-@pytest.mark.parametrize("name", [*SHORT, "unlabelled"])
+@pytest.mark.parametrize("name", SHORT)
 def test_a_short_run_ends_with_a_student(name: str, tmp_path: Path) -> None:
-    source: dict[str, AbstractSource[Any] | Path] = (
-        {"images": IMAGES} if name == "unlabelled" else {"source": SHORT[name]}
-    )
-    transfer = ALL[name](**TINY, **source, rounds=2)
+    transfer = ALL[name](replace(TINY, rounds=2), source=SHORT[name])
     assert from_json(json.loads(json.dumps(to_json(transfer))), Transfer, choices=SETTINGS_TYPES) == transfer
     run(transfer, RunOptions(folder=tmp_path / "run", accelerator="cpu"))
     assert load_student(tmp_path / "run", trust_code=True)(torch.randn(3, 1, 8, 8)).shape == (3, 10)
@@ -128,7 +125,7 @@ def test_a_short_run_ends_with_a_student(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["dfq", "nayer"])
 def test_a_run_that_was_cut_short_continues_bit_for_bit(name: str, tmp_path: Path) -> None:
-    transfer = ALL[name](**TINY, source=SHORT[name], rounds=4)
+    transfer = ALL[name](replace(TINY, rounds=4), source=SHORT[name])
 
     def options(folder: str, *, resume: bool = False) -> RunOptions:
         return RunOptions(folder=tmp_path / folder, accelerator="cpu", checkpoint_every=2, resume=resume)
@@ -160,8 +157,8 @@ def test_the_command_takes_terms_by_name(tmp_path: Path) -> None:
 
 def test_a_method_can_be_given_another_objective() -> None:
     objective = BeliefMatching(attention_weight=1.0)
-    assert fast(**PAIR, objective=objective).objective == objective
-    assert replace(fast(**PAIR), seed=3) == fast(**PAIR, seed=3)
+    assert fast(PAIR, objective=objective).objective == objective
+    assert replace(fast(PAIR), seed=3) == fast(replace(PAIR, seed=3))
 
 
 def test_the_command_names_every_recipe() -> None:

@@ -12,6 +12,7 @@ from beliefmatch.optimisers import Adam
 from beliefmatch.recipes import best, digits, zero_shot
 from beliefmatch.recipes.datasets import Dataset
 from beliefmatch.recipes.digits import STUDENT_ARCHITECTURE, TEACHER_ARCHITECTURE
+from beliefmatch.recipes.setup import Setup
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.refined_textures import RefinedTextures
 from beliefmatch.students.named import NamedStudent
@@ -28,7 +29,7 @@ STUDENT = NamedStudent(architecture="wide_resnet_16_1")
     ],
 )
 def test_zero_shot_is_the_paper(dataset: Dataset, rounds: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-    transfer = zero_shot(teacher=TEACHER, student=STUDENT, dataset=dataset)
+    transfer = zero_shot(Setup(teacher=TEACHER, student=STUDENT, dataset=dataset))
     assert transfer.rounds == rounds
     assert (transfer.inputs.shape, transfer.inputs.mean, transfer.inputs.std) == ((3, 32, 32), mean, std)
     assert transfer.batch_size == 128
@@ -51,9 +52,9 @@ def test_zero_shot_is_the_paper(dataset: Dataset, rounds: int, mean: tuple[float
 
 
 def test_another_normalisation_can_be_named() -> None:
-    transfer = zero_shot(teacher=TEACHER, student=STUDENT, std=(0.247, 0.243, 0.261))
+    transfer = zero_shot(Setup(teacher=TEACHER, student=STUDENT, std=(0.247, 0.243, 0.261)))
     assert (transfer.inputs.mean, transfer.inputs.std) == ((0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261))
-    assert zero_shot(teacher=TEACHER, student=STUDENT, shape=(64,)).inputs.mean is None
+    assert zero_shot(Setup(teacher=TEACHER, student=STUDENT, shape=(64,))).inputs.mean is None
 
 
 @pytest.mark.parametrize(
@@ -69,13 +70,13 @@ def test_another_normalisation_can_be_named() -> None:
 def test_the_best_student_starts_from_its_teacher_unless_it_has_weights(
     student: NamedStudent, start: str | None
 ) -> None:
-    built = best(teacher=TEACHER, student=student).student
+    built = best(Setup(teacher=TEACHER, student=student)).student
     assert isinstance(built, NamedStudent)
     assert built.start == start
 
 
 def test_the_best_recipe_has_one_set_of_settings() -> None:
-    made = [best(teacher=TEACHER, student=STUDENT, shape=shape) for shape in ((3, 32, 32), (1, 28, 28), (64,))]
+    made = [best(Setup(teacher=TEACHER, student=STUDENT, shape=shape)) for shape in ((3, 32, 32), (1, 28, 28), (64,))]
     for transfer in made:
         assert transfer.objective == BeliefMatching(divergence="kl", divergence_weight=400.0, temperature=20.0)
         assert transfer.student_optimiser == made[0].student_optimiser
@@ -83,7 +84,7 @@ def test_the_best_recipe_has_one_set_of_settings() -> None:
 
 
 def test_the_digits_student_has_at_most_a_tenth_of_the_teachers_parameters() -> None:
-    assert digits(teacher=Network(architecture=TEACHER_ARCHITECTURE)).inputs == DIGITS
+    assert digits(Setup(teacher=Network(architecture=TEACHER_ARCHITECTURE))).inputs == DIGITS
     teacher, student = (
         measure_cost(make_network(name, in_channels=1, num_classes=10), DIGITS).parameters
         for name in (TEACHER_ARCHITECTURE, STUDENT_ARCHITECTURE)

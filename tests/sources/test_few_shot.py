@@ -89,7 +89,10 @@ def test_more_images_than_the_smallest_class_has_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"images_per_class": 0}, "images_per_class must be at least 1"), ({"padding": -1}, "padding must not be below")],
+    [
+        ({"images_per_class": 0}, "source.images_per_class must be above 0"),
+        ({"padding": -1}, "source.padding must not be below"),
+    ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError, match=message):

@@ -76,7 +76,7 @@ def test_where_networks_disagree_an_agreed_divergence_counts_nothing() -> None:
 @pytest.mark.parametrize(
     ("terms", "message"),
     [
-        (Terms(), "all weights of source.terms are 0"),
+        (Terms(), "source.terms.l2 are all 0"),
         (Terms(balance=-1.0), "source.terms.balance must not be below 0"),
         (Terms(one_hot=float("nan")), "source.terms.one_hot must not be below 0"),
         (Terms(adversarial=1.0, temperature=0.0), "source.terms.temperature must be above 0"),
@@ -101,7 +101,7 @@ class Scaled(nn.Module):
 def test_a_teacher_without_known_features_is_told() -> None:
     teacher = Teacher(Scaled(), DIGITS)
     assert teacher.feature_tap is None
-    with pytest.raises(NetworkError, match=r"set --source\.terms\.activation 0"):
+    with pytest.raises(NetworkError, match=r"source\.terms\.activation must be 0"):
         Terms(activation=1.0).check_fit(teacher)
     Terms(one_hot=1.0).check_fit(teacher)
 

@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _run_command(arguments)
     except BeliefMatchError as error:
         if is_first_process():
-            sys.stderr.write(f"beliefmatch: error: {error}\n")
+            message = error.in_flags() if isinstance(error, SettingsError) else error
+            sys.stderr.write(f"beliefmatch: error: {message}\n")
         return 2
     except KeyboardInterrupt:
         if is_first_process():

@@ -23,14 +23,14 @@ def demo(
         rounds: Rounds of the transfer, instead of the recipe's.
         display: Progress and tables, errors alone, or JSON lines for scripts.
     """
-    from beliefmatch.recipes.digits import NUM_ROUNDS
+    from beliefmatch.recipes.digits import DEFAULTS
     from beliefmatch.report.page import write_report
     from beliefmatch.studies.demo import run_demo
     from beliefmatch.training.options import RunOptions
 
     set_display(display)
     options = RunOptions(folder=folder, resume=resume, accelerator="cpu")
-    with RunProgress(rounds or NUM_ROUNDS, display) as progress:
+    with RunProgress(rounds or DEFAULTS.rounds, display) as progress:
         found = run_demo(options, seed=seed, rounds=rounds, observer=progress)
     page = write_report([folder])
     print_run(folder, display, teacher_seconds=found.teacher_seconds)

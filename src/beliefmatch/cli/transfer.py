@@ -1,8 +1,9 @@
 """The command `transfer`: one run of any recipe."""
 
 import inspect
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from dataclasses import field, make_dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -10,6 +11,9 @@ from beliefmatch.cli.aliases import SHORT_NETWORKS
 from beliefmatch.cli.output import print_run, set_display
 from beliefmatch.cli.progress import Display, RunProgress, is_first_process, print_text
 from beliefmatch.errors import SettingsError, did_you_mean
+
+if TYPE_CHECKING:
+    from beliefmatch.training.transfer import Transfer
 
 RECIPES_HELP = (
     "beliefmatch transfer RECIPE --help, where RECIPE is best, zero_shot, digits, dafl, dfad, dfq, deep_inversion, "
@@ -37,7 +41,7 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
     recipe = recipes.ALL[name]
 
     def parsed(
-        transfer: Annotated[Any, tyro.conf.arg(name="", constructor=recipe)],
+        transfer: Annotated[Any, tyro.conf.arg(name="", constructor=_with_flags(name, recipe))],
         options: Annotated[RunOptions, tyro.conf.arg(name="")],
         display: Annotated[Display, tyro.conf.arg(help=DISPLAY_HELP)] = "full",
     ) -> tuple[Any, RunOptions, Display]:
@@ -64,6 +68,37 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
                 f"{why}, so nothing was measured; to measure: "
                 f"beliefmatch measure {options.folder} --images FILE.npz{trust}"
             )
+
+
+def _with_flags(name: str, recipe: "Callable[..., Transfer]") -> "Callable[..., Transfer]":
+    """Return a recipe whose setup has flags without a prefix, and the recipe's own defaults in their help."""
+    from beliefmatch import recipes
+    from beliefmatch.students.named import NamedStudent
+
+    defaults = recipes.defaults_of(name)
+    rounds = f"Rounds, each of {defaults.each_round}. Default: {defaults.rounds}, times the budget."
+    setup = make_dataclass(
+        "Setup",
+        [
+            ("student", NamedStudent, field(default=defaults.student) if defaults.student else field()),
+            ("rounds", Annotated[int | None, tyro.conf.arg(help=rounds)], None),
+            ("batch_size", int, defaults.batch_size),
+        ],
+        bases=(recipes.Setup,),
+        frozen=True,
+        kw_only=True,
+    )
+
+    def make(**settings: Any) -> "Transfer":
+        return recipe(**settings)
+
+    signature = inspect.signature(recipe)
+    flat = signature.parameters["setup"].replace(annotation=Annotated[setup, tyro.conf.arg(name="")])
+    parameters = [flat if each.name == "setup" else each for each in signature.parameters.values()]
+    make.__signature__ = signature.replace(parameters=parameters)  # pyright: ignore[reportFunctionMemberAccess]
+    make.__annotations__ = {each.name: each.annotation for each in parameters}
+    make.__doc__ = recipe.__doc__
+    return make
 
 
 DISPLAY_HELP = "Progress and tables, errors alone, or JSON lines for scripts."

@@ -1,12 +1,11 @@
 """Belief matching: Micaelli & Storkey 2019. A divergence, plus attention transfer (Zagoruyko & Komodakis 2017)."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
-from beliefmatch.errors import SettingsError
+from beliefmatch.checks import check_positive
 from beliefmatch.functional.divergences import DIVERGENCES, DivergenceName
 from beliefmatch.networks.taps import Beliefs
 from beliefmatch.objectives.base import AbstractObjective
@@ -40,8 +39,7 @@ class BeliefMatching(AbstractObjective):
         Raises:
             SettingsError: it is not above 0.
         """
-        if not 0 < self.temperature < math.inf:
-            raise SettingsError(f"objective.temperature must be above 0; got {self.temperature}")
+        check_positive(self, "objective", "temperature")
 
     def __call__(self, teacher: Beliefs, student: Beliefs, labels: Tensor | None) -> dict[str, Tensor]:
         """Give `divergence`, and `attention` where there are taps and the weight is not 0, each (batch,)."""

@@ -1,12 +1,12 @@
 """Knowledge distillation: Hinton et al. 2015, with attention transfer: Zagoruyko & Komodakis 2017."""
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from beliefmatch.checks import check_any_weight, check_positive
 from beliefmatch.errors import SettingsError
 from beliefmatch.functional.divergences import kl_divergence
 from beliefmatch.networks.taps import Beliefs
@@ -39,10 +39,8 @@ class Distillation(AbstractObjective):
         Raises:
             SettingsError: one is out of its range, or all weights are 0.
         """
-        if not 0 < self.temperature < math.inf:
-            raise SettingsError(f"objective.temperature must be above 0; got {self.temperature}")
-        if not any((self.label_weight, self.divergence_weight, self.attention_weight)):
-            raise SettingsError("all weights of the objective are 0, so there is nothing to learn")
+        check_positive(self, "objective", "temperature")
+        check_any_weight(self, "objective", "label_weight", "divergence_weight", "attention_weight")
 
     def __call__(self, teacher: Beliefs, student: Beliefs, labels: Tensor | None) -> dict[str, Tensor]:
         """Give `labels`, `divergence` and `attention`, those whose weight is not 0, each (batch,).
@@ -53,7 +51,9 @@ class Distillation(AbstractObjective):
         terms = {}
         if self.label_weight:
             if labels is None:
-                raise SettingsError("objective.label_weight is not 0, but the source knows no labels")
+                raise SettingsError(
+                    "objective.label_weight is not 0, but the source knows no labels", "objective.label_weight"
+                )
             terms["labels"] = self.label_weight * cross_entropy(student.logits, labels, reduction="none")
         if self.divergence_weight:
             divergence = kl_divergence(teacher.logits, student.logits, self.temperature)

@@ -1,5 +1,10 @@
-"""Recipes: typed functions that return a whole transfer. Each says its paper, expected result, cost and hardware."""
+"""Recipes: typed functions of a `Setup` that return a whole transfer.
 
+Each says its paper, expected result, cost and hardware. Beside the setup each takes, as far as it has them, where
+inputs come from (`source`), what the student matches on them (`objective`) and what moves the student (`optimiser`).
+"""
+
+import importlib
 from collections.abc import Callable
 
 from beliefmatch.recipes.best import best
@@ -14,8 +19,10 @@ from beliefmatch.recipes.few_shot import few_shot
 from beliefmatch.recipes.fine_tune import fine_tune
 from beliefmatch.recipes.nayer import nayer
 from beliefmatch.recipes.noise import noise
+from beliefmatch.recipes.setup import Defaults, Setup
+from beliefmatch.recipes.toy import toy
+from beliefmatch.recipes.toy_generator import toy_generator
 from beliefmatch.recipes.stored import SETTINGS_TYPES, read_transfer
-from beliefmatch.recipes.toy import toy, toy_generator
 from beliefmatch.recipes.unlabelled import unlabelled
 from beliefmatch.recipes.zero_shot import zero_shot
 from beliefmatch.training.transfer import Transfer
@@ -39,13 +46,22 @@ ALL: dict[str, Callable[..., Transfer]] = {
     "toy_generator": toy_generator,
 }
 
+
+def defaults_of(name: str) -> Defaults:
+    """Return what a recipe takes where its setup names nothing."""
+    return importlib.import_module(f"beliefmatch.recipes.{name}").DEFAULTS
+
+
 __all__ = [
     "ALL",
     "SETTINGS_TYPES",
+    "Defaults",
+    "Setup",
     "best",
     "cmi",
     "dafl",
     "deep_inversion",
+    "defaults_of",
     "dfad",
     "dfq",
     "digits",

@@ -12,5 +12,7 @@ def scaled(usual_rounds: int, budget: float) -> int:
         SettingsError: the budget is not above 0.
     """
     if not 0 < budget < math.inf:
-        raise SettingsError(f"budget must be above 0, such as 0.01 for a hundredth of the paper's rounds; got {budget}")
+        raise SettingsError(
+            f"budget must be above 0, such as 0.01 for a hundredth of the paper's rounds; got {budget}", "budget"
+        )
     return max(1, round(budget * usual_rounds))

@@ -1,32 +1,20 @@
 """CMI, with the settings of its released run from scratch on CIFAR-10."""
 
-from beliefmatch.networks.loading.network import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import CosineSgd
-from beliefmatch.recipes.datasets import Dataset
-from beliefmatch.recipes.setup import SOFT, assemble
+from beliefmatch.recipes.setup import SOFT, Defaults, Setup
 from beliefmatch.sources.cmi import Cmi
-from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.transfer import Transfer
 
-NUM_ROUNDS = 200
+DEFAULTS = Defaults(rounds=200, each_round="one batch made and 400 student steps", batch_size=128)
 
 
 def cmi(
+    setup: Setup,
     *,
-    teacher: Network,
-    student: NamedStudent,
-    dataset: Dataset | None = None,
-    shape: tuple[int, ...] | None = None,
-    mean: tuple[float, ...] | None = None,
-    std: tuple[float, ...] | None = None,
-    rounds: int | None = None,
-    budget: float = 1.0,
-    batch_size: int = 128,
     source: Cmi = Cmi(),
     objective: BeliefMatching = SOFT,
     optimiser: CosineSgd = CosineSgd(),
-    seed: int = 0,
 ) -> Transfer:
     """CMI: Fang et al. 2021. A new generator for each batch, told apart from all earlier ones by a contrastive term.
 
@@ -34,38 +22,5 @@ def cmi(
     -> WRN-40-1 92.78 %, -> WRN-16-2 92.52 %, after 50,000 images inverted beforehand; without them, as here, about
     88.8 % for WRN-16-1. Generation took 19 hours for the first pair and 13 for the second, on one GPU. Closer to the
     former: --source.warm-up 195 --source.student-steps 2000 --rounds 40 --source.terms.one-hot .5.
-
-    Args:
-        teacher: Trained network to learn from.
-        student: Smaller network that learns.
-        dataset: What the teacher was trained on: sets the normalisation and the augmentation. No data is read.
-            Default: cifar10, and the run says that its normalisation was assumed.
-        shape: Shape of one input instead of the dataset's, such as 1 28 28 for grey images or 64 for a vector. Its
-            normalisation is then none but what mean and std say.
-        mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
-        std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
-        rounds: Rounds, each of one batch made and 400 student steps. Default: 200, times the budget.
-        budget: Fraction of the paper's rounds to do, for small machines. The result says it.
-        batch_size: Pseudo images a batch, over all devices together.
-        source: Where the inputs come from.
-        objective: What the student matches on them.
-        optimiser: Of the student.
-        seed: Of fresh weights and of all noise.
     """
-    return assemble(
-        "cmi",
-        teacher=teacher,
-        student=student,
-        dataset=dataset,
-        shape=shape,
-        mean=mean,
-        std=std,
-        source=source,
-        objective=objective,
-        rounds=rounds,
-        usual_rounds=NUM_ROUNDS,
-        budget=budget,
-        batch_size=batch_size,
-        optimiser=optimiser,
-        seed=seed,
-    )
+    return setup.make_transfer("cmi", DEFAULTS, source=source, objective=objective, optimiser=optimiser)

@@ -1,69 +1,24 @@
 """DFAD, with the settings of its released code for CIFAR-10."""
 
-from beliefmatch.networks.loading.network import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import StepwiseSgd
-from beliefmatch.recipes.datasets import Dataset
-from beliefmatch.recipes.setup import assemble
+from beliefmatch.recipes.setup import Defaults, Setup
 from beliefmatch.sources.dfad import Dfad
-from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.transfer import Transfer
 
-NUM_ROUNDS = 500 * 50
+DEFAULTS = Defaults(rounds=500 * 50, each_round="one generator step and five student steps", batch_size=256)
 
 
 def dfad(
+    setup: Setup,
     *,
-    teacher: Network,
-    student: NamedStudent,
-    dataset: Dataset | None = None,
-    shape: tuple[int, ...] | None = None,
-    mean: tuple[float, ...] | None = None,
-    std: tuple[float, ...] | None = None,
-    rounds: int | None = None,
-    budget: float = 1.0,
-    batch_size: int = 256,
     source: Dfad = Dfad(),
     objective: BeliefMatching = BeliefMatching(divergence="l1"),
     optimiser: StepwiseSgd = StepwiseSgd(drops=(0.2, 0.4), drop_factor=0.1),
-    seed: int = 0,
 ) -> Transfer:
     """DFAD: Fang et al. 2019. A generator raises the difference of logits, with five student steps to each of its own.
 
     Published: MNIST, LeNet-5 -> LeNet-5-half 98.3 %. Nothing for the wide residual networks here. With a generator of
     our size a round costs about what half a round of zero_shot does.
-
-    Args:
-        teacher: Trained network to learn from.
-        student: Smaller network that learns.
-        dataset: What the teacher was trained on: sets the normalisation. No data is read.
-            Default: cifar10, and the run says that its normalisation was assumed.
-        shape: Shape of one input instead of the dataset's, such as 1 28 28 for grey images or 64 for a vector. Its
-            normalisation is then none but what mean and std say.
-        mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
-        std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
-        rounds: Rounds, each of one generator step and five student steps. Default: 25000, times the budget.
-        budget: Fraction of the paper's rounds to do, for small machines. The result says it.
-        batch_size: Pseudo images a batch, over all devices together.
-        source: Where the inputs come from.
-        objective: What the student matches on them.
-        optimiser: Of the student.
-        seed: Of fresh weights and of all noise.
     """
-    return assemble(
-        "dfad",
-        teacher=teacher,
-        student=student,
-        dataset=dataset,
-        shape=shape,
-        mean=mean,
-        std=std,
-        source=source,
-        objective=objective,
-        rounds=rounds,
-        usual_rounds=NUM_ROUNDS,
-        budget=budget,
-        batch_size=batch_size,
-        optimiser=optimiser,
-        seed=seed,
-    )
+    return setup.make_transfer("dfad", DEFAULTS, source=source, objective=objective, optimiser=optimiser)

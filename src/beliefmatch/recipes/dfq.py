@@ -1,70 +1,25 @@
 """DFQ, with the settings of the DataFree benchmark for CIFAR-10."""
 
-from beliefmatch.networks.loading.network import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import CosineSgd
-from beliefmatch.recipes.datasets import Dataset
-from beliefmatch.recipes.setup import SOFT, assemble
+from beliefmatch.recipes.setup import SOFT, Defaults, Setup
 from beliefmatch.sources.dfq import Dfq
-from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.transfer import Transfer
 
-NUM_ROUNDS = 200 * 400 // 10
+DEFAULTS = Defaults(rounds=200 * 400 // 10, each_round="one generator step and ten student steps", batch_size=256)
 
 
 def dfq(
+    setup: Setup,
     *,
-    teacher: Network,
-    student: NamedStudent,
-    dataset: Dataset | None = None,
-    shape: tuple[int, ...] | None = None,
-    mean: tuple[float, ...] | None = None,
-    std: tuple[float, ...] | None = None,
-    rounds: int | None = None,
-    budget: float = 1.0,
-    batch_size: int = 256,
     source: Dfq = Dfq(),
     objective: BeliefMatching = SOFT,
     optimiser: CosineSgd = CosineSgd(),
-    seed: int = 0,
 ) -> Transfer:
     """DFQ: Choi et al. 2020. Adversarial belief matching held to the teacher's batch-norm statistics, and balanced.
 
     Published, best test accuracy over epochs on CIFAR-10: ResNet-34 -> ResNet-18 94.61 %, WRN-40-2 -> WRN-16-1 86.14 %,
     -> WRN-40-1 91.69 %, -> WRN-16-2 92.01 %. Generation took 8.8 hours for the first pair and .75 hours for the second,
     on one GPU.
-
-    Args:
-        teacher: Trained network to learn from.
-        student: Smaller network that learns.
-        dataset: What the teacher was trained on: sets the normalisation. No data is read.
-            Default: cifar10, and the run says that its normalisation was assumed.
-        shape: Shape of one input instead of the dataset's, such as 1 28 28 for grey images or 64 for a vector. Its
-            normalisation is then none but what mean and std say.
-        mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
-        std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
-        rounds: Rounds, each of one generator step and ten student steps. Default: 8000, times the budget.
-        budget: Fraction of the benchmark's rounds to do, for small machines. The result says it.
-        batch_size: Pseudo images a batch, over all devices together.
-        source: Where the inputs come from.
-        objective: What the student matches on them.
-        optimiser: Of the student.
-        seed: Of fresh weights and of all noise.
     """
-    return assemble(
-        "dfq",
-        teacher=teacher,
-        student=student,
-        dataset=dataset,
-        shape=shape,
-        mean=mean,
-        std=std,
-        source=source,
-        objective=objective,
-        rounds=rounds,
-        usual_rounds=NUM_ROUNDS,
-        budget=budget,
-        batch_size=batch_size,
-        optimiser=optimiser,
-        seed=seed,
-    )
+    return setup.make_transfer("dfq", DEFAULTS, source=source, objective=objective, optimiser=optimiser)

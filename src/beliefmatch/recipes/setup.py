@@ -1,14 +1,19 @@
-"""What the recipes of the field's methods share: inputs, augmentation and number of rounds, settled in one way."""
+"""What every recipe is given: two networks, their inputs, and how long to train. It is written here once."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from beliefmatch.errors import SettingsError
+from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.taps import parse_taps
+from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import AbstractOptimiser
 from beliefmatch.recipes.budget import scaled
 from beliefmatch.recipes.datasets import Dataset, choose_augmentation, choose_inputs
 from beliefmatch.sources.base import AbstractSource
+from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.pooled import AbstractPooled
 from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.students.named import NamedStudent
@@ -18,59 +23,97 @@ SOFT = BeliefMatching(divergence="kl", temperature=20.0, divergence_weight=400.0
 """The DataFree benchmark's objective: KL at temperature 20, times its square."""
 
 
-def assemble(
-    recipe: str,
-    *,
-    teacher: Network,
-    student: NamedStudent,
-    dataset: Dataset | None,
-    shape: tuple[int, ...] | None,
-    mean: tuple[float, ...] | None,
-    std: tuple[float, ...] | None,
-    source: AbstractSource[Any],
-    objective: BeliefMatching,
-    rounds: int | None,
-    usual_rounds: int,
-    budget: float,
-    batch_size: int,
-    optimiser: AbstractOptimiser,
-    seed: int,
-) -> Transfer:
-    """Make a transfer of what a recipe was given.
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """What a recipe takes where its setup names nothing."""
 
-    Args:
-        recipe: its name.
-        teacher: as given; what it knows of its own inputs counts.
-        student: as given.
-        dataset: sets the normalisation where nothing else does, and with it the augmentation where none was chosen;
-            None where the user named none.
-        shape: of one input, or None.
-        mean: of each channel, or None.
-        std: of each channel, or None.
-        source: as given.
-        objective: as given.
-        rounds: as given, or None for the usual ones times the budget.
-        usual_rounds: of the paper, or ours.
-        budget: fraction of the usual rounds.
-        batch_size: as given.
-        optimiser: of the student.
-        seed: as given.
+    rounds: int
+    """As many as the paper or the benchmark does, or ours where neither says it."""
+    each_round: str
+    """What one round is, in words for the help."""
+    batch_size: int
+    """Examples a batch, over all devices together."""
+    student: NamedStudent | None = None
+    """None where the user has to name one."""
+    inputs: InputSpec | None = None
+    """The only inputs that the recipe is for. None: any."""
 
-    Raises:
-        SettingsError: a setting is out of its range.
-    """
-    if isinstance(source, AbstractPooled | Unlabelled):
-        source = replace(source, augmentation=choose_augmentation(source.augmentation, dataset, shape))
-    return Transfer(
-        recipe=recipe,
-        teacher=teacher,
-        inputs=choose_inputs(dataset, shape, mean, std, teacher.known_inputs()),
-        student=student,
-        source=source,
-        objective=objective,
-        rounds=scaled(usual_rounds, budget) if rounds is None else rounds,
-        usual_rounds=usual_rounds,
-        batch_size=batch_size,
-        student_optimiser=optimiser,
-        seed=seed,
-    )
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """What every recipe is given. None leaves a setting to the recipe."""
+
+    teacher: Network
+    """Trained network to learn from."""
+    student: NamedStudent | None = None
+    """Smaller network that learns. Default: the recipe's, where it has one."""
+    dataset: Dataset | None = None
+    """What the teacher was trained on: sets the normalisation, and what else the recipe has for it. No data is read.
+    Default: cifar10, and the run says that its normalisation was assumed."""
+    shape: tuple[int, ...] | None = None
+    """Shape of one input instead of the dataset's, such as 1 28 28 for grey images or 64 for a vector. Its
+    normalisation is then none but what mean and std say."""
+    mean: tuple[float, ...] | None = None
+    """Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1]."""
+    std: tuple[float, ...] | None = None
+    """Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1]."""
+    taps: tuple[str, ...] | None = None
+    """Activations for attention transfer, as TEACHER_MODULE=STUDENT_MODULE; one name if they are called alike.
+    Default: those that both architectures declare, or else the last of each resolution that both reach."""
+    rounds: int | None = None
+    """Rounds. Default: the recipe's, times the budget."""
+    budget: float = 1.0
+    """Fraction of the recipe's rounds to do, for small machines. The result says it."""
+    batch_size: int | None = None
+    """Examples a batch, over all devices together. Default: the recipe's."""
+    seed: int = 0
+    """Of fresh weights and of all noise, draws and orders."""
+
+    def make_transfer(
+        self,
+        recipe: str,
+        defaults: Defaults,
+        *,
+        source: AbstractSource[Any],
+        objective: AbstractObjective,
+        optimiser: AbstractOptimiser,
+    ) -> Transfer:
+        """Make the transfer of a recipe: what this setup leaves open is the recipe's.
+
+        Args:
+            recipe: its name.
+            defaults: its own.
+            source: where inputs come from. Its augmentation follows the data set where nobody chose one.
+            objective: what the student matches on them.
+            optimiser: of the student.
+
+        Raises:
+            SettingsError: a setting is out of its range, or does not go with the recipe.
+        """
+        student = self.student or defaults.student
+        if student is None:
+            raise SettingsError(f"student is missing: {recipe} needs one, such as convnet_8", "student")
+        if isinstance(source, AbstractPooled | Unlabelled | FewShot):
+            source = replace(source, augmentation=choose_augmentation(source.augmentation, self.dataset, self.shape))
+        return Transfer(
+            recipe=recipe,
+            teacher=self.teacher,
+            inputs=self._inputs(recipe, defaults),
+            student=student,
+            source=source,
+            objective=objective if self.taps is None else replace(objective, taps=parse_taps(self.taps)),
+            rounds=scaled(defaults.rounds, self.budget) if self.rounds is None else self.rounds,
+            usual_rounds=defaults.rounds,
+            batch_size=defaults.batch_size if self.batch_size is None else self.batch_size,
+            student_optimiser=optimiser,
+            seed=self.seed,
+        )
+
+    def _inputs(self, recipe: str, defaults: Defaults) -> InputSpec:
+        if defaults.inputs is None:
+            return choose_inputs(self.dataset, self.shape, self.mean, self.std, self.teacher.known_inputs())
+        for name in ("shape", "mean", "std"):
+            given, only = getattr(self, name), getattr(defaults.inputs, name)
+            if given is not None and given != only:
+                raise SettingsError(f"{name} is {given}, but {recipe} takes inputs of {name} {only} alone", name)
+        return defaults.inputs

@@ -14,7 +14,7 @@ from statistics import fmean
 from beliefmatch.runs.schema.result import Kind
 from beliefmatch.runs.schema.row import Row
 
-LOWER_RATE = "a lower learning rate of the student (--student-learning-rate or --optimiser.learning-rate)"
+LOWER_RATE = "a lower learning rate of the student (--optimiser.learning-rate)"
 """Recipes call it by one of these names."""
 ADVICE: dict[Kind, str] = {
     "diverged": f"{LOWER_RATE} or of the source",

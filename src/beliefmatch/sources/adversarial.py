@@ -8,9 +8,8 @@ statistics that the teacher's batch-norm layers remember (Yin et al. 2020).
 from dataclasses import dataclass
 from typing import ClassVar
 
-from beliefmatch.errors import SettingsError
+from beliefmatch.checks import check_any_weight, check_positive
 from beliefmatch.functional.divergences import DivergenceName
-from beliefmatch.sources.checks import check_positive
 from beliefmatch.sources.generating import AbstractGenerating
 from beliefmatch.sources.inversion_loss import Terms
 
@@ -47,11 +46,8 @@ class Adversarial(AbstractGenerating):
             SettingsError: one is not above 0, or both weights are 0.
         """
         self.check_steps()
-        check_positive(self, "temperature")
-        if not (self.divergence_weight or self.batch_norm_weight):
-            raise SettingsError(
-                "source.divergence_weight and source.batch_norm_weight are both 0, so the generator cannot learn"
-            )
+        check_positive(self, "source", "temperature")
+        check_any_weight(self, "source", "divergence_weight", "batch_norm_weight")
 
     def minimised(self) -> Terms:
         """Give the divergence, and the statistics, by their weights."""

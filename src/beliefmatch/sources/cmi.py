@@ -11,6 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from beliefmatch.checks import check_not_negative, check_positive
 from beliefmatch.errors import NetworkError
 from beliefmatch.functional.inversion_losses import contrastive_loss
 from beliefmatch.functional.micro_batches import parts_of
@@ -21,7 +22,6 @@ from beliefmatch.networks.taps import Beliefs
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import average_over_processes, make_adam
 from beliefmatch.sources.base import Plan
-from beliefmatch.sources.checks import check_not_negative, check_positive
 from beliefmatch.sources.input_optimisation import descend
 from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.own_generator import OwnGenerator
@@ -82,8 +82,8 @@ class Cmi(OwnGenerator, AbstractPooled[CmiState]):
         """
         AbstractPooled.check(self)
         self.check_generator()
-        check_positive(self, "learning_rate", "contrast_temperature", "num_others")
-        check_not_negative(self, "contrast")
+        check_positive(self, "source", "learning_rate", "contrast_temperature", "num_others")
+        check_not_negative(self, "source", "contrast")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> CmiState:
         """Make generator and embedder. Their weights follow torch's own seed; the generator's later the source's.

@@ -11,10 +11,10 @@ from typing import ClassVar
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from beliefmatch.checks import check_positive
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Plan
-from beliefmatch.sources.checks import check_positive
 from beliefmatch.sources.input_optimisation import descend
 from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.pooled import AbstractPooled, PooledState
@@ -49,7 +49,7 @@ class DeepInversion(AbstractPooled[PooledState]):
             SettingsError: one is out of its range.
         """
         AbstractPooled.check(self)
-        check_positive(self, "learning_rate")
+        check_positive(self, "source", "learning_rate")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> PooledState:
         """Make an empty pool."""

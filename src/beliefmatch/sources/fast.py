@@ -12,13 +12,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from beliefmatch.checks import check_positive
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.architectures.initialisation import redraw
 from beliefmatch.networks.placement import place
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Plan
-from beliefmatch.sources.checks import check_positive
 from beliefmatch.sources.input_optimisation import descend
 from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.own_generator import OwnGenerator
@@ -68,7 +68,7 @@ class Fast(OwnGenerator, AbstractPooled[FastState]):
         """
         AbstractPooled.check(self)
         self.check_generator()
-        check_positive(self, "learning_rate", "latent_learning_rate")
+        check_positive(self, "source", "learning_rate", "latent_learning_rate")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> FastState:
         """Make the meta generator. Its weights follow torch's own seed."""

@@ -13,6 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from beliefmatch.checks import check_not_negative, check_positive
 from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.networks.examples import AbstractExamples
@@ -66,8 +67,9 @@ class FewShot(AbstractSource[FewShotState]):
     teacher takes them, and labels (n,) integers."""
     images_per_class: int | None = None
     """Examples of each class, chosen at random. None: all there are, balanced or not."""
-    augmentation: Augmentation = "none"
-    """crop_flip: crops after padding with zeros, and mirror images, on the device; of images alone."""
+    augmentation: Augmentation | None = None
+    """none, crops after padding with zeros, or crop_flip for mirror images too; of images alone. None: what the recipe
+    finds right, or else none."""
     padding: int = 4
     """Pixels that are padded on each side before a crop."""
 
@@ -80,10 +82,8 @@ class FewShot(AbstractSource[FewShotState]):
         Raises:
             SettingsError: one is out of its range.
         """
-        if self.images_per_class is not None and self.images_per_class < 1:
-            raise SettingsError(f"images_per_class must be at least 1; got {self.images_per_class}")
-        if self.padding < 0:
-            raise SettingsError(f"padding must not be below 0; got {self.padding}")
+        check_positive(self, "source", "images_per_class")
+        check_not_negative(self, "source", "padding")
 
     def read(self, spec: InputSpec, num_classes: int) -> AbstractExamples:
         """Read all examples there are, and check that networks of these inputs and classes can be trained on them.
@@ -114,9 +114,11 @@ class FewShot(AbstractSource[FewShotState]):
         """
         data = self.read(teacher.spec, teacher.num_classes)
         labels = data.needed_labels()
-        if self.augmentation != "none" and len(teacher.spec.shape) != 3:
+        if self.augmentation not in (None, "none") and len(teacher.spec.shape) != 3:
             raise SettingsError(
-                f"{self.augmentation} takes images; inputs of shape {teacher.spec.shape} are none: --augmentation none"
+                f"source.augmentation {self.augmentation} takes images, and inputs of shape {teacher.spec.shape} are "
+                "none; expected none",
+                "source.augmentation",
             )
         indices = self._choose(labels, teacher.num_classes, plan.seed)
         batch_size = min(plan.batch_size, len(indices)) // fabric.world_size
@@ -144,7 +146,7 @@ class FewShot(AbstractSource[FewShotState]):
         # All processes draw for the whole batch and each keeps its share, so that any number of them sees the same.
         rows = mine(self._next_rows(state, state.share * fabric.world_size), state.share, fabric)
         place = my_place(state.share, fabric)
-        stored = augment(state.stored[rows], self.augmentation, self.padding, state.random, place)
+        stored = augment(state.stored[rows], self.augmentation or "none", self.padding, state.random, place)
         yield Batch(inputs=self._inputs(state, stored), labels=state.labels[rows])
 
     def samples(self, state: FewShotState, fabric: Fabric) -> Tensor:

@@ -4,7 +4,6 @@ The pseudo inputs are parameters themselves. Without any generator they climb to
 and since they persist from round to round, they travel.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -13,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from beliefmatch.errors import SettingsError
+from beliefmatch.checks import check_finite, check_positive
 from beliefmatch.functional.divergences import kl_divergence
 from beliefmatch.networks.taps import beliefs
 from beliefmatch.networks.teacher import Teacher
@@ -87,11 +86,8 @@ class FreePoints(AbstractSource[FreePointsState]):
         Raises:
             SettingsError: one is not above 0, or the mean is not finite.
         """
-        for name in ("ascent_steps", "student_steps", "bound", "learning_rate", "gradient_clamp"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise SettingsError(f"source.{name} must be above 0; got {getattr(self, name)}")
-        if not math.isfinite(self.start_mean):
-            raise SettingsError(f"source.start_mean must be finite; got {self.start_mean}")
+        check_positive(self, "source", "ascent_steps", "student_steps", "bound", "learning_rate", "gradient_clamp")
+        check_finite(self, "source", "start_mean")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> FreePointsState:
         """Draw the points of all processes."""

@@ -8,11 +8,11 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from beliefmatch.checks import check_positive
 from beliefmatch.networks.placement import place
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import Adam, Optimisation
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
-from beliefmatch.sources.checks import check_positive
 from beliefmatch.sources.input_gradient import input_gradient
 from beliefmatch.sources.minimising import AbstractMinimising
 from beliefmatch.sources.noise_stream import NoiseStream
@@ -65,9 +65,8 @@ class AbstractGenerating(AbstractMinimising, OwnGenerator, AbstractSource[Genera
             SettingsError: one is out of its range.
         """
         self.check_generator()
-        check_positive(self, "generator_steps", "student_steps", "learning_rate")
-        if self.gradient_clip is not None:
-            check_positive(self, "gradient_clip")
+        check_positive(self, "source", "generator_steps", "student_steps", "learning_rate")
+        check_positive(self, "source", "gradient_clip")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> GeneratingState:
         """Make a fresh generator for the teacher's inputs. Seeds the noise alone; weights follow torch's own seed.

@@ -1,12 +1,12 @@
 """What inputs are made to minimise: the terms that the literature weighs differently, each under one name."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
 
-from beliefmatch.errors import NetworkError, SettingsError
+from beliefmatch.checks import check_any_weight, check_not_negative, check_positive
+from beliefmatch.errors import NetworkError
 from beliefmatch.functional.divergences import DIVERGENCES, DivergenceName
 from beliefmatch.functional.inversion_losses import (
     activation_size,
@@ -66,14 +66,9 @@ class Terms:
         Raises:
             SettingsError: one is out of its range, or all weights are 0.
         """
-        if not 0 < self.temperature < math.inf:
-            raise SettingsError(f"source.terms.temperature must be above 0; got {self.temperature}")
-        weights = {name: getattr(self, name) for name in WEIGHTS}
-        for name, weight in weights.items():
-            if not 0 <= weight < math.inf:
-                raise SettingsError(f"source.terms.{name} must not be below 0; got {weight}")
-        if not any(weights.values()):
-            raise SettingsError("all weights of source.terms are 0, so inputs have nothing to become better at")
+        check_positive(self, "source.terms", "temperature")
+        check_not_negative(self, "source.terms", *WEIGHTS)
+        check_any_weight(self, "source.terms", *WEIGHTS)
 
     def check_fit(self, teacher: Teacher) -> None:
         """Check that the teacher has what is to be read from it.
@@ -84,7 +79,7 @@ class Terms:
         if self.activation and teacher.feature_tap is None:
             raise NetworkError(
                 "the teacher's logits are not the output of a linear layer or convolution, so its features are not "
-                "known: set --source.terms.activation 0"
+                "known: source.terms.activation must be 0"
             )
 
     def read(self, inputs: Tensor, teacher: Teacher, *, features: bool = False) -> Beliefs:

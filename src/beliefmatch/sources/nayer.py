@@ -11,13 +11,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from beliefmatch.checks import check_positive
 from beliefmatch.networks.architectures.generators import NoisyLayer
 from beliefmatch.networks.architectures.initialisation import redraw
 from beliefmatch.networks.placement import place
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Plan, mine
-from beliefmatch.sources.checks import check_positive
 from beliefmatch.sources.input_optimisation import descend
 from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.own_generator import OwnGenerator
@@ -73,7 +73,7 @@ class Nayer(OwnGenerator, AbstractPooled[NayerState]):
         """
         AbstractPooled.check(self)
         self.check_generator()
-        check_positive(self, "generator_life", "embedding_size", "learning_rate")
+        check_positive(self, "source", "generator_life", "embedding_size", "learning_rate")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> NayerState:
         """Make generator and noisy layer. Their weights follow torch's own seed, and later the source's."""

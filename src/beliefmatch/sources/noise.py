@@ -13,9 +13,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from beliefmatch.checks import check_positive
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
-from beliefmatch.sources.checks import check_positive
 from beliefmatch.sources.noise_stream import NoiseStream
 from beliefmatch.sources.pool import PixelRange, as_inputs, pixel_range
 
@@ -51,7 +51,7 @@ class Noise(AbstractSource[NoiseState]):
         Raises:
             SettingsError: it is not above 0.
         """
-        check_positive(self, "student_steps")
+        check_positive(self, "source", "student_steps")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> NoiseState:
         """Seed the noise."""

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from beliefmatch.checks import check_positive
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.architectures.generators import make_generator
 from beliefmatch.networks.loading.network import locate
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.sources.checks import check_positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +30,11 @@ class OwnGenerator:
         Raises:
             SettingsError: the length is not above 0, or the name is not file.py:function.
         """
-        check_positive(self, "noise_size")
+        check_positive(self, "source", "noise_size")
         if self.generator is not None and ":" not in self.generator:
-            raise SettingsError(f"source.generator is {self.generator!r}; expected my_file.py:make_generator")
+            raise SettingsError(
+                f"source.generator is {self.generator!r}; expected my_file.py:make_generator", "source.generator"
+            )
 
     def make_generator(self, teacher: Teacher) -> nn.Module:
         """Make a fresh generator for the teacher's inputs; weights follow torch's own seed."""

@@ -9,13 +9,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from beliefmatch.checks import check_not_negative, check_positive
 from beliefmatch.errors import SettingsError
 from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.functional.diversity import diversity
 from beliefmatch.networks.taps import Beliefs
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, mine, my_place
-from beliefmatch.sources.checks import check_not_negative, check_positive
 from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.minimising import Minimising
 from beliefmatch.sources.pool import Pool, make_pool
@@ -94,11 +94,10 @@ class AbstractPooled(Minimising, AbstractSource[State]):
         Raises:
             SettingsError: one is out of its range.
         """
-        check_positive(self, "making_steps", "student_steps", "batches_per_round", "capacity")
-        check_not_negative(self, "warm_up", "padding")
-        if self.made_batch is not None:
-            check_positive(self, "made_batch")
-            self._check_capacity(self.made_batch)
+        check_positive(self, "source", "making_steps", "student_steps", "batches_per_round", "capacity")
+        check_not_negative(self, "source", "warm_up", "padding")
+        check_positive(self, "source", "made_batch")
+        self._check_capacity(self.made_batch or 0)
         self.terms.check()
         if self.warm_up:
             self._warm_up_terms().check()
@@ -232,7 +231,8 @@ class AbstractPooled(Minimising, AbstractSource[State]):
     def _check_capacity(self, batch_size: int) -> None:
         if batch_size > self.capacity:
             raise SettingsError(
-                f"source.capacity must be at least the {batch_size} inputs made at a time; got {self.capacity}"
+                f"source.capacity must be at least the {batch_size} inputs made at a time; got {self.capacity}",
+                "source.capacity",
             )
 
     def _warm_up_terms(self) -> Terms:

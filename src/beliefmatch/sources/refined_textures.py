@@ -14,12 +14,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from beliefmatch.checks import check_fraction, check_positive
 from beliefmatch.functional.augmentation import Augmentation
 from beliefmatch.functional.textures import textures
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Batch, Plan, mine
-from beliefmatch.sources.checks import check_positive, check_share
 from beliefmatch.sources.input_optimisation import descend
 from beliefmatch.sources.inversion_loss import Terms
 from beliefmatch.sources.pool import as_inputs
@@ -85,8 +85,8 @@ class RefinedTextures(AbstractPooled[PooledState]):
             SettingsError: one is out of its range.
         """
         AbstractPooled.check(self)
-        check_positive(self, "learning_rate")
-        check_share(self, "refined_share", "curve_share")
+        check_positive(self, "source", "learning_rate")
+        check_fraction(self, "source", "refined_share", "curve_share")
 
     def settled(self, teacher: Teacher) -> Self:
         """Decide by the teacher's batch-norm layers whether anything is refined, if nobody said."""

@@ -14,10 +14,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from beliefmatch.checks import check_not_negative, check_positive
 from beliefmatch.functional.augmentation import Augmentation
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
-from beliefmatch.sources.checks import check_not_negative, check_positive
 from beliefmatch.sources.pool import Pool, make_pool
 
 CHUNK = 1024
@@ -68,10 +68,9 @@ class Unlabelled(AbstractSource[UnlabelledState]):
         Raises:
             SettingsError: one is out of its range.
         """
-        check_positive(self, "student_steps")
-        check_not_negative(self, "padding")
-        if self.num_images is not None:
-            check_positive(self, "num_images")
+        check_positive(self, "source", "student_steps")
+        check_not_negative(self, "source", "padding")
+        check_positive(self, "source", "num_images")
 
     def shortened(self) -> Self:
         """Give the same settings with two examples, so that the teacher is not asked about all of them twice."""

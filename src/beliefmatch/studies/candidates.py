@@ -40,18 +40,7 @@ class Common:
             SettingsError: the recipe needs something that is not given, does not take what is, or a setting is out of
                 its range.
         """
-        recipe = recipes.ALL[name]
-        wanted = inspect.signature(recipe).parameters
-        given = {key: value for key, value in (vars(self) | {"rounds": rounds}).items() if value is not None}
-        for key, parameter in wanted.items():
-            if parameter.default is parameter.empty and key not in given:
-                raise SettingsError(f"{name} needs a {key}: --{key} NAME is missing")
-        transfer = recipe(seed=seed, **{key: value for key, value in given.items() if key in wanted})
-        for key in ("shape", "mean", "std"):
-            value = getattr(transfer.inputs, key)
-            if key in given and value != given[key]:
-                raise SettingsError(f"{name} takes inputs of {key} {value} alone, not {given[key]}")
-        return transfer
+        return recipes.ALL[name](recipes.Setup(**vars(self), seed=seed, rounds=rounds))
 
 
 def check_recipes(names: Sequence[str]) -> None:
@@ -73,7 +62,7 @@ def check_recipes(names: Sequence[str]) -> None:
 
 
 def _needs_images(recipe: Callable[..., Any]) -> bool:
-    return "images" in inspect.signature(recipe).parameters
+    return inspect.signature(recipe).parameters["source"].default is inspect.Parameter.empty
 
 
 def check_inputs(transfers: dict[str, Transfer]) -> None:

@@ -15,7 +15,8 @@ from beliefmatch.measurement.run import measure_run
 from beliefmatch.networks.examples import LabelledImages
 from beliefmatch.networks.inputs import DIGITS
 from beliefmatch.networks.loading.network import Network, make_network
-from beliefmatch.recipes.digits import NUM_ROUNDS, TEACHER_ARCHITECTURE, digits
+from beliefmatch.recipes.digits import TEACHER_ARCHITECTURE, digits
+from beliefmatch.recipes.setup import Setup
 from beliefmatch.runs.folder import TEACHER_FILE
 from beliefmatch.studies.sweep import Cell, followed_by, sweep
 from beliefmatch.training.options import RunOptions
@@ -69,7 +70,7 @@ def demo_cell(
 
     def transfer(seed: int) -> Transfer:
         teacher = Network(architecture=TEACHER_ARCHITECTURE, weights=folder(seed) / TEACHER_FILE)
-        return digits(teacher=teacher, seed=seed, rounds=NUM_ROUNDS if rounds is None else rounds)
+        return digits(Setup(teacher=teacher, seed=seed, rounds=rounds))
 
     return Cell(
         name=name,

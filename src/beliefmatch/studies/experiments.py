@@ -8,11 +8,11 @@ from typing import Literal
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.recipes import few_shot, fine_tune, zero_shot
-from beliefmatch.recipes.budget import scaled
 from beliefmatch.recipes.datasets import Dataset
 from beliefmatch.recipes.few_shot import Method
-from beliefmatch.recipes.fine_tune import NUM_STEPS
+from beliefmatch.recipes.setup import Setup
 from beliefmatch.recipes.zero_shot import ROUNDS
+from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.studies import published
 from beliefmatch.studies.published import FINE_TUNED, KD_AT, NO_TEACHER, ZERO_SHOT, Published
@@ -148,14 +148,7 @@ def _zero_shot(
     settings: ExperimentSettings, pair: tuple[str, str], numbers: tuple[Published, ...], *, fresh_noise: bool = False
 ) -> TableCell:
     def transfer(seed: int, _folder: Path) -> Transfer:
-        made = zero_shot(
-            teacher=settings.teachers[pair[0]],
-            student=student_of(pair),
-            dataset=settings.dataset,
-            budget=settings.fraction,
-            batch_size=settings.batch_size,
-            seed=seed,
-        )
+        made = zero_shot(_setup(settings, pair, seed))
         return replace(made, source=replace(made.source, fresh_noise=fresh_noise))
 
     method = f"{ZERO_SHOT}, fresh noise" if fresh_noise else ZERO_SHOT
@@ -172,17 +165,8 @@ def _few_shot(
 ) -> TableCell:
     def transfer(seed: int, _folder: Path) -> Transfer:
         assert settings.train_images
-        return few_shot(
-            teacher=settings.teachers[pair[0]],
-            student=student_of(pair),
-            images=settings.train_images,
-            images_per_class=None if count == "all" else count,
-            method=BASELINES[method],
-            dataset=settings.dataset,
-            budget=settings.fraction,
-            batch_size=settings.batch_size,
-            seed=seed,
-        )
+        source = FewShot(images=settings.train_images, images_per_class=None if count == "all" else count)
+        return few_shot(_setup(settings, pair, seed), source=source, method=BASELINES[method])
 
     label = Label(row=name_of(pair), method=method, images_per_class=count, published=numbers)
     return TableCell(label=label, transfer=transfer)
@@ -195,14 +179,8 @@ def _fine_tuned(
         assert settings.train_images
         weights = folder / start.label.folder_name(seed) / "student.safetensors"
         return fine_tune(
-            teacher=settings.teachers[pair[0]],
-            student=replace(student_of(pair), weights=weights),
-            images=settings.train_images,
-            images_per_class=count,
-            dataset=settings.dataset,
-            rounds=scaled(NUM_STEPS, settings.fraction),
-            batch_size=settings.batch_size,
-            seed=seed,
+            replace(_setup(settings, pair, seed), student=replace(student_of(pair), weights=weights)),
+            source=FewShot(images=settings.train_images, images_per_class=count),
         )
 
     label = Label(row=name_of(pair), method=FINE_TUNED, images_per_class=count, published=numbers)
@@ -240,6 +218,17 @@ def parse_pairs(texts: Sequence[str] | None) -> tuple[tuple[str, str], ...] | No
             raise SettingsError(f"{text!r} names no pair; expected such as 40-2:16-1")
         pairs.append((teacher, student))
     return tuple(pairs)
+
+
+def _setup(settings: ExperimentSettings, pair: tuple[str, str], seed: int) -> Setup:
+    return Setup(
+        teacher=settings.teachers[pair[0]],
+        student=student_of(pair),
+        dataset=settings.dataset,
+        budget=settings.fraction,
+        batch_size=settings.batch_size,
+        seed=seed,
+    )
 
 
 def name_of(pair: tuple[str, str]) -> str:

@@ -13,7 +13,10 @@ from beliefmatch.data.toy import LabelledPoints, draw_toy
 from beliefmatch.functional.classification import correct
 from beliefmatch.measurement.run import load_pair
 from beliefmatch.networks.loading.network import Network, make_network
-from beliefmatch.recipes.toy import ARCHITECTURE, GENERATOR_ROUNDS, NUM_ROUNDS, toy, toy_generator
+from beliefmatch.recipes import toy, toy_generator
+from beliefmatch.recipes.setup import Setup
+from beliefmatch.recipes.toy import ARCHITECTURE, NUM_ROUNDS
+from beliefmatch.recipes.toy_generator import GENERATOR_ROUNDS
 from beliefmatch.runs.folder import TEACHER_FILE, RunFolder
 from beliefmatch.studies.sweep import Cell, followed_by, sweep
 from beliefmatch.studies.toy_pictures import (
@@ -113,7 +116,7 @@ def toy_cell(
 
     def transfer(seed: int) -> Transfer:
         teacher = Network(architecture=ARCHITECTURE, weights=folder(seed) / TEACHER_FILE, num_classes=NUM_CLASSES)
-        return recipe(teacher=teacher, seed=seed, rounds=rounds)
+        return recipe(Setup(teacher=teacher, seed=seed, rounds=rounds))
 
     return Cell(
         name=name,

@@ -1,9 +1,9 @@
 """The settings of a run: which networks, which inputs, which loss, and for how long."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
+from beliefmatch.checks import check_positive
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
@@ -48,12 +48,9 @@ class Transfer:
     micro-batch, and so do a source's terms statistics, balance and contrast."""
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "batch_size", "micro_batch"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise SettingsError(f"{name} must be above 0; got {value}")
+        check_positive(self, "", "rounds", "batch_size", "micro_batch")
         if not 0 <= self.seed < 2**63:
-            raise SettingsError(f"seed must be at least 0 and below 2**63; got {self.seed}")
+            raise SettingsError(f"seed must be at least 0 and below 2**63; got {self.seed}", "seed")
         self.source.check()
         self.objective.check()
         self.student_optimiser.check()
