@@ -72,7 +72,7 @@ def test_a_run_leaves_all_that_the_readme_promises(finished: Path) -> None:
     ]
     # Each round: eight examples in one generator step, and eight in each of five student steps, all fresh.
     assert (result["student_passes"], result["teacher_passes"]) == (4 * 8 * 6, 4 * 8 * 6)
-    assert result["budget"] is None
+    assert result["budget"] == 0.01
     assert min(result["student_latency"], result["teacher_latency"], result["peak_memory"]) > 0
     assert (result["student_accuracy"], result["agreement"], result["rounds"]) == (None, None, 4)
     rows = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
