@@ -26,7 +26,7 @@ from beliefmatch.runs.serialisation import to_json
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.noise import Noise
-from beliefmatch.sources.refined_textures import REFINED_SHARE, RefinedTextures
+from beliefmatch.sources.refined_textures import REFINED_FRACTION, RefinedTextures
 from beliefmatch.studies.sweep import Cell, Measure, Outcome, Row, sweep
 from beliefmatch.training.transfer import Transfer
 from machine import RESULTS, describe_machine, rounded_spread, write_results
@@ -39,7 +39,7 @@ def with_source(**settings: Any) -> Callable[[Transfer], Transfer]:
 
 def refined_without(term: str) -> Callable[[Transfer], Transfer]:
     weights: dict[str, Any] = {term: 0.0}
-    return with_source(refined_share=REFINED_SHARE, terms=replace(WHOLE.terms, **weights))
+    return with_source(refined_fraction=REFINED_FRACTION, terms=replace(WHOLE.terms, **weights))
 
 
 WHOLE = RefinedTextures()
@@ -57,11 +57,11 @@ def with_source_of(source: AbstractSource[Any]) -> Callable[[Transfer], Transfer
 VARIANTS: dict[str, Callable[[Transfer], Transfer]] = {
     "whole": lambda transfer: transfer,
     "fresh student": lambda transfer: replace(transfer, student=replace(transfer.student, start="fresh")),
-    "nothing refined": with_source(refined_share=0.0),
-    "half refined": with_source(refined_share=REFINED_SHARE),
-    "all refined": with_source(refined_share=1.0),
-    "no curves": with_source(curve_share=0.0),
-    "no areas": with_source(curve_share=1.0),
+    "nothing refined": with_source(refined_fraction=0.0),
+    "half refined": with_source(refined_fraction=REFINED_FRACTION),
+    "all refined": with_source(refined_fraction=1.0),
+    "no curves": with_source(curve_fraction=0.0),
+    "no areas": with_source(curve_fraction=1.0),
     "noise, no textures": with_source_of(Noise(student_steps=WHOLE.student_steps)),
     "inversion from noise": with_source_of(DeepInversion(**SHARED)),
     "no crops": with_source(augmentation="none"),

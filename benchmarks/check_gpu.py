@@ -46,7 +46,7 @@ TRANSFERS: dict[str, Callable[[], Transfer]] = {
     "attention": lambda: attention_transfer(rounds=NUM_ROUNDS),
     "vectors": lambda: vector_transfer(rounds=NUM_ROUNDS),
     "refined textures": lambda: replace(batch_norm_transfer(rounds=NUM_ROUNDS), source=RefinedTextures(making_steps=3)),
-    "free points": lambda: replace(vector_transfer(rounds=NUM_ROUNDS), source=FreePoints(ascent_steps=3)),
+    "free points": lambda: replace(vector_transfer(rounds=NUM_ROUNDS), source=FreePoints(point_steps=3)),
 }
 
 

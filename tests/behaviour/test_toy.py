@@ -166,7 +166,7 @@ def test_a_round_of_free_points_is_the_notebooks() -> None:
 
 
 def test_points_stay_within_their_bound() -> None:
-    source = FreePoints(ascent_steps=2, bound=0.5, start_mean=-9.0, learning_rate=5.0)
+    source = FreePoints(point_steps=2, bound=0.5, start_mean=-9.0, learning_rate=5.0)
     transfer = toy(Setup(teacher=Network(architecture=PLANE_TEACHER), rounds=5), source=source)
     transfer, state, teacher, fabric = begin(transfer)
     for _ in range(5):

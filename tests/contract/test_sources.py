@@ -23,7 +23,7 @@ from beliefmatch.sources.dfq import Dfq
 from beliefmatch.sources.fast import Fast
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.free_points import FreePoints
-from beliefmatch.sources.inversion_loss import Terms
+from beliefmatch.sources.inversion_loss import InversionLossWeights
 from beliefmatch.sources.nayer import Nayer
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.refined_textures import RefinedTextures
@@ -38,7 +38,7 @@ SMALL: dict[str, Any] = {"student_steps": 3, "noise_size": 6}
 GENERATOR = f"{Path(__file__).parent / 'small_generator.py'}:make"
 POOLED: dict[str, Any] = {"making_steps": 2, "student_steps": 2}
 MADE: dict[str, Any] = POOLED | {"noise_size": 6, "generator": GENERATOR}
-EVERY_TERM = Terms(
+EVERY_TERM = InversionLossWeights(
     adversarial=1.0,
     divergence="js",
     adversarial_where="agreed",
@@ -60,7 +60,7 @@ SOURCES: dict[str, AbstractSource[Any]] = {
     "jensen-shannon": Adversarial(**SMALL, divergence="js", temperature=3.0),
     "statistics": Adversarial(**SMALL, divergence="l1", batch_norm_weight=1.0),
     "few images": FewShot(images=IMAGES, images_per_class=3, augmentation="crop_flip"),
-    "free points": FreePoints(ascent_steps=2, student_steps=3),
+    "free points": FreePoints(point_steps=2, student_steps=3),
     "dafl": Dafl(**SMALL),
     "dfad": Dfad(**SMALL),
     "dfq": Dfq(**SMALL),
@@ -76,9 +76,9 @@ SOURCES: dict[str, AbstractSource[Any]] = {
     "pool against a student in train mode": Fast(**MADE, warm_up=0, terms=replace(EVERY_TERM, student_mode="train")),
     "noise": Noise(student_steps=3),
     "uniform noise": Noise(student_steps=3, distribution="uniform"),
-    "textures": RefinedTextures(**POOLED, refined_share=0.0),
+    "textures": RefinedTextures(**POOLED, refined_fraction=0.0),
     "refined textures": RefinedTextures(**POOLED, made_batch=None),
-    "refined textures alone": RefinedTextures(**POOLED, made_batch=None, refined_share=1.0),
+    "refined textures alone": RefinedTextures(**POOLED, made_batch=None, refined_fraction=1.0),
     "unlabelled": Unlabelled(images=IMAGES, student_steps=3),
     "unlabelled with crops": Unlabelled(images=IMAGES, student_steps=3, augmentation="crop_flip"),
 }
@@ -149,7 +149,7 @@ def test_it_says_whose_gradients_it_follows(name: str) -> None:
     teacher.module.register_forward_pre_hook(lambda _module, inputs: watch("teacher", inputs))
     student.register_forward_pre_hook(lambda _module, inputs: watch("student", inputs))
     source.improve(state, teacher, student, fabric)
-    assert followed == {"teacher": source.follows_teacher, "student": source.follows_student}
+    assert followed == {"teacher": source.needs.teacher_gradient, "student": source.needs.student_gradient}
 
 
 def test_batches_are_finite_detached_and_of_the_right_shape(name: str) -> None:
@@ -198,7 +198,7 @@ def test_packed_and_unpacked_it_continues_bit_for_bit(name: str, tmp_path: objec
     ("source", "setting"),
     [
         *((Adversarial(), name) for name in ("generator_steps", "student_steps", "noise_size", "temperature")),
-        *((FreePoints(), name) for name in ("ascent_steps", "student_steps", "bound", "gradient_clamp")),
+        *((FreePoints(), name) for name in ("point_steps", "student_steps", "bound", "gradient_clamp")),
         *((source, "learning_rate") for source in (Adversarial(), FreePoints(), Dfq(), Fast(), Nayer(), Cmi())),
         *((Fast(), name) for name in ("making_steps", "student_steps", "batches_per_round", "capacity", "noise_size")),
         *((Cmi(), name) for name in ("contrast_temperature", "num_others")),

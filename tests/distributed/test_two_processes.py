@@ -30,7 +30,7 @@ IMAGES = (
     *("--shape", "1", "8", "8", "--mean", ".3", "--std", ".4", "--student.start", "fresh", *ON_CPU),
 )
 REFINED = (
-    *("--source.refined-share", ".5", "--source.terms.statistics", "0"),
+    *("--source.refined-fraction", ".5", "--source.terms.statistics", "0"),
     *("--source.student-steps", "3", "--source.making-steps", "3", "--source.warm-up", "1"),
 )
 

@@ -91,7 +91,7 @@ def test_they_come_from_the_generator_as_the_run_left_it(folder: RunFolder, tmp_
 
 
 def test_points_that_are_fewer_are_filled_up_with_noise(tmp_path: Path) -> None:
-    folder = finish(replace(vector_transfer(rounds=1), source=FreePoints(ascent_steps=1)), tmp_path / "run")
+    folder = finish(replace(vector_transfer(rounds=1), source=FreePoints(point_steps=1)), tmp_path / "run")
     drawn = draw_pseudo(
         folder, read_transfer(folder, trust_code=True), load_teacher(folder, trust_code=True), trust_code=True
     )

@@ -128,7 +128,7 @@ CURVES: dict[str, Curve | Transfer] = {
         rounds=12,
     ),
     "fine_tune": Curve(recipe="fine_tune", recipe_settings={"source": FewShot(images=IMAGES)}, rounds=12),
-    "toy": Curve(recipe="toy", networks=PLANE, source={"ascent_steps": 20}),
+    "toy": Curve(recipe="toy", networks=PLANE, source={"point_steps": 20}),
     "toy_generator": Curve(recipe="toy_generator", networks=PLANE),
 }
 

@@ -26,7 +26,7 @@ from beliefmatch.sources.dfad import Dfad
 from beliefmatch.sources.dfq import Dfq
 from beliefmatch.sources.fast import Fast
 from beliefmatch.sources.few_shot import FewShot
-from beliefmatch.sources.inversion_loss import Terms
+from beliefmatch.sources.inversion_loss import InversionLossWeights
 from beliefmatch.sources.nayer import Nayer
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.unlabelled import Unlabelled
@@ -77,14 +77,14 @@ def test_runs_are_as_long_as_published_or_usual(
 
 def test_terms_are_as_published() -> None:
     agreed: Any = {"adversarial_where": "agreed"}
-    assert Dafl().terms == Terms(one_hot=0.05, balance=5 / math.log(10), activation=0.1)
-    assert Dfad().terms == Terms(adversarial=1.0, divergence="l1", student_mode="train")
-    assert Dfq().terms == Terms(adversarial=1.0, statistics=1.0, one_hot=1.0, balance=20.0)
-    assert Fast().terms == Terms(adversarial=1.1, statistics=10.0, one_hot=0.4, **agreed)
-    assert Nayer().terms == Terms(adversarial=1.33, statistics=10.0, one_hot=0.5, **agreed)
-    assert Cmi().terms == Terms(adversarial=0.5, statistics=1.0, one_hot=1.0, **agreed)
+    assert Dafl().terms == InversionLossWeights(one_hot=0.05, balance=5 / math.log(10), activation=0.1)
+    assert Dfad().terms == InversionLossWeights(adversarial=1.0, divergence="l1", student_mode="train")
+    assert Dfq().terms == InversionLossWeights(adversarial=1.0, statistics=1.0, one_hot=1.0, balance=20.0)
+    assert Fast().terms == InversionLossWeights(adversarial=1.1, statistics=10.0, one_hot=0.4, **agreed)
+    assert Nayer().terms == InversionLossWeights(adversarial=1.33, statistics=10.0, one_hot=0.5, **agreed)
+    assert Cmi().terms == InversionLossWeights(adversarial=0.5, statistics=1.0, one_hot=1.0, **agreed)
     assert (Cmi().contrast, Cmi().contrast_temperature) == (0.8, 0.1)
-    assert DeepInversion().terms == Terms(
+    assert DeepInversion().terms == InversionLossWeights(
         adversarial=1.0, divergence="js", statistics=10.0, one_hot=1.0, total_variation=2.5e-5, l2=3e-8
     )
 

@@ -11,14 +11,14 @@ from torch import Tensor
 from beliefmatch.sources.cmi import Cmi
 from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.fast import Fast
-from beliefmatch.sources.inversion_loss import Terms
+from beliefmatch.sources.inversion_loss import InversionLossWeights
 from beliefmatch.sources.nayer import Nayer
 from started import Run
 
 GENERATOR = f"{Path(__file__).parents[1] / 'contract' / 'small_generator.py'}:make"
 SMALL: dict[str, Any] = {"noise_size": 6, "generator": GENERATOR, "student_steps": 20}
 POOLS = [
-    DeepInversion(making_steps=1, student_steps=20, terms=Terms(one_hot=1.0)),
+    DeepInversion(making_steps=1, student_steps=20, terms=InversionLossWeights(one_hot=1.0)),
     Fast(**SMALL, making_steps=1, warm_up=0),
     Cmi(**SMALL, making_steps=1),
     Nayer(**SMALL, making_steps=1, warm_up=0, batches_per_round=1),

@@ -30,7 +30,7 @@ def test_the_subset_is_balanced_and_another_for_each_seed() -> None:
     found = []
     for seed in (0, 0, 1):
         source, state, _, _ = started(seed=seed)
-        facts = source.facts(state)
+        facts = source.metadata(state)
         assert len(set(facts["indices"])) == 30
         with np.load(IMAGES) as file:
             assert np.bincount(file["labels"][facts["indices"]]).tolist() == [3] * 10
@@ -64,7 +64,7 @@ def test_augmentation_changes_images_and_keeps_their_labels() -> None:
 
 def test_all_images_are_taken_where_no_number_is_given() -> None:
     source, state, _, _ = started(images_per_class=None)
-    assert source.facts(state)["indices"] == list(range(40))
+    assert source.metadata(state)["indices"] == list(range(40))
 
 
 def test_a_round_is_one_step_on_one_batch() -> None:

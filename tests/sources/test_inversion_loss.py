@@ -14,7 +14,7 @@ from beliefmatch.networks.inputs import DIGITS, InputSpec
 from beliefmatch.networks.taps import beliefs
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.dafl import Dafl
-from beliefmatch.sources.inversion_loss import WEIGHTS, Terms
+from beliefmatch.sources.inversion_loss import WEIGHTS, InversionLossWeights
 from tiny import begin, make_conv_teacher, make_dropout_student, tiny_transfer
 
 GENERATOR = f"{Path(__file__).parents[1] / 'contract' / 'small_generator.py'}:make"
@@ -23,20 +23,22 @@ STUDENT = make_dropout_student()
 INPUTS = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
-def losses(terms: Terms, inputs: torch.Tensor = INPUTS, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+def losses(
+    terms: InversionLossWeights, inputs: torch.Tensor = INPUTS, labels: torch.Tensor | None = None
+) -> dict[str, torch.Tensor]:
     return terms.losses(inputs, terms.read(inputs, TEACHER), TEACHER, STUDENT, labels)
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_each_weight_gives_one_term_in_proportion(name: str) -> None:
-    one, three = (losses(replace(Terms(), **{name: weight})) for weight in (1.0, 3.0))
+    one, three = (losses(replace(InversionLossWeights(), **{name: weight})) for weight in (1.0, 3.0))
     assert len(one) == 1
     torch.testing.assert_close(3 * next(iter(one.values())), next(iter(three.values())))
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_steps_down_a_term_lower_it(name: str) -> None:
-    terms = replace(Terms(), **{name: 1.0})
+    terms = replace(InversionLossWeights(), **{name: 1.0})
     inputs = INPUTS.clone().requires_grad_()
     before = torch.stack([*losses(terms, inputs).values()]).sum()
     (gradient,) = torch.autograd.grad(before, inputs)
@@ -48,7 +50,7 @@ def test_steps_down_a_term_lower_it(name: str) -> None:
 def test_the_student_is_in_the_mode_that_is_asked_for_and_gets_its_own_back(mode: Any, moves: bool) -> None:
     student = make_dropout_student().train()
     before = [buffer.clone() for buffer in student.buffers()]
-    terms = Terms(adversarial=1.0, student_mode=mode)
+    terms = InversionLossWeights(adversarial=1.0, student_mode=mode)
     terms.losses(INPUTS, terms.read(INPUTS, TEACHER), TEACHER, student)
     assert any(not torch.equal(a, b) for a, b in zip(before, student.buffers(), strict=True)) == moves
     assert student.training
@@ -60,7 +62,7 @@ def test_without_the_adversarial_term_the_student_does_not_run() -> None:
 
     student = make_dropout_student()
     student.register_forward_pre_hook(never)
-    terms = Terms(statistics=1.0, one_hot=1.0, balance=1.0, activation=1.0, total_variation=1.0, l2=1.0)
+    terms = InversionLossWeights(statistics=1.0, one_hot=1.0, balance=1.0, activation=1.0, total_variation=1.0, l2=1.0)
     assert len(terms.losses(INPUTS, terms.read(INPUTS, TEACHER), TEACHER, student)) == 6
 
 
@@ -68,7 +70,7 @@ def test_where_networks_disagree_an_agreed_divergence_counts_nothing() -> None:
     student = make_dropout_student().eval()
     taught, learnt = TEACHER.beliefs(INPUTS).logits, beliefs(student, INPUTS).logits
     agreed = taught.argmax(dim=1) == learnt.argmax(dim=1)
-    terms = Terms(adversarial=1.0, adversarial_where="agreed")
+    terms = InversionLossWeights(adversarial=1.0, adversarial_where="agreed")
     found = terms.losses(INPUTS, terms.read(INPUTS, TEACHER), TEACHER, student)["divergence"]
     torch.testing.assert_close(found, -(kl_divergence(taught, learnt) * agreed).mean())
 
@@ -76,13 +78,13 @@ def test_where_networks_disagree_an_agreed_divergence_counts_nothing() -> None:
 @pytest.mark.parametrize(
     ("terms", "message"),
     [
-        (Terms(), "source.terms.l2 are all 0"),
-        (Terms(balance=-1.0), "source.terms.balance must not be below 0"),
-        (Terms(one_hot=float("nan")), "source.terms.one_hot must not be below 0"),
-        (Terms(adversarial=1.0, temperature=0.0), "source.terms.temperature must be above 0"),
+        (InversionLossWeights(), "source.terms.l2 are all 0"),
+        (InversionLossWeights(balance=-1.0), "source.terms.balance must not be below 0"),
+        (InversionLossWeights(one_hot=float("nan")), "source.terms.one_hot must not be below 0"),
+        (InversionLossWeights(adversarial=1.0, temperature=0.0), "source.terms.temperature must be above 0"),
     ],
 )
-def test_terms_out_of_range_are_refused(terms: Terms, message: str) -> None:
+def test_terms_out_of_range_are_refused(terms: InversionLossWeights, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         replace(tiny_transfer(), source=Dafl(terms=terms))
 
@@ -102,8 +104,8 @@ def test_a_teacher_without_known_features_is_told() -> None:
     teacher = Teacher(Scaled(), DIGITS)
     assert teacher.feature_tap is None
     with pytest.raises(NetworkError, match=r"source\.terms\.activation must be 0"):
-        Terms(activation=1.0).check_fit(teacher)
-    Terms(one_hot=1.0).check_fit(teacher)
+        InversionLossWeights(activation=1.0).check_fit(teacher)
+    InversionLossWeights(one_hot=1.0).check_fit(teacher)
 
 
 def test_features_are_the_input_of_the_last_layer() -> None:
@@ -116,7 +118,7 @@ def test_features_are_the_input_of_the_last_layer() -> None:
 def test_a_teacher_without_batch_norm_has_no_gap() -> None:
     flat = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     teacher = Teacher(flat, InputSpec(shape=(1, 8, 8)))
-    terms = Terms(statistics=1.0)
+    terms = InversionLossWeights(statistics=1.0)
     assert terms.losses(INPUTS, terms.read(INPUTS, teacher), teacher, STUDENT)["statistics"] == 0
 
 

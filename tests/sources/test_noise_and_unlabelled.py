@@ -52,13 +52,13 @@ def test_the_teacher_runs_once_on_each_image_when_the_run_starts() -> None:
     found = run_round(transfer, state, teacher, fabric)
     assert not passes
     assert found["student_loss"].shape == (3,)
-    assert transfer.source.facts(state.source) == {"images": str(IMAGES), "num_images": 40}
+    assert transfer.source.metadata(state.source) == {"images": str(IMAGES), "num_images": 40}
 
 
 def test_a_number_of_images_can_be_taken() -> None:
     _, state, *_ = started(Unlabelled(images=IMAGES, num_images=7))
     assert state.source.pool.held == 7
-    _, state, *_ = started(Unlabelled(images=IMAGES).shortened())
+    _, state, *_ = started(Unlabelled(images=IMAGES).for_preflight())
     assert state.source.pool.held == 2
 
 

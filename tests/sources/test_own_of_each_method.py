@@ -19,7 +19,7 @@ from beliefmatch.sources.cmi import Cmi
 from beliefmatch.sources.dafl import Dafl
 from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.fast import Fast
-from beliefmatch.sources.inversion_loss import Terms
+from beliefmatch.sources.inversion_loss import InversionLossWeights
 from beliefmatch.sources.nayer import Nayer
 from beliefmatch.sources.refined_textures import RefinedTextures
 from started import Run
@@ -152,7 +152,9 @@ def test_cmis_contrast_is_that_of_its_paper() -> None:
 
 def test_cmis_generator_drives_its_batch_apart_where_the_embedder_rests() -> None:
     def is_left_of_it(weight: float) -> float:
-        source = Cmi(**SMALL, making_steps=40, learning_rate=1e-2, contrast=weight, terms=Terms(one_hot=0.01))
+        source = Cmi(
+            **SMALL, making_steps=40, learning_rate=1e-2, contrast=weight, terms=InversionLossWeights(one_hot=0.01)
+        )
         run = bank_of(Run(source), 16)
         run.state.optimiser.step = lambda: None
         return run.improve()["generator_contrast"][-1].item() / weight
@@ -260,6 +262,6 @@ def test_deep_inversion_brings_inputs_to_the_statistics_that_the_teacher_remembe
 
 
 def test_textures_are_refined_before_the_first_step_of_the_student() -> None:
-    run = Run(RefinedTextures(making_steps=1, student_steps=1, warm_up=3, refined_share=0.5))
+    run = Run(RefinedTextures(making_steps=1, student_steps=1, warm_up=3, refined_fraction=0.5))
     run.improve()
     assert run.state.pool.held == 4 * 8

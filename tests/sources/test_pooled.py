@@ -16,8 +16,8 @@ from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.cmi import Cmi
 from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.fast import Fast, first_layer
-from beliefmatch.sources.input_optimisation import descend
-from beliefmatch.sources.inversion_loss import Terms
+from beliefmatch.sources.input_optimisation import optimise_inputs
+from beliefmatch.sources.inversion_loss import InversionLossWeights
 from beliefmatch.sources.nayer import Nayer
 from beliefmatch.training.loop import run_round
 from beliefmatch.training.precision import make_fabric
@@ -41,7 +41,7 @@ def improve(source: Any, state: Any, teacher: Any, student: Any, fabric: Any) ->
 
 def test_descent_keeps_the_best_step_and_counts_all() -> None:
     free = nn.Parameter(torch.tensor([[4.0]]))
-    best, found = descend(
+    best, found = optimise_inputs(
         lambda: free * 1,
         lambda inputs: {"square": inputs.square().mean()},
         torch.optim.SGD([free], lr=1.1),
@@ -88,7 +88,7 @@ def test_warming_up_leaves_the_student_out() -> None:
 
 @pytest.mark.parametrize("source", [Fast(**SMALL), Nayer(**SMALL), Cmi(**SMALL), DeepInversion(making_steps=9)])
 def test_a_preflight_takes_few_steps(source: Any) -> None:
-    short = source.shortened()
+    short = source.for_preflight()
     assert short.making_steps * (short.warm_up + short.batches_per_round) + short.student_steps <= 8
     assert short.terms == source.terms
 
@@ -122,7 +122,9 @@ def test_the_meta_generator_moves_and_its_copies_leave_no_gradient() -> None:
 
 
 def test_meta_learning_shortens_the_way() -> None:
-    source = Fast(**SMALL, making_steps=3, learning_rate=1e-2, warm_up=0, terms=Terms(statistics=1.0, one_hot=1.0))
+    source = Fast(
+        **SMALL, making_steps=3, learning_rate=1e-2, warm_up=0, terms=InversionLossWeights(statistics=1.0, one_hot=1.0)
+    )
     _, started_ = started(source, batch_size=16, rounds=40)
     found = torch.stack([improve(*started_)["generator_loss"][-1] for _ in range(40)])
     assert found[-5:].mean() < 0.95 * found[:5].mean()
@@ -177,7 +179,9 @@ def test_drawing_anew_follows_the_seed_and_leaves_torchs_own_state() -> None:
 
 
 def test_the_embedder_learns_to_tell_inputs_apart() -> None:
-    source = Cmi(**SMALL, making_steps=15, learning_rate=1e-2, terms=Terms(one_hot=1e-6), augmentation="crop_flip")
+    source = Cmi(
+        **SMALL, making_steps=15, learning_rate=1e-2, terms=InversionLossWeights(one_hot=1e-6), augmentation="crop_flip"
+    )
     _, started_ = started(source, batch_size=16)
     contrast = improve(*started_)["generator_contrast"]
     assert contrast[-5:].mean() < contrast[:5].mean()

@@ -17,7 +17,7 @@ from tiny import begin, image_transfer, vector_transfer
 @pytest.mark.parametrize("micro_batch", [1, 3, 5, 64])
 @pytest.mark.parametrize(
     "transfer",
-    [image_transfer(), vector_transfer(), replace(vector_transfer(), source=FreePoints(ascent_steps=2))],
+    [image_transfer(), vector_transfer(), replace(vector_transfer(), source=FreePoints(point_steps=2))],
     ids=["images", "vectors", "free points"],
 )
 def test_losses_and_weights_equal_those_of_whole_batches(transfer: Transfer, micro_batch: int) -> None:

@@ -17,7 +17,7 @@ from beliefmatch.sources.cmi import Cmi
 from beliefmatch.sources.dafl import Dafl
 from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.free_points import FreePoints
-from beliefmatch.sources.inversion_loss import Terms
+from beliefmatch.sources.inversion_loss import InversionLossWeights
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.refined_textures import RefinedTextures
 from beliefmatch.training.preflight import check_gradients
@@ -46,10 +46,10 @@ class Deciding(nn.Module):
         return 9 * nn.functional.one_hot(self.body(x).argmax(dim=1), 10).float()
 
 
-NOTHING = Terms(l2=1.0)
-STATISTICS = Terms(statistics=1.0)
-ANSWERS = Terms(one_hot=1.0)
-BOTH = Terms(adversarial=1.0)
+NOTHING = InversionLossWeights(l2=1.0)
+STATISTICS = InversionLossWeights(statistics=1.0)
+ANSWERS = InversionLossWeights(one_hot=1.0)
+BOTH = InversionLossWeights(adversarial=1.0)
 
 
 def check(source: AbstractSource[Any], teacher: nn.Module, student: nn.Module) -> None:
@@ -72,7 +72,7 @@ def test_a_source_that_follows_the_teacher_refuses_one_that_rounds(source: Abstr
     check(source, make_conv_teacher(), make_plain_conv())
 
 
-@pytest.mark.parametrize("source", [Noise(), RefinedTextures(refined_share=0), DeepInversion(terms=NOTHING)])
+@pytest.mark.parametrize("source", [Noise(), RefinedTextures(refined_fraction=0), DeepInversion(terms=NOTHING)])
 def test_a_source_that_follows_none_takes_any_teacher_and_student(source: AbstractSource[Any]) -> None:
     check(source, Rounding(), Rounding())
 

@@ -13,7 +13,7 @@ from beliefmatch.errors import BeliefMatchError, ResumeError, first_line
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.sources.base import AbstractSource
-from beliefmatch.sources.generating import AbstractGenerating
+from beliefmatch.sources.trained_generator import GeneratorTraining
 from beliefmatch.training.precision import make_fabric
 from beliefmatch.training.state import unpack
 from beliefmatch.training.student_files import load_student_with_logits
@@ -88,7 +88,7 @@ def _draw_from_source(
 
 def _with_fresh_noise(source: AbstractSource[Any]) -> AbstractSource[Any]:
     """Return a source that draws new inputs for every batch, not once a round."""
-    return replace(source, fresh_noise=True) if isinstance(source, AbstractGenerating) else source
+    return replace(source, fresh_noise=True) if isinstance(source, GeneratorTraining) else source
 
 
 def _restore(folder: RunFolder, state: Any) -> None:

@@ -14,7 +14,7 @@ from beliefmatch.recipes.budget import scaled
 from beliefmatch.recipes.datasets import Dataset, choose_augmentation, choose_inputs
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.few_shot import FewShot
-from beliefmatch.sources.pooled import AbstractPooled
+from beliefmatch.sources.pooled import PooledSettings
 from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.transfer import Transfer
@@ -93,7 +93,7 @@ class Setup:
         student = self.student or defaults.student
         if student is None:
             raise SettingsError(f"student is missing: {recipe} needs one, such as convnet_8", "student")
-        if isinstance(source, AbstractPooled | Unlabelled | FewShot):
+        if isinstance(source, PooledSettings | Unlabelled | FewShot):
             source = replace(source, augmentation=choose_augmentation(source.augmentation, self.dataset, self.shape))
         return Transfer(
             recipe=recipe,

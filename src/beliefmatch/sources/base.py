@@ -29,8 +29,8 @@ class Plan:
     micro_batch: int | None = None
     """Most examples that pass teacher and student at once; None for the whole batch."""
 
-    def share(self, fabric: Fabric) -> int:
-        """Examples a batch in this process.
+    def local_batch_size(self, fabric: Fabric) -> int:
+        """Return the examples a batch in this process.
 
         Raises:
             SettingsError: the batch cannot be shared out evenly.
@@ -43,14 +43,14 @@ class Plan:
         return self.batch_size // fabric.world_size
 
 
-def my_place(share: int, fabric: Fabric) -> Place:
-    """Tell where this process's share stands among those of all."""
-    return Place(first=fabric.global_rank * share, total=fabric.world_size * share)
+def local_shard(local_batch_size: int, fabric: Fabric) -> Place:
+    """Return where this process's shard of a batch stands in the whole."""
+    return Place(first=fabric.global_rank * local_batch_size, total=fabric.world_size * local_batch_size)
 
 
-def mine(whole: Tensor, share: int, fabric: Fabric) -> Tensor:
-    """View this process's share of what all processes drew alike, (processes x share, ...)."""
-    return whole.narrow(0, my_place(share, fabric).first, share)
+def take_local_shard(whole: Tensor, local_batch_size: int, fabric: Fabric) -> Tensor:
+    """View this process's shard of what all processes drew alike, (processes x local batch size, ...)."""
+    return whole.narrow(0, local_shard(local_batch_size, fabric).first, local_batch_size)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,8 +66,25 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a source needs of the two networks, so that it is prepared, and checked to be there."""
+
+    batch_norms: bool = False
+    """The inputs of the teacher's batch-norm layers."""
+    features: bool = False
+    """The teacher's features, the input of its last layer."""
+    teacher_gradient: bool = False
+    """The gradient of the teacher's outputs to its inputs."""
+    student_gradient: bool = False
+    """The gradient of the student's outputs to its inputs."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AbstractSource(ABC, Generic[State]):
-    """A way to come by inputs. Its fields are settings that never change; all that moves is in its state."""
+    """A way to come by inputs. Its fields are settings that never change; all that moves is in its state.
+
+    A method is abstract or final: what a source fills in, nothing derived from it fills in again.
+    """
 
     citation: ClassVar[str]
     """Authors, year and title of the method."""
@@ -79,32 +96,9 @@ class AbstractSource(ABC, Generic[State]):
     """Whether its inputs are real examples that somebody brought, so that a transfer from them is not data-free."""
 
     @property
-    def reads_batch_norms(self) -> bool:
-        """Whether it taps the inputs of the teacher's batch-norm layers."""
-        return False
-
-    @property
-    def reads_features(self) -> bool:
-        """Whether it taps the teacher's features, the input of its last layer."""
-        return False
-
-    @property
-    def follows_teacher(self) -> bool:
-        """Whether `improve` follows the gradient of the teacher's answers to its inputs, which must then arrive."""
-        return False
-
-    @property
-    def follows_student(self) -> bool:
-        """Whether `improve` follows the gradient of the student's answers to its inputs."""
-        return False
-
-    def shortened(self) -> Self:
-        """Return the same settings with as few steps as show that a round works; see `training.preflight`."""
-        return self
-
-    def settled(self, teacher: Teacher) -> Self:
-        """Give the same settings with what they leave to the teacher decided, ready to start."""
-        return self
+    @abstractmethod
+    def needs(self) -> Needs:
+        """What `improve` needs of the two networks."""
 
     @abstractmethod
     def check(self) -> None:
@@ -113,6 +107,14 @@ class AbstractSource(ABC, Generic[State]):
         Raises:
             SettingsError: one is not.
         """
+
+    @abstractmethod
+    def resolve(self, teacher: Teacher) -> Self:
+        """Return the same settings with what they leave to the teacher decided, ready to start."""
+
+    @abstractmethod
+    def for_preflight(self) -> Self:
+        """Return the same settings with as few steps as show that a round works; see `training.preflight`."""
 
     @abstractmethod
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> State:
@@ -132,13 +134,14 @@ class AbstractSource(ABC, Generic[State]):
     def batches(self, state: State, fabric: Fabric) -> Iterator[Batch]:
         """Yield the batch of each student step of this round."""
 
+    @abstractmethod
     def end_round(self, state: State) -> None:
         """Do what a round ends with on the host, such as to move a learning rate along its schedule."""
 
-    def facts(self, state: State) -> dict[str, Any]:
-        """Tell what `start` found and a reader of the run should know, as JSON values for source.json."""
-        return {}
+    @abstractmethod
+    def metadata(self, state: State) -> dict[str, Any]:
+        """Return what `start` found and a reader of the run should know, as JSON values for source.json."""
 
     @abstractmethod
     def samples(self, state: State, fabric: Fabric) -> Tensor:
-        """Show what the inputs look like now, (batch, *shape), moving nothing."""
+        """Return what the inputs look like now, (batch, *shape), moving nothing."""

@@ -4,7 +4,7 @@ Every batch has a generator drawn anew for it, trained together with its latents
 contrastive term keeps batches from repeating: each input must be told from all that the pool already holds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -21,11 +21,21 @@ from beliefmatch.networks.placement import place
 from beliefmatch.networks.taps import Beliefs
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import average_over_processes, make_adam
-from beliefmatch.sources.base import Plan
-from beliefmatch.sources.input_optimisation import descend
-from beliefmatch.sources.inversion_loss import Terms
-from beliefmatch.sources.own_generator import OwnGenerator
-from beliefmatch.sources.pooled import AbstractPooled, PooledState
+from beliefmatch.sources.base import Needs, Plan
+from beliefmatch.sources.generator_settings import GeneratorSettings
+from beliefmatch.sources.input_optimisation import optimise_inputs
+from beliefmatch.sources.inversion_loss import InversionLossWeights
+from beliefmatch.sources.pooled import (
+    AbstractPooled,
+    PooledState,
+    augment_made,
+    batch_losses,
+    bound_pixels,
+    check_pooled,
+    draw_labels,
+    draw_noise,
+    start_pooled,
+)
 
 EMBEDDING_SIZE = 128
 
@@ -42,7 +52,7 @@ class CmiState(PooledState):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cmi(OwnGenerator, AbstractPooled[CmiState]):
+class Cmi(GeneratorSettings, AbstractPooled[CmiState]):
     """A new generator for every batch. Defaults: the benchmark's run from scratch on CIFAR-10, without a set of images
     inverted beforehand. The memory bank is the pool: inputs drawn from it pass the teacher once for each batch.
     """
@@ -61,18 +71,17 @@ class Cmi(OwnGenerator, AbstractPooled[CmiState]):
     """Cosine similarities are divided by it."""
     num_others: int = 1024
     """Inputs drawn from the pool that each new one is told from; its own batch comes besides (the number is ours)."""
-    terms: Terms = Terms(adversarial=0.5, adversarial_where="agreed", statistics=1.0, one_hot=1.0)
+    terms: InversionLossWeights = InversionLossWeights(
+        adversarial=0.5, adversarial_where="agreed", statistics=1.0, one_hot=1.0
+    )
     """What each batch minimises besides."""
 
     @property
-    def reads_features(self) -> bool:
-        """Always: the contrastive term compares them."""
-        return True
-
-    @property
-    def follows_teacher(self) -> bool:
-        """Also where the contrastive term alone has a weight."""
-        return self.contrast != 0 or self.terms.follow_teacher
+    def needs(self) -> Needs:
+        """What the terms need, and what the contrastive term compares: the teacher's features."""
+        of_terms = self.terms.needs()
+        follows = of_terms.teacher_gradient or self.contrast != 0
+        return replace(of_terms, features=True, teacher_gradient=follows)
 
     def check(self) -> None:
         """Check what all pools check, the noise, the learning rate and the contrastive term.
@@ -80,7 +89,7 @@ class Cmi(OwnGenerator, AbstractPooled[CmiState]):
         Raises:
             SettingsError: one is out of its range.
         """
-        AbstractPooled.check(self)
+        check_pooled(self)
         self.check_generator()
         check_positive(self, "source", "learning_rate", "contrast_temperature", "num_others")
         check_not_negative(self, "source", "contrast")
@@ -96,7 +105,7 @@ class Cmi(OwnGenerator, AbstractPooled[CmiState]):
                 "the teacher's logits are not the output of a linear layer or convolution, so its features, which CMI "
                 "compares, are not known; try the recipe fast"
             )
-        common = self.start_pooled(teacher, plan, fabric)
+        common = start_pooled(self, teacher, plan, fabric)
         generator = self.make_generator(teacher)
         one = torch.zeros((1, *teacher.spec.shape), dtype=teacher.dtype, device=fabric.device)
         with torch.no_grad():
@@ -110,12 +119,12 @@ class Cmi(OwnGenerator, AbstractPooled[CmiState]):
         return CmiState(**vars(common), generator=generator, embedder=embedder, optimiser=optimiser)
 
     def make(
-        self, state: CmiState, terms: Terms, teacher: Teacher, student: nn.Module, fabric: Fabric
+        self, state: CmiState, weights: InversionLossWeights, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Train a fresh generator with its latents, and the embedder beside them."""
         redraw(state.generator, state.random)
-        labels = self.draw_labels(state, teacher.num_classes, fabric)
-        latents = nn.Parameter(self.draw(state, self.noise_size, fabric=fabric))
+        labels = draw_labels(state, teacher.num_classes, fabric)
+        latents = nn.Parameter(draw_noise(state, self.noise_size, fabric=fabric))
         optimiser = make_adam([*state.generator.parameters(), latents], self.learning_rate, first_beta=0.5)
         others = self._others(state, teacher, fabric)
         seen: list[tuple[Tensor, Tensor]] = []
@@ -136,10 +145,10 @@ class Cmi(OwnGenerator, AbstractPooled[CmiState]):
             state.optimiser.step()
             state.optimiser.zero_grad(set_to_none=True)
 
-        return descend(
-            lambda: self.bounded(state, state.generator(latents)),
-            self.losses_of(
-                state, terms=terms, labels=labels, teacher=teacher, student=student, fabric=fabric, more=contrast
+        return optimise_inputs(
+            lambda: bound_pixels(state, state.generator(latents)),
+            batch_losses(
+                state, weights=weights, labels=labels, teacher=teacher, student=student, fabric=fabric, more=contrast
             ),
             optimiser,
             fabric,
@@ -157,7 +166,7 @@ class Cmi(OwnGenerator, AbstractPooled[CmiState]):
         """Read the features of another crop of the same inputs; where none is made, those of the one there is."""
         if state.pool.augmentation == "none":
             return queries.detach()
-        return features_of(teacher.beliefs(self.augmented(state, inputs, fabric), tap_features=True), teacher)
+        return features_of(teacher.beliefs(augment_made(state, inputs, fabric), tap_features=True), teacher)
 
     def _others(self, state: CmiState, teacher: Teacher, fabric: Fabric) -> Tensor:
         """Read the features of inputs drawn from the pool, (others, features); none of an empty one."""
@@ -175,6 +184,6 @@ class Cmi(OwnGenerator, AbstractPooled[CmiState]):
 
 
 def features_of(read: Beliefs, teacher: Teacher) -> Tensor:
-    """Give the features that were read, (batch, features)."""
+    """Return the features that were read, (batch, features)."""
     assert teacher.feature_tap is not None
     return read.inputs[teacher.feature_tap].flatten(start_dim=1)

@@ -8,13 +8,12 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from beliefmatch.sources.generating import AbstractGenerating
-from beliefmatch.sources.inversion_loss import Terms
-from beliefmatch.sources.minimising import Minimising
+from beliefmatch.sources.generator_by_weights import AbstractGeneratorByWeights
+from beliefmatch.sources.inversion_loss import InversionLossWeights
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dafl(Minimising, AbstractGenerating):
+class Dafl(AbstractGeneratorByWeights):
     """A generator trained against the teacher alone. Defaults: the released code for CIFAR-10 (one-hot .05; 1 for
     MNIST) with the paper's weight of the activations. The paper's code learns from the batch that the generator was
     just graded on; here the student sees new ones of the improved generator.
@@ -26,5 +25,5 @@ class Dafl(Minimising, AbstractGenerating):
     """Length of the noise vector z."""
     learning_rate: float = 0.02
     """Adam's learning rate for the generator, falling to 0 by a cosine over all rounds (the fall is ours)."""
-    terms: Terms = Terms(one_hot=0.05, balance=5 / math.log(10), activation=0.1)
+    terms: InversionLossWeights = InversionLossWeights(one_hot=0.05, balance=5 / math.log(10), activation=0.1)
     """What the generator minimises. The paper's balance, 5, is with logarithms to the base ten."""

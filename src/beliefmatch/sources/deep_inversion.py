@@ -14,10 +14,19 @@ from torch import Tensor, nn
 from beliefmatch.checks import check_positive
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
-from beliefmatch.sources.base import Plan
-from beliefmatch.sources.input_optimisation import descend
-from beliefmatch.sources.inversion_loss import Terms
-from beliefmatch.sources.pooled import AbstractPooled, PooledState
+from beliefmatch.sources.base import Needs, Plan
+from beliefmatch.sources.input_optimisation import optimise_inputs
+from beliefmatch.sources.inversion_loss import InversionLossWeights
+from beliefmatch.sources.pooled import (
+    AbstractPooled,
+    PooledState,
+    batch_losses,
+    bound_pixels,
+    check_pooled,
+    draw_labels,
+    draw_noise,
+    start_pooled,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +46,15 @@ class DeepInversion(AbstractPooled[PooledState]):
     """Steps that each batch takes; the paper takes 2000."""
     learning_rate: float = 0.1
     """Adam's learning rate for the inputs."""
-    terms: Terms = Terms(
+    terms: InversionLossWeights = InversionLossWeights(
         adversarial=1.0, divergence="js", statistics=10.0, one_hot=1.0, total_variation=2.5e-5, l2=3e-8
     )
     """What each batch minimises."""
+
+    @property
+    def needs(self) -> Needs:
+        """What the terms need that have a weight."""
+        return self.terms.needs()
 
     def check(self) -> None:
         """Check what all pools check, and the learning rate.
@@ -48,22 +62,22 @@ class DeepInversion(AbstractPooled[PooledState]):
         Raises:
             SettingsError: one is out of its range.
         """
-        AbstractPooled.check(self)
+        check_pooled(self)
         check_positive(self, "source", "learning_rate")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> PooledState:
         """Make an empty pool."""
-        return self.start_pooled(teacher, plan, fabric)
+        return start_pooled(self, teacher, plan, fabric)
 
     def make(
-        self, state: PooledState, terms: Terms, teacher: Teacher, student: nn.Module, fabric: Fabric
+        self, state: PooledState, weights: InversionLossWeights, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Optimise a batch from normal noise."""
-        labels = self.draw_labels(state, teacher.num_classes, fabric)
-        free = nn.Parameter(self.draw(state, *teacher.spec.shape, fabric=fabric))
-        return descend(
-            lambda: self.bounded(state, free),
-            self.losses_of(state, terms=terms, labels=labels, teacher=teacher, student=student, fabric=fabric),
+        labels = draw_labels(state, teacher.num_classes, fabric)
+        free = nn.Parameter(draw_noise(state, *teacher.spec.shape, fabric=fabric))
+        return optimise_inputs(
+            lambda: bound_pixels(state, free),
+            batch_losses(state, weights=weights, labels=labels, teacher=teacher, student=student, fabric=fabric),
             make_adam([free], self.learning_rate, first_beta=0.5),
             fabric,
             steps=self.making_steps,

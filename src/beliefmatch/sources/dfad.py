@@ -7,13 +7,12 @@ not vanish as the student nears the teacher. Five student steps, each on fresh n
 from dataclasses import dataclass
 from typing import ClassVar
 
-from beliefmatch.sources.generating import AbstractGenerating
-from beliefmatch.sources.inversion_loss import Terms
-from beliefmatch.sources.minimising import Minimising
+from beliefmatch.sources.generator_by_weights import AbstractGeneratorByWeights
+from beliefmatch.sources.inversion_loss import InversionLossWeights
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dfad(Minimising, AbstractGenerating):
+class Dfad(AbstractGeneratorByWeights):
     """A generator trained against the student alone. As in the released code the student is in train mode in the
     generator's step too, so its batch-norm statistics move there. Ours: logits lose their mean over classes first.
     """
@@ -24,5 +23,5 @@ class Dfad(Minimising, AbstractGenerating):
     """Student steps a round."""
     noise_size: int = 256
     """Length of the noise vector z."""
-    terms: Terms = Terms(adversarial=1.0, divergence="l1", student_mode="train")
+    terms: InversionLossWeights = InversionLossWeights(adversarial=1.0, divergence="l1", student_mode="train")
     """What the generator minimises."""

@@ -7,13 +7,12 @@ statistics of the teacher's batch-norm layers, that the teacher is sure of, and 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from beliefmatch.sources.generating import AbstractGenerating
-from beliefmatch.sources.inversion_loss import Terms
-from beliefmatch.sources.minimising import Minimising
+from beliefmatch.sources.generator_by_weights import AbstractGeneratorByWeights
+from beliefmatch.sources.inversion_loss import InversionLossWeights
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dfq(Minimising, AbstractGenerating):
+class Dfq(AbstractGeneratorByWeights):
     """A generator trained against both networks; the student is in eval mode in its step. Weights and steps: the
     DataFree benchmark of Fang et al. 2021. The paper compares statistics by the KL of normal distributions; here, as in
     that benchmark, by the norms of DeepInversion.
@@ -27,5 +26,5 @@ class Dfq(Minimising, AbstractGenerating):
     """Student steps a round."""
     noise_size: int = 256
     """Length of the noise vector z."""
-    terms: Terms = Terms(adversarial=1.0, statistics=1.0, one_hot=1.0, balance=20.0)
+    terms: InversionLossWeights = InversionLossWeights(adversarial=1.0, statistics=1.0, one_hot=1.0, balance=20.0)
     """What the generator minimises."""

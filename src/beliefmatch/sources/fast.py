@@ -18,11 +18,20 @@ from beliefmatch.networks.architectures.initialisation import redraw
 from beliefmatch.networks.placement import place
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
-from beliefmatch.sources.base import Plan
-from beliefmatch.sources.input_optimisation import descend
-from beliefmatch.sources.inversion_loss import Terms
-from beliefmatch.sources.own_generator import OwnGenerator
-from beliefmatch.sources.pooled import AbstractPooled, PooledState
+from beliefmatch.sources.base import Needs, Plan
+from beliefmatch.sources.generator_settings import GeneratorSettings
+from beliefmatch.sources.input_optimisation import optimise_inputs
+from beliefmatch.sources.inversion_loss import InversionLossWeights
+from beliefmatch.sources.pooled import (
+    AbstractPooled,
+    PooledState,
+    batch_losses,
+    bound_pixels,
+    check_pooled,
+    draw_labels,
+    draw_noise,
+    start_pooled,
+)
 
 Outer = Literal["fomaml", "reptile"]
 FIRST_BETA = 0.5
@@ -40,7 +49,7 @@ class FastState(PooledState):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fast(OwnGenerator, AbstractPooled[FastState]):
+class Fast(GeneratorSettings, AbstractPooled[FastState]):
     """A meta generator whose copies make the batches. Defaults: Fast-10 for wide residual networks, as released, but
     for its running mean of the batch-norm gap, which is left out.
     """
@@ -57,8 +66,15 @@ class Fast(OwnGenerator, AbstractPooled[FastState]):
     """Adam's learning rate for the latents."""
     warm_up: int = 20
     """Batches made before the first student step, without the adversarial term."""
-    terms: Terms = Terms(adversarial=1.1, adversarial_where="agreed", statistics=10.0, one_hot=0.4)
+    terms: InversionLossWeights = InversionLossWeights(
+        adversarial=1.1, adversarial_where="agreed", statistics=10.0, one_hot=0.4
+    )
     """What each batch minimises."""
+
+    @property
+    def needs(self) -> Needs:
+        """What the terms need that have a weight."""
+        return self.terms.needs()
 
     def check(self) -> None:
         """Check what all pools check, the noise and the learning rates.
@@ -66,13 +82,13 @@ class Fast(OwnGenerator, AbstractPooled[FastState]):
         Raises:
             SettingsError: one is out of its range.
         """
-        AbstractPooled.check(self)
+        check_pooled(self)
         self.check_generator()
         check_positive(self, "source", "learning_rate", "latent_learning_rate")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> FastState:
         """Make the meta generator. Its weights follow torch's own seed."""
-        common = self.start_pooled(teacher, plan, fabric)
+        common = start_pooled(self, teacher, plan, fabric)
         generator = self.make_generator(teacher)
         place(generator, fabric.device, teacher.dtype)
         rate = self.learning_rate * self.making_steps
@@ -80,18 +96,18 @@ class Fast(OwnGenerator, AbstractPooled[FastState]):
         return FastState(**vars(common), generator=generator, optimiser=optimiser)
 
     def make(
-        self, state: FastState, terms: Terms, teacher: Teacher, student: nn.Module, fabric: Fabric
+        self, state: FastState, weights: InversionLossWeights, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Take k steps of a copy and its latents, then one of the meta generator."""
         redraw(first_layer(state.generator), state.random)
-        labels = self.draw_labels(state, teacher.num_classes, fabric)
-        latents = nn.Parameter(self.draw(state, self.noise_size, fabric=fabric))
+        labels = draw_labels(state, teacher.num_classes, fabric)
+        latents = nn.Parameter(draw_noise(state, self.noise_size, fabric=fabric))
         inner = copy.deepcopy(state.generator)
         optimiser = make_adam(inner.parameters(), self.learning_rate, first_beta=FIRST_BETA)
         optimiser.add_param_group({"params": [latents], "lr": self.latent_learning_rate})
-        best, found = descend(
-            lambda: self.bounded(state, inner(latents)),
-            self.losses_of(state, terms=terms, labels=labels, teacher=teacher, student=student, fabric=fabric),
+        best, found = optimise_inputs(
+            lambda: bound_pixels(state, inner(latents)),
+            batch_losses(state, weights=weights, labels=labels, teacher=teacher, student=student, fabric=fabric),
             optimiser,
             fabric,
             steps=self.making_steps,

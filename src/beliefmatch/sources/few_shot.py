@@ -7,7 +7,7 @@ starts, and no other run ever loads that room.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from lightning_fabric import Fabric
@@ -20,7 +20,7 @@ from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.placement import laid_out
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, mine, my_place
+from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Needs, Plan, local_shard, take_local_shard
 
 
 @dataclass(kw_only=True)
@@ -38,7 +38,7 @@ class FewShotState:
     spec: InputSpec = field(metadata=FIXED)
     dtype: torch.dtype = field(metadata=FIXED)
     """Of network inputs."""
-    share: int = field(metadata=FIXED)
+    local_batch_size: int = field(metadata=FIXED)
     """Examples a batch in this process."""
     random: torch.Generator
     order: Tensor
@@ -76,6 +76,11 @@ class FewShot(AbstractSource[FewShotState]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", self.images.absolute())
 
+    @property
+    def needs(self) -> Needs:
+        """Nothing: no gradient is followed."""
+        return Needs()
+
     def check(self) -> None:
         """Check the number of examples and the padding.
 
@@ -105,6 +110,14 @@ class FewShot(AbstractSource[FewShotState]):
             )
         return data
 
+    def resolve(self, teacher: Teacher) -> Self:
+        """Return the settings: they leave nothing to the teacher."""
+        return self
+
+    def for_preflight(self) -> Self:
+        """Return the settings: a round is short already."""
+        return self
+
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> FewShotState:
         """Read the examples, choose the subset by the seed of the run, and put it on the device.
 
@@ -131,7 +144,7 @@ class FewShot(AbstractSource[FewShotState]):
             indices=indices,
             spec=teacher.spec,
             dtype=teacher.dtype,
-            share=batch_size,
+            local_batch_size=batch_size,
             random=torch.Generator(device=fabric.device).manual_seed(plan.seed),
             order=torch.zeros(len(indices), dtype=torch.int64, device=fabric.device),
             position=len(indices),
@@ -143,18 +156,23 @@ class FewShot(AbstractSource[FewShotState]):
 
     def batches(self, state: FewShotState, fabric: Fabric) -> Iterator[Batch]:
         """Yield one batch a round."""
-        # All processes draw for the whole batch and each keeps its share, so that any number of them sees the same.
-        rows = mine(self._next_rows(state, state.share * fabric.world_size), state.share, fabric)
-        place = my_place(state.share, fabric)
+        # All processes draw for the whole batch and each keeps its shard, so that any number of them sees the same.
+        rows = take_local_shard(
+            self._next_rows(state, state.local_batch_size * fabric.world_size), state.local_batch_size, fabric
+        )
+        place = local_shard(state.local_batch_size, fabric)
         stored = augment(state.stored[rows], self.augmentation or "none", self.padding, state.random, place)
         yield Batch(inputs=self._inputs(state, stored), labels=state.labels[rows])
 
-    def samples(self, state: FewShotState, fabric: Fabric) -> Tensor:
-        """Show the first of the examples, unchanged."""
-        return self._inputs(state, state.stored[: state.share])
+    def end_round(self, state: FewShotState) -> None:
+        """Do nothing: no schedule moves."""
 
-    def facts(self, state: FewShotState) -> dict[str, Any]:
-        """Tell which examples of the file were chosen."""
+    def samples(self, state: FewShotState, fabric: Fabric) -> Tensor:
+        """Return the first of the examples, unchanged."""
+        return self._inputs(state, state.stored[: state.local_batch_size])
+
+    def metadata(self, state: FewShotState) -> dict[str, Any]:
+        """Return which examples of the file were chosen."""
         return {"images": str(self.images), "indices": state.indices.tolist()}
 
     def _choose(self, labels: Tensor, num_classes: int, seed: int) -> Tensor:

@@ -1,12 +1,12 @@
 """Free points: the toy of Micaelli & Storkey 2019, "Zero-shot Knowledge Transfer via Adversarial Belief Matching".
 
-The pseudo inputs are parameters themselves. Without any generator they climb to where student and teacher disagree,
+The pseudo inputs are parameters themselves. Without any generator they move to where student and teacher disagree,
 and since they persist from round to round, they travel.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from lightning_fabric import Fabric
@@ -17,7 +17,7 @@ from beliefmatch.functional.divergences import kl_divergence
 from beliefmatch.networks.taps import beliefs
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import average_over_processes, make_adam
-from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, mine
+from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Needs, Plan, take_local_shard
 from beliefmatch.sources.input_gradient import input_gradient
 
 
@@ -41,7 +41,7 @@ class FreePointsState:
     points: BoundedPoints
     """The whole batch, equal in all processes, so that one of them can write the checkpoint."""
     optimiser: torch.optim.Adam
-    share: int
+    local_batch_size: int
     """Examples a batch in this process."""
     micro_batch: int | None = field(metadata=FIXED)
     """Examples that pass teacher and student at once."""
@@ -49,7 +49,7 @@ class FreePointsState:
 
 @dataclass(frozen=True, kw_only=True)
 class FreePoints(AbstractSource[FreePointsState]):
-    """Points that climb the KL of teacher and student. The student is in train mode while they do, so its batch-norm
+    """Points that move up the KL of teacher and student. The student is in train mode in their steps, so its batch-norm
     statistics move there. Defaults: the paper's released notebook, but for the scale of the KL.
     """
 
@@ -57,7 +57,7 @@ class FreePoints(AbstractSource[FreePointsState]):
         "Micaelli & Storkey 2019, Zero-shot Knowledge Transfer via Adversarial Belief Matching, NeurIPS"
     )
 
-    ascent_steps: int = 50
+    point_steps: int = 50
     """Steps of the points a round."""
     student_steps: int = 10
     """Student steps a round, all on the same points."""
@@ -71,14 +71,9 @@ class FreePoints(AbstractSource[FreePointsState]):
     """Largest absolute value of an entry of their gradient."""
 
     @property
-    def follows_teacher(self) -> bool:
-        """Always."""
-        return True
-
-    @property
-    def follows_student(self) -> bool:
-        """Always."""
-        return True
+    def needs(self) -> Needs:
+        """Gradients of both networks, always."""
+        return Needs(teacher_gradient=True, student_gradient=True)
 
     def check(self) -> None:
         """Check steps, bound, learning rate and clamp.
@@ -86,8 +81,16 @@ class FreePoints(AbstractSource[FreePointsState]):
         Raises:
             SettingsError: one is not above 0, or the mean is not finite.
         """
-        check_positive(self, "source", "ascent_steps", "student_steps", "bound", "learning_rate", "gradient_clamp")
+        check_positive(self, "source", "point_steps", "student_steps", "bound", "learning_rate", "gradient_clamp")
         check_finite(self, "source", "start_mean")
+
+    def resolve(self, teacher: Teacher) -> Self:
+        """Return the settings: they leave nothing to the teacher."""
+        return self
+
+    def for_preflight(self) -> Self:
+        """Return the settings: a round is short already."""
+        return self
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> FreePointsState:
         """Draw the points of all processes."""
@@ -97,35 +100,43 @@ class FreePoints(AbstractSource[FreePointsState]):
         points = BoundedPoints(self.start_mean + noise, self.bound)
         optimiser = make_adam(points.parameters(), self.learning_rate)
         return FreePointsState(
-            points=points, optimiser=optimiser, share=plan.share(fabric), micro_batch=plan.micro_batch
+            points=points,
+            optimiser=optimiser,
+            local_batch_size=plan.local_batch_size(fabric),
+            micro_batch=plan.micro_batch,
         )
 
     def improve(
         self, state: FreePointsState, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> dict[str, Tensor]:
-        """Take the ascent steps of one round."""
-        rows = [self._ascent_step(state, teacher, student, fabric) for _ in range(self.ascent_steps)]
+        """Take the steps of one round."""
+        rows = [self._step(state, teacher, student, fabric) for _ in range(self.point_steps)]
         return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
     def batches(self, state: FreePointsState, fabric: Fabric) -> Iterator[Batch]:
-        """Give the points where they are now, for every student step of the round."""
-        batch = Batch(inputs=mine(state.points().detach(), state.share, fabric))
+        """Yield the points where they are now, for every student step of the round."""
+        batch = Batch(inputs=take_local_shard(state.points().detach(), state.local_batch_size, fabric))
         for _ in range(self.student_steps):
             yield batch
 
+    def end_round(self, state: FreePointsState) -> None:
+        """Do nothing: no schedule moves."""
+
+    def metadata(self, state: FreePointsState) -> dict[str, Any]:
+        """Return nothing: all is in the settings."""
+        return {}
+
     def samples(self, state: FreePointsState, fabric: Fabric) -> Tensor:
-        """Show the points of all processes."""
+        """Return the points of all processes."""
         return state.points().detach()
 
-    def _ascent_step(
-        self, state: FreePointsState, teacher: Teacher, student: nn.Module, fabric: Fabric
-    ) -> dict[str, Tensor]:
+    def _step(self, state: FreePointsState, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
         def losses(inputs: Tensor) -> dict[str, Tensor]:
             with fabric.autocast():
                 divergence = kl_divergence(teacher.beliefs(inputs).logits, beliefs(student, inputs).logits)
             return {"points_loss": -divergence.mean()}
 
-        inputs = mine(state.points(), state.share, fabric)
+        inputs = take_local_shard(state.points(), state.local_batch_size, fabric)
         to_inputs, found = input_gradient(losses, inputs, state.micro_batch)
         (gradient,) = torch.autograd.grad(inputs, state.points.free, to_inputs)
         average_over_processes([gradient], fabric)

@@ -1,4 +1,4 @@
-"""Gradients to inputs, which every source that climbs by them needs."""
+"""Gradients to inputs, without those of any parameter."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from beliefmatch.functional.micro_batches import parts_of
 def input_gradient(
     losses: Callable[[Tensor], dict[str, Tensor]], inputs: Tensor, micro_batch: int | None
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Work out the losses of a batch, and the gradient of their sum to its inputs alone, a micro-batch at a time.
+    """Compute the losses of a batch, and the gradient of their sum to its inputs alone, a micro-batch at a time.
 
     Nothing else gets a gradient: neither network's parameters, nor whatever the inputs came from.
 
@@ -28,8 +28,8 @@ def input_gradient(
     for part in parts_of(inputs.detach(), micro_batch):
         leaf = part.detach().requires_grad_()
         found = losses(leaf)
-        share = len(leaf) / len(inputs)
-        row = found if share == 1 else {name: share * loss for name, loss in found.items()}
+        fraction = len(leaf) / len(inputs)
+        row = found if fraction == 1 else {name: fraction * loss for name, loss in found.items()}
         gradients.append(torch.autograd.grad(torch.stack(list(row.values())).sum(), leaf)[0])
         rows.append({name: loss.detach() for name, loss in row.items()})
     if len(rows) == 1:

@@ -1,4 +1,4 @@
-"""Making one batch better, step by step: what every source does that fills a pool."""
+"""Input optimisation: steps that make one batch better, as in every source that fills a pool."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ from beliefmatch.optimisers import average_over_processes
 from beliefmatch.sources.input_gradient import input_gradient
 
 
-def descend(
+def optimise_inputs(
     make: Callable[[], Tensor],
     losses: Callable[[Tensor], dict[str, Tensor]],
     optimiser: torch.optim.Optimizer,
@@ -21,7 +21,7 @@ def descend(
     micro_batch: int | None = None,
     after_gradient: Callable[[], None] | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Take steps down the losses of a batch, and keep the batch of the step where their sum was lowest.
+    """Optimise a batch, and keep it as it was in the step where the sum of its losses was lowest.
 
     Args:
         make: gives the batch as its parameters have it now, (batch, *shape).
@@ -30,7 +30,7 @@ def descend(
         fabric: precision and processes.
         steps: at least one.
         shared: parameters that are alike in all processes, whose gradients are averaged. All others belong to this
-            process's share of the batch.
+            process's shard of the batch.
         micro_batch: inputs that pass the networks at once.
         after_gradient: called in each step once parameters have their gradients, before they move.
 
@@ -49,7 +49,7 @@ def descend(
         together = loss.detach().clone()
         gradients = [parameter.grad for parameter in shared if parameter.grad is not None]
         average_over_processes([together, *gradients], fabric)
-        _share_mean(optimiser, shared, fabric)
+        _average_over_whole(optimiser, shared, fabric)
         if best is None or lowest is None:
             best, lowest = made.detach().clone(), together
         else:
@@ -64,8 +64,8 @@ def descend(
     return best, {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
 
-def _share_mean(optimiser: torch.optim.Optimizer, shared: Sequence[nn.Parameter], fabric: Fabric) -> None:
-    """Make gradients of what is this process's own those of a mean over all processes together, not over its share."""
+def _average_over_whole(optimiser: torch.optim.Optimizer, shared: Sequence[nn.Parameter], fabric: Fabric) -> None:
+    """Make gradients of what is this process's own those of a mean over all processes together, not over its shard."""
     if fabric.world_size > 1:
         alike = set(shared)
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]

@@ -18,14 +18,15 @@ from beliefmatch.functional.inversion_losses import (
 from beliefmatch.networks.modes import evaluating
 from beliefmatch.networks.taps import Beliefs, beliefs
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.sources.base import Needs
 
 Where = Literal["everywhere", "agreed"]
 Mode = Literal["eval", "train"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
-    """Weights of the terms; what has weight 0 is not worked out. Terms of an example are averaged over the batch."""
+class InversionLossWeights:
+    """Weights of the terms; what has weight 0 is not computed. Terms of an example are averaged over the batch."""
 
     adversarial: float = 0.0
     """Weight of the divergence of teacher and student, which inputs raise; with js DeepInversion's competition."""
@@ -50,15 +51,14 @@ class Terms:
     l2: float = 0.0
     """Weight of the L2 norm of the inputs."""
 
-    @property
-    def follow_teacher(self) -> bool:
-        """Whether the gradient of the teacher's answers counts, features among them."""
-        return any(getattr(self, name) for name in OF_TEACHER)
-
-    @property
-    def follow_student(self) -> bool:
-        """Whether the gradient of the student's answers counts."""
-        return self.adversarial != 0
+    def needs(self) -> Needs:
+        """Return what the terms that have a weight need of the two networks."""
+        return Needs(
+            batch_norms=self.statistics != 0,
+            features=self.activation != 0,
+            teacher_gradient=any(getattr(self, name) for name in OF_TEACHER),
+            student_gradient=self.adversarial != 0,
+        )
 
     def check(self) -> None:
         """Check temperature and weights.
@@ -91,7 +91,7 @@ class Terms:
     def losses(
         self, inputs: Tensor, read: Beliefs, teacher: Teacher, student: nn.Module, labels: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Give the weighted terms of a batch, those whose weight is not 0, each ().
+        """Compute the weighted terms of a batch, those whose weight is not 0, each ().
 
         Args:
             inputs: (batch, *shape).
@@ -131,4 +131,4 @@ class Terms:
 
 WEIGHTS = ("adversarial", "statistics", "one_hot", "balance", "activation", "total_variation", "l2")
 OF_TEACHER = ("adversarial", "one_hot", "balance", "activation")
-"""Those that judge the teacher's answers."""
+"""Those that judge the teacher's outputs."""

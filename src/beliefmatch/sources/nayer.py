@@ -17,11 +17,18 @@ from beliefmatch.networks.architectures.initialisation import redraw
 from beliefmatch.networks.placement import place
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
-from beliefmatch.sources.base import Plan, mine
-from beliefmatch.sources.input_optimisation import descend
-from beliefmatch.sources.inversion_loss import Terms
-from beliefmatch.sources.own_generator import OwnGenerator
-from beliefmatch.sources.pooled import AbstractPooled, PooledState
+from beliefmatch.sources.base import Needs, Plan, take_local_shard
+from beliefmatch.sources.generator_settings import GeneratorSettings
+from beliefmatch.sources.input_optimisation import optimise_inputs
+from beliefmatch.sources.inversion_loss import InversionLossWeights
+from beliefmatch.sources.pooled import (
+    AbstractPooled,
+    PooledState,
+    batch_losses,
+    bound_pixels,
+    check_pooled,
+    start_pooled,
+)
 
 Embedding = Literal["one_hot", "learnt"]
 
@@ -36,7 +43,7 @@ class NayerState(PooledState):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nayer(OwnGenerator, AbstractPooled[NayerState]):
+class Nayer(GeneratorSettings, AbstractPooled[NayerState]):
     """A generator behind a noisy layer. Defaults: the released settings for CIFAR-10, but for what only a text encoder
     gives, its embeddings of the names of classes: here they are one-hot, or learnt from random ones.
     """
@@ -62,8 +69,15 @@ class Nayer(OwnGenerator, AbstractPooled[NayerState]):
     """Length of what the noisy layer gives to the generator."""
     learning_rate: float = 4e-3
     """Adam's learning rate for generator and noisy layer."""
-    terms: Terms = Terms(adversarial=1.33, adversarial_where="agreed", statistics=10.0, one_hot=0.5)
+    terms: InversionLossWeights = InversionLossWeights(
+        adversarial=1.33, adversarial_where="agreed", statistics=10.0, one_hot=0.5
+    )
     """What each batch minimises."""
+
+    @property
+    def needs(self) -> Needs:
+        """What the terms need that have a weight."""
+        return self.terms.needs()
 
     def check(self) -> None:
         """Check what all pools check, sizes, the generator's life and the learning rate.
@@ -71,14 +85,14 @@ class Nayer(OwnGenerator, AbstractPooled[NayerState]):
         Raises:
             SettingsError: one is out of its range.
         """
-        AbstractPooled.check(self)
+        check_pooled(self)
         self.check_generator()
         check_positive(self, "source", "generator_life", "embedding_size", "learning_rate")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> NayerState:
         """Make generator and noisy layer. Their weights follow torch's own seed, and later the source's."""
-        common = self.start_pooled(teacher, plan, fabric)
-        num_sets = -(-common.made_share * fabric.world_size // teacher.num_classes)
+        common = start_pooled(self, teacher, plan, fabric)
+        num_sets = -(-common.local_made_batch * fabric.world_size // teacher.num_classes)
         size = self.embedding_size if self.embedding == "learnt" else None
         noisy = NoisyLayer(teacher.num_classes, num_sets, self.noise_size, embedding_size=size)
         generator = self.make_generator(teacher)
@@ -87,7 +101,7 @@ class Nayer(OwnGenerator, AbstractPooled[NayerState]):
         return NayerState(**vars(common), noisy=noisy, generator=generator, batches_made=0)
 
     def make(
-        self, state: NayerState, terms: Terms, teacher: Teacher, student: nn.Module, fabric: Fabric
+        self, state: NayerState, weights: InversionLossWeights, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Draw the noisy layer, and from time to time the generator, and train both for this batch."""
         if self._is_due(state):
@@ -97,13 +111,13 @@ class Nayer(OwnGenerator, AbstractPooled[NayerState]):
         redraw(state.noisy.linear, state.random)
         order = torch.randperm(teacher.num_classes, generator=state.random, device=state.random.device)
         # Sets follow one another, each with every class once, and the last with some.
-        whole = order.repeat(len(state.noisy.linear.weight))[: state.made_share * fabric.world_size]
+        whole = order.repeat(len(state.noisy.linear.weight))[: state.local_made_batch * fabric.world_size]
         sets = torch.arange(len(whole), device=whole.device) // teacher.num_classes
-        labels, sets = (mine(each, state.made_share, fabric) for each in (whole, sets))
+        labels, sets = (take_local_shard(each, state.local_made_batch, fabric) for each in (whole, sets))
         parameters = [*state.noisy.parameters(), *state.generator.parameters()]
-        return descend(
-            lambda: self.bounded(state, state.generator(state.noisy(labels, sets))),
-            self.losses_of(state, terms=terms, labels=labels, teacher=teacher, student=student, fabric=fabric),
+        return optimise_inputs(
+            lambda: bound_pixels(state, state.generator(state.noisy(labels, sets))),
+            batch_losses(state, weights=weights, labels=labels, teacher=teacher, student=student, fabric=fabric),
             make_adam(parameters, self.learning_rate, first_beta=0.5),
             fabric,
             steps=self.making_steps,

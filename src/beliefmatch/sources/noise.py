@@ -7,7 +7,7 @@ are poor; that shows what a source is worth.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from lightning_fabric import Fabric
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from beliefmatch.checks import check_positive
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
+from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Needs, Plan
 from beliefmatch.sources.noise_stream import NoiseStream
 from beliefmatch.sources.pool import PixelRange, as_inputs, pixel_range
 
@@ -45,6 +45,11 @@ class Noise(AbstractSource[NoiseState]):
     student_steps: int = 10
     """Student steps a round."""
 
+    @property
+    def needs(self) -> Needs:
+        """Nothing: no gradient is followed."""
+        return Needs()
+
     def check(self) -> None:
         """Check the number of steps.
 
@@ -53,11 +58,19 @@ class Noise(AbstractSource[NoiseState]):
         """
         check_positive(self, "source", "student_steps")
 
+    def resolve(self, teacher: Teacher) -> Self:
+        """Return the settings: they leave nothing to the teacher."""
+        return self
+
+    def for_preflight(self) -> Self:
+        """Return the settings: a round is short already."""
+        return self
+
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> NoiseState:
         """Seed the noise."""
         noise = NoiseStream(
             random=torch.Generator(device=fabric.device).manual_seed(plan.seed),
-            share=plan.share(fabric),
+            local_batch_size=plan.local_batch_size(fabric),
             size=math.prod(teacher.spec.shape),
             dtype=teacher.dtype,
         )
@@ -73,8 +86,15 @@ class Noise(AbstractSource[NoiseState]):
         for _ in range(self.student_steps):
             yield Batch(inputs=self._draw(state, state.noise, fabric))
 
+    def end_round(self, state: NoiseState) -> None:
+        """Do nothing: no schedule moves."""
+
+    def metadata(self, state: NoiseState) -> dict[str, Any]:
+        """Return nothing: all is in the settings."""
+        return {}
+
     def samples(self, state: NoiseState, fabric: Fabric) -> Tensor:
-        """Show the batch that would come next."""
+        """Return the batch that would come next."""
         return self._draw(state, replace(state.noise, random=state.noise.random.clone_state()), fabric)
 
     def _draw(self, state: NoiseState, noise: NoiseStream, fabric: Fabric) -> Tensor:

@@ -11,7 +11,7 @@ from beliefmatch.functional.micro_batches import parts_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.placement import laid_out
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.sources.base import FIXED, Batch, mine, my_place
+from beliefmatch.sources.base import FIXED, Batch, local_shard, take_local_shard
 
 MANY = 2**62
 """So many that the remainder of a number below is drawn evenly, whatever it is divided by."""
@@ -109,21 +109,23 @@ class Pool:
                     self.teacher_logits[part] = teacher.beliefs(self.read(part)).logits
 
     def read(self, rows: Tensor) -> Tensor:
-        """Read inputs by their place, (rows, *shape), as the network takes them."""
+        """Read inputs by their rows, (rows, *shape), as the network takes them."""
         return self._inputs(self.stored[rows])
 
-    def draw(self, share: int, random: torch.Generator, fabric: Fabric) -> Batch:
-        """Draw a batch at random, each process its share of one that all of them draw.
+    def draw(self, local_batch_size: int, random: torch.Generator, fabric: Fabric) -> Batch:
+        """Draw a batch at random, each process its shard of one that all of them draw.
 
         Args:
-            share: examples a batch in this process.
+            local_batch_size: examples a batch in this process.
             random: draws, on the device.
             fabric: the processes.
         """
-        count = share * fabric.world_size
+        count = local_batch_size * fabric.world_size
         rows = torch.randint(MANY, (count,), generator=random, device=self.stored.device) % self.held
-        own, known = mine(rows, share, fabric), self.teacher_logits
-        stored = augment(self.stored[own], self.augmentation, self.padding, random, my_place(share, fabric))
+        own, known = take_local_shard(rows, local_batch_size, fabric), self.teacher_logits
+        stored = augment(
+            self.stored[own], self.augmentation, self.padding, random, local_shard(local_batch_size, fabric)
+        )
         return Batch(inputs=self._inputs(stored), teacher_logits=None if known is None else known[own])
 
     def newest(self, count: int) -> Tensor:

@@ -8,7 +8,7 @@ nothing that refining could bring back, so that its student learns from textures
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from lightning_fabric import Fabric
@@ -19,18 +19,27 @@ from beliefmatch.functional.augmentation import Augmentation
 from beliefmatch.functional.textures import textures
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
-from beliefmatch.sources.base import Batch, Plan, mine
-from beliefmatch.sources.input_optimisation import descend
-from beliefmatch.sources.inversion_loss import Terms
+from beliefmatch.sources.base import AbstractSource, Batch, Needs, Plan, take_local_shard
+from beliefmatch.sources.input_optimisation import optimise_inputs
+from beliefmatch.sources.inversion_loss import InversionLossWeights
 from beliefmatch.sources.pool import as_inputs
-from beliefmatch.sources.pooled import AbstractPooled, PooledState
+from beliefmatch.sources.pooled import (
+    PooledSettings,
+    PooledState,
+    batch_losses,
+    check_pooled,
+    draw_labels,
+    make_round,
+    short_settings,
+    start_pooled,
+)
 
-REFINED_SHARE = 0.5
+REFINED_FRACTION = 0.5
 """Of each batch, where the teacher remembers statistics."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RefinedTextures(AbstractPooled[PooledState]):
+class RefinedTextures(PooledSettings, AbstractSource[PooledState]):
     """Textures, some as they are drawn and some refined and kept. All settings are ours.
 
     Vectors have no positions: each feature is drawn alone. What has no known pixels is unbounded.
@@ -41,9 +50,6 @@ class RefinedTextures(AbstractPooled[PooledState]):
         "Looking at Noise, NeurIPS"
     )
 
-    why_eager: ClassVar[str] = ""
-    keeps_beliefs: ClassVar[bool] = False
-    """The teacher says its part to new textures and to those of the pool at once."""
     making_steps: int = 20
     """Steps that each batch takes."""
     student_steps: int = 20
@@ -52,11 +58,11 @@ class RefinedTextures(AbstractPooled[PooledState]):
     """Batches made before the first student step."""
     capacity: int = 20_000
     """Most inputs kept; a new one then takes the place of the oldest. None are set aside for more than a run makes."""
-    refined_share: float | None = None
+    refined_fraction: float | None = None
     """Part of each of the student's batches that is refined; the rest are textures as they are drawn. None: half where
     the teacher's batch-norm remembers statistics, else 0. With 0 nothing is refined or kept, and no gradient of the
     teacher is needed."""
-    curve_share: float = 0.6
+    curve_fraction: float = 0.6
     """Part of the textures that are figures of curves, where inputs are images; all others are areas."""
     learning_rate: float = 0.1
     """Adam's learning rate for the textures, whose values lie in [0, 1]."""
@@ -65,51 +71,57 @@ class RefinedTextures(AbstractPooled[PooledState]):
     for mirror images too."""
     padding: int = 2
     """Pixels that are padded on each side before a crop."""
-    terms: Terms = Terms(statistics=1.0, one_hot=1.0)
+    terms: InversionLossWeights = InversionLossWeights(statistics=1.0, one_hot=1.0)
     """What each batch minimises."""
 
     @property
-    def follows_teacher(self) -> bool:
-        """Where something is refined."""
-        return self.refined_share != 0
-
-    @property
-    def reads_batch_norms(self) -> bool:
-        """Where something is refined by the statistics."""
-        return self.refined_share != 0 and super().reads_batch_norms
+    def needs(self) -> Needs:
+        """What the terms need, where something is refined."""
+        return self.terms.needs() if self.refined_fraction != 0 else Needs()
 
     def check(self) -> None:
-        """Check what all pools check, the shares and the learning rate.
+        """Check what all pools check, the fractions and the learning rate.
 
         Raises:
             SettingsError: one is out of its range.
         """
-        AbstractPooled.check(self)
+        check_pooled(self)
         check_positive(self, "source", "learning_rate")
-        check_fraction(self, "source", "refined_share", "curve_share")
+        check_fraction(self, "source", "refined_fraction", "curve_fraction")
 
-    def settled(self, teacher: Teacher) -> Self:
+    def resolve(self, teacher: Teacher) -> Self:
         """Decide by the teacher's batch-norm layers whether anything is refined, if nobody said."""
-        if self.refined_share is not None:
+        if self.refined_fraction is not None:
             return self
-        return replace(self, refined_share=REFINED_SHARE if teacher.batch_norms and self.terms.statistics else 0.0)
+        return replace(
+            self, refined_fraction=REFINED_FRACTION if teacher.batch_norms and self.terms.statistics else 0.0
+        )
+
+    def for_preflight(self) -> Self:
+        """Return the same settings with few steps and few inputs."""
+        return replace(self, **short_settings(self))
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> PooledState:
         """Make an empty pool; the smallest that there is where nothing will be kept."""
         smallest = fabric.world_size
-        keeping = self if self.refined_share else replace(self, made_batch=smallest, capacity=smallest)
-        return keeping.start_pooled(teacher, plan, fabric)
+        keeping = self if self.refined_fraction else replace(self, made_batch=smallest, capacity=smallest)
+        # The teacher's outputs are not kept: it runs on new textures and on those of the pool at once.
+        return start_pooled(keeping, teacher, plan, fabric, keeps_beliefs=False)
 
     def improve(self, state: PooledState, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
         """Refine the batches of one round, if any part of the student's is to be refined."""
-        return super().improve(state, teacher, student, fabric) if self.refined_share else {}
+        if not self.refined_fraction:
+            return {}
+        return make_round(
+            self, state, lambda weights: self.make(state, weights, teacher, student, fabric), teacher, fabric
+        )
 
     def make(
-        self, state: PooledState, terms: Terms, teacher: Teacher, student: nn.Module, fabric: Fabric
+        self, state: PooledState, weights: InversionLossWeights, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Refine a batch of textures; images stay between black and white."""
-        labels = self.draw_labels(state, teacher.num_classes, fabric)
-        free = nn.Parameter(self._draw(state, state.made_share, state.random, fabric).clone())
+        labels = draw_labels(state, teacher.num_classes, fabric)
+        free = nn.Parameter(self._draw(state, state.local_made_batch, state.random, fabric).clone())
 
         def made() -> Tensor:
             if state.pool.pixels is not None:
@@ -117,9 +129,9 @@ class RefinedTextures(AbstractPooled[PooledState]):
                     free.clamp_(0, 1)
             return as_inputs(free, state.pool.pixels)
 
-        return descend(
+        return optimise_inputs(
             made,
-            self.losses_of(state, terms=terms, labels=labels, teacher=teacher, student=student, fabric=fabric),
+            batch_losses(state, weights=weights, labels=labels, teacher=teacher, student=student, fabric=fabric),
             make_adam([free], self.learning_rate),
             fabric,
             steps=self.making_steps,
@@ -131,25 +143,33 @@ class RefinedTextures(AbstractPooled[PooledState]):
         num_refined = self._num_refined(state)
         for _ in range(self.student_steps):
             parts = [state.pool.draw(num_refined, state.random, fabric).inputs] if num_refined else []
-            if num_refined < state.share:
-                parts.append(self._fresh(state, state.share - num_refined, state.random, fabric))
+            if num_refined < state.local_batch_size:
+                parts.append(self._fresh(state, state.local_batch_size - num_refined, state.random, fabric))
             yield Batch(inputs=torch.cat(parts))
 
+    def end_round(self, state: PooledState) -> None:
+        """Count the round."""
+        state.rounds += 1
+
+    def metadata(self, state: PooledState) -> dict[str, Any]:
+        """Return nothing: all is in the settings."""
+        return {}
+
     def samples(self, state: PooledState, fabric: Fabric) -> Tensor:
-        """Show the newest of the pool, and textures that would come next."""
+        """Return the newest of the pool, and textures that would come next."""
         newest = state.pool.newest(self._num_refined(state))
-        fresh = self._fresh(state, state.share, state.random.clone_state(), fabric)
-        return torch.cat([newest, fresh[: state.share - len(newest)]])
+        fresh = self._fresh(state, state.local_batch_size, state.random.clone_state(), fabric)
+        return torch.cat([newest, fresh[: state.local_batch_size - len(newest)]])
 
     def _num_refined(self, state: PooledState) -> int:
-        return round((self.refined_share or 0.0) * state.share)
+        return round((self.refined_fraction or 0.0) * state.local_batch_size)
 
     def _fresh(self, state: PooledState, count: int, random: torch.Generator, fabric: Fabric) -> Tensor:
         return as_inputs(self._draw(state, count, random, fabric), state.pool.pixels)
 
-    def _draw(self, state: PooledState, share: int, random: torch.Generator, fabric: Fabric) -> Tensor:
-        """Draw this process's share of the textures that all of them draw, (share, *shape), in [0, 1]."""
+    def _draw(self, state: PooledState, local_count: int, random: torch.Generator, fabric: Fabric) -> Tensor:
+        """Draw this process's shard of the textures that all of them draw, (local count, *shape), in [0, 1]."""
         shape = tuple(state.pool.stored.shape[1:])
-        count = share * fabric.world_size
-        drawn = textures(count, shape, random, state.pool.dtype, curve_share=self.curve_share)
-        return mine(drawn, share, fabric)
+        count = local_count * fabric.world_size
+        drawn = textures(count, shape, random, state.pool.dtype, curve_share=self.curve_fraction)
+        return take_local_shard(drawn, local_count, fabric)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from beliefmatch.checks import check_not_negative, check_positive
 from beliefmatch.functional.augmentation import Augmentation
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan
+from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Needs, Plan
 from beliefmatch.sources.pool import Pool, make_pool
 
 CHUNK = 1024
@@ -31,7 +31,7 @@ class UnlabelledState:
     random: torch.Generator
     """Draws batches and augmentations."""
     pool: Pool = field(metadata=FIXED)
-    share: int = field(metadata=FIXED)
+    local_batch_size: int = field(metadata=FIXED)
     """Examples a batch in this process."""
 
 
@@ -62,6 +62,11 @@ class Unlabelled(AbstractSource[UnlabelledState]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "images", self.images.absolute())
 
+    @property
+    def needs(self) -> Needs:
+        """Nothing: no gradient is followed."""
+        return Needs()
+
     def check(self) -> None:
         """Check steps, padding and number of examples.
 
@@ -72,8 +77,12 @@ class Unlabelled(AbstractSource[UnlabelledState]):
         check_not_negative(self, "source", "padding")
         check_positive(self, "source", "num_images")
 
-    def shortened(self) -> Self:
-        """Give the same settings with two examples, so that the teacher is not asked about all of them twice."""
+    def resolve(self, teacher: Teacher) -> Self:
+        """Return the settings: they leave nothing to the teacher."""
+        return self
+
+    def for_preflight(self) -> Self:
+        """Return the same settings with two examples, so that the teacher does not run on all of them twice."""
         return replace(self, num_images=2, student_steps=1)
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> UnlabelledState:
@@ -98,13 +107,13 @@ class Unlabelled(AbstractSource[UnlabelledState]):
             fabric.device,
             augmentation=self.augmentation,
             padding=self.padding,
-            micro_batch=plan.micro_batch or plan.share(fabric),
+            micro_batch=plan.micro_batch or plan.local_batch_size(fabric),
         )
         for begin in range(0, count, CHUNK):
             rows = slice(begin, min(begin + CHUNK, count))
             pool.add(examples.to_inputs(spec, rows).to(fabric.device), teacher, fabric)
         random = torch.Generator(device=fabric.device).manual_seed(plan.seed)
-        return UnlabelledState(random=random, pool=pool, share=plan.share(fabric))
+        return UnlabelledState(random=random, pool=pool, local_batch_size=plan.local_batch_size(fabric))
 
     def improve(
         self, state: UnlabelledState, teacher: Teacher, student: nn.Module, fabric: Fabric
@@ -115,12 +124,15 @@ class Unlabelled(AbstractSource[UnlabelledState]):
     def batches(self, state: UnlabelledState, fabric: Fabric) -> Iterator[Batch]:
         """Draw a batch for every student step."""
         for _ in range(self.student_steps):
-            yield state.pool.draw(state.share, state.random, fabric)
+            yield state.pool.draw(state.local_batch_size, state.random, fabric)
+
+    def end_round(self, state: UnlabelledState) -> None:
+        """Do nothing: no schedule moves."""
 
     def samples(self, state: UnlabelledState, fabric: Fabric) -> Tensor:
-        """Show the last of the examples, unchanged."""
-        return state.pool.newest(state.share)
+        """Return the last of the examples, unchanged."""
+        return state.pool.newest(state.local_batch_size)
 
-    def facts(self, state: UnlabelledState) -> dict[str, Any]:
-        """Tell where the examples are and how many."""
+    def metadata(self, state: UnlabelledState) -> dict[str, Any]:
+        """Return where the examples are and how many."""
         return {"images": str(self.images), "num_images": int(state.pool.held)}

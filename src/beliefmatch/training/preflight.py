@@ -22,7 +22,7 @@ from beliefmatch.training.transfer import Transfer
 
 NUDGE = 0.01
 """Standard deviation of what is added to the parameters of a student before its gradient is checked."""
-WITHOUT_GRADIENTS = "noise, unlabelled, few_shot, or best with --source.refined-share 0"
+WITHOUT_GRADIENTS = "noise, unlabelled, few_shot, or best with --source.refined-fraction 0"
 """Recipes whose sources follow no gradient."""
 
 
@@ -55,7 +55,7 @@ def _shortened(prepared: Prepared) -> Transfer:
     """Return the settings of a round that is as short as shows that it works."""
     size = prepared.local_batch_size
     least = smallest_part(size, prepared.transfer.micro_batch)
-    source = prepared.transfer.source.shortened()
+    source = prepared.transfer.source.for_preflight()
     return replace(prepared.transfer, source=source, batch_size=min(size, 2), micro_batch=min(least, 2))
 
 
@@ -90,11 +90,11 @@ def check_gradients(source: AbstractSource[Any], teacher: Teacher, student: nn.M
         f"{type(source).__name__} follows: take a recipe whose inputs need none ({WITHOUT_GRADIENTS}), or "
         f"{INPUTS_WANTED}"
     )
-    if source.follows_teacher:
+    if source.needs.teacher_gradient:
         raise_no_gradient(teacher.inspection.why_no_gradient, role="teacher", needed_by=needed_by)
-    if source.reads_batch_norms and teacher.batch_norms and not teacher.inspection.statistics_have_gradient:
+    if source.needs.batch_norms and teacher.batch_norms and not teacher.inspection.statistics_have_gradient:
         raise NetworkError(f"no gradient of the teacher's batch-norm statistics reaches its inputs, which {needed_by}")
-    if source.follows_student and inspection.why_no_gradient is not None:
+    if source.needs.student_gradient and inspection.why_no_gradient is not None:
         check_gradient(_nudged(student), teacher.spec, role="student", needed_by=needed_by)
 
 

@@ -73,7 +73,7 @@ def prepare_on(
     Raises:
         BeliefMatchError: a network does not fit, or a setting does not fit the networks.
     """
-    local_batch_size = transfer.plan.share(fabric)
+    local_batch_size = transfer.plan.local_batch_size(fabric)
     torch.manual_seed(transfer.seed)
     frozen = Teacher(teacher, transfer.inputs) if teacher else Teacher.load(transfer.teacher, transfer.inputs)
     made, inspection = inspect_student(student, frozen) if student else build_student(transfer.student, frozen)
@@ -125,7 +125,7 @@ def resolve(transfer: Transfer, teacher: Teacher, student: nn.Module, inspection
     """
     return replace(
         transfer,
-        source=transfer.source.settled(teacher),
+        source=transfer.source.resolve(teacher),
         objective=resolve_taps(transfer.objective, teacher, student, inspection),
     )
 

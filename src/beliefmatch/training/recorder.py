@@ -77,7 +77,9 @@ class Recorder:
 
     def write_source_metadata(self) -> None:
         """Write what the source found when it was started, where a reader of the run should know it."""
-        if self.prepared.fabric.is_global_zero and (metadata := self.prepared.transfer.source.facts(self.state.source)):
+        if self.prepared.fabric.is_global_zero and (
+            metadata := self.prepared.transfer.source.metadata(self.state.source)
+        ):
             self.folder.write_source(SourceMetadata(**metadata))
 
     def close(self) -> None:

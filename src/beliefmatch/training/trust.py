@@ -7,7 +7,7 @@ from typing import Any
 
 from beliefmatch.errors import FolderError
 from beliefmatch.networks.loading.network import Network, is_own_code
-from beliefmatch.sources.own_generator import OwnGenerator
+from beliefmatch.sources.generator_settings import GeneratorSettings
 from beliefmatch.students.named import NamedStudent
 
 TrustedCode = bool | Collection[str]
@@ -46,7 +46,7 @@ def code_named_in(settings: Any) -> list[str]:
 def _names_in(settings: Any) -> Iterator[str]:
     if isinstance(settings, Network | NamedStudent):
         yield settings.architecture
-    if isinstance(settings, OwnGenerator) and settings.generator is not None:
+    if isinstance(settings, GeneratorSettings) and settings.generator is not None:
         yield settings.generator
     if dataclasses.is_dataclass(settings):
         for field in dataclasses.fields(settings):

@@ -58,8 +58,8 @@ class CompiledNetworks:
         """
         self.forwards: list[CompiledForward] = []
         pairs = transfer.objective.taps or ()
-        read = [*teacher.batch_norms] if transfer.source.reads_batch_norms else []
-        if transfer.source.reads_features and teacher.feature_tap:
+        read = [*teacher.batch_norms] if transfer.source.needs.batch_norms else []
+        if transfer.source.needs.features and teacher.feature_tap:
             read.append(teacher.feature_tap)
         try:
             taps = {pair.teacher for pair in pairs}

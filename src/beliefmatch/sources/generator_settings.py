@@ -1,4 +1,4 @@
-"""What sources share that train a generator, which a user may replace by one of their own."""
+"""Settings of every generator that maps noise to inputs, which a user may replace by a generator of their own."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from beliefmatch.networks.teacher import Teacher
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnGenerator:
+class GeneratorSettings:
     """Settings of a generator that maps noise to inputs."""
 
     noise_size: int = 256
@@ -37,5 +37,5 @@ class OwnGenerator:
             )
 
     def make_generator(self, teacher: Teacher) -> nn.Module:
-        """Make a fresh generator for the teacher's inputs; weights follow torch's own seed."""
+        """Build a fresh generator for the teacher's inputs; weights follow torch's own seed."""
         return make_generator(self.noise_size, teacher.spec, own=self.generator)
