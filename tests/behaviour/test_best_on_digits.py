@@ -11,6 +11,7 @@ from beliefmatch.data.digits import read_digits
 from beliefmatch.networks.inputs import DIGITS
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.recipes import best
+from beliefmatch.recipes.setup import Setup
 from beliefmatch.runs.folder import TEACHER_FILE
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.studies.teacher_file import write_teacher
@@ -31,13 +32,15 @@ def test_the_best_student_of_digits_is_good_soon(tmp_path: Path, monkeypatch: py
     made = RunFolder(tmp_path / "teacher")
     write_teacher(made, lambda: beliefmatch.studies.demo.train_teacher(training), seed=0, resume=False)
     transfer = best(
-        teacher=Network(architecture="convnet_32", weights=made.path / TEACHER_FILE),
-        student=NamedStudent(architecture="convnet_8"),
-        shape=DIGITS.shape,
-        mean=DIGITS.mean,
-        std=DIGITS.std,
-        budget=BUDGET,
-        batch_size=64,
+        Setup(
+            teacher=Network(architecture="convnet_32", weights=made.path / TEACHER_FILE),
+            student=NamedStudent(architecture="convnet_8"),
+            shape=DIGITS.shape,
+            mean=DIGITS.mean,
+            std=DIGITS.std,
+            budget=BUDGET,
+            batch_size=64,
+        )
     )
     folder = RunFolder(tmp_path / "run")
     run(transfer, RunOptions(folder=folder.path, accelerator="cpu", precision="32-true"))
