@@ -13,7 +13,7 @@ import kept_networks
 from beliefmatch import NamedStudent, Network, RunOptions, Transfer, load_student, run
 from beliefmatch.errors import BeliefMatchError
 from beliefmatch.objectives.belief_matching import BeliefMatching
-from beliefmatch.recipes import best, dafl, zero_shot
+from beliefmatch.recipes import Setup, best, dafl, zero_shot
 from beliefmatch.sources.base import AbstractSource
 from tiny import named
 
@@ -119,9 +119,8 @@ def test_a_student_of_others_is_loaded_without_anything_of_ours(tmp_path: Path, 
     is_coloured = "torchvision" in student
     shape = (3, 32, 32) if is_coloured else (1, 8, 8)
     teacher = Network(architecture=f"{__file__}:make_colour_teacher" if is_coloured else student)
-    transfer = zero_shot(
-        teacher=teacher, student=NamedStudent(architecture=student), shape=shape, rounds=1, batch_size=2
-    )
+    setup = Setup(teacher=teacher, student=NamedStudent(architecture=student), shape=shape, rounds=1, batch_size=2)
+    transfer = zero_shot(setup)
     run_quietly(transfer, tmp_path / "run")
     loaded = load_student(tmp_path / "run", trust_code=True)
     for module in loaded.modules():

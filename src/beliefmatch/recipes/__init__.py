@@ -20,9 +20,9 @@ from beliefmatch.recipes.fine_tune import fine_tune
 from beliefmatch.recipes.nayer import nayer
 from beliefmatch.recipes.noise import noise
 from beliefmatch.recipes.setup import Defaults, Setup
+from beliefmatch.recipes.stored import SETTINGS_TYPES, read_transfer
 from beliefmatch.recipes.toy import toy
 from beliefmatch.recipes.toy_generator import toy_generator
-from beliefmatch.recipes.stored import SETTINGS_TYPES, read_transfer
 from beliefmatch.recipes.unlabelled import unlabelled
 from beliefmatch.recipes.zero_shot import zero_shot
 from beliefmatch.training.transfer import Transfer
