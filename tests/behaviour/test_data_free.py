@@ -76,7 +76,7 @@ TRANSFERRED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("fast", "vectors", (*VECTORS, *POOLED)),
     ("nayer", "images", (*IMAGES, *POOLED)),
     ("noise", "images", (*IMAGES, *STEPS)),
-    ("toy", "plane", ("--source.ascent-steps", "2")),
+    ("toy", "plane", ("--source.point-steps", "2")),
     ("toy_generator", "plane", ()),
 )
 """Recipe, networks and settings of transfers without data, with few steps where a recipe takes many."""

@@ -79,7 +79,7 @@ def test_no_card_calls_a_student_of_real_images_free_of_data(recipe: str, tmp_pa
     assert main(["transfer", recipe, *TINY, "--rounds", "1", "--display", "quiet", "--folder", folder]) == 0
     assert main(["export", "--trust-code", folder, "--to", "safetensors", "--display", "quiet"]) == 0
     card = (tmp_path / "run" / "README.md").read_text()
-    assert "learnt to answer as another one, the teacher, does on real data" in " ".join(card.split())
+    assert "trained to predict what another one, the teacher, does on real data" in " ".join(card.split())
     assert "no real example was read" not in card
 
 

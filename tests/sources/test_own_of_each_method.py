@@ -176,10 +176,10 @@ def test_cmis_embedder_learns_to_tell_inputs_apart() -> None:
 def test_nayer_draws_its_noisy_layer_anew_for_each_batch_and_lets_the_generator_go_on() -> None:
     run = Run(Nayer(**SMALL, making_steps=2, warm_up=5, batches_per_round=1), batch_size=20)
     generator, noisy = weights_at_each_pass(run.state.generator), weights_at_each_pass(run.state.noisy.linear)
-    run.source._make_and_keep(run.state, run.source.terms, run.teacher, run.student, run.fabric)
+    run.source.make(run.state, run.source.terms, run.teacher, run.student, run.fabric)
     led_to = run.state.noisy.linear.weight.detach().clone()
     trained = [each.detach().clone() for each in run.state.generator.parameters()]
-    run.source._make_and_keep(run.state, run.source.terms, run.teacher, run.student, run.fabric)
+    run.source.make(run.state, run.source.terms, run.teacher, run.student, run.fabric)
     assert len(noisy) == len(generator) == 4
     assert torch.allclose(noisy[1][0], noisy[0][0], atol=0.05)
     assert not torch.allclose(noisy[2][0], led_to, atol=0.5)

@@ -190,7 +190,7 @@ def test_the_embedder_learns_to_tell_inputs_apart() -> None:
 def test_cmi_needs_features() -> None:
     source = Cmi(**SMALL)
     transfer, state, teacher, fabric = begin(replace(tiny_transfer(), source=DeepInversion()))
-    teacher.__dict__["feature_tap"] = None
+    teacher.inspection = replace(teacher.inspection, head=None)
     with pytest.raises(NetworkError, match="features, which CMI compares, are not known"):
         source.start(teacher, state.student, transfer.plan, fabric)
 

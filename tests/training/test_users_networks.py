@@ -18,12 +18,16 @@ from beliefmatch.sources.base import AbstractSource
 from tiny import named
 
 
-def made(recipe: Any, teacher: str, student: str, **settings: Any) -> Transfer:
-    names = {
-        "teacher": Network(architecture=f"kept_networks:{teacher}"),
-        "student": NamedStudent(architecture=f"kept_networks:{student}"),
-    }
-    return recipe(**names, shape=(1, 8, 8), rounds=1, batch_size=4, **settings)
+def made(recipe: Any, teacher: str, student: str, taps: tuple[str, ...] | None = None, **settings: Any) -> Transfer:
+    setup = Setup(
+        teacher=Network(architecture=f"kept_networks:{teacher}"),
+        student=NamedStudent(architecture=f"kept_networks:{student}"),
+        shape=(1, 8, 8),
+        rounds=1,
+        batch_size=4,
+        taps=taps,
+    )
+    return recipe(setup, **settings)
 
 
 def state_of(network: nn.Module) -> dict[str, Any]:
