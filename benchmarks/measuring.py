@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from beliefmatch.measurement.predictions import measure_accuracy
 from beliefmatch.networks.inputs import CIFAR10
 from beliefmatch.networks.loading.network import make_network
-from beliefmatch.networks.placement import place
+from beliefmatch.networks.placement import move_to_device
 from machine import describe_machine, write_results
 
 BATCH_SIZE = 500
@@ -60,7 +60,7 @@ def main() -> None:
     plain, ours = (make_network(arguments.architecture, in_channels=3, num_classes=10) for _ in range(2))
     ours.load_state_dict(plain.state_dict())
     plain.to(device)
-    place(ours, device, torch.float32)
+    move_to_device(ours, device, torch.float32)
     rows = []
     for repeat in range(arguments.repeats + 1):
         slow = timed(lambda: obvious_accuracy(plain, images, labels, device))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import log_softmax, normalize, softmax
 from torch.nn.utils import clip_grad_norm_
 
-from beliefmatch.networks.taps import Beliefs, beliefs
+from beliefmatch.networks.taps import Outputs, outputs_of
 from reference.plain_generator import plain_generator
 
 NOISE_SIZE = 100
@@ -62,8 +62,8 @@ class NaiveRound:
             )
             self._step(loss, self.student, self.optimisers[1])
 
-    def _answer(self, network: nn.Module, inputs: Tensor) -> Beliefs:
-        return beliefs(network, inputs, outputs=getattr(network, "attention_taps", ()))
+    def _answer(self, network: nn.Module, inputs: Tensor) -> Outputs:
+        return outputs_of(network, inputs, outputs=getattr(network, "attention_taps", ()))
 
     def _step(self, loss: Tensor, network: nn.Module, optimiser: torch.optim.Adam) -> None:
         for each in (self.teacher, self.student, self.generator):
@@ -73,15 +73,17 @@ class NaiveRound:
         optimiser.step()
 
 
-def _divergence(teacher_outputs: Beliefs, student_outputs: Beliefs) -> Tensor:
+def _divergence(teacher_outputs: Outputs, student_outputs: Outputs) -> Tensor:
     target = softmax(teacher_outputs.logits, dim=1)
     return (target * (target.clamp_min(1e-30).log() - log_softmax(student_outputs.logits, dim=1))).mean()
 
 
-def _attention(teacher_outputs: Beliefs, student_outputs: Beliefs) -> Tensor:
+def _attention(teacher_outputs: Outputs, student_outputs: Outputs) -> Tensor:
     terms = [
         (_map(first) - _map(second)).pow(2).mean()
-        for first, second in zip(teacher_outputs.outputs.values(), student_outputs.outputs.values(), strict=True)
+        for first, second in zip(
+            teacher_outputs.activations.values(), student_outputs.activations.values(), strict=True
+        )
     ]
     return torch.stack(terms).sum() if terms else torch.zeros((), device=teacher_outputs.logits.device)
 

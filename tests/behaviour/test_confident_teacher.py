@@ -32,7 +32,7 @@ def test_the_fashion_lenet_teacher_stays_finite() -> None:
     for _ in range(transfer.rounds):
         run_round(transfer, state, teacher, fabric)
         inputs = transfer.source.samples(state.source, fabric)
-        least = min(least, torch.softmax(teacher.beliefs(inputs).logits, dim=1).min().item())
+        least = min(least, torch.softmax(teacher.outputs(inputs).logits, dim=1).min().item())
     assert state.first_bad_round.item() == -1
     assert all(parameter.isfinite().all() for parameter in state.student.parameters())
     assert least < 1e-38, "the case needs a probability that underflows"

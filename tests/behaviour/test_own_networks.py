@@ -11,7 +11,7 @@ from beliefmatch import load_student
 from beliefmatch.cli import main
 from beliefmatch.errors import NetworkError, TapError
 from beliefmatch.networks.loading.network import make_network
-from beliefmatch.networks.taps import beliefs
+from beliefmatch.networks.taps import outputs_of
 from odd_networks import odd
 
 
@@ -111,8 +111,8 @@ def test_an_error_in_the_users_file_is_told(tmp_path: Path) -> None:
 def test_a_tap_that_is_overwritten_in_place_is_refused() -> None:
     network = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(inplace=True), torch.nn.Linear(4, 2))
     with pytest.raises(TapError, match="output of module '0' is changed in place by what follows it"):
-        beliefs(network, torch.randn(2, 3), outputs=["0"])
-    assert beliefs(network, torch.randn(2, 3), outputs=["1"]).outputs["1"].min() >= 0
+        outputs_of(network, torch.randn(2, 3), outputs=["0"])
+    assert outputs_of(network, torch.randn(2, 3), outputs=["1"]).activations["1"].min() >= 0
 
 
 def test_layers_without_a_size_are_named(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from beliefmatch.networks.taps import Beliefs, TapPair
+from beliefmatch.networks.taps import Outputs, TapPair
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.objectives.distillation import Distillation
@@ -28,10 +28,10 @@ def objective(request: pytest.FixtureRequest) -> AbstractObjective:
     return OBJECTIVES[request.param]
 
 
-def beliefs(seed: int, names: tuple[str, str], channels: int) -> Beliefs:
+def beliefs(seed: int, names: tuple[str, str], channels: int) -> Outputs:
     random = torch.Generator().manual_seed(seed)
     outputs = {name: torch.randn(6, channels, 4, 4, generator=random).requires_grad_() for name in names}
-    return Beliefs(logits=torch.randn(6, 10, generator=random).requires_grad_(), outputs=outputs, inputs={})
+    return Outputs(logits=torch.randn(6, 10, generator=random).requires_grad_(), activations=outputs, inputs={})
 
 
 def test_the_table_holds_every_objective() -> None:
@@ -52,14 +52,16 @@ def test_terms_are_per_example_finite_and_differentiable(objective: AbstractObje
     assert student.logits.grad is not None
     assert student.logits.grad.abs().sum() > 0
     for pair in objective.taps or ():
-        grad = student.outputs[pair.student].grad
+        grad = student.activations[pair.student].grad
         assert grad is not None
         assert grad.abs().sum() > 0
 
 
 def test_equal_beliefs_cost_nothing(objective: AbstractObjective) -> None:
     teacher = beliefs(0, ("a", "c"), 5)
-    same = Beliefs(logits=teacher.logits, outputs={"b": teacher.outputs["a"], "d": teacher.outputs["c"]}, inputs={})
+    same = Outputs(
+        logits=teacher.logits, activations={"b": teacher.activations["a"], "d": teacher.activations["c"]}, inputs={}
+    )
     for term in objective(teacher, same, None).values():
         torch.testing.assert_close(term, torch.zeros(6), atol=1e-6, rtol=0)
 
@@ -67,9 +69,9 @@ def test_equal_beliefs_cost_nothing(objective: AbstractObjective) -> None:
 def test_an_example_does_not_depend_on_its_neighbours(objective: AbstractObjective) -> None:
     teacher, student = beliefs(0, ("a", "c"), 5), beliefs(1, ("b", "d"), 3)
 
-    def first(read: Beliefs) -> Beliefs:
-        return Beliefs(
-            logits=read.logits[:1], outputs={key: value[:1] for key, value in read.outputs.items()}, inputs={}
+    def first(read: Outputs) -> Outputs:
+        return Outputs(
+            logits=read.logits[:1], activations={key: value[:1] for key, value in read.activations.items()}, inputs={}
         )
 
     whole, alone = objective(teacher, student, None), objective(first(teacher), first(student), None)

@@ -14,7 +14,7 @@ from beliefmatch.networks.heads import compute_in_32_bits
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import Inspection, inspect
 from beliefmatch.networks.output_forms import OutputForm, form_of, give_logits
-from beliefmatch.networks.taps import beliefs
+from beliefmatch.networks.taps import outputs_of
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.training.execution.compiled import CompiledForward
 
@@ -198,9 +198,9 @@ def test_logits_in_an_object_are_found_by_a_hook_that_copies_keep() -> None:
 
 def test_a_compiled_network_gives_logits_and_can_be_tapped() -> None:
     network, batch = with_logits(make_dict()), torch.randn(2, 12)
-    eager = beliefs(network, batch, outputs=["body"])
+    eager = outputs_of(network, batch, outputs=["body"])
     compiled = CompiledForward(network, outputs=["body"])
-    read = beliefs(network, batch, outputs=["body"])
+    read = outputs_of(network, batch, outputs=["body"])
     compiled.remove()
     torch.testing.assert_close(read.logits, eager.logits)
-    torch.testing.assert_close(read.outputs["body"], eager.outputs["body"])
+    torch.testing.assert_close(read.activations["body"], eager.activations["body"])

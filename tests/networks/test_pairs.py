@@ -12,7 +12,7 @@ from beliefmatch.networks.inputs import CIFAR10, InputSpec
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.networks.pairs import FeatureMaps
 from beliefmatch.networks.recording import record_noise
-from beliefmatch.networks.taps import TapPair, beliefs
+from beliefmatch.networks.taps import TapPair, outputs_of
 
 
 def last_feature_maps(network: nn.Module, spec: InputSpec) -> FeatureMaps:
@@ -93,8 +93,8 @@ def test_the_last_map_of_each_resolution_that_both_reach_is_taken() -> None:
         TapPair(teacher="10", student="8"),
     )
     names = [pair.teacher for pair in pairs]
-    read = beliefs(pyramid(4, 8, 8, 16), torch.randn(2, 3, 32, 32), outputs=names)
-    assert [read.outputs[name].shape[2] for name in names] == [32, 16, 8, 4]
+    read = outputs_of(pyramid(4, 8, 8, 16), torch.randn(2, 3, 32, 32), outputs=names)
+    assert [read.activations[name].shape[2] for name in names] == [32, 16, 8, 4]
 
 
 def test_maps_that_are_changed_in_place_are_passed_over() -> None:

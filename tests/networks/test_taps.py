@@ -6,7 +6,7 @@ from torch import nn
 
 from beliefmatch.errors import NetworkError, TapError
 from beliefmatch.networks.loading.network import make_network
-from beliefmatch.networks.taps import TapPair, beliefs, declared_pairs
+from beliefmatch.networks.taps import TapPair, declared_pairs, outputs_of
 
 
 def network() -> nn.Module:
@@ -15,9 +15,9 @@ def network() -> nn.Module:
 
 def test_outputs_and_inputs_are_read_and_no_hook_stays() -> None:
     module, batch = network(), torch.randn(5, 3)
-    read = beliefs(module, batch, outputs=["0"], inputs=["1"])
-    torch.testing.assert_close(read.outputs["0"], module[0](batch))  # pyright: ignore[reportIndexIssue]
-    assert read.inputs["1"] is read.outputs["0"]
+    read = outputs_of(module, batch, outputs=["0"], inputs=["1"])
+    torch.testing.assert_close(read.activations["0"], module[0](batch))  # pyright: ignore[reportIndexIssue]
+    assert read.inputs["1"] is read.activations["0"]
     torch.testing.assert_close(read.logits, module(batch))
     assert not any(child._forward_hooks or child._forward_pre_hooks for child in module.modules())
 
@@ -25,12 +25,12 @@ def test_outputs_and_inputs_are_read_and_no_hook_stays() -> None:
 def test_a_wrong_name_lists_the_names() -> None:
     module = make_network("lenet_5", in_channels=1, num_classes=10)
     with pytest.raises(TapError, match=r"no module 'convv2'; the nearest are conv2.*all: conv1, .*fc2"):
-        beliefs(module, torch.zeros(1, 1, 28, 28), outputs=["convv2"])
+        outputs_of(module, torch.zeros(1, 1, 28, 28), outputs=["convv2"])
 
 
 def test_something_other_than_logits_is_refused() -> None:
     with pytest.raises(NetworkError, match=r"returned a tensor of shape \(2, 3, 4\), expected logits"):
-        beliefs(nn.Identity(), torch.zeros(2, 3, 4))
+        outputs_of(nn.Identity(), torch.zeros(2, 3, 4))
 
 
 def test_architectures_declare_pairs_and_unlike_ones_have_none() -> None:

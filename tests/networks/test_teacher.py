@@ -20,14 +20,14 @@ def test_it_is_frozen_and_knows_its_classes() -> None:
 
 def test_gradients_flow_to_its_inputs() -> None:
     batch = torch.randn(2, 1, 8, 8, requires_grad=True)
-    Teacher(make_conv_teacher(), DIGITS).beliefs(batch).logits.sum().backward()
+    Teacher(make_conv_teacher(), DIGITS).outputs(batch).logits.sum().backward()
     assert batch.grad is not None
     assert batch.grad.abs().sum() > 0
 
 
 def test_without_batch_norm_there_is_no_gap() -> None:
     teacher = Teacher(make_mlp_teacher(), InputSpec(shape=(12,)))
-    read = teacher.beliefs(torch.randn(4, 12), tap_batch_norms=True)
+    read = teacher.outputs(torch.randn(4, 12), tap_batch_norms=True)
     assert teacher.statistics_gap(read) == 0
 
 
@@ -42,5 +42,5 @@ def test_probabilities_are_turned_into_logits() -> None:
     plain = nn.Sequential(nn.Flatten(), nn.Linear(12, 4))
     teacher = Teacher(nn.Sequential(*plain, nn.Softmax(dim=1)), InputSpec(shape=(12,)))
     batch = torch.randn(3, 12)
-    torch.testing.assert_close(teacher.beliefs(batch).logits.softmax(dim=1), plain(batch).softmax(dim=1))
-    assert not torch.allclose(teacher.beliefs(batch).logits.sum(dim=1), torch.ones(3))
+    torch.testing.assert_close(teacher.outputs(batch).logits.softmax(dim=1), plain(batch).softmax(dim=1))
+    assert not torch.allclose(teacher.outputs(batch).logits.sum(dim=1), torch.ones(3))

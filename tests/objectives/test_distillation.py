@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax, normalize, softmax
 
 from beliefmatch.errors import SettingsError
-from beliefmatch.networks.taps import Beliefs, TapPair
+from beliefmatch.networks.taps import Outputs, TapPair
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.recipes.few_shot import OBJECTIVES, Method
 
@@ -14,8 +14,8 @@ RANDOM = torch.Generator().manual_seed(0)
 LABELS = torch.randint(10, (6,), generator=RANDOM)
 MAPS = torch.randn(6, 5, 4, 4, generator=RANDOM), torch.randn(6, 3, 4, 4, generator=RANDOM)
 LOGITS = torch.randn(6, 10, generator=RANDOM), torch.randn(6, 10, generator=RANDOM)
-TEACHER = Beliefs(logits=LOGITS[0], outputs={"a": MAPS[0]}, inputs={})
-STUDENT = Beliefs(logits=LOGITS[1], outputs={"b": MAPS[1]}, inputs={})
+TEACHER = Outputs(logits=LOGITS[0], activations={"a": MAPS[0]}, inputs={})
+STUDENT = Outputs(logits=LOGITS[1], activations={"b": MAPS[1]}, inputs={})
 
 
 def attention(maps: Tensor) -> Tensor:

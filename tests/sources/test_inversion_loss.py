@@ -11,7 +11,7 @@ from torch import nn
 from beliefmatch.errors import NetworkError, SettingsError
 from beliefmatch.functional.divergences import kl_divergence
 from beliefmatch.networks.inputs import DIGITS, InputSpec
-from beliefmatch.networks.taps import beliefs
+from beliefmatch.networks.taps import outputs_of
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.dafl import Dafl
 from beliefmatch.sources.inversion_loss import WEIGHTS, InversionLossWeights
@@ -68,7 +68,7 @@ def test_without_the_adversarial_term_the_student_does_not_run() -> None:
 
 def test_where_networks_disagree_an_agreed_divergence_counts_nothing() -> None:
     student = make_dropout_student().eval()
-    taught, learnt = TEACHER.beliefs(INPUTS).logits, beliefs(student, INPUTS).logits
+    taught, learnt = TEACHER.outputs(INPUTS).logits, outputs_of(student, INPUTS).logits
     agreed = taught.argmax(dim=1) == learnt.argmax(dim=1)
     terms = InversionLossWeights(adversarial=1.0, adversarial_where="agreed")
     found = terms.losses(INPUTS, terms.read(INPUTS, TEACHER), TEACHER, student)["divergence"]
@@ -110,7 +110,7 @@ def test_a_teacher_without_known_features_is_told() -> None:
 
 def test_features_are_the_input_of_the_last_layer() -> None:
     assert TEACHER.feature_tap == "5"
-    read = TEACHER.beliefs(INPUTS, tap_features=True)
+    read = TEACHER.outputs(INPUTS, tap_features=True)
     head = TEACHER.module.get_submodule("5")
     torch.testing.assert_close(head(read.inputs["5"]), read.logits)
 

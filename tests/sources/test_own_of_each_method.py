@@ -142,7 +142,7 @@ def test_cmis_contrast_is_that_of_its_paper() -> None:
     found = run.improve()
 
     def embedded(inputs: Tensor) -> Tensor:
-        return normalize(embedder(run.teacher.beliefs(inputs, tap_features=True).inputs["5"]), dim=1)
+        return normalize(embedder(run.teacher.outputs(inputs, tap_features=True).inputs["5"]), dim=1)
 
     bank, made = [each for each in seen if len(each) in (8, 16)][:2]
     assert {*map(tuple, bank.flatten(1).tolist())} <= {*map(tuple, kept.flatten(1).tolist())}

@@ -65,7 +65,7 @@ def test_what_the_teacher_said_belongs_to_what_is_drawn(teacher: Teacher) -> Non
     pool.add(torch.randn(7, *teacher.spec.shape), teacher, FABRIC)
     batch = pool.draw(20, torch.Generator().manual_seed(0), FABRIC)
     assert batch.teacher_logits is not None
-    assert_close(batch.teacher_logits, teacher.beliefs(batch.inputs).logits, rtol=1e-5, atol=1e-5)
+    assert_close(batch.teacher_logits, teacher.outputs(batch.inputs).logits, rtol=1e-5, atol=1e-5)
 
 
 def test_crops_differ_and_have_no_answers_kept() -> None:

@@ -46,7 +46,7 @@ def test_what_is_kept_is_of_the_classes_that_were_drawn() -> None:
     again = state.random.clone_state()
     source.improve(state, teacher, student, fabric)
     labels = torch.randint(teacher.num_classes, (32,), generator=again)
-    logits = teacher.beliefs(state.pool.newest(32).flip(0)).logits
+    logits = teacher.outputs(state.pool.newest(32).flip(0)).logits
     assert cross_entropy(logits, labels) < cross_entropy(logits, labels.roll(1))
 
 

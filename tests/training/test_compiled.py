@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from beliefmatch.networks.taps import TapPair, beliefs
+from beliefmatch.networks.taps import TapPair, outputs_of
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.execution.choice import choose_execution
@@ -31,14 +31,14 @@ def test_a_compiled_network_answers_is_read_and_learns_as_an_eager_one() -> None
     batch = torch.randn(6, 1, 8, 8)
     for _ in range(2):
         # Without taps first: reading some later must not depend on what was there when it was compiled.
-        beliefs(network, batch)
-        beliefs(eager, batch)
-        ours, theirs = (beliefs(each, batch, outputs=["2"], inputs=["1"]) for each in (network, eager))
+        outputs_of(network, batch)
+        outputs_of(eager, batch)
+        ours, theirs = (outputs_of(each, batch, outputs=["2"], inputs=["1"]) for each in (network, eager))
         assert_close(ours.logits, theirs.logits)
-        assert_close(ours.outputs, theirs.outputs)
+        assert_close(ours.activations, theirs.activations)
         assert_close(ours.inputs, theirs.inputs)
         for each in (ours, theirs):
-            (each.logits.square().mean() + each.outputs["2"].mean()).backward()
+            (each.logits.square().mean() + each.activations["2"].mean()).backward()
     assert passes == [6] * 4
     for mine, other in zip(network.parameters(), eager.parameters(), strict=True):
         assert_close(mine.grad, other.grad)

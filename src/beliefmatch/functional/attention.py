@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from beliefmatch.functional.upcast import widened
+from beliefmatch.functional.upcast import upcast
 
 
 def attention_map(activation: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def attention_map(activation: Tensor) -> Tensor:
 
 
 def _sum_of_squares(activation: Tensor) -> Tensor:
-    return widened(activation).square().sum(dim=1)
+    return upcast(activation).square().sum(dim=1)
 
 
 class _SumOfSquares(torch.autograd.Function):

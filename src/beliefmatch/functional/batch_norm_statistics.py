@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from beliefmatch.functional.upcast import widened
+from beliefmatch.functional.upcast import upcast
 
 
 def statistics_gap(
@@ -68,9 +68,9 @@ def _moments(activation: Tensor) -> tuple[Tensor, Tensor]:
     if activation.device.type == "cuda":
         return torch.batch_norm_update_stats(activation, None, None, 0.0)
     if activation.device.type == "cpu":
-        return torch.batch_norm_update_stats(widened(activation), None, None, 0.0)
+        return torch.batch_norm_update_stats(upcast(activation), None, None, 0.0)
     axes = [axis for axis in range(activation.dim()) if axis != 1]
-    variance, mean = torch.var_mean(widened(activation), dim=axes, correction=0)
+    variance, mean = torch.var_mean(upcast(activation), dim=axes, correction=0)
     return mean, variance
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from beliefmatch.functional.upcast import widened
+from beliefmatch.functional.upcast import upcast
 
 
 def diversity(inputs: Tensor) -> Tensor:
@@ -18,7 +18,7 @@ def diversity(inputs: Tensor) -> Tensor:
     Returns:
         (), in [0, 1].
     """
-    examples = widened(inputs).flatten(start_dim=1)
+    examples = upcast(inputs).flatten(start_dim=1)
     least = torch.finfo(examples.dtype).tiny
     # Squares of inputs as large as a generator can make would overflow.
     scaled = examples / examples.abs().amax().clamp_min(least)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.linalg import vector_norm
 from torch.nn.functional import cross_entropy, log_softmax, normalize
 
-from beliefmatch.functional.upcast import widened
+from beliefmatch.functional.upcast import upcast
 
 
 def one_hot_loss(logits: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -51,7 +51,7 @@ def activation_size(features: Tensor) -> Tensor:
     Returns:
         (batch,), at least 0.
     """
-    return widened(features).abs().flatten(start_dim=1).mean(dim=1)
+    return upcast(features).abs().flatten(start_dim=1).mean(dim=1)
 
 
 def total_variation(inputs: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from beliefmatch.errors import NetworkError
-from beliefmatch.functional.upcast import widened
+from beliefmatch.functional.upcast import upcast
 from beliefmatch.networks.outputs import logits_of
 from beliefmatch.networks.recording import Recording
 
@@ -61,4 +61,4 @@ def _is_same_memory(first: Tensor, second: object) -> bool:
 
 def _forward_in_32_bits(layer: nn.Module, features: Tensor) -> Tensor:
     with torch.autocast(features.device.type, enabled=False):
-        return type(layer).forward(layer, widened(features))
+        return type(layer).forward(layer, upcast(features))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from beliefmatch.errors import NetworkError
-from beliefmatch.functional.upcast import widened
+from beliefmatch.functional.upcast import upcast
 from beliefmatch.networks.outputs import logits_of
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def to_logits(values: Tensor, form: OutputForm) -> Tensor:
     if form == "probabilities" and values.shape[1] > 1:
         return values.clamp_min(torch.finfo(values.dtype).tiny).log()
     if form != "logits":
-        values = widened(values).logit(eps=FLOAT32_BELOW_1)
+        values = upcast(values).logit(eps=FLOAT32_BELOW_1)
     return torch.cat([torch.zeros_like(values), values], dim=1) if values.shape[1] == 1 else values
 
 

@@ -9,18 +9,18 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import TapError, the_nearest
 from beliefmatch.functional.attention import attention_map
-from beliefmatch.functional.upcast import widened
+from beliefmatch.functional.upcast import upcast
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.outputs import logits_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beliefs:
+class Outputs:
     """What a network answers to a batch."""
 
     logits: Tensor
     """(batch, classes), float32 or wider."""
-    outputs: dict[str, Tensor]
+    activations: dict[str, Tensor]
     """Output of each tapped module, by name: (batch, channels, *positions)."""
     inputs: dict[str, Tensor]
     """Input of each module tapped at its input, by name."""
@@ -30,7 +30,7 @@ class Beliefs:
     def attention_map(self, name: str) -> Tensor:
         """Return the attention map of a tapped output, (batch, positions), worked out once however often it is used."""
         if name not in self.maps:
-            self.maps[name] = attention_map(self.outputs[name])
+            self.maps[name] = attention_map(self.activations[name])
         return self.maps[name]
 
 
@@ -71,7 +71,9 @@ def declared_pairs(teacher: nn.Module, student: nn.Module) -> tuple[TapPair, ...
     return tuple(TapPair(teacher=first, student=second) for first, second in zip(*taps, strict=True))
 
 
-def beliefs(network: nn.Module, batch: Tensor, *, outputs: Sequence[str] = (), inputs: Sequence[str] = ()) -> Beliefs:
+def outputs_of(
+    network: nn.Module, batch: Tensor, *, outputs: Sequence[str] = (), inputs: Sequence[str] = ()
+) -> Outputs:
     """Run a network and read named activations on the way. Hooks live only as long as the call.
 
     Args:
@@ -87,19 +89,19 @@ def beliefs(network: nn.Module, batch: Tensor, *, outputs: Sequence[str] = (), i
     """
     if (outputs or inputs) and (why := why_untappable(network)):
         raise TapError(f"nothing can be tapped in {why}")
-    found = Beliefs(logits=batch, outputs={}, inputs={})
+    found = Outputs(logits=batch, activations={}, inputs={})
     with ExitStack() as stack:
         for name in outputs:
-            stack.enter_context(_tap_output(find_module(network, name), name, found.outputs))
+            stack.enter_context(_tap_output(find_module(network, name), name, found.activations))
         for name in inputs:
             stack.enter_context(_tap_input(find_module(network, name), name, found.inputs))
         # A copy, since a network may begin with an operation in place, and the batch is seen again.
         output = network(batch.clone())
     for name in (*outputs, *inputs):
-        if name not in found.outputs and name not in found.inputs:
+        if name not in found.activations and name not in found.inputs:
             raise TapError(f"module {name!r} did not run, so nothing could be read from it")
     logits = logits_of(output, network=type(network).__name__, batch_size=len(batch))
-    return Beliefs(logits=widened(logits), outputs=found.outputs, inputs=found.inputs)
+    return Outputs(logits=upcast(logits), activations=found.activations, inputs=found.inputs)
 
 
 def can_be_tapped(network: nn.Module) -> bool:

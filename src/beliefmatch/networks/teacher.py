@@ -13,7 +13,7 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import Inspection, inspect
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.output_forms import give_logits
-from beliefmatch.networks.taps import Beliefs, beliefs
+from beliefmatch.networks.taps import Outputs, outputs_of
 
 
 class Teacher:
@@ -61,20 +61,20 @@ class Teacher:
         """Name of the layer whose output are the logits, so that its input are the features; None if there is none."""
         return self.inspection.head or None
 
-    def beliefs(
+    def outputs(
         self, batch: Tensor, *, taps: Sequence[str] = (), tap_batch_norms: bool = False, tap_features: bool = False
-    ) -> Beliefs:
-        """Run the teacher; see `taps.beliefs`. Gradients to the batch flow where the caller has them enabled."""
+    ) -> Outputs:
+        """Run the teacher; see `taps.outputs_of`. Gradients to the batch flow where the caller has them enabled."""
         inputs = self.inspection.batch_norms if tap_batch_norms else ()
         if tap_features and self.feature_tap:
             inputs += (self.feature_tap,)
-        return beliefs(self.module, batch, outputs=taps, inputs=inputs)
+        return outputs_of(self.module, batch, outputs=taps, inputs=inputs)
 
-    def statistics_gap(self, read: Beliefs) -> Tensor:
+    def statistics_gap(self, read: Outputs) -> Tensor:
         """Sum over batch-norm layers of the gap between a batch and the remembered statistics.
 
         Args:
-            read: from `beliefs` with `tap_batch_norms`.
+            read: from `outputs` with `tap_batch_norms`.
 
         Returns:
             (), at least 0; 0 where the teacher has no batch-norm.

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from beliefmatch.functional.attention import attention_distance
-from beliefmatch.networks.taps import Beliefs, TapPair
+from beliefmatch.networks.taps import Outputs, TapPair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +34,10 @@ class AbstractObjective(ABC):
         """
 
     @abstractmethod
-    def __call__(self, teacher: Beliefs, student: Beliefs, labels: Tensor | None) -> dict[str, Tensor]:
+    def __call__(self, teacher: Outputs, student: Outputs, labels: Tensor | None) -> dict[str, Tensor]:
         """Give the named terms of the loss, weighted, each (batch,). The loss is the mean of their sum."""
 
-    def attention(self, teacher: Beliefs, student: Beliefs) -> Tensor:
+    def attention(self, teacher: Outputs, student: Outputs) -> Tensor:
         """Sum the attention distances of all tap pairs, of which there is at least one, (batch,)."""
         distances = [
             attention_distance(teacher.attention_map(pair.teacher), student.attention_map(pair.student))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from beliefmatch.checks import check_positive
 from beliefmatch.functional.divergences import DIVERGENCES, DivergenceName
-from beliefmatch.networks.taps import Beliefs
+from beliefmatch.networks.taps import Outputs
 from beliefmatch.objectives.base import AbstractObjective
 
 
@@ -41,7 +41,7 @@ class BeliefMatching(AbstractObjective):
         """
         check_positive(self, "objective", "temperature")
 
-    def __call__(self, teacher: Beliefs, student: Beliefs, labels: Tensor | None) -> dict[str, Tensor]:
+    def __call__(self, teacher: Outputs, student: Outputs, labels: Tensor | None) -> dict[str, Tensor]:
         """Give `divergence`, and `attention` where there are taps and the weight is not 0, each (batch,)."""
         divergence = DIVERGENCES[self.divergence](teacher.logits, student.logits, self.temperature)
         terms = {"divergence": self.divergence_weight * divergence}

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from beliefmatch.checks import check_any_weight, check_positive
 from beliefmatch.errors import SettingsError
 from beliefmatch.functional.divergences import kl_divergence
-from beliefmatch.networks.taps import Beliefs
+from beliefmatch.networks.taps import Outputs
 from beliefmatch.objectives.base import AbstractObjective
 
 
@@ -42,7 +42,7 @@ class Distillation(AbstractObjective):
         check_positive(self, "objective", "temperature")
         check_any_weight(self, "objective", "label_weight", "divergence_weight", "attention_weight")
 
-    def __call__(self, teacher: Beliefs, student: Beliefs, labels: Tensor | None) -> dict[str, Tensor]:
+    def __call__(self, teacher: Outputs, student: Outputs, labels: Tensor | None) -> dict[str, Tensor]:
         """Give `labels`, `divergence` and `attention`, those whose weight is not 0, each (batch,).
 
         Raises:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from beliefmatch.checks import check_any_weight, check_positive
 from beliefmatch.functional.divergences import DIVERGENCES, DivergenceName
-from beliefmatch.networks.taps import beliefs
+from beliefmatch.networks.taps import outputs_of
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import AbstractSource, Batch, Needs, Plan
 from beliefmatch.sources.input_gradient import input_gradient
@@ -96,9 +96,9 @@ class Adversarial(GeneratorTraining, AbstractSource[TrainedGenerator]):
         def losses(inputs: Tensor) -> dict[str, Tensor]:
             found: dict[str, Tensor] = {}
             with fabric.autocast():
-                read = teacher.beliefs(inputs, tap_batch_norms=self.batch_norm_weight != 0)
+                read = teacher.outputs(inputs, tap_batch_norms=self.batch_norm_weight != 0)
                 if self.divergence_weight:
-                    logits = beliefs(student, inputs).logits
+                    logits = outputs_of(student, inputs).logits
                     divergence = DIVERGENCES[self.divergence](read.logits, logits, self.temperature)
                     found["generator_divergence"] = -self.divergence_weight * divergence.mean()
                 if self.batch_norm_weight:

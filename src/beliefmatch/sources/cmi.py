@@ -15,10 +15,10 @@ from beliefmatch.checks import check_not_negative, check_positive
 from beliefmatch.errors import NetworkError
 from beliefmatch.functional.inversion_losses import contrastive_loss
 from beliefmatch.functional.micro_batches import parts_of
-from beliefmatch.functional.upcast import widened
+from beliefmatch.functional.upcast import upcast
 from beliefmatch.networks.architectures.initialisation import redraw
-from beliefmatch.networks.placement import place
-from beliefmatch.networks.taps import Beliefs
+from beliefmatch.networks.placement import move_to_device
+from beliefmatch.networks.taps import Outputs
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import average_over_processes, make_adam
 from beliefmatch.sources.base import Needs, Plan
@@ -109,12 +109,12 @@ class Cmi(GeneratorSettings, AbstractPooled[CmiState]):
         generator = self.make_generator(teacher)
         one = torch.zeros((1, *teacher.spec.shape), dtype=teacher.dtype, device=fabric.device)
         with torch.no_grad():
-            num_features = features_of(teacher.beliefs(one, tap_features=True), teacher).shape[1]
+            num_features = features_of(teacher.outputs(one, tap_features=True), teacher).shape[1]
         embedder = nn.Sequential(
             nn.Linear(num_features, EMBEDDING_SIZE), nn.ReLU(), nn.Linear(EMBEDDING_SIZE, EMBEDDING_SIZE)
         )
         for network in (generator, embedder):
-            place(network, fabric.device, teacher.dtype)
+            move_to_device(network, fabric.device, teacher.dtype)
         optimiser = make_adam(embedder.parameters(), self.learning_rate)
         return CmiState(**vars(common), generator=generator, embedder=embedder, optimiser=optimiser)
 
@@ -129,7 +129,7 @@ class Cmi(GeneratorSettings, AbstractPooled[CmiState]):
         others = self._others(state, teacher, fabric)
         seen: list[tuple[Tensor, Tensor]] = []
 
-        def contrast(inputs: Tensor, read: Beliefs) -> dict[str, Tensor]:
+        def contrast(inputs: Tensor, read: Outputs) -> dict[str, Tensor]:
             queries = features_of(read, teacher)
             keys = self._other_view(state, inputs, queries, teacher, fabric)
             seen.append((queries.detach(), keys.detach()))
@@ -159,14 +159,14 @@ class Cmi(GeneratorSettings, AbstractPooled[CmiState]):
         )
 
     def _contrast(self, state: CmiState, queries: Tensor, keys: Tensor, others: Tensor) -> Tensor:
-        first, second, third = (widened(state.embedder(features)) for features in (queries, keys, others))
+        first, second, third = (upcast(state.embedder(features)) for features in (queries, keys, others))
         return contrastive_loss(first, second, third, self.contrast_temperature)
 
     def _other_view(self, state: CmiState, inputs: Tensor, queries: Tensor, teacher: Teacher, fabric: Fabric) -> Tensor:
         """Read the features of another crop of the same inputs; where none is made, those of the one there is."""
         if state.pool.augmentation == "none":
             return queries.detach()
-        return features_of(teacher.beliefs(augment_made(state, inputs, fabric), tap_features=True), teacher)
+        return features_of(teacher.outputs(augment_made(state, inputs, fabric), tap_features=True), teacher)
 
     def _others(self, state: CmiState, teacher: Teacher, fabric: Fabric) -> Tensor:
         """Read the features of inputs drawn from the pool, (others, features); none of an empty one."""
@@ -177,13 +177,13 @@ class Cmi(GeneratorSettings, AbstractPooled[CmiState]):
         inputs = state.pool.draw(min(self.num_others, held), state.random, fabric).inputs
         with torch.no_grad(), fabric.autocast():
             parts = [
-                features_of(teacher.beliefs(part, tap_features=True), teacher)
+                features_of(teacher.outputs(part, tap_features=True), teacher)
                 for part in parts_of(inputs, state.micro_batch)
             ]
         return torch.cat(parts)
 
 
-def features_of(read: Beliefs, teacher: Teacher) -> Tensor:
+def features_of(read: Outputs, teacher: Teacher) -> Tensor:
     """Return the features that were read, (batch, features)."""
     assert teacher.feature_tap is not None
     return read.inputs[teacher.feature_tap].flatten(start_dim=1)

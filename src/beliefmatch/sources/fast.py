@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from beliefmatch.checks import check_positive
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.architectures.initialisation import redraw
-from beliefmatch.networks.placement import place
+from beliefmatch.networks.placement import move_to_device
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Needs, Plan
@@ -90,7 +90,7 @@ class Fast(GeneratorSettings, AbstractPooled[FastState]):
         """Make the meta generator. Its weights follow torch's own seed."""
         common = start_pooled(self, teacher, plan, fabric)
         generator = self.make_generator(teacher)
-        place(generator, fabric.device, teacher.dtype)
+        move_to_device(generator, fabric.device, teacher.dtype)
         rate = self.learning_rate * self.making_steps
         optimiser = make_adam(generator.parameters(), rate, first_beta=FIRST_BETA)
         return FastState(**vars(common), generator=generator, optimiser=optimiser)

@@ -18,7 +18,7 @@ from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.placement import laid_out
+from beliefmatch.networks.placement import to_channels_last
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Needs, Plan, local_shard, take_local_shard
 
@@ -193,4 +193,4 @@ class FewShot(AbstractSource[FewShotState]):
         return rows
 
     def _inputs(self, state: FewShotState, stored: Tensor) -> Tensor:
-        return laid_out(state.kind.convert(stored, state.spec).to(state.dtype))
+        return to_channels_last(state.kind.convert(stored, state.spec).to(state.dtype))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from beliefmatch.checks import check_finite, check_positive
 from beliefmatch.functional.divergences import kl_divergence
-from beliefmatch.networks.taps import beliefs
+from beliefmatch.networks.taps import outputs_of
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import average_over_processes, make_adam
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Needs, Plan, take_local_shard
@@ -133,7 +133,7 @@ class FreePoints(AbstractSource[FreePointsState]):
     def _step(self, state: FreePointsState, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
         def losses(inputs: Tensor) -> dict[str, Tensor]:
             with fabric.autocast():
-                divergence = kl_divergence(teacher.beliefs(inputs).logits, beliefs(student, inputs).logits)
+                divergence = kl_divergence(teacher.outputs(inputs).logits, outputs_of(student, inputs).logits)
             return {"points_loss": -divergence.mean()}
 
         inputs = take_local_shard(state.points(), state.local_batch_size, fabric)

@@ -16,7 +16,7 @@ from beliefmatch.functional.inversion_losses import (
     total_variation,
 )
 from beliefmatch.networks.modes import evaluating
-from beliefmatch.networks.taps import Beliefs, beliefs
+from beliefmatch.networks.taps import Outputs, outputs_of
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import Needs
 
@@ -82,14 +82,14 @@ class InversionLossWeights:
                 "known: source.terms.activation must be 0"
             )
 
-    def read(self, inputs: Tensor, teacher: Teacher, *, features: bool = False) -> Beliefs:
+    def read(self, inputs: Tensor, teacher: Teacher, *, features: bool = False) -> Outputs:
         """Run the teacher and read all that the terms need, and the features if they are asked for."""
-        return teacher.beliefs(
+        return teacher.outputs(
             inputs, tap_batch_norms=self.statistics != 0, tap_features=features or self.activation != 0
         )
 
     def losses(
-        self, inputs: Tensor, read: Beliefs, teacher: Teacher, student: nn.Module, labels: Tensor | None = None
+        self, inputs: Tensor, read: Outputs, teacher: Teacher, student: nn.Module, labels: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Compute the weighted terms of a batch, those whose weight is not 0, each ().
 
@@ -117,12 +117,12 @@ class InversionLossWeights:
             terms["l2"] = self.l2 * input_size(inputs).mean()
         return terms
 
-    def _divergence(self, inputs: Tensor, read: Beliefs, student: nn.Module) -> Tensor:
+    def _divergence(self, inputs: Tensor, read: Outputs, student: nn.Module) -> Tensor:
         if self.student_mode == "train":
-            logits = beliefs(student, inputs).logits
+            logits = outputs_of(student, inputs).logits
         else:
             with evaluating(student):
-                logits = beliefs(student, inputs).logits
+                logits = outputs_of(student, inputs).logits
         divergence = DIVERGENCES[self.divergence](read.logits, logits, self.temperature)
         if self.adversarial_where == "agreed":
             divergence = divergence * (read.logits.argmax(dim=1) == logits.argmax(dim=1))

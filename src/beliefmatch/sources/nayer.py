@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from beliefmatch.checks import check_positive
 from beliefmatch.networks.architectures.generators import NoisyLayer
 from beliefmatch.networks.architectures.initialisation import redraw
-from beliefmatch.networks.placement import place
+from beliefmatch.networks.placement import move_to_device
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Needs, Plan, take_local_shard
@@ -97,7 +97,7 @@ class Nayer(GeneratorSettings, AbstractPooled[NayerState]):
         noisy = NoisyLayer(teacher.num_classes, num_sets, self.noise_size, embedding_size=size)
         generator = self.make_generator(teacher)
         for network in (noisy, generator):
-            place(network, fabric.device, teacher.dtype)
+            move_to_device(network, fabric.device, teacher.dtype)
         return NayerState(**vars(common), noisy=noisy, generator=generator, batches_made=0)
 
     def make(

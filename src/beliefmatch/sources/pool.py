@@ -9,7 +9,7 @@ from torch import Tensor
 from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.functional.micro_batches import parts_of
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.placement import laid_out
+from beliefmatch.networks.placement import to_channels_last
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import FIXED, Batch, local_shard, take_local_shard
 
@@ -59,7 +59,9 @@ def as_inputs(drawn: Tensor, pixels: PixelRange | None) -> Tensor:
     Returns:
         (batch, *shape).
     """
-    return laid_out(12**0.5 * (drawn - 0.5) if pixels is None else pixels.black + drawn * (pixels.white - pixels.black))
+    return to_channels_last(
+        12**0.5 * (drawn - 0.5) if pixels is None else pixels.black + drawn * (pixels.white - pixels.black)
+    )
 
 
 @dataclass(kw_only=True)
@@ -106,7 +108,7 @@ class Pool:
         if self.teacher_logits is not None:
             for part in parts_of(rows, self.micro_batch):
                 with torch.no_grad(), fabric.autocast():
-                    self.teacher_logits[part] = teacher.beliefs(self.read(part)).logits
+                    self.teacher_logits[part] = teacher.outputs(self.read(part)).logits
 
     def read(self, rows: Tensor) -> Tensor:
         """Read inputs by their rows, (rows, *shape), as the network takes them."""
@@ -134,7 +136,7 @@ class Pool:
         return self.read((self.next - back) % self.capacity)
 
     def _inputs(self, stored: Tensor) -> Tensor:
-        return laid_out(self.pixels.from_bytes(stored) if self.pixels else stored.to(self.dtype))
+        return to_channels_last(self.pixels.from_bytes(stored) if self.pixels else stored.to(self.dtype))
 
 
 def make_pool(

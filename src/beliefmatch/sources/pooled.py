@@ -16,7 +16,7 @@ from beliefmatch.checks import check_not_negative, check_positive
 from beliefmatch.errors import SettingsError
 from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.functional.diversity import diversity
-from beliefmatch.networks.taps import Beliefs
+from beliefmatch.networks.taps import Outputs
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, local_shard, take_local_shard
 from beliefmatch.sources.inversion_loss import InversionLossWeights
@@ -215,7 +215,7 @@ def batch_losses(
     teacher: Teacher,
     student: nn.Module,
     fabric: Fabric,
-    more: Callable[[Tensor, Beliefs], dict[str, Tensor]] | None = None,
+    more: Callable[[Tensor, Outputs], dict[str, Tensor]] | None = None,
 ) -> Callable[[Tensor], dict[str, Tensor]]:
     """Return the function that computes a batch's losses as the networks see it: augmented, if it is to be.
 

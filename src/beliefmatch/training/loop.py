@@ -17,8 +17,8 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 from beliefmatch.functional.classification import agreement, class_frequencies, confidence
 from beliefmatch.functional.diversity import diversity
 from beliefmatch.functional.micro_batches import parts_of
-from beliefmatch.networks.placement import place
-from beliefmatch.networks.taps import Beliefs, beliefs
+from beliefmatch.networks.placement import move_to_device
+from beliefmatch.networks.taps import Outputs, outputs_of
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.optimisers import Optimisation, average_over_processes
@@ -55,7 +55,7 @@ def start(transfer: Transfer, teacher: Teacher, student: nn.Module, fabric: Fabr
     """Put both networks on the device and start the source. The seed decides all that follows."""
     dtype = torch.float64 if fabric._precision.precision == "64-true" else torch.float32
     for network in (teacher.module, student):
-        place(network, fabric.device, dtype)
+        move_to_device(network, fabric.device, dtype)
     student.train()
     if transfer.freeze_batch_norm:
         for layer in student.modules():
@@ -130,7 +130,7 @@ class MicroBatch:
     """(micro-batch, *shape)."""
     labels: Tensor | None
     """(micro-batch,), where the source knows them."""
-    teacher_outputs: Beliefs
+    teacher_outputs: Outputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,10 +163,10 @@ def run_teacher(transfer: Transfer, teacher: Teacher, batch: Batch, fabric: Fabr
     labels = parts_of(batch.labels, size) if batch.labels is not None else [None] * len(inputs)
     taps = [pair.teacher for pair in transfer.objective.taps or ()]
     if batch.teacher_logits is not None and not taps:
-        outputs = [Beliefs(logits=part, outputs={}, inputs={}) for part in parts_of(batch.teacher_logits, size)]
+        outputs = [Outputs(logits=part, activations={}, inputs={}) for part in parts_of(batch.teacher_logits, size)]
     else:
         with torch.no_grad(), fabric.autocast():
-            outputs = [teacher.beliefs(part, taps=taps) for part in inputs]
+            outputs = [teacher.outputs(part, taps=taps) for part in inputs]
     micro_batches = [
         MicroBatch(inputs=part, labels=known, teacher_outputs=output)
         for part, known, output in zip(inputs, labels, outputs, strict=True)
@@ -186,7 +186,7 @@ def step_student(
     logits: list[Tensor] = []
     for micro_batch in batch.micro_batches:
         with fabric.autocast():
-            outputs = beliefs(state.student, micro_batch.inputs, outputs=taps)
+            outputs = outputs_of(state.student, micro_batch.inputs, outputs=taps)
             terms = objective(micro_batch.teacher_outputs, outputs, micro_batch.labels)
             means = {f"student_{name}": term.sum() / num_examples for name, term in terms.items()}
         loss = torch.stack(list(means.values())).sum()

@@ -21,7 +21,7 @@ from beliefmatch.errors import NetworkError, TapError
 from beliefmatch.networks.gradients import check_gradient
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network, make_network
-from beliefmatch.networks.taps import beliefs, can_be_tapped
+from beliefmatch.networks.taps import can_be_tapped, outputs_of
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.training.run_settings import fingerprint
 
@@ -119,7 +119,7 @@ def test_a_model_of_a_fixed_batch_teaches_in_pieces_and_is_not_tapped(tmp_path: 
     assert not teacher.inspection.takes_any_batch
     assert teacher.inspection.feature_maps == {}
     with pytest.raises(TapError, match="nothing can be tapped in a program that takes a fixed number of examples"):
-        beliefs(model, batch, outputs=["program"])
+        outputs_of(model, batch, outputs=["program"])
 
 
 def written(path: Path, *operators: onnx.NodeProto, opset: int = 17, kind: int = TensorProto.FLOAT) -> Path:

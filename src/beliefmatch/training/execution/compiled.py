@@ -8,7 +8,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from beliefmatch.networks.taps import Beliefs, find_module
+from beliefmatch.networks.taps import Outputs, find_module
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.training.execution.base import AbstractExecution
@@ -86,7 +86,7 @@ class CompiledForward:
 
     A hook on a module within would not run, or would have the network compiled anew whenever it changed. So activations
     that will be read are named beforehand: the compiled pass returns them all, and the hooks on their modules, such as
-    those of `taps.beliefs`, run after it.
+    those of `taps.outputs_of`, run after it.
     """
 
     def __init__(self, network: nn.Module, *, outputs: Iterable[str] = (), inputs: Iterable[str] = ()) -> None:
@@ -183,7 +183,7 @@ class CompiledObjective(AbstractObjective):
 
     inner: AbstractObjective
     """Whose terms they are."""
-    run: Callable[[Beliefs, Beliefs, Tensor | None], dict[str, Tensor]] = field(repr=False)
+    run: Callable[[Outputs, Outputs, Tensor | None], dict[str, Tensor]] = field(repr=False)
     """Its compiled call."""
 
     @classmethod
@@ -204,6 +204,6 @@ class CompiledObjective(AbstractObjective):
         """
         self.inner.check()
 
-    def __call__(self, teacher: Beliefs, student: Beliefs, labels: Tensor | None) -> dict[str, Tensor]:
+    def __call__(self, teacher: Outputs, student: Outputs, labels: Tensor | None) -> dict[str, Tensor]:
         """Compute the terms of the other one, each (batch,)."""
         return self.run(teacher, student, labels)
