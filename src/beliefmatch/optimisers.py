@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from beliefmatch.checks import check_not_negative, check_positive
 from beliefmatch.errors import SettingsError
 
-PLACE = "optimiser"
+PATH = "optimiser"
 """Where these settings stand in a recipe. A source checks what it gives its generator by itself."""
 
 
@@ -80,7 +80,7 @@ class Adam(AbstractOptimiser):
         Raises:
             SettingsError: one is not above 0.
         """
-        check_positive(self, PLACE, "learning_rate", "gradient_clip")
+        check_positive(self, PATH, "learning_rate", "gradient_clip")
 
     def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
         """Make the optimiser of a network, and a schedule over all rounds."""
@@ -118,10 +118,10 @@ class StepwiseSgd(AbstractOptimiser):
         Raises:
             SettingsError: one is out of its range.
         """
-        check_positive(self, PLACE, "learning_rate", "drop_factor")
-        check_not_negative(self, PLACE, "momentum", "weight_decay")
+        check_positive(self, PATH, "learning_rate", "drop_factor")
+        check_not_negative(self, PATH, "momentum", "weight_decay")
         if not all(0 < drop < 1 for drop in self.drops):
-            path = f"{PLACE}.drops"
+            path = f"{PATH}.drops"
             raise SettingsError(f"{path} must be fractions of all rounds, between 0 and 1; got {self.drops}", path)
 
     def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
@@ -154,8 +154,8 @@ class CosineSgd(AbstractOptimiser):
         Raises:
             SettingsError: one is out of its range.
         """
-        check_positive(self, PLACE, "learning_rate")
-        check_not_negative(self, PLACE, "momentum", "weight_decay")
+        check_positive(self, PATH, "learning_rate")
+        check_not_negative(self, PATH, "momentum", "weight_decay")
 
     def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
         """Make the optimiser of a network, and a schedule over all rounds."""

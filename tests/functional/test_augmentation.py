@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import pad
 
-from beliefmatch.functional.augmentation import Place, augment, random_crop, random_flip
+from beliefmatch.functional.augmentation import Shard, augment, random_crop, random_flip
 
 IMAGES = torch.arange(6 * 3 * 5 * 4, dtype=torch.uint8).view(6, 3, 5, 4)
 
@@ -42,8 +42,8 @@ def test_two_processes_change_their_halves_as_one_changes_the_whole() -> None:
         augment(images, "crop_flip", 2, torch.Generator().manual_seed(0), place)
         for images, place in (
             (IMAGES, None),
-            (IMAGES[: len(IMAGES) // 2], Place(0, len(IMAGES))),
-            (IMAGES[len(IMAGES) // 2 :], Place(len(IMAGES) // 2, len(IMAGES))),
+            (IMAGES[: len(IMAGES) // 2], Shard(0, len(IMAGES))),
+            (IMAGES[len(IMAGES) // 2 :], Shard(len(IMAGES) // 2, len(IMAGES))),
         )
     )
     assert torch.equal(torch.cat(halves), whole)

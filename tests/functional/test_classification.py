@@ -4,7 +4,7 @@ import pytest
 import torch
 from sklearn.metrics import top_k_accuracy_score
 
-from beliefmatch.functional.calibration_error import calibration_error, calibration_gaps
+from beliefmatch.functional.calibration_error import calibration_error, calibration_error_gaps
 from beliefmatch.functional.classification import class_frequencies, confidence, correct, in_top
 from scipy_oracle import binned_calibration_error
 
@@ -26,13 +26,13 @@ def test_the_first_of_one_is_the_correct_one() -> None:
 @pytest.mark.parametrize("scale", [0.1, 1.0, 100.0])
 def test_the_calibration_error_is_that_of_scipys_bins(scale: float) -> None:
     logits = scale * LOGITS
-    gaps = calibration_gaps(confidence(logits), correct(logits, LABELS))
+    gaps = calibration_error_gaps(confidence(logits), correct(logits, LABELS))
     expected = binned_calibration_error(logits, LABELS)
     assert calibration_error(gaps.mean(dim=0)).item() == pytest.approx(expected, abs=1e-6, rel=1e-5)
 
 
 def test_certainty_falls_into_the_last_bin() -> None:
-    gaps = calibration_gaps(torch.tensor([1.0, 0.0]), torch.tensor([False, True]))
+    gaps = calibration_error_gaps(torch.tensor([1.0, 0.0]), torch.tensor([False, True]))
     assert gaps[0].nonzero().item() == 14
     assert gaps[1].nonzero().item() == 0
 

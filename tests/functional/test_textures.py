@@ -11,7 +11,7 @@ def draws(seed: int = 0) -> torch.Generator:
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 7, 9), (2, 64), (64,)])
 def test_textures_fill_the_range_of_pixels_and_no_two_are_alike(shape: tuple[int, ...]) -> None:
-    drawn = textures(40, shape, draws(), torch.float32, curve_share=0.6)
+    drawn = textures(40, shape, draws(), torch.float32, curve_fraction=0.6)
     assert drawn.shape == (40, *shape)
     assert drawn.min() >= 0
     assert drawn.max() <= 1
@@ -20,7 +20,7 @@ def test_textures_fill_the_range_of_pixels_and_no_two_are_alike(shape: tuple[int
 
 
 def test_the_same_seed_draws_the_same() -> None:
-    first, second = (textures(4, (3, 8, 8), draws(3), torch.float64, curve_share=0.6) for _ in range(2))
+    first, second = (textures(4, (3, 8, 8), draws(3), torch.float64, curve_fraction=0.6) for _ in range(2))
     assert torch.equal(first, second)
 
 
@@ -72,11 +72,11 @@ def test_what_is_far_from_all_curves_is_far_and_finite() -> None:
         assert found.isfinite().all()
 
 
-@pytest.mark.parametrize("curve_share", [0.0, 1.0])
-def test_textures_can_be_of_one_kind_alone(curve_share: float) -> None:
-    assert textures(5, (1, 8, 8), draws(), torch.float32, curve_share=curve_share).shape == (5, 1, 8, 8)
+@pytest.mark.parametrize("curve_fraction", [0.0, 1.0])
+def test_textures_can_be_of_one_kind_alone(curve_fraction: float) -> None:
+    assert textures(5, (1, 8, 8), draws(), torch.float32, curve_fraction=curve_fraction).shape == (5, 1, 8, 8)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 9), (3, 1), (2, 1, 1)])
 def test_textures_of_a_single_position_are_finite(shape: tuple[int, ...]) -> None:
-    assert textures(10, shape, draws(), torch.float32, curve_share=0.6).isfinite().all()
+    assert textures(10, shape, draws(), torch.float32, curve_fraction=0.6).isfinite().all()

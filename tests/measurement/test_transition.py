@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from beliefmatch.errors import ExamplesError
-from beliefmatch.measurement.predictions import answer
+from beliefmatch.measurement.predictions import predict
 from beliefmatch.measurement.transition import (
     Guide,
     TransitionCurves,
@@ -65,13 +65,13 @@ def test_the_error_and_its_interval() -> None:
 def test_agreeing_examples_are_chosen_by_the_seed_and_do_agree() -> None:
     guide, follower = make_mlp_student(), make_mlp_teacher()
     images = some(400, 12).float()
-    answers = answer(follower, guide, InputSpec(shape=(12,)), examples_of(images), batch_size=150)
-    chosen = choose(answers.alike, num_examples=10, seed=0)
-    classes = answers.teacher_class[chosen]
+    predictions = predict(follower, guide, InputSpec(shape=(12,)), examples_of(images), batch_size=150)
+    chosen = choose(predictions.alike, num_examples=10, seed=0)
+    classes = predictions.teacher_class[chosen]
     assert torch.equal(guide(images[chosen]).argmax(1), classes)
     assert torch.equal(follower(images[chosen]).argmax(1), classes)
-    assert torch.equal(choose(answers.alike, num_examples=10, seed=0), chosen)
-    assert not torch.equal(choose(answers.alike, num_examples=10, seed=1), chosen)
+    assert torch.equal(choose(predictions.alike, num_examples=10, seed=0), chosen)
+    assert not torch.equal(choose(predictions.alike, num_examples=10, seed=1), chosen)
 
 
 def test_too_few_agreeing_examples_are_counted() -> None:

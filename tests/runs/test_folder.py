@@ -100,16 +100,16 @@ def test_a_run_that_continues_says_anew_where_its_teacher_lies(folder: RunFolder
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.check_place(resume=False)
+    folder.check_usable(resume=False)
     (tmp_path / "mine.txt").write_text("")
     for resume in (False, True):
         with pytest.raises(FolderError, match=r"is not empty \(it holds mine.txt\): name another --folder"):
-            folder.check_place(resume=resume)
-    folder.check_place(resume=False, may_hold=("mine.txt",))
+            folder.check_usable(resume=resume)
+    folder.check_usable(resume=False, may_hold=("mine.txt",))
     folder.run.write_text("{}")
-    folder.check_place(resume=True)
+    folder.check_usable(resume=True)
     with pytest.raises(FolderError, match="already holds a run: add --resume"):
-        folder.check_place(resume=False)
+        folder.check_usable(resume=False)
 
 
 def test_rows_are_read_as_they_were_written(folder: RunFolder) -> None:

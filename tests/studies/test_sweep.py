@@ -16,6 +16,7 @@ from beliefmatch.runs.folder import TEACHER_FILE, RunFolder
 from beliefmatch.runs.schema.measurement import Estimate, MeasurementRecord, Transition
 from beliefmatch.studies import sweep as module
 from beliefmatch.studies.sweep import Cell, Outcome, format_spread, mean_and_deviation, measure_on, sweep
+from beliefmatch.training import run as training
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.transfer import Transfer
 from tiny import make_conv_teacher, tiny_transfer
@@ -44,7 +45,7 @@ def make_cell(folder: Path, name: str, rounds: int = 2, **more: Any) -> Cell[Any
 def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Name the folder of each run that is asked for, in order."""
     folders: list[str] = []
-    run = module.run
+    run = training.run
 
     def watched(transfer: Transfer, options: RunOptions, **more: Any) -> Any:
         folders.append(f"{options.folder.parent.name}/{options.folder.name}")
@@ -151,7 +152,7 @@ def test_one_that_was_stopped_continues_to_the_same_student(tmp_path: Path) -> N
 def test_a_run_that_collapses_is_named_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, examples: Images
 ) -> None:
-    run = module.run
+    run = training.run
 
     def run_or_fail(transfer: Transfer, options: RunOptions, **more: Any) -> Any:
         if options.folder.parent.name == "bad" and transfer.seed == 0:

@@ -85,7 +85,7 @@ def measure(
     from beliefmatch.data.images import read_examples
     from beliefmatch.measurement.run import describe, measure_networks, measure_run
     from beliefmatch.measurement.transition import TransitionPlan
-    from beliefmatch.networks.inputs import warn_of_assumed
+    from beliefmatch.networks.inputs import warn_of_default_normalisation
     from beliefmatch.recipes.datasets import choose_inputs
     from beliefmatch.runs.atomic import write_json
     from beliefmatch.runs.folder import RunFolder
@@ -119,7 +119,7 @@ def measure(
     else:
         first, second = _load("teacher", teacher), _load("student", student)
         spec = choose_inputs(dataset, shape, mean, std, first.known_inputs() or second.known_inputs())
-        warn_of_assumed(spec)
+        warn_of_default_normalisation(spec)
         data = read_examples(images)
         measurement = measure_networks(
             first.load(spec),

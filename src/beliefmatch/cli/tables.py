@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from beliefmatch.measurement.pair import ClassScores, Estimate, Measurement
+from beliefmatch.measurement.pair import Measurement
 from beliefmatch.runs.schema.export import Export
+from beliefmatch.runs.schema.measurement import ClassScores, Estimate
 from beliefmatch.runs.schema.result import Result
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 NUM_DRAWN = 1000
 """Points drawn from each of the six Gaussians, before the holes are cut."""
-TRAINING_SHARE = 0.7
+TRAINING_FRACTION = 0.7
 HOLE_RADIUS = 0.3
 POCKET_STD = HOLE_RADIUS / 5
 
@@ -49,7 +49,7 @@ def draw_toy(seed: int) -> tuple[LabelledPoints, LabelledPoints]:
     """
     random = torch.Generator().manual_seed(seed)
     drawn = [_draw_cloud(*cloud, random) for cloud in CLOUDS]
-    cuts = [round(TRAINING_SHARE * len(cloud)) for cloud in drawn]
+    cuts = [round(TRAINING_FRACTION * len(cloud)) for cloud in drawn]
     return (
         _join([(cloud.points[:cut], cloud.labels[:cut]) for cloud, cut in zip(drawn, cuts, strict=True)]),
         _join([(cloud.points[cut:], cloud.labels[cut:]) for cloud, cut in zip(drawn, cuts, strict=True)]),

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from beliefmatch.errors import SettingsError
 from beliefmatch.export.graph import Pixels
-from beliefmatch.networks.inputs import InputSpec, NormalisationFrom
-from beliefmatch.runs.schema.export import Export
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.runs.schema.export import Export, NormalisationFrom
 
 KNOWN_FROM: dict[NormalisationFrom | None, str] = {
     "user": "as the user said",

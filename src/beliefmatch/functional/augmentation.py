@@ -15,7 +15,7 @@ MAX_SHIFT = 0.15
 """Fraction of half the image."""
 
 
-class Place(NamedTuple):
+class Shard(NamedTuple):
     """Where images stand among those that several processes have together, and draw for together."""
 
     first: int
@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
 
 def augment(
-    images: Tensor, augmentation: Augmentation, padding: int, random: torch.Generator, place: Place | None = None
+    images: Tensor, augmentation: Augmentation, padding: int, random: torch.Generator, shard: Shard | None = None
 ) -> Tensor:
     """Crop after padding, and mirror half of the images, as far as the augmentation says so; see below.
 
@@ -32,32 +32,32 @@ def augment(
         augmentation: what to do.
         padding: pixels on each side before a crop.
         random: draws, on the images' device.
-        place: of these images among all that are drawn for. None: they are all.
+        shard: of these images among all that are drawn for. None: they are all.
 
     Returns:
         (batch, channels, height, width).
     """
     if augmentation == "none":
         return images
-    cropped = random_crop(images, padding, random, place)
-    return random_flip(cropped, random, place) if augmentation == "crop_flip" else cropped
+    cropped = random_crop(images, padding, random, shard)
+    return random_flip(cropped, random, shard) if augmentation == "crop_flip" else cropped
 
 
-def random_crop(images: Tensor, padding: int, random: torch.Generator, place: Place | None = None) -> Tensor:
+def random_crop(images: Tensor, padding: int, random: torch.Generator, shard: Shard | None = None) -> Tensor:
     """Pad with zeros on all sides and cut out the old size, each image at its own place.
 
     Args:
         images: (batch, channels, height, width), any type.
         padding: pixels on each side.
         random: draws where to cut, on the images' device.
-        place: of these images among all that are drawn for. None: they are all.
+        shard: of these images among all that are drawn for. None: they are all.
 
     Returns:
         (batch, channels, height, width).
     """
     batch, channels, height, width = images.shape
     padded = pad(images, (padding,) * 4)
-    first, total = place or Place(0, batch)
+    first, total = shard or Shard(0, batch)
     drawn = torch.randint(2 * padding + 1, (2, total, 1), generator=random, device=images.device)
     offsets = drawn.narrow(1, first, batch)
     rows = offsets[0] + torch.arange(height, device=images.device)
@@ -67,18 +67,18 @@ def random_crop(images: Tensor, padding: int, random: torch.Generator, place: Pl
     return padded[example, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
 
-def random_flip(images: Tensor, random: torch.Generator, place: Place | None = None) -> Tensor:
+def random_flip(images: Tensor, random: torch.Generator, shard: Shard | None = None) -> Tensor:
     """Mirror half of the images, chosen at random, left to right.
 
     Args:
         images: (batch, channels, height, width), any type.
         random: draws which, on the images' device.
-        place: of these images among all that are drawn for. None: they are all.
+        shard: of these images among all that are drawn for. None: they are all.
 
     Returns:
         (batch, channels, height, width).
     """
-    first, total = place or Place(0, len(images))
+    first, total = shard or Shard(0, len(images))
     drawn = torch.rand(total, 1, 1, 1, generator=random, device=images.device)
     chosen = drawn.narrow(0, first, len(images)) < 0.5
     return torch.where(chosen, images.flip(3), images)

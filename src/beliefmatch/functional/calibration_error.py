@@ -7,7 +7,7 @@ from torch.nn.functional import one_hot
 NUM_BINS = 15
 
 
-def calibration_gaps(confidence: Tensor, correct: Tensor, num_bins: int = NUM_BINS) -> Tensor:
+def calibration_error_gaps(confidence: Tensor, correct: Tensor, num_bins: int = NUM_BINS) -> Tensor:
     """Put each example's gap between confidence and correctness into the bin of its confidence.
 
     The expected calibration error (Guo et al. 2017, equation 3) is the sum over bins of the absolute mean of a column:
@@ -32,7 +32,7 @@ def calibration_error(mean_gaps: Tensor) -> Tensor:
     """Sum the absolute mean gaps of all bins.
 
     Args:
-        mean_gaps: (..., bins), means of `calibration_gaps` over examples.
+        mean_gaps: (..., bins), means of `calibration_error_gaps` over examples.
 
     Returns:
         (...,), in [0, 1].

@@ -53,7 +53,7 @@ def spectral_noise(count: int, shape: tuple[int, ...], random: torch.Generator, 
 
 
 def textures(
-    count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype, *, curve_share: float
+    count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype, *, curve_fraction: float
 ) -> Tensor:
     """Draw textures: areas and, where inputs are images, curves; inputs without positions are areas of one value each.
 
@@ -62,12 +62,12 @@ def textures(
         shape: (channels, *positions), or (features,).
         random: draws, on the device.
         dtype: of what is drawn.
-        curve_share: part that are curves, where there are two axes of positions.
+        curve_fraction: part that are curves, where there are two axes of positions.
 
     Returns:
         (count, *shape), in [0, 1], in random order.
     """
-    num_curves = int(curve_share * count) if len(shape) == 3 else 0
+    num_curves = int(curve_fraction * count) if len(shape) == 3 else 0
     # Some Fourier transforms cannot be of no examples.
     parts = [areas(count - num_curves, shape, random, dtype)] if count > num_curves else []
     if num_curves:

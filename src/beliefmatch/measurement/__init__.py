@@ -1,7 +1,8 @@
 """Measuring networks on examples that training never saw."""
 
-from beliefmatch.measurement.pair import Estimate, Measurement, measure_pair
+from beliefmatch.measurement.pair import Measurement, measure_pair
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan, measure_transition, transition_curves
+from beliefmatch.runs.schema.measurement import Estimate
 
 __all__ = [
     "Estimate",

@@ -8,7 +8,7 @@ from torch.nn.functional import one_hot
 
 from beliefmatch.functional.calibration_error import NUM_BINS, calibration_error
 from beliefmatch.functional.confidence_intervals import NUM_RESAMPLES, bootstrap
-from beliefmatch.measurement.predictions import BATCH_SIZE, TOP, Answers, answer
+from beliefmatch.measurement.predictions import BATCH_SIZE, TOP, Predictions, predict
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan, measure_transition
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
@@ -76,29 +76,35 @@ def measure_pair(
         ExamplesError: examples are not as above, or fewer than the walks shall begin from have the agreement of both.
     """
     data = examples_of(examples, labels)
-    answers = answer(teacher, student, spec, data, batch_size=batch_size)
-    overall = _Overall(answers, num_resamples)
+    predictions = predict(teacher, student, spec, data, batch_size=batch_size)
+    overall = _Overall(predictions, num_resamples)
     return Measurement(
         num_images=len(data),
         teacher=overall.scores(0),
         student=overall.scores(1),
         agreement=overall.agreement,
         divergence=overall.divergence,
-        classes=_by_class(answers, data.labels, num_resamples),
+        classes=_by_class(predictions, data.labels, num_resamples),
         confusion=overall.confusion,
-        transition=transition and measure_transition(teacher, student, spec, data, transition, answers=answers),
+        transition=transition and measure_transition(teacher, student, spec, data, transition, predictions=predictions),
     )
 
 
 class _Overall:
     """Statistics over all examples, from one set of resamples, so that all move together."""
 
-    def __init__(self, answers: Answers, num_resamples: int) -> None:
-        self.num_classes = answers.num_classes
-        self.labelled = answers.right.shape[1] == 2
-        columns = [answers.alike[:, None], answers.divergence[:, None], answers.right, answers.top, answers.gaps]
+    def __init__(self, predictions: Predictions, num_resamples: int) -> None:
+        self.num_classes = predictions.num_classes
+        self.labelled = predictions.right.shape[1] == 2
+        columns = [
+            predictions.alike[:, None],
+            predictions.divergence[:, None],
+            predictions.right,
+            predictions.top,
+            predictions.gaps,
+        ]
         if self.num_classes <= MAX_CONFUSION_CLASSES:
-            pairs = answers.teacher_class * self.num_classes + answers.student_class
+            pairs = predictions.teacher_class * self.num_classes + predictions.student_class
             columns.append(one_hot(pairs, self.num_classes**2))
         self.widths = [column.shape[1] for column in columns]
         found = bootstrap(
@@ -136,11 +142,11 @@ class _Overall:
         return tuple(tuple(cells[row * size : (row + 1) * size]) for row in range(size))
 
 
-def _by_class(answers: Answers, labels: Tensor | None, num_resamples: int) -> tuple[ClassScores, ...]:
-    classes = answers.teacher_class if labels is None else labels.cpu()
-    columns = torch.cat([answers.alike[:, None], answers.right], dim=1).double()
+def _by_class(predictions: Predictions, labels: Tensor | None, num_resamples: int) -> tuple[ClassScores, ...]:
+    classes = predictions.teacher_class if labels is None else labels.cpu()
+    columns = torch.cat([predictions.alike[:, None], predictions.right], dim=1).double()
     scores = []
-    for number in range(answers.num_classes):
+    for number in range(predictions.num_classes):
         rows = columns[classes == number]
         found: list[Estimate | None] = [None, None, None]
         if len(rows):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from beliefmatch.functional.calibration_error import calibration_gaps
+from beliefmatch.functional.calibration_error import calibration_error_gaps
 from beliefmatch.functional.classification import confidence, correct, in_top
 from beliefmatch.functional.divergences import kl_divergence
 from beliefmatch.networks.examples import AbstractExamples, examples_of
@@ -18,7 +18,7 @@ BATCH_SIZE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class Predictions:
     """What the networks say to each example, on the CPU."""
 
     teacher_class: Tensor
@@ -38,11 +38,11 @@ class Answers:
         return self.teacher_class == self.student_class
 
 
-def answer(
+def predict(
     teacher: nn.Module, student: nn.Module, spec: InputSpec, examples: AbstractExamples, *, batch_size: int
-) -> Answers:
+) -> Predictions:
     """Run both networks, in eval mode, over stored examples, a batch at a time."""
-    parts: list[Answers] = []
+    parts: list[Predictions] = []
     for inputs, sought in _batches(teacher, spec, examples, batch_size):
         with torch.no_grad():
             logits = teacher.eval()(inputs).float(), student.eval()(inputs).float()
@@ -50,10 +50,10 @@ def answer(
         scored = logits if examples.labels is not None else ()
         right = [correct(each, sought)[:, None] for each in scored]
         top = [in_top(each, sought, min(TOP, num_classes))[:, None] for each in scored]
-        gaps = [calibration_gaps(confidence(each), hit[:, 0]) for each, hit in zip(scored, right, strict=True)]
+        gaps = [calibration_error_gaps(confidence(each), hit[:, 0]) for each, hit in zip(scored, right, strict=True)]
         none = inputs.new_zeros(len(inputs), 0)
         parts.append(
-            Answers(
+            Predictions(
                 teacher_class=logits[0].argmax(dim=1),
                 student_class=logits[1].argmax(dim=1),
                 divergence=kl_divergence(*logits),
@@ -66,11 +66,11 @@ def answer(
     return _joined(parts)
 
 
-def _joined(parts: list[Answers]) -> Answers:
+def _joined(parts: list[Predictions]) -> Predictions:
     # Fetched here and not batch by batch, so that the host never waits while there are examples left to send.
     names = ("teacher_class", "student_class", "divergence", "right", "top", "gaps")
     whole = {name: torch.cat([getattr(part, name) for part in parts]).cpu() for name in names}
-    return Answers(**whole, num_classes=parts[0].num_classes)
+    return Predictions(**whole, num_classes=parts[0].num_classes)
 
 
 def measure_accuracy(

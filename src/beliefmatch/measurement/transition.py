@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 
 from beliefmatch.errors import ExamplesError, SettingsError
-from beliefmatch.measurement.predictions import BATCH_SIZE, Answers, answer
+from beliefmatch.measurement.predictions import BATCH_SIZE, Predictions, predict
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.gradients import check_gradient
 from beliefmatch.networks.inputs import InputSpec
@@ -94,7 +94,7 @@ def measure_transition(
     examples: AbstractExamples | Tensor,
     plan: TransitionPlan,
     *,
-    answers: Answers | None = None,
+    predictions: Predictions | None = None,
 ) -> TransitionCurves:
     """Choose examples on which both networks agree, and walk from them. See `transition_curves`.
 
@@ -104,7 +104,7 @@ def measure_transition(
         spec: of the inputs of both.
         examples: to begin from; or a tensor, see `measure_pair`.
         plan: how to walk.
-        answers: what both said to these examples, where that is known.
+        predictions: what both said to these examples, where that is known.
 
     Raises:
         ExamplesError: fewer examples than asked for have the agreement of both.
@@ -116,15 +116,15 @@ def measure_transition(
     check_gradient(guide, spec, role=plan.guided_by, needed_by=needed_by)
     parameter = next(iter(guide.parameters()), torch.zeros(()))
     data = examples_of(examples)
-    answers = answers or answer(teacher, student, spec, data, batch_size=BATCH_SIZE)
-    chosen = choose(answers.alike, num_examples=plan.num_images, seed=plan.seed)
+    predictions = predictions or predict(teacher, student, spec, data, batch_size=BATCH_SIZE)
+    chosen = choose(predictions.alike, num_examples=plan.num_images, seed=plan.seed)
     # The chosen alone become network inputs: all of them at once may be more than there is room for.
     inputs = data.to_inputs(spec, chosen, device=parameter.device).to(parameter.dtype)
     return transition_curves(
         guide,
         follower,
         inputs,
-        answers.teacher_class[chosen].to(parameter.device),
+        predictions.teacher_class[chosen].to(parameter.device),
         guided_by=plan.guided_by,
         num_steps=plan.num_steps,
         step_size=plan.step_size,

@@ -105,7 +105,7 @@ SVHN = InputSpec(shape=(3, 32, 32), mean=(0.4377, 0.4438, 0.4728), std=(0.1980, 
 DIGITS = InputSpec(shape=(1, 8, 8), mean=(0.3053,), std=(0.3761,))
 
 
-def warn_of_assumed(spec: InputSpec) -> None:
+def warn_of_default_normalisation(spec: InputSpec) -> None:
     """Say so where a normalisation was only assumed."""
     if spec.normalisation_from == "default":
         logger.warning(

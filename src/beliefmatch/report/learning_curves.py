@@ -8,7 +8,7 @@ from beliefmatch.report.groups import Group, batches_of
 from beliefmatch.report.quantities import capital
 
 LOSS = "_loss"
-NO_TERMS = ("_loss", "_gradient_norm", "_confidence", "_classes", "_largest_class", "_diversity", "_steps")
+OTHER_ROWS = ("_loss", "_gradient_norm", "_confidence", "_classes", "_largest_class", "_diversity", "_steps")
 """Ends of names that are not parts of a loss."""
 
 
@@ -24,9 +24,9 @@ def learning_curves_section(groups: Sequence[Group]) -> Section | None:
     return Section(name="curves", title="Learning curves", text=band_note(groups), parts=parts)
 
 
-def terms_of(loss: str, names: Sequence[str]) -> list[str]:
+def loss_terms_of(loss: str, names: Sequence[str]) -> list[str]:
     """Return the logged numbers that are terms of a loss."""
-    return [name for name in names if name.startswith(f"{loss.removesuffix(LOSS)}_") and not name.endswith(NO_TERMS)]
+    return [name for name in names if name.startswith(f"{loss.removesuffix(LOSS)}_") and not name.endswith(OTHER_ROWS)]
 
 
 def _logged(groups: Sequence[Group]) -> list[str]:
@@ -36,7 +36,7 @@ def _logged(groups: Sequence[Group]) -> list[str]:
 
 def _draw_loss(groups: Sequence[Group], loss: str, names: Sequence[str]) -> Picture:
     drawn, note = [loss], f"Mean over {batches_of(groups)}, as it was minimised."
-    terms = terms_of(loss, names)
+    terms = loss_terms_of(loss, names)
     if len(groups) == 1 and len(terms) > 1:
         drawn += terms
         note += " Its terms are drawn with it."

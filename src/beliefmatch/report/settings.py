@@ -11,12 +11,12 @@ OWN = "its own, made with its seed"
 """What stands for a teacher that lies in the run folder."""
 
 
-def flatten(plain: Any, name: str = "") -> Settings:
+def flatten(content: Any, name: str = "") -> Settings:
     """Return settings with type tags as texts by dotted name; a type stands at the name of what it is the type of."""
-    if not isinstance(plain, dict) or plain.get("type") == "Path":
-        return {name: show(plain)}
-    flat = {name: str(plain["type"])} if name and "type" in plain else {}
-    for key, value in plain.items():
+    if not isinstance(content, dict) or content.get("type") == "Path":
+        return {name: show(content)}
+    flat = {name: str(content["type"])} if name and "type" in content else {}
+    for key, value in content.items():
         if key != "type":
             flat |= flatten(value, f"{name}.{key}" if name else key)
     return flat

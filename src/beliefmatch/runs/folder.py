@@ -116,7 +116,7 @@ class RunFolder:
         except FolderError:
             return rows
 
-    def check_place(self, *, resume: bool, may_hold: tuple[str, ...] = ()) -> None:
+    def check_usable(self, *, resume: bool, may_hold: tuple[str, ...] = ()) -> None:
         """Check that a run may begin here, or continue where one is, changing nothing.
 
         Args:

@@ -24,7 +24,7 @@ MAX_WHOLE = 2**63
 """Bound of whole numbers: larger ones overflow where they become floats or tensors."""
 MAX_FLOAT = 1e300
 """Bound of numbers: products of larger ones overflow. Neither infinity nor what is no number is below it."""
-MAX_SHOWN = 60
+MAX_CHARACTERS = 60
 """Characters of a wrong value that a message shows."""
 
 T = TypeVar("T")
@@ -234,9 +234,9 @@ def show(content: Any) -> str:
     if content is None or isinstance(content, bool):
         return json.dumps(content)
     text = repr(content)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}..."
 
 
 def _join(path: str, name: str) -> str:
-    name = name if name.isprintable() and len(name) <= MAX_SHOWN else show(name)
+    name = name if name.isprintable() and len(name) <= MAX_CHARACTERS else show(name)
     return f"{path}.{name}" if path else name

@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.errors import SettingsError
-from beliefmatch.functional.augmentation import Place
+from beliefmatch.functional.augmentation import Shard
 from beliefmatch.networks.teacher import Teacher
 
 State = TypeVar("State")
@@ -43,9 +43,9 @@ class Plan:
         return self.batch_size // fabric.world_size
 
 
-def local_shard(local_batch_size: int, fabric: Fabric) -> Place:
+def local_shard(local_batch_size: int, fabric: Fabric) -> Shard:
     """Return where this process's shard of a batch stands in the whole."""
-    return Place(first=fabric.global_rank * local_batch_size, total=fabric.world_size * local_batch_size)
+    return Shard(first=fabric.global_rank * local_batch_size, total=fabric.world_size * local_batch_size)
 
 
 def take_local_shard(whole: Tensor, local_batch_size: int, fabric: Fabric) -> Tensor:

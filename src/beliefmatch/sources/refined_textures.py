@@ -171,5 +171,5 @@ class RefinedTextures(PooledSettings, AbstractSource[PooledState]):
         """Draw this process's shard of the textures that all of them draw, (local count, *shape), in [0, 1]."""
         shape = tuple(state.pool.stored.shape[1:])
         count = local_count * fabric.world_size
-        drawn = textures(count, shape, random, state.pool.dtype, curve_share=self.curve_fraction)
+        drawn = textures(count, shape, random, state.pool.dtype, curve_fraction=self.curve_fraction)
         return take_local_shard(drawn, local_count, fabric)

@@ -26,7 +26,7 @@ def write_teacher(folder: RunFolder, train: Callable[[], nn.Module], *, seed: in
     Raises:
         FolderError: the folder is occupied or cannot be written.
     """
-    folder.check_place(resume=resume, may_hold=(TEACHER_FILE,) if resume else ())
+    folder.check_usable(resume=resume, may_hold=(TEACHER_FILE,) if resume else ())
     file = folder.path / TEACHER_FILE
     began = time.perf_counter()
     if not file.is_file():

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from beliefmatch.networks.cost import measure_latency, peak_memory
-from beliefmatch.networks.inputs import warn_of_assumed
+from beliefmatch.networks.inputs import warn_of_default_normalisation
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.result import Result
 from beliefmatch.runs.schema.row import Row
@@ -118,13 +118,13 @@ def _begin_folder(prepared: Prepared, options: RunOptions, folder: RunFolder, ma
         precision=prepared.precision,
     )
     if fabric.is_global_zero:
-        folder.check_place(resume=options.resume, may_hold=may_hold)
+        folder.check_usable(resume=options.resume, may_hold=may_hold)
         folder.check_settings(settings)
         preflight(prepared)
     fabric.launch()
     if fabric.is_global_zero:
         folder.begin(settings)
-        warn_of_assumed(prepared.transfer.inputs)
+        warn_of_default_normalisation(prepared.transfer.inputs)
         log_taps(prepared)
     fabric.barrier()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from beliefmatch.errors import NetworkError
 
-PLAIN = re.compile(r"[A-Za-z0-9_.,:+\-/@> ]*")
+HARMLESS = re.compile(r"[A-Za-z0-9_.,:+\-/@> ]*")
 """What every text in a renamed model is made of."""
 DROPPED = {
     "ModelProto": ("producer_name", "producer_version", "domain", "model_version", "functions", "training_info"),
@@ -103,7 +103,7 @@ def _check_texts(model: Any, name: str) -> None:
                 continue
             for each in [value] if isinstance(value, str | bytes) else value:
                 text = each.decode("latin-1") if isinstance(each, bytes) else each
-                if not PLAIN.fullmatch(text):
+                if not HARMLESS.fullmatch(text):
                     raise NetworkError(f"{name} is refused: {text[:60]!r} in it is no plain word, and may run code")
 
 

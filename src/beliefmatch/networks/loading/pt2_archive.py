@@ -43,7 +43,7 @@ EXPRESSIONS = frozenset(
     )
 )
 """What symbolic expressions of sizes are made of."""
-PLAIN_NODES = (
+ALLOWED_NODES = (
     *(ast.Expression, ast.Call, ast.keyword, ast.Name, ast.Load, ast.Constant, ast.BinOp, ast.UnaryOp, ast.Compare),
     *(ast.operator, ast.unaryop, ast.cmpop),
 )
@@ -196,7 +196,7 @@ def _check_expression(text: str, path: Path) -> None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         nodes = [None]
     for node in nodes:
-        plain = isinstance(node, PLAIN_NODES)
+        plain = isinstance(node, ALLOWED_NODES)
         if isinstance(node, ast.Call):
             plain = isinstance(node.func, ast.Name) and node.func.id in EXPRESSIONS
         elif isinstance(node, ast.Name):

@@ -17,19 +17,19 @@ WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 
 def near_prefixes(architecture: str) -> str:
     """Write the names with the prefixes that are known, and before them the nearest with this one, if one is near."""
-    place, _, name = architecture.partition(":")
-    nearest = _near(place)
+    prefix, _, name = architecture.partition(":")
+    nearest = _near(prefix)
     rest = ", ".join([*(f"{prefix}:{after}" for prefix, after in PREFIXES.items() if prefix != nearest), OWN])
     return f"the nearest is {nearest}:{name}, others are {rest}" if nearest else f"known are {rest}"
 
 
-def misses_prefix(place: str) -> bool:
+def misses_prefix(prefix: str) -> bool:
     """Whether a module before the colon is called so much like a prefix that the prefix may be meant."""
-    return _near(place) is not None
+    return _near(prefix) is not None
 
 
-def _near(place: str) -> str | None:
-    return next((SPOKEN[found] for found in near_names(place.lower(), SPOKEN, most=1)), None)
+def _near(prefix: str) -> str | None:
+    return next((SPOKEN[found] for found in near_names(prefix.lower(), SPOKEN, most=1)), None)
 
 
 def near_form(architecture: str) -> str | None:
