@@ -2,8 +2,8 @@
 
     python benchmarks/networks.py [--data ../shared/data] [--num-images 10000]
 
-Loads third-party networks by the key mappings of `networks/loading/state_dict_keys.py`, measures each on test images
-of its data set, prints a table and writes it to `benchmarks/results/networks.json` and `docs/networks.md`. There are
+Loads third-party networks by the key mappings of `networks/loading/state_dict_keys.py`, or one that is no architecture
+of ours from a Python file as a user would, measures each on test images of its data set, prints a table and writes it to `benchmarks/results/networks.json` and `docs/networks.md`. There are
 no SVHN images, so the SVHN networks are measured as their sidecars were: on the first 2000 MNIST images in colour, a
 sign that they were read right.
 The last line is one JSON object: {"networks", "largest_gap"}, the gap in percentage points.
@@ -12,6 +12,7 @@ The last line is one JSON object: {"networks", "largest_gap"}, the gap in percen
 import argparse
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,30 +40,39 @@ class SharedNetwork:
 
 
 def find_networks(data: Path) -> list[SharedNetwork]:
-    """Describe every network under data/models that the key mappings know, by its sidecar."""
-    sidecars = {path: json.loads(path.read_text()) for path in sorted((data / "models").glob("*/*.json"))}
-    # Sidecars of other networks, which a user's own Python file would define, document their accuracy in other words.
-    return [
-        _describe(path, facts, data) for path, facts in sidecars.items() if "test_accuracy_percent" in facts["measured"]
-    ]
+    """Describe every network of images under data/models by its sidecar."""
+    sidecars = [(path, json.loads(path.read_text())) for path in sorted((data / "models").glob("*/*.json"))]
+    return [_describe(path, facts, data) for path, facts in sidecars if facts["input"]["layout"].startswith("NCHW")]
 
 
 def _describe(sidecar: Path, facts: dict[str, Any], data: Path) -> SharedNetwork:
     inputs, measured = facts["input"], facts["measured"]
-    is_sanity_check = measured["test_accuracy_percent"] is None
-    resized = facts["architecture"]["family"] == "wide_resnet"
-    side = 32 if resized or inputs["channels"] == 3 else 28
+    # Sidecars of networks that came later have other keys.
+    documented = measured.get("test_accuracy_percent", measured.get("accuracy_percent"))
+    is_sanity_check = documented is None
     return SharedNetwork(
         name=f"{sidecar.parent.name}/{sidecar.stem}",
         network=Network(architecture=architecture_name(facts), weights=sidecar.with_suffix(".safetensors")),
-        spec=InputSpec(shape=(inputs["channels"], side, side), mean=tuple(inputs["mean"]), std=tuple(inputs["std"])),
+        spec=_raw_pixels() if inputs["scale"].startswith("raw pixel") else _normalised(facts),
         images=data / ("mnist" if is_sanity_check else sidecar.parent.name) / "test.npz",
-        documented_accuracy=measured["sanity_accuracy_percent" if is_sanity_check else "test_accuracy_percent"],
+        documented_accuracy=measured["sanity_accuracy_percent"] if is_sanity_check else documented,
         is_sanity_check=is_sanity_check,
     )
 
 
-def architecture_name(facts: dict) -> str:
+def _normalised(facts: dict[str, Any]) -> InputSpec:
+    inputs = facts["input"]
+    resized = facts["architecture"]["family"] == "wide_resnet"
+    side = 32 if resized or inputs["channels"] == 3 else 28
+    return InputSpec(shape=(inputs["channels"], side, side), mean=tuple(inputs["mean"]), std=tuple(inputs["std"]))
+
+
+def _raw_pixels() -> InputSpec:
+    """Describe pixels from 0 to 255: those in [0, 1], divided by 1/255."""
+    return InputSpec(shape=(3, 32, 32), mean=(0.0,) * 3, std=(1 / 255,) * 3)
+
+
+def architecture_name(facts: dict[str, Any]) -> str:
     """Name the architecture that a sidecar describes."""
     shape = facts["architecture"]
     match shape["family"]:
@@ -76,17 +86,28 @@ def architecture_name(facts: dict) -> str:
         case "lenet5":
             norm = "_bn" if shape.get("batch_norm") else ""
             return f"lenet_5{norm}{'_tanh' if shape.get('activation') == 'tanh' else ''}"
+        case "resnet8_mlperf_tiny":
+            return f"{Path(__file__).with_name('keras_resnet.py')}:make_resnet8"
         case family:
             raise ValueError(f"unknown family {family}")
 
 
+def first_images(shared: SharedNetwork, num_images: int) -> LabelledImages:
+    """Read the first images of its test set; those of a sanity check in colour."""
+    data = _read(shared.images)
+    images = data.images.expand(-1, -1, -1, 3) if shared.is_sanity_check else data.images
+    return LabelledImages(images=images[:num_images], labels=data.labels[:num_images])
+
+
+@cache
+def _read(path: Path) -> LabelledImages:
+    return read_labelled_images(path)
+
+
 def measured_accuracy(shared: SharedNetwork, num_images: int) -> float:
     """Measure one network on the first images of its test set, in percent."""
-    data = read_labelled_images(shared.images)
-    if shared.is_sanity_check:
-        num_images = min(num_images, SANITY_IMAGES)
-        data = LabelledImages(images=data.images.expand(-1, -1, -1, 3), labels=data.labels)
-    images, labels = data.images[:num_images], data.labels[:num_images]
+    data = first_images(shared, min(num_images, SANITY_IMAGES) if shared.is_sanity_check else num_images)
+    images, labels = data.images, data.labels
     return 100 * measure_accuracy(shared.network.load(shared.spec), shared.spec, images, labels)
 
 
