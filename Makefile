@@ -1,12 +1,15 @@
 PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint
+.PHONY: demo test test-all lint
 
 demo: .venv/installed
 	.venv/bin/beliefmatch demo --folder runs/demo --resume
 
 test: .venv/installed-dev
+	.venv/bin/pytest -m "not long"
+
+test-all: .venv/installed-dev
 	.venv/bin/pytest
 
 lint: .venv/installed-dev
