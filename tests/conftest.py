@@ -3,13 +3,15 @@
 import logging
 import os
 import subprocess
-import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from own_process import ForkedPopen, start_together
 from torchvision_operators import define_missing_operators
 
 # Test processes run side by side; with all threads each they would wait for one another more than they compute.
@@ -42,18 +44,25 @@ def fresh_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def command(tmp_path: Path) -> Command:
-    """Run the command in a process of its own, in an empty folder."""
+    """Run the command in a process of its own, or in as many as it asks for, in an empty folder."""
 
     def run(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "beliefmatch", *map(str, arguments)],
-            cwd=tmp_path,
-            env=os.environ | {"COLUMNS": "120"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        words = [str(word) for word in arguments]
+        with tempfile.TemporaryDirectory() as place:
+            log, errors = Path(place) / "log", Path(place) / "errors"
+            count = int(words[words.index("--devices") + 1]) if "--devices" in words else 1
+            processes = start_together(*words, log=log, errors=errors, folder=tmp_path, count=count)
+            for process in processes:
+                process.join()
+            done = subprocess.CompletedProcess(words, processes[0].exitcode or 0, log.read_text(), errors.read_text())
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
     return run
+
+
+@pytest.fixture
+def forked_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask exported files in processes that have imported their packages already; they answer after a moment then."""
+    forking = SimpleNamespace(Popen=ForkedPopen, PIPE=subprocess.PIPE)
+    monkeypatch.setattr("beliefmatch.export.fresh.subprocess", forking)

@@ -30,6 +30,8 @@ from beliefmatch.report.page import write_report
 from beliefmatch.runs.folder import RunFolder as Folder
 from tiny import HERE, make_conv_teacher
 
+pytestmark = pytest.mark.usefixtures("forked_answers")
+
 FILES = {"onnx": "model.onnx", "pt2": "model.pt2", "safetensors": "model.safetensors"}
 
 

@@ -19,6 +19,8 @@ from beliefmatch.cli import main
 from beliefmatch.export.formats import FORMATS
 from tiny import make_signal_network, named
 
+pytestmark = pytest.mark.usefixtures("forked_answers")
+
 SHAPES = {"timm": SHAPE, "hf": SHAPE, "signal": (2, 40)}
 
 

@@ -18,6 +18,8 @@ from beliefmatch.students.named import NamedStudent
 from shared_folder import DATA, needs_data
 from tiny import named
 
+pytestmark = pytest.mark.usefixtures("forked_answers")
+
 FASHION = DATA / "fashion_mnist"
 IMAGES = Path(__file__).parents[1] / "contract" / "images.npz"
 

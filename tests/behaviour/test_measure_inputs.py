@@ -18,6 +18,8 @@ from beliefmatch.studies import budget
 from beliefmatch.training.timing import Timing
 from tiny import named
 
+pytestmark = pytest.mark.usefixtures("forked_answers")
+
 KINDS = {"vectors": ("make_mlp_teacher", (12,)), "signals": ("make_signal_network", (2, 33))}
 
 

@@ -16,6 +16,8 @@ from beliefmatch.networks.inputs import CIFAR10, InputSpec
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.runs.folder import RunFolder
 
+pytestmark = pytest.mark.usefixtures("forked_answers")
+
 MEAN, STD = ("0.1", "0.2", "0.3"), ("0.4", "0.5", "0.6")
 
 

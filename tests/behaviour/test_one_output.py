@@ -16,6 +16,8 @@ from beliefmatch.networks.loading.network import make_network
 from beliefmatch.training.student_files import load_student_with_logits
 from odd_networks import make_logit, make_sigmoid, odd
 
+pytestmark = pytest.mark.usefixtures("forked_answers")
+
 
 def exported(folder: Path, suffix: str) -> Path:
     """Write a network that ends in a sigmoid as a program: for any number of examples, or for three."""

@@ -10,11 +10,19 @@ from pathlib import Path
 import pytest
 
 from beliefmatch.runs.folder import RunFolder
-from own_process import KillInWrite, fill_disk, start_command
+from own_process import Fate, KillAfterWrite, KillInWrite, fill_disk, start_command
 from tiny import named
 
-ROUNDS = 200
+ROUNDS = 30
+MANY_ROUNDS = 200
 NUM_KILLS = 10
+FATES = {
+    "start": KillInWrite(1),
+    "in a write": KillInWrite(6),
+    "between two rounds": KillAfterWrite("checkpoint.pt", 2),
+    "end": KillAfterWrite("student.safetensors"),
+}
+"""When a run is killed."""
 
 
 def arguments(folder: Path, *more: str, rounds: int = ROUNDS, every: int = 7) -> list[str]:
@@ -25,7 +33,7 @@ def arguments(folder: Path, *more: str, rounds: int = ROUNDS, every: int = 7) ->
         *("--student.architecture", named("make_dropout_student")),
         *("--source.noise-size", "6", "--source.student-steps", "2"),
         *("--batch-size", "8", "--rounds", str(rounds), "--accelerator", "cpu"),
-        *("--checkpoint-every", str(every), "--picture-every", "100", "--folder", str(folder), *more),
+        *("--checkpoint-every", str(every), "--picture-every", "20", "--folder", str(folder), *more),
     ]
 
 
@@ -53,11 +61,30 @@ def untimed(folder: RunFolder) -> list[dict[str, float]]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in folder.read_metrics()]
 
 
-def test_ten_kills_change_nothing(uninterrupted: RunFolder, tmp_path: Path) -> None:
-    folder, chance = RunFolder(tmp_path / "killed"), random.Random(0)
+def check_equal(folder: RunFolder, whole: RunFolder) -> None:
+    assert folder.student.read_bytes() == whole.student.read_bytes()
+    assert untimed(folder) == untimed(whole)
+    assert not list(folder.path.glob(".*")), "killed writes are swept away"
+
+
+@pytest.mark.parametrize("fate", FATES.values(), ids=FATES)
+def test_a_kill_changes_nothing(uninterrupted: RunFolder, tmp_path: Path, fate: Fate) -> None:
+    folder = RunFolder(tmp_path / "killed")
+    process = start_command(*arguments(folder.path), log=tmp_path / "log", fate=fate)
+    process.join(timeout=300)
+    assert process.exitcode == -signal.SIGKILL
+    assert not folder.result.exists()
+    finish(tmp_path / "log", *arguments(folder.path, "--resume"))
+    check_equal(folder, uninterrupted)
+
+
+@pytest.mark.long
+def test_ten_kills_at_any_time_change_nothing(tmp_path: Path) -> None:
+    whole, folder, chance = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "killed"), random.Random(0)
+    finish(tmp_path / "log", *arguments(whole.path, rounds=MANY_ROUNDS))
     deaths = 0
     while deaths < NUM_KILLS:
-        process = start_command(*arguments(folder.path, "--resume"), log=tmp_path / "log")
+        process = start_command(*arguments(folder.path, "--resume", rounds=MANY_ROUNDS), log=tmp_path / "log")
         if deaths % 3 == 0:
             time.sleep(chance.uniform(0, 1))
         else:
@@ -68,20 +95,8 @@ def test_ten_kills_change_nothing(uninterrupted: RunFolder, tmp_path: Path) -> N
         if process.exitcode == 0:
             shutil.rmtree(folder.path)  # It was faster than the kills, which begin anew.
         deaths += process.exitcode == -signal.SIGKILL
-    finish(tmp_path / "log", *arguments(folder.path, "--resume"))
-    assert folder.student.read_bytes() == uninterrupted.student.read_bytes()
-    assert untimed(folder) == untimed(uninterrupted)
-    assert not list(folder.path.glob(".*")), "killed writes are swept away"
-
-
-@pytest.mark.parametrize("moment", [1, 6])
-def test_a_kill_in_the_middle_of_a_write_changes_nothing(uninterrupted: RunFolder, tmp_path: Path, moment: int) -> None:
-    folder = RunFolder(tmp_path / "killed")
-    process = start_command(*arguments(folder.path), log=tmp_path / "log", fate=KillInWrite(moment))
-    process.join(timeout=300)
-    assert process.exitcode == -signal.SIGKILL
-    finish(tmp_path / "log", *arguments(folder.path, "--resume"))
-    assert folder.student.read_bytes() == uninterrupted.student.read_bytes()
+    finish(tmp_path / "log", *arguments(folder.path, "--resume", rounds=MANY_ROUNDS))
+    check_equal(folder, whole)
 
 
 def test_a_full_disk_stops_the_run_and_the_old_checkpoint_survives(tmp_path: Path) -> None:

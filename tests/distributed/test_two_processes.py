@@ -6,9 +6,9 @@ that the processes never drift apart. Both are shown here.
 """
 
 import json
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from beliefmatch.cli import main
 from beliefmatch.runs.folder import RunFolder
 from conftest import Command
+from own_process import KillAfterWrite, start_together
 from tiny import named
 
 ON_CPU = ("--batch-size", "8", "--precision", "64-true", "--accelerator", "cpu")
@@ -35,44 +36,68 @@ REFINED = (
 )
 
 
+def check_equal_to_one(words: tuple[str, ...], folder: Path) -> None:
+    """Compare what two processes left in "two" with what one makes in this process."""
+    assert main(["transfer", *words, "--display", "quiet", "--folder", str(folder / "one")]) == 0
+    one, two = (load_file(folder / name / "student.safetensors") for name in ("one", "two"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-10, atol=1e-12)
+    rows = [json.loads((folder / name / "metrics.jsonl").read_text().splitlines()[-1]) for name in ("one", "two")]
+    assert rows[1]["student_loss"] == pytest.approx(rows[0]["student_loss"], rel=1e-9)
+
+
 @pytest.mark.parametrize(
     "words",
     [
-        ("zero_shot", *VECTOR, "--rounds", "6"),
-        ("best", *VECTOR, "--rounds", "3"),
-        ("best", *IMAGES, "--rounds", "3", *REFINED),
+        ("zero_shot", *VECTOR, "--rounds", "3"),
+        ("best", *VECTOR, "--rounds", "2"),
+        ("best", *IMAGES, "--rounds", "2", *REFINED),
     ],
     ids=["generator", "textures", "refined textures in a pool"],
 )
 def test_without_batch_norm_two_processes_equal_one(words: tuple[str, ...], command: Command, tmp_path: Path) -> None:
-    assert main(["transfer", *words, "--display", "quiet", "--folder", str(tmp_path / "one")]) == 0
     done = command("transfer", *words, "--devices", 2, "--folder", "two")
-    one, two = (load_file(tmp_path / name / "student.safetensors") for name in ("one", "two"))
-    for name, tensor in one.items():
-        torch.testing.assert_close(two[name], tensor, rtol=1e-10, atol=1e-12)
-    rows = [json.loads((tmp_path / name / "metrics.jsonl").read_text().splitlines()[-1]) for name in ("one", "two")]
-    assert rows[1]["student_loss"] == pytest.approx(rows[0]["student_loss"], rel=1e-9)
+    check_equal_to_one(words, tmp_path)
     assert done.stdout.count("the student is in") == 1, "only the first process speaks"
+
+
+def test_the_command_launches_the_second_process_itself(tmp_path: Path) -> None:
+    words = ("zero_shot", *VECTOR, "--rounds", "1")
+    launched = [sys.executable, "-m", "beliefmatch", "transfer", *words, "--devices", "2", "--folder", "two"]
+    done = subprocess.run(launched, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("the student is in") == 1, "only the first process speaks"
+    check_equal_to_one(words, tmp_path)
 
 
 def test_with_batch_norm_it_resumes_after_a_kill_bit_for_bit(command: Command, tmp_path: Path) -> None:
     conv = (
-        "digits",
-        *("--teacher.architecture", named("make_conv_teacher")),
+        *("transfer", "digits", "--teacher.architecture", named("make_conv_teacher")),
         *("--student.architecture", named("make_dropout_student")),
-        *("--rounds", 12, "--batch-size", 8, "--source.noise-size", 6, "--accelerator", "cpu", "--devices", 2),
-        *("--checkpoint-every", 3),
+        *("--rounds", "6", "--batch-size", "8", "--source.noise-size", "6", "--accelerator", "cpu", "--devices", "2"),
+        *("--checkpoint-every", "2"),
     )
-    command("transfer", *conv, "--folder", "whole")
+    command(*conv, "--folder", "whole")
     killed = RunFolder(tmp_path / "killed")
-    words = ["-m", "beliefmatch", "transfer", *map(str, conv), "--folder", str(killed.path)]
-    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while process.poll() is None and not killed.checkpoint.exists():
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
+    log = tmp_path / "log"
+    # The first process dies as soon as its second checkpoint is there, and the other one with it.
+    first, second = start_together(
+        *conv,
+        "--folder",
+        "killed",
+        log=log,
+        errors=log,
+        folder=tmp_path,
+        fate=KillAfterWrite("checkpoint.pt", 2),
+        count=2,
+    )
+    first.join()
+    second.kill()
+    second.join()
+    assert first.exitcode == -signal.SIGKILL, log.read_text()
+    assert killed.checkpoint.exists()
     assert not killed.result.exists(), "it ended before it was killed"
-    command("transfer", *conv, "--folder", "killed", "--resume")
+    command(*conv, "--folder", "killed", "--resume")
     assert killed.student.read_bytes() == (tmp_path / "whole" / "student.safetensors").read_bytes()
 
 
