@@ -2,10 +2,10 @@
 
     python benchmarks/networks.py [--data ../shared/data] [--num-images 10000]
 
-Loads third-party networks by the key mappings of `networks/loading/state_dict_keys.py`, or one that is no architecture
-of ours from a Python file as a user would, measures each on test images of its data set, prints a table and writes it to `benchmarks/results/networks.json` and `docs/networks.md`. There are
-no SVHN images, so the SVHN networks are measured as their sidecars were: on the first 2000 MNIST images in colour, a
-sign that they were read right.
+Loads third-party networks by the key mappings of `networks/loading/state_dict_keys.py`, or from a Python file, as a
+user would, where they are no architecture of ours. Measures each on test images of its data set, prints a table and
+writes it to `benchmarks/results/networks.json` and `docs/networks.md`. There are no SVHN images, so the SVHN networks
+are measured as their sidecars were: on the first 2000 MNIST images in colour, a sign that they were read right.
 The last line is one JSON object: {"networks", "largest_gap"}, the gap in percentage points.
 """
 
