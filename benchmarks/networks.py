@@ -87,7 +87,7 @@ def architecture_name(facts: dict[str, Any]) -> str:
             norm = "_bn" if shape.get("batch_norm") else ""
             return f"lenet_5{norm}{'_tanh' if shape.get('activation') == 'tanh' else ''}"
         case "resnet8_mlperf_tiny":
-            return f"{Path(__file__).with_name('keras_resnet.py')}:make_resnet8"
+            return f"{Path(__file__).parent / 'reference' / 'keras_resnet.py'}:make_resnet8"
         case family:
             raise ValueError(f"unknown family {family}")
 

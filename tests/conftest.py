@@ -65,4 +65,4 @@ def command(tmp_path: Path) -> Command:
 def forked_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask exported files in processes that have imported their packages already; they answer after a moment then."""
     forking = SimpleNamespace(Popen=ForkedPopen, PIPE=subprocess.PIPE)
-    monkeypatch.setattr("beliefmatch.export.fresh.subprocess", forking)
+    monkeypatch.setattr("beliefmatch.export.fresh_process.subprocess", forking)

@@ -23,7 +23,7 @@ def test_the_fashion_lenet_teacher_stays_finite() -> None:
             shape=(1, 28, 28),
             mean=(0.5,),
             std=(0.5,),
-            rounds=30,
+            rounds=4,
             batch_size=32,
         )
     )

@@ -136,6 +136,13 @@ def test_the_demo_opens_its_data_before_and_after_the_transfer_only(
     assert (folder / TEACHER_FILE).read_bytes() == teacher
 
 
+def test_a_demo_of_a_few_rounds_learns_something(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("beliefmatch.studies.demo.NUM_EPOCHS", 12)
+    found = run_demo(RunOptions(folder=tmp_path / "demo", accelerator="cpu"), seed=0, rounds=24)
+    assert (found.measurement.student_accuracy or 0) > 0.4
+
+
+@pytest.mark.long
 def test_a_short_demo_learns(tmp_path: Path) -> None:
     found = run_demo(RunOptions(folder=tmp_path / "demo", accelerator="cpu"), seed=0, rounds=80)
     assert (found.measurement.teacher_accuracy or 0) > 0.98

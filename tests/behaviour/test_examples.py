@@ -13,7 +13,6 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 BUDGETS = {
     "cifar_resnet.py": ["--rounds", "1", "--batch-size", "8", "--test-images", "500", "--data"],
     "onnx_teacher.py": ["--rounds", "2", "--data"],
-    "signals.py": ["--rounds", "2"],
     "tabular_digits.py": ["--rounds", "2"],
     "timm_student.py": ["--rounds", "2", "--batch-size", "8", "--data"],
     "vision_transformer.py": ["--rounds", "20"],
@@ -22,7 +21,7 @@ BUDGETS = {
 
 # torch's exporter, which one example calls as a user would, warns of what others deprecate.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+@pytest.mark.parametrize("name", sorted(BUDGETS))
 def test_an_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = list(BUDGETS[name])
     if arguments[-1] == "--data":
@@ -39,6 +38,11 @@ def test_an_example_is_under_forty_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) < 40
 
 
+def test_every_example_runs_here() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*BUDGETS, "signals.py"}
+
+
+@pytest.mark.long
 def test_a_student_of_64_features_keeps_95_percent_of_its_teachers_accuracy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -111,6 +111,7 @@ def made_with(extra: str, folder: Path) -> list[object]:
             return ["--teacher", folder / "teacher.onnx", "--student", "convnet_4"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("fresh_process")
 @pytest.mark.parametrize("extra", ["timm", "hf", "onnx"])
 def test_an_extra_is_enough_for_what_it_is_for_and_says_what_others_are_for(tmp_path: Path, extra: str) -> None:
@@ -129,6 +130,21 @@ def test_an_extra_is_enough_for_what_it_is_for_and_says_what_others_are_for(tmp_
         assert said.endswith(message)
 
 
+@pytest.mark.usefixtures("fresh_process")
+def test_the_core_transfers_and_says_what_each_extra_is_for(tmp_path: Path) -> None:
+    messages = [*MESSAGES.values(), TORCHVISION]
+    done, *refused = run_commands(
+        tmp_path,
+        None,
+        transfer(tmp_path / "run", *CORE, "--student", "convnet_4"),
+        *(transfer(tmp_path / "refused", *words, "--student", "convnet_4") for words, _ in messages),
+    )
+    assert done == "0 "
+    for said, (_, message) in zip(refused, messages, strict=True):
+        assert said.endswith(message)
+
+
+@pytest.mark.long
 @pytest.mark.usefixtures("fresh_process")
 def test_the_core_needs_no_extra(tmp_path: Path) -> None:
     messages = [*MESSAGES.values(), TORCHVISION]

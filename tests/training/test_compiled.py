@@ -51,6 +51,7 @@ def test_a_compiled_network_answers_is_read_and_learns_as_an_eager_one() -> None
     assert isinstance(network, nn.Sequential)
 
 
+@pytest.mark.long
 # torch's compiler looks at every attribute of its inputs.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 def test_rounds_with_compiled_networks_agree_with_eager_ones() -> None:
