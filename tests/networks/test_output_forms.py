@@ -119,6 +119,7 @@ def test_a_form_that_the_values_contradict_is_refused(
         found(Headed(form, num_outputs), outputs)
 
 
+@pytest.mark.long
 def test_what_is_converted_is_said_once_and_stays(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     network = with_logits(Headed(torch.sigmoid), "sigmoid")
