@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from beliefmatch import RunOptions
-from beliefmatch.measurement.pair import Measurement
+from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.runs.serialisation import to_json
 from beliefmatch.sources.base import AbstractSource

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from beliefmatch import RunOptions, recipes
-from beliefmatch.measurement.pair import Measurement
+from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.runs.atomic import make_folder, write_json
 from beliefmatch.studies.sweep import Cell, Outcome, sweep
-from beliefmatch.training.timing import rounds_for
+from beliefmatch.training.budget import rounds_for
 from beliefmatch.training.transfer import Transfer
 from machine import describe_machine, rounded_spread, write_results
 from tasks import TASKS, make_transfer, measure_images, percent, teacher_weights

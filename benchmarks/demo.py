@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from beliefmatch.measurement.pair import Measurement
+from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.studies.demo import demo_cell
 from beliefmatch.studies.sweep import Outcome, sweep
 from beliefmatch.training.options import RunOptions

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from beliefmatch import Adam, FewShot, LabelledImages, Network, RunOptions, Setup, Transfer, read_images
-from beliefmatch.networks.inputs import CIFAR10
+from beliefmatch.networks.normalisation import CIFAR10
 from beliefmatch.recipes import few_shot, fine_tune
 from beliefmatch.recipes.few_shot import Method
 from beliefmatch.students.named import NamedStudent

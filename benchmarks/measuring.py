@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from beliefmatch.measurement.predictions import measure_accuracy
-from beliefmatch.networks.inputs import CIFAR10
 from beliefmatch.networks.loading.network import make_network
+from beliefmatch.networks.normalisation import CIFAR10
 from beliefmatch.networks.placement import move_to_device
 from machine import describe_machine, write_results
 

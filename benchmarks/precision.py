@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from beliefmatch import RunOptions
-from beliefmatch.measurement.pair import Measurement
+from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.studies.demo import demo_cell
 from beliefmatch.studies.sweep import Cell, Outcome, mean_and_deviation, sweep
 from beliefmatch.training.precision import ResolvedPrecision, multiplies_bf16

@@ -19,8 +19,8 @@ import torch
 from beliefmatch.data.images import read_images
 from beliefmatch.measurement.transition import Guide, TransitionPlan, measure_transition
 from beliefmatch.networks.examples import Images
-from beliefmatch.networks.inputs import CIFAR10
 from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.normalisation import CIFAR10
 from machine import RESULTS, describe_machine, write_results
 
 

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from beliefmatch import LabelledImages, Network, RunFolder, measure_run, read_images, recipes
 from beliefmatch.data.digits import read_digits
 from beliefmatch.data.images import read_labelled_images
-from beliefmatch.measurement.pair import Measurement
+from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.networks.examples import Images
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import make_network

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from beliefmatch.data.images import read_images as read_images
     from beliefmatch.errors import BeliefMatchError as BeliefMatchError
     from beliefmatch.export.export import export_student as export_student
-    from beliefmatch.measurement.pair import Measurement as Measurement
-    from beliefmatch.measurement.pair import measure_pair as measure_pair
+    from beliefmatch.measurement.agreement import Measurement as Measurement
+    from beliefmatch.measurement.agreement import measure_pair as measure_pair
     from beliefmatch.measurement.run import measure_run as measure_run
     from beliefmatch.networks.examples import Images as Images
     from beliefmatch.networks.examples import Inputs as Inputs
@@ -52,7 +52,7 @@ HOMES = {
     "InputSpec": "networks.inputs",
     "Inputs": "networks.examples",
     "LabelledImages": "networks.examples",
-    "Measurement": "measurement.pair",
+    "Measurement": "measurement.agreement",
     "NamedStudent": "students.named",
     "Network": "networks.loading.network",
     "Result": "runs.schema.result",
@@ -66,7 +66,7 @@ HOMES = {
     "load_model": "networks.loading.network",
     "export_student": "export.export",
     "load_student": "training.student_files",
-    "measure_pair": "measurement.pair",
+    "measure_pair": "measurement.agreement",
     "measure_run": "measurement.run",
     "read_examples": "data.images",
     "read_images": "data.images",

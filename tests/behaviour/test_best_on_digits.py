@@ -8,8 +8,8 @@ import torch
 import beliefmatch.studies.demo
 from beliefmatch import RunFolder, RunOptions, measure_run, run
 from beliefmatch.data.digits import read_digits
-from beliefmatch.networks.inputs import DIGITS
 from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.recipes import best
 from beliefmatch.recipes.setup import Setup
 from beliefmatch.runs.folder import TEACHER_FILE

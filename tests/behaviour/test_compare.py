@@ -18,13 +18,13 @@ from beliefmatch.report import figures
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.result import Result
 from beliefmatch.students.named import NamedStudent, Start
-from beliefmatch.studies import budget, candidates, sweep
-from beliefmatch.studies.budget import parse_time
+from beliefmatch.studies import candidates, kept_timings, sweep
 from beliefmatch.studies.candidates import Common
 from beliefmatch.studies.compare import Compared, Comparison
+from beliefmatch.studies.kept_timings import parse_time
 from beliefmatch.training import run as running
+from beliefmatch.training.budget import Timing, rounds_for, time_rounds
 from beliefmatch.training.options import RunOptions
-from beliefmatch.training.timing import Timing, rounds_for, time_rounds
 from report.html_page import Page
 from tiny import named, tiny_transfer
 
@@ -50,7 +50,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         rounds = ROUNDS[transfer.recipe]
         return Timing(rounds=rounds, seconds_per_round=seconds / rounds, start_seconds=0.0, device="cpu", threads=1)
 
-    monkeypatch.setattr(budget, "time_rounds", calibrated)
+    monkeypatch.setattr(kept_timings, "time_rounds", calibrated)
     return names
 
 
@@ -250,7 +250,7 @@ def test_a_round_that_takes_longer_than_the_budget_is_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     slow = Timing(rounds=1, seconds_per_round=2.0, start_seconds=0.5, device="cpu", threads=1)
-    monkeypatch.setattr(budget, "time_rounds", lambda *_: slow)
+    monkeypatch.setattr(kept_timings, "time_rounds", lambda *_: slow)
     for _ in range(2):
         caplog.clear()
         assert compare(tmp_path / "compared", recipes=("digits",), seeds="0") == 0

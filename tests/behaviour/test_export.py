@@ -25,7 +25,8 @@ from beliefmatch.export.base import FormatName
 from beliefmatch.export.export import export_student
 from beliefmatch.export.formats import FORMATS
 from beliefmatch.export.graph import DeployedGraph
-from beliefmatch.networks.inputs import DIGITS, InputSpec
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.report.page import write_report
 from beliefmatch.runs.folder import RunFolder as Folder
 from tiny import HERE, make_conv_teacher

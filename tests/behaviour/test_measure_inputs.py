@@ -14,8 +14,8 @@ import beliefmatch as bm
 import tiny
 from beliefmatch.cli import main
 from beliefmatch.recipes import few_shot, unlabelled
-from beliefmatch.studies import budget
-from beliefmatch.training.timing import Timing
+from beliefmatch.studies import kept_timings
+from beliefmatch.training.budget import Timing
 from tiny import named
 
 pytestmark = pytest.mark.usefixtures("forked_answers")
@@ -105,7 +105,7 @@ def test_recipes_are_compared_on_them(kind: str, tmp_path: Path, monkeypatch: py
     def calibrated(*_: Any) -> Timing:
         return Timing(rounds=2, seconds_per_round=0.5, start_seconds=0.0, device="cpu", threads=1)
 
-    monkeypatch.setattr(budget, "time_rounds", calibrated)
+    monkeypatch.setattr(kept_timings, "time_rounds", calibrated)
     data, folder = stored(tmp_path / "some.npz", kind), tmp_path / "compared"
     words = [*networks(kind, tmp_path), "--budget", "1s", "--seeds", "0", "--batch-size", "4", "--accelerator", "cpu"]
     common = ["compare", "noise", *words, "--folder", str(folder), "--display", "quiet"]

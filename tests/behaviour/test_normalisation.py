@@ -12,8 +12,9 @@ from test_command import error_line
 
 from beliefmatch import load_student
 from beliefmatch.cli import main
-from beliefmatch.networks.inputs import CIFAR10, InputSpec
+from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import make_network
+from beliefmatch.networks.normalisation import CIFAR10
 from beliefmatch.runs.folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("forked_answers")

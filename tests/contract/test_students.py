@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from beliefmatch.errors import NetworkError
-from beliefmatch.networks.inputs import DIGITS
+from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.stored import SETTINGS_TYPES
 from beliefmatch.students.base import AbstractStudent, build_student

@@ -9,8 +9,8 @@ import pytest
 from beliefmatch import RunOptions, run
 from beliefmatch.errors import FolderError
 from beliefmatch.export.card import CARD, File, check_card, write_card
-from beliefmatch.networks.inputs import DIGITS
 from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.export import Deployed, Export, FileCheck
 from tiny import tiny_transfer

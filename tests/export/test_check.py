@@ -7,7 +7,7 @@ from beliefmatch.errors import ExamplesError, ExportError
 from beliefmatch.export.check import LOGIT_TOLERANCE, both_inputs, check_examples_fit, compare
 from beliefmatch.export.graph import Pixels
 from beliefmatch.networks.examples import Images, Inputs
-from beliefmatch.networks.inputs import DIGITS
+from beliefmatch.networks.normalisation import DIGITS
 
 TOLD = torch.tensor([[3.0, 1.0, 0.0], [0.0, 20.0, 1.0], [1.0, 2.0, 3.0]])
 

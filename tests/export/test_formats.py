@@ -16,8 +16,9 @@ from beliefmatch.export import onnx as onnx_format
 from beliefmatch.export.formats import FORMATS
 from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.export.predictions import LOADERS
-from beliefmatch.networks.inputs import DIGITS, InputSpec
+from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import make_network
+from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.networks.output_forms import give_logits
 from tiny import make_conv_teacher, make_signal_network
 

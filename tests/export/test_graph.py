@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import ExportError, SettingsError
 from beliefmatch.export.graph import DeployedGraph, check_pixels_fit, example_of, hushed, trace
-from beliefmatch.networks.inputs import CIFAR10, DIGITS, InputSpec
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.normalisation import CIFAR10, DIGITS
 from tiny import VECTOR, make_conv_teacher, make_mlp_student
 
 

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from beliefmatch.networks.cost import measure_cost
-from beliefmatch.networks.inputs import CIFAR10, InputSpec
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.normalisation import CIFAR10
 
 TOKENS, WIDTH, HIDDEN = 5, 16, 32
 SEQUENCE = InputSpec(shape=(TOKENS, WIDTH))

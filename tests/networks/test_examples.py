@@ -6,7 +6,8 @@ from torch import Tensor
 
 from beliefmatch.errors import ExamplesError
 from beliefmatch.networks.examples import Images, Inputs, LabelledImages, examples_of
-from beliefmatch.networks.inputs import DIGITS, InputSpec
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.normalisation import DIGITS
 
 RANDOM = torch.Generator().manual_seed(0)
 PIXELS = torch.randint(256, (5, 8, 8, 1), generator=RANDOM, dtype=torch.uint8)

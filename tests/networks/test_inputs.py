@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from beliefmatch.errors import SettingsError
-from beliefmatch.networks.inputs import CIFAR10, InputSpec
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.normalisation import CIFAR10
 
 
 def test_pixels_survive_the_way_there_and_back() -> None:

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.cost import count_macs
-from beliefmatch.networks.inputs import DIGITS, InputSpec
+from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import Inspection, count_classes, inspect
+from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.networks.output_forms import give_logits
 from odd_networks import make_rounding, make_with_unused_head
 from passes import passes_of

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import relu_
 
 from beliefmatch.networks import pairs as module
-from beliefmatch.networks.inputs import CIFAR10, InputSpec
+from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import make_network
+from beliefmatch.networks.normalisation import CIFAR10
 from beliefmatch.networks.pairs import FeatureMaps
 from beliefmatch.networks.recording import record_noise
 from beliefmatch.networks.taps import TapPair, outputs_of

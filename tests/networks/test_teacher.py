@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from beliefmatch.errors import NetworkError
-from beliefmatch.networks.inputs import DIGITS, InputSpec
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.networks.teacher import Teacher
 from tiny import make_conv_teacher, make_mlp_teacher, make_nan_teacher
 

@@ -11,10 +11,10 @@ from lightning_fabric import Fabric
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from beliefmatch.networks.inputs import CIFAR10
 from beliefmatch.networks.inspection import inspect
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.loading.state_dict_keys import find_convention
+from beliefmatch.networks.normalisation import CIFAR10
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import Adam
 from beliefmatch.recipes import zero_shot

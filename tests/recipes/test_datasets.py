@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from beliefmatch.networks.inputs import CIFAR10, SVHN, InputSpec
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.normalisation import CIFAR10, SVHN
 from beliefmatch.recipes.datasets import choose_augmentation, choose_inputs
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from beliefmatch.networks.cost import measure_cost
-from beliefmatch.networks.inputs import DIGITS
 from beliefmatch.networks.loading.network import Network, make_network
+from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
 from beliefmatch.recipes import best, digits, zero_shot

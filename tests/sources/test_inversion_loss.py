@@ -10,7 +10,8 @@ from torch import nn
 
 from beliefmatch.errors import NetworkError, SettingsError
 from beliefmatch.functional.divergences import kl_divergence
-from beliefmatch.networks.inputs import DIGITS, InputSpec
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.networks.taps import outputs_of
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.dafl import Dafl

@@ -8,7 +8,8 @@ import torch
 from torch.testing import assert_close
 
 from beliefmatch.functional.augmentation import Augmentation
-from beliefmatch.networks.inputs import CIFAR10, DIGITS, InputSpec
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.normalisation import CIFAR10, DIGITS
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.pool import Pool, make_pool, pixel_range
 from beliefmatch.training.precision import make_fabric

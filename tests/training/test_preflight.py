@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from beliefmatch.errors import NetworkError
-from beliefmatch.networks.inputs import DIGITS
 from beliefmatch.networks.inspection import inspect
+from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.base import AbstractSource

@@ -74,9 +74,9 @@ def compare(
         display: Progress and table, errors alone, or JSON lines for scripts.
     """
     from beliefmatch.networks.loading.network import Network
-    from beliefmatch.studies.budget import parse_time
     from beliefmatch.studies.candidates import Common, check_recipes
     from beliefmatch.studies.compare import compare
+    from beliefmatch.studies.kept_timings import parse_time
     from beliefmatch.training.options import RunOptions
 
     set_display(display)

@@ -10,7 +10,7 @@ from beliefmatch.cli.progress import Display, print_json, print_text
 from beliefmatch.errors import SettingsError
 
 if TYPE_CHECKING:
-    from beliefmatch.measurement.pair import Measurement
+    from beliefmatch.measurement.agreement import Measurement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ def measure(
     from beliefmatch.data.images import read_examples
     from beliefmatch.measurement.run import describe, measure_networks, measure_run
     from beliefmatch.measurement.transition import TransitionPlan
-    from beliefmatch.networks.inputs import warn_of_default_normalisation
+    from beliefmatch.networks.normalisation import warn_of_default_normalisation
     from beliefmatch.recipes.datasets import choose_inputs
     from beliefmatch.runs.atomic import write_json
     from beliefmatch.runs.folder import RunFolder

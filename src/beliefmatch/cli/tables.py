@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from beliefmatch.measurement.pair import Measurement
+from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.runs.schema.export import Export
 from beliefmatch.runs.schema.measurement import ClassScores, Estimate
 from beliefmatch.runs.schema.result import Result

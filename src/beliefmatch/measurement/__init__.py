@@ -1,6 +1,6 @@
 """Measuring networks on examples that training never saw."""
 
-from beliefmatch.measurement.pair import Measurement, measure_pair
+from beliefmatch.measurement.agreement import Measurement, measure_pair
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan, measure_transition, transition_curves
 from beliefmatch.runs.schema.measurement import Estimate
 

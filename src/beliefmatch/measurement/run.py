@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.errors import FolderError
-from beliefmatch.measurement.pair import Measurement, measure_pair
+from beliefmatch.measurement.agreement import Measurement, measure_pair
 from beliefmatch.measurement.predictions import BATCH_SIZE
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan
 from beliefmatch.networks.examples import AbstractExamples, examples_of

@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import Literal
 
 from beliefmatch.functional.augmentation import Augmentation
-from beliefmatch.networks.inputs import CIFAR10, SVHN, InputSpec
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.normalisation import CIFAR10, SVHN
 from beliefmatch.runs.schema.export import NormalisationFrom
 
 Dataset = Literal["cifar10", "svhn"]

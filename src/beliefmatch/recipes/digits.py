@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from beliefmatch.networks.inputs import DIGITS
+from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
 from beliefmatch.recipes.setup import Defaults, Setup

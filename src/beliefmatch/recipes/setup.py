@@ -1,5 +1,6 @@
 """What every recipe is given: two networks, their inputs, and how long to train. It is written here once."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +11,6 @@ from beliefmatch.networks.taps import parse_taps
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import AbstractOptimiser
-from beliefmatch.recipes.budget import scaled
 from beliefmatch.recipes.datasets import Dataset, choose_augmentation, choose_inputs
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.few_shot import FewShot
@@ -117,3 +117,16 @@ class Setup:
             if given is not None and given != only:
                 raise SettingsError(f"{name} is {given}, but {recipe} takes inputs of {name} {only} alone", name)
         return defaults.inputs
+
+
+def scaled(usual_rounds: int, budget: float) -> int:
+    """Scale the rounds that a paper prints by a budget, to at least one.
+
+    Raises:
+        SettingsError: the budget is not above 0.
+    """
+    if not 0 < budget < math.inf:
+        raise SettingsError(
+            f"budget must be above 0, such as 0.01 for a hundredth of the paper's rounds; got {budget}", "budget"
+        )
+    return max(1, round(budget * usual_rounds))

@@ -12,12 +12,12 @@ from beliefmatch.report.page import write_report
 from beliefmatch.runs.atomic import write_json
 from beliefmatch.runs.schema.measurement import MeasurementRecord
 from beliefmatch.runs.schema.result import Result
-from beliefmatch.studies.budget import Budget
 from beliefmatch.studies.candidates import Common, check_inputs, check_recipes, check_starts
+from beliefmatch.studies.kept_timings import Budget
 from beliefmatch.studies.sweep import Cell, Measure, Row, measure_on, result_values, sweep
+from beliefmatch.training.budget import Timing
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.run import Follow
-from beliefmatch.training.timing import Timing
 from beliefmatch.training.transfer import Transfer
 
 logger = logging.getLogger(__name__)

@@ -10,11 +10,11 @@ from torch.nn.functional import cross_entropy
 
 from beliefmatch.data.digits import read_digits
 from beliefmatch.functional.augmentation import random_affine
-from beliefmatch.measurement.pair import Measurement
+from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.measurement.run import measure_run
 from beliefmatch.networks.examples import LabelledImages
-from beliefmatch.networks.inputs import DIGITS
 from beliefmatch.networks.loading.network import Network, make_network
+from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.recipes.digits import TEACHER_ARCHITECTURE, digits
 from beliefmatch.recipes.setup import Setup
 from beliefmatch.runs.folder import TEACHER_FILE

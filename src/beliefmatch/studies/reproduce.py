@@ -10,7 +10,7 @@ from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.measurement.transition import TransitionPlan
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.recipes.budget import scaled
+from beliefmatch.recipes.setup import scaled
 from beliefmatch.recipes.toy import NOTEBOOK_ROUNDS, NUM_ROUNDS
 from beliefmatch.runs.atomic import make_folder, write_bytes, write_json
 from beliefmatch.runs.schema.measurement import MeasurementRecord

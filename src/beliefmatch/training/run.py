@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 import torch
 
 from beliefmatch.networks.cost import measure_latency, peak_memory
-from beliefmatch.networks.inputs import warn_of_default_normalisation
+from beliefmatch.networks.normalisation import warn_of_default_normalisation
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.result import Result
 from beliefmatch.runs.schema.row import Row

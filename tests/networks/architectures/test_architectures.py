@@ -7,8 +7,9 @@ from torch import nn
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.architectures.generators import ImageGenerator, make_generator
 from beliefmatch.networks.cost import measure_cost
-from beliefmatch.networks.inputs import CIFAR10, InputSpec
+from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import EXAMPLES, make_network
+from beliefmatch.networks.normalisation import CIFAR10
 from tiny import named
 
 GREY = InputSpec(shape=(1, 28, 28))

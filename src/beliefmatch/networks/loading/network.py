@@ -13,7 +13,7 @@ from beliefmatch.networks.architectures.fcn import FCN
 from beliefmatch.networks.architectures.lenet import LeNet5, LeNet32
 from beliefmatch.networks.architectures.mlp import MLP
 from beliefmatch.networks.architectures.wide_resnet import WideResNet
-from beliefmatch.networks.inputs import CIFAR10, InputSpec
+from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import Inspection, inspect
 from beliefmatch.networks.loading import hugging_face, onnx, pt2, timm, torchvision
 from beliefmatch.networks.loading.base import AbstractOrigin, split_query
@@ -21,6 +21,7 @@ from beliefmatch.networks.loading.converted import ConvertedProgram
 from beliefmatch.networks.loading.python_file import OwnFile
 from beliefmatch.networks.loading.suggestions import ELSEWHERE, near_form
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
+from beliefmatch.networks.normalisation import CIFAR10
 from beliefmatch.networks.output_forms import OutputForm, give_logits
 
 EXAMPLES = (

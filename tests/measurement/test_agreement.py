@@ -8,11 +8,12 @@ from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_sco
 from torch import Tensor, nn
 
 from beliefmatch.errors import ExamplesError, NetworkError, SettingsError
-from beliefmatch.measurement.pair import Measurement, measure_pair
+from beliefmatch.measurement.agreement import Measurement, measure_pair
 from beliefmatch.measurement.predictions import measure_accuracy
 from beliefmatch.measurement.transition import TransitionPlan
 from beliefmatch.networks.examples import Images
-from beliefmatch.networks.inputs import DIGITS, InputSpec
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.normalisation import DIGITS
 from scipy_oracle import binned_calibration_error
 from tiny import make_conv_teacher, make_seven_classes
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from beliefmatch import RunOptions
-from beliefmatch.training import timing
-from beliefmatch.training.timing import time_rounds
+from beliefmatch.training import budget
+from beliefmatch.training.budget import time_rounds
 from beliefmatch.training.transfer import Transfer
 from tiny import tiny_transfer
 
@@ -47,7 +47,7 @@ def test_a_first_round_that_takes_longer_is_paid_out_of_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     rounds = Clocked()
-    monkeypatch.setattr(timing, "begin_rounds", rounds.begin)
+    monkeypatch.setattr(budget, "begin_rounds", rounds.begin)
     monkeypatch.setattr("time.perf_counter", lambda: rounds.now)
     found = time_rounds(tiny_transfer(), RunOptions(folder=tmp_path / "none", accelerator="cpu"), seconds)
     assert (found.seconds_per_round, found.opening_seconds) == (EACH, FIRST - EACH)
@@ -56,7 +56,7 @@ def test_a_first_round_that_takes_longer_is_paid_out_of_the_time(
 
 def test_where_compiling_pays_compiled_rounds_are_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = Clocked(compiling_pays_from=100)
-    monkeypatch.setattr(timing, "begin_rounds", rounds.begin)
+    monkeypatch.setattr(budget, "begin_rounds", rounds.begin)
     monkeypatch.setattr("time.perf_counter", lambda: rounds.now)
     found = time_rounds(tiny_transfer(), RunOptions(folder=tmp_path / "none", accelerator="cpu"), 1045.0)
     assert [execution for execution, _ in rounds.begun] == ["captured", "auto"]
@@ -66,6 +66,6 @@ def test_where_compiling_pays_compiled_rounds_are_timed(tmp_path: Path, monkeypa
 
 def test_a_time_that_a_first_round_fills_holds_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rounds = Clocked()
-    monkeypatch.setattr(timing, "begin_rounds", rounds.begin)
+    monkeypatch.setattr(budget, "begin_rounds", rounds.begin)
     monkeypatch.setattr("time.perf_counter", lambda: rounds.now)
     assert time_rounds(tiny_transfer(), RunOptions(folder=tmp_path / "none", accelerator="cpu"), 10.0).rounds == 1

@@ -10,8 +10,8 @@ from typing import Any
 from beliefmatch.errors import FolderError, SettingsError
 from beliefmatch.runs.atomic import make_folder, write_json
 from beliefmatch.runs.reading import read_json
+from beliefmatch.training.budget import Timing, time_rounds
 from beliefmatch.training.options import RunOptions
-from beliefmatch.training.timing import Timing, time_rounds
 from beliefmatch.training.transfer import Transfer
 
 logger = logging.getLogger(__name__)
