@@ -219,7 +219,7 @@ def test_the_command_ends_with_one_line_and_the_report_warns(
     page = Page(write_report([folder]))
     assert "All inputs of a batch became alike in round 41." in page.text
     assert "The run was stopped there." in page.text
-    told = page.attributes("img", "alt")
+    told = page.alternatives
     assert any(text.startswith("Confidence gap") for text in told)
     assert any(text.startswith("Diversity of pseudo batches") for text in told)
     assert main([*words, "--resume", "--display", "quiet"]) == 0

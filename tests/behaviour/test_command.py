@@ -309,9 +309,11 @@ def test_the_library_refuses_what_the_command_refuses(finished: Path) -> None:
         ExamplesError,
         match=r"inputs have shape \(n, 8, 8, 1\), .* \(n, 1, 8, 8\) \(images channels",
     ):
-        measure_run(RunFolder(finished), torch.zeros(4, 8, 8, 1), torch.zeros(4).long())
+        measure_run(RunFolder(finished), torch.zeros(4, 8, 8, 1), torch.zeros(4).long(), trust_code=True)
     with pytest.raises(ExamplesError, match="there is a label 50"):
-        measure_run(RunFolder(finished), torch.zeros(4, 8, 8, 1, dtype=torch.uint8), torch.full((4,), 50))
+        measure_run(
+            RunFolder(finished), torch.zeros(4, 8, 8, 1, dtype=torch.uint8), torch.full((4,), 50), trust_code=True
+        )
 
 
 def test_one_process_at_a_time_runs_in_a_folder(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,9 +14,10 @@ import torch
 from test_any_model import SHAPE, TIMM, hugging_face_resnet, own, transfer
 from torch import Tensor, nn
 
-from beliefmatch import RunFolder, load_student
+from beliefmatch import RunFolder
 from beliefmatch.cli import main
 from beliefmatch.export.formats import FORMATS
+from beliefmatch.training.student_files import load_student_with_logits
 from tiny import make_signal_network, named
 
 pytestmark = pytest.mark.usefixtures("forked_answers")
@@ -53,7 +54,7 @@ def test_any_batch_is_answered_as_the_student_answers(run: tuple[Path, tuple[int
     assert main(["export", "--trust-code", str(folder), "--to", to, "--display", "quiet"]) == 0
     found = (RunFolder(folder).read_result().exports or {})[f"model.{to}"]
     assert (found.pseudo.agreement, found.num_noise) == (1, 0)
-    student = load_student(folder, trust_code=True)
+    student = load_student_with_logits(folder, trust_code=True)
     # Traced with two.
     for size in (1, 3, 65):
         batch = torch.randn(size, *shape)
