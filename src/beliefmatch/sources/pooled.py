@@ -142,7 +142,7 @@ def check_pooled(settings: PooledSettings) -> None:
     _check_capacity(settings, settings.made_batch or 0)
     settings.terms.check()
     if settings.warm_up:
-        _warm_up_weights(settings).check()
+        replace(settings.terms, adversarial=0.0).check()
 
 
 def short_settings(settings: PooledSettings) -> dict[str, Any]:
@@ -201,8 +201,9 @@ def make_round(
         Losses of each step, (steps,), and the diversity of each batch, (batches,).
     """
     if state.rounds == 0:
+        weights = replace(settings.terms, adversarial=0.0)
         for _ in range(settings.warm_up):
-            _make_and_keep(state, make, _warm_up_weights(settings), teacher, fabric)
+            _make_and_keep(state, make, weights, teacher, fabric)
     rows = [_make_and_keep(state, make, settings.terms, teacher, fabric) for _ in range(settings.batches_per_round)]
     return {f"generator_{name}": torch.cat([row[name] for row in rows]) for name in rows[0]}
 
@@ -286,10 +287,6 @@ def _check_capacity(settings: PooledSettings, batch_size: int) -> None:
             f"source.capacity must be at least the {batch_size} inputs made at a time; got {settings.capacity}",
             "source.capacity",
         )
-
-
-def _warm_up_weights(settings: PooledSettings) -> InversionLossWeights:
-    return replace(settings.terms, adversarial=0.0)
 
 
 def _make_and_keep(

@@ -1,9 +1,11 @@
 """The training loop, which joins any source with any objective. It never changes.
 
-for each round:
-source.improve(...)                  # make the inputs better
-for batch in source.batches(...):    # one student step a batch
-step the student on objective(teacher outputs, student outputs, labels)
+In short:
+
+    for each round:
+        source.improve(...)                  # make the inputs better
+        for batch in source.batches(...):    # one student step a batch
+            step the student on objective(teacher outputs, student outputs, labels)
 """
 
 from dataclasses import dataclass
