@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from lightning_fabric import Fabric
@@ -60,7 +61,7 @@ class AbstractOptimiser(ABC):
 
     @abstractmethod
     def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
-        """Make the optimiser of a network, and a schedule over all rounds."""
+        """Build the optimiser of a network, with a schedule over all rounds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,23 +76,16 @@ class Adam(AbstractOptimiser):
     """Whether the learning rate stays what it is."""
 
     def check(self) -> None:
-        """Check learning rate and clip.
-
-        Raises:
-            SettingsError: one is not above 0.
-        """
+        """Check learning rate and clip."""
         check_positive(self, PATH, "learning_rate", "gradient_clip")
 
     def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
-        """Make the optimiser of a network, and a schedule over all rounds."""
+        """Build the optimiser of a network, with a schedule over all rounds."""
 
         def factor(rounds: int) -> float:
-            return 1.0 if self.constant else (1 + math.cos(math.pi * rounds / num_rounds)) / 2
+            return 1.0 if self.constant else _cosine(rounds, num_rounds)
 
-        optimiser = make_adam(network.parameters(), self.learning_rate)
-        schedule = LambdaLR(optimiser, factor)
-        keep_rates_on_device(optimiser)
-        return Optimisation(optimiser=optimiser, schedule=schedule, gradient_clip=self.gradient_clip)
+        return _schedule(make_adam(network.parameters(), self.learning_rate), factor, gradient_clip=self.gradient_clip)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,11 +107,7 @@ class StepwiseSgd(AbstractOptimiser):
     """The learning rate is multiplied by it at each drop."""
 
     def check(self) -> None:
-        """Check learning rate, factor and drops.
-
-        Raises:
-            SettingsError: one is out of its range.
-        """
+        """Check learning rate, factor and drops."""
         check_positive(self, PATH, "learning_rate", "drop_factor")
         check_not_negative(self, PATH, "momentum", "weight_decay")
         if not all(0 < drop < 1 for drop in self.drops):
@@ -125,13 +115,13 @@ class StepwiseSgd(AbstractOptimiser):
             raise SettingsError(f"{path} must be fractions of all rounds, between 0 and 1; got {self.drops}", path)
 
     def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
-        """Make the optimiser of a network, and a schedule over all rounds."""
+        """Build the optimiser of a network, with a schedule over all rounds."""
         milestones = [round(drop * num_rounds) for drop in self.drops]
 
         def factor(rounds: int) -> float:
             return self.drop_factor ** sum(rounds >= milestone for milestone in milestones)
 
-        return _start_sgd(network, self.learning_rate, self.momentum, self.weight_decay, factor)
+        return _schedule(_make_sgd(self, network), factor)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,45 +139,40 @@ class CosineSgd(AbstractOptimiser):
     """Part of the weights that is added to their gradient."""
 
     def check(self) -> None:
-        """Check learning rate, momentum and decay.
-
-        Raises:
-            SettingsError: one is out of its range.
-        """
+        """Check learning rate, momentum and decay."""
         check_positive(self, PATH, "learning_rate")
         check_not_negative(self, PATH, "momentum", "weight_decay")
 
     def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
-        """Make the optimiser of a network, and a schedule over all rounds."""
-
-        def factor(rounds: int) -> float:
-            return (1 + math.cos(math.pi * rounds / num_rounds)) / 2
-
-        return _start_sgd(network, self.learning_rate, self.momentum, self.weight_decay, factor)
+        """Build the optimiser of a network, with a schedule over all rounds."""
+        return _schedule(_make_sgd(self, network), partial(_cosine, num_rounds=num_rounds))
 
 
-def _start_sgd(
-    network: nn.Module,
-    learning_rate: float,
-    momentum: float,
-    weight_decay: float,
-    factor: Callable[[int], float],
-) -> Optimisation:
+def _cosine(rounds: int, num_rounds: int) -> float:
+    return (1 + math.cos(math.pi * rounds / num_rounds)) / 2
+
+
+def _make_sgd(settings: StepwiseSgd | CosineSgd, network: nn.Module) -> torch.optim.SGD:
     parameters = list(network.parameters())
-    optimiser = torch.optim.SGD(
+    return torch.optim.SGD(
         parameters,
-        lr=learning_rate,
-        momentum=momentum,
-        weight_decay=weight_decay,
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
         fused=_can_fuse(parameters),
     )
+
+
+def _schedule(
+    optimiser: torch.optim.Optimizer, factor: Callable[[int], float], *, gradient_clip: float = math.inf
+) -> Optimisation:
     schedule = LambdaLR(optimiser, factor)
     keep_rates_on_device(optimiser)
-    return Optimisation(optimiser=optimiser, schedule=schedule, gradient_clip=math.inf)
+    return Optimisation(optimiser=optimiser, schedule=schedule, gradient_clip=gradient_clip)
 
 
 def make_adam(parameters: Iterable[nn.Parameter], learning_rate: float, *, first_beta: float = 0.9) -> torch.optim.Adam:
-    """Make Adam (second beta .999, no decay), with all its steps in one kernel where the device has one."""
+    """Build Adam (second beta .999, no decay), with all its steps in one kernel where the device has one."""
     parameters = list(parameters)
     captured = any(parameter.is_cuda for parameter in parameters)
     betas = (first_beta, 0.999)
@@ -195,9 +180,9 @@ def make_adam(parameters: Iterable[nn.Parameter], learning_rate: float, *, first
 
 
 def keep_rates_on_device(optimiser: torch.optim.Optimizer) -> None:
-    """Make the learning rates of parameters on a CUDA device tensors there: a captured round reads them anew each time.
+    """Move learning rates to the CUDA device of their parameters: a captured round reads them anew each time.
 
-    To be called after the schedule is made, which keeps the numbers that they begin from.
+    Call it after the schedule is made, which keeps the numbers that they begin from.
     """
     for group in optimiser.param_groups:
         device = group["params"][0].device
