@@ -1,6 +1,6 @@
 """The error family: whatever a user can cause and mend.
 
-Each message is one line that says what was expected, what came and what to type next. The command prints it and
+Each message is one line: what was expected, what came and what to type next. The command prints it and
 exits with code 2; a library user catches `BeliefMatchError`. Broken invariants of our own are `assert`s instead.
 """
 
@@ -45,15 +45,11 @@ class ExamplesError(BeliefMatchError):
     """Examples to measure on, images or others, cannot be read or do not fit the network."""
 
 
-ImagesError = ExamplesError
-"""The same by the name that code outside may catch it by."""
-
-
 class SettingsError(BeliefMatchError):
     """A setting is out of range or contradicts another."""
 
     def __init__(self, message: str, *settings: str) -> None:
-        """Hold a message, and the paths of settings in it that a user gave, such as optimiser.learning_rate."""
+        """Build an error from a message and the paths of settings in it, such as optimiser.learning_rate."""
         super().__init__(message)
         self.settings = settings
 
@@ -79,10 +75,10 @@ class ExportError(BeliefMatchError):
 
 
 class CollapseError(BeliefMatchError):
-    """The student or the source collapsed while training, and the run was told to stop then."""
+    """The student or the source collapsed while training, and the options ask to stop then."""
 
     def __init__(self, seen: str, way_out: str = "") -> None:
-        """Say what was seen, and what can be done about it."""
+        """Build an error of what was seen, and what can be done about it."""
         super().__init__(f"{seen}. {way_out}" if way_out else seen)
         self.seen = seen
 
@@ -109,12 +105,12 @@ def the_nearest(name: str, known: Iterable[str]) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a question after the names that are near to an unknown one; where none is, say which there are."""
+    """Return a question after the names that are near to an unknown one; where none is, a list of all names."""
     known = list(known)
     near = near_names(name, known)
     return f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of what an exception says, or its name where it says nothing."""
+    """Return the first line of an exception's message, or its name where it has none."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

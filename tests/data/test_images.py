@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from beliefmatch.data.images import read_examples, read_images, read_labelled_images
-from beliefmatch.errors import BeliefMatchError, ExamplesError, ImagesError
+from beliefmatch.errors import BeliefMatchError, ExamplesError
 from beliefmatch.networks.examples import Images, Inputs, LabelledImages
 
 PIXELS = np.zeros((4, 8, 8, 1), np.uint8)
@@ -79,7 +79,7 @@ def test_what_does_not_serve_is_told(tmp_path: Path, arrays: dict[str, Any], mes
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ImagesError, match=r"no file at .*none.npz; expected an .npz with"):
+    with pytest.raises(ExamplesError, match=r"no file at .*none.npz; expected an .npz with"):
         read_examples(tmp_path / "none.npz")
 
 
