@@ -22,7 +22,7 @@ from beliefmatch import RunOptions, recipes
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.runs.atomic import make_folder, write_json
 from beliefmatch.studies.sweep import Cell, Outcome, sweep
-from beliefmatch.training.budget import rounds_for
+from beliefmatch.training.budget import time_rounds
 from beliefmatch.training.transfer import Transfer
 from machine import describe_machine, rounded_spread, write_results
 from tasks import TASKS, make_transfer, measure_images, percent, teacher_weights
@@ -47,7 +47,7 @@ def resolve_rounds(transfer: Transfer, folder: Path, seconds: float) -> int:
     kept = folder / "rounds.json"
     if not kept.is_file():
         make_folder(folder)
-        rounds = rounds_for(transfer, RunOptions(folder=folder), seconds)
+        rounds = time_rounds(transfer, RunOptions(folder=folder), seconds).rounds
         write_json(kept, {"rounds": rounds, "seconds": seconds})
     return json.loads(kept.read_text())["rounds"]
 

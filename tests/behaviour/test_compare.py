@@ -23,7 +23,7 @@ from beliefmatch.studies.candidates import Common
 from beliefmatch.studies.compare import Compared, Comparison
 from beliefmatch.studies.kept_timings import parse_time
 from beliefmatch.training import run as running
-from beliefmatch.training.budget import Timing, rounds_for, time_rounds
+from beliefmatch.training.budget import Timing, time_rounds
 from beliefmatch.training.options import RunOptions
 from report.html_page import Page
 from tiny import named, tiny_transfer
@@ -316,7 +316,7 @@ def test_rounds_are_timed_on_networks_of_their_own(tmp_path: Path) -> None:
     found = time_rounds(tiny_transfer(), options, 1.0)
     assert found.rounds >= 1
     assert found.seconds_per_round > 0
-    assert rounds_for(tiny_transfer(), options, 1e-6) == 1
+    assert time_rounds(tiny_transfer(), options, 1e-6).rounds == 1
     assert not (tmp_path / "none").exists()
     with pytest.raises(SettingsError, match="more than 0 seconds"):
-        rounds_for(tiny_transfer(), options, 0.0)
+        time_rounds(tiny_transfer(), options, 0.0)

@@ -73,11 +73,6 @@ def time_rounds(transfer: Transfer, options: RunOptions, seconds: float) -> Timi
     return found
 
 
-def rounds_for(transfer: Transfer, options: RunOptions, seconds: float) -> int:
-    """Return how many rounds of a transfer a time holds on this machine, at least one. See `time_rounds`."""
-    return time_rounds(transfer, options, seconds).rounds
-
-
 def _time_execution(transfer: Transfer, name: ExecutionName, fabric: Fabric, seconds: float) -> tuple[Timing, bool]:
     """Time one way to do rounds; return whether it would pay to compile for as many as were found, too."""
     with fastest_kernels(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):

@@ -47,7 +47,7 @@ def save_checkpoint(path: Path, state: TransferState, *, seconds: float, fabric:
 
 
 def load_checkpoint(path: Path, state: TransferState, fabric: Fabric) -> Resumed:
-    """Put a checkpoint into a state that was started with the same settings.
+    """Load a checkpoint into a state that was started with the same settings.
 
     Raises:
         ResumeError: it is damaged, or belongs to another kind of run.

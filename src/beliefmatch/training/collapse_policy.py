@@ -1,4 +1,4 @@
-"""What a run does when it collapses: say so and go on, stop, or begin again.
+"""What a run does when it collapses: log it and go on, stop, or begin again.
 
 To begin again is to do all rounds from the first on in the same folder, with fresh weights and noise from a seed that
 follows from the run's own: `seed + 1000` for the first restart, and so on. Learning rates follow schedules over all
@@ -49,7 +49,7 @@ class CollapsePolicy:
         clock: Clock,
         attempt: int,
     ) -> None:
-        """Begin to look, or take up where a run that continues was.
+        """Build the policy of an attempt; that of a run that continues knows the rows and collapses so far.
 
         Args:
             prepared: what is computed, with the seed of the attempt, and the processes.
@@ -79,7 +79,7 @@ class CollapsePolicy:
             self._write()
 
     def check_row(self, row: Row) -> None:
-        """Look at a logged row, and act where a collapse stands that was not yet acted on.
+        """Check a logged row, and act where a collapse stands that was not yet acted on.
 
         Raises:
             CollapseError: it was asked to stop, or has begun again too often.
@@ -92,7 +92,9 @@ class CollapsePolicy:
                 self._act(finding, row["round"], row["seconds"])
 
     def check_finite(self) -> None:
-        """Act where a loss or gradient was not finite. The run cannot go on from there, whatever was asked for.
+        """Check that losses and gradients are finite, and act where one is not.
+
+        The run cannot go on from there, whatever was asked for.
 
         Raises:
             DivergedError: unless it was asked to begin again, or has done so too often.
@@ -108,7 +110,7 @@ class CollapsePolicy:
             self._act(finding, bad_round, round(self.clock.seconds, 3))
 
     def check_parameters(self) -> None:
-        """Act where a loss, a gradient or a parameter is not finite, before all of them are saved.
+        """Check that losses, gradients and parameters are finite before a checkpoint, and act where one is not.
 
         Raises:
             DivergedError: see `check_finite`.

@@ -54,7 +54,7 @@ class TransferState:
 
 
 def start(transfer: Transfer, teacher: Teacher, student: nn.Module, fabric: Fabric) -> TransferState:
-    """Put both networks on the device and start the source. The seed decides all that follows."""
+    """Move both networks to the device and start the source. The seed decides all that follows."""
     dtype = torch.float64 if fabric._precision.precision == "64-true" else torch.float32
     for network in (teacher.module, student):
         move_to_device(network, fabric.device, dtype)
@@ -118,7 +118,7 @@ def compute_round(transfer: Transfer, state: TransferState, teacher: Teacher, fa
 
 
 def end_round(transfer: Transfer, state: TransferState) -> None:
-    """Do what a round ends with on the host: learning rates follow their schedules, and the round counts."""
+    """End a round on the host: learning rates follow their schedules, and the round counts."""
     transfer.source.end_round(state.source)
     state.optimisation.end_round()
     state.round += 1
@@ -181,7 +181,7 @@ def run_teacher(transfer: Transfer, teacher: Teacher, batch: Batch, fabric: Fabr
 def step_student(
     objective: AbstractObjective, state: TransferState, batch: TeacherBatch, fabric: Fabric
 ) -> StudentStep:
-    """Take one student step: gradients of all micro-batches of a batch add up, then the student moves once."""
+    """Train the student for one step: gradients of all micro-batches of a batch add up, then the student moves once."""
     taps = [pair.student for pair in objective.taps or ()]
     num_examples = len(batch.given.inputs)
     losses: list[Metrics] = []
@@ -227,7 +227,7 @@ def _compare_networks(steps: list[StudentStep]) -> Metrics:
 
 
 def _average_buffers(state: TransferState, fabric: Fabric) -> None:
-    """Give every process the mean of the running statistics that each gathered on its shard of the batch."""
+    """Average over processes the running statistics that each gathered on its shard of the batch."""
     if fabric.world_size > 1:
         buffers = [buffer for module in modules_in(state) for buffer in module.buffers()]
         average_over_processes([buffer for buffer in buffers if buffer.is_floating_point()], fabric)

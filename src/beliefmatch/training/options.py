@@ -1,4 +1,4 @@
-"""Where and on what a run takes place."""
+"""The folder, device and precision of a run."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ ExecutionName = Literal["auto", "eager", "captured", "compiled"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """Where and on what a run takes place. None of this changes what is computed, but for precision, devices, the
+    """The folder, device and precision of a run. None of this changes what is computed, but for precision, devices, the
     micro-batch of networks with batch-norm, and a restart after a collapse.
     """
 
@@ -27,7 +27,7 @@ class RunOptions:
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Kind of device."""
     devices: int = 1
-    """Number of devices, one process each. The batch is shared out between them."""
+    """Number of devices, one process each. Each takes its shard of the batch."""
     precision: Precision = "auto"
     """Floating-point precision. auto: that of the run that is continued; otherwise bf16-mixed on hardware that
     multiplies 16-bit floats, and 32-true on other."""
@@ -51,8 +51,8 @@ class RunOptions:
 
     on_collapse: OnCollapse = "continue"
     """What to do when the student gives one class, all inputs are alike, a confidence is pinned, or a loss is not
-    finite. continue: say so once and go on, where losses are finite. stop: end the run. restart: begin again with
-    another seed, at most three times. All of it is told in collapses.json and in the report."""
+    finite. continue: log it once and go on, where losses are finite. stop: end the run. restart: begin again with
+    another seed, at most three times. All of it stands in collapses.json and in the report."""
 
     def __post_init__(self) -> None:
         for name in ("devices", "micro_batch", "log_every", "checkpoint_every", "picture_every"):
@@ -71,7 +71,7 @@ class RunOptions:
 
 
 def choose_accelerator(options: RunOptions) -> Literal["cpu", "cuda", "mps"]:
-    """Find the kind of device; auto takes the fastest there is.
+    """Return the kind of device; for auto, the fastest there is.
 
     Raises:
         SettingsError: what was asked for is not there.

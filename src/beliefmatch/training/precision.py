@@ -26,13 +26,13 @@ def multiplies_bf16(device_type: str) -> bool:
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device_type == "cpu":
-        # torch tells it under no public name.
+        # torch has no public name for it.
         return any(getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
     return False
 
 
 def make_fabric(accelerator: str, precision: ResolvedPrecision, *, devices: int = 1) -> Fabric:
-    """Make a fabric for one kind of device."""
+    """Build a fabric for one kind of device."""
     strategy = "ddp" if devices > 1 else "auto"
     if precision != "bf16-mixed":
         return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=precision)

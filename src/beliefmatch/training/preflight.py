@@ -75,10 +75,10 @@ def _run_on_copies(transfer: Transfer, prepared: Prepared) -> None:
 def check_gradients(source: AbstractSource[Any], teacher: Teacher, student: nn.Module, inspection: Inspection) -> None:
     """Check that gradients reach the inputs of those networks whose gradients a source follows.
 
-    A round without them would run, and teach nothing.
+    A round without them would run, and improve nothing.
 
     Args:
-        source: says which it follows.
+        source: its `needs` name which it follows.
         teacher: on the CPU.
         student: likewise; stays as it is.
         inspection: of the student.

@@ -169,7 +169,7 @@ def log_taps(prepared: Prepared) -> None:
 
 
 def _shape_at(name: str, network: nn.Module, inspection: Inspection) -> tuple[int, ...]:
-    """Look up the shape of an activation, without its batch axis."""
+    """Return the shape of an activation, without its batch axis."""
     if why := why_untappable(network):
         raise TapError(f"nothing can be tapped in {why}")
     find_module(network, name)
@@ -179,6 +179,6 @@ def _shape_at(name: str, network: nn.Module, inspection: Inspection) -> tuple[in
 
 
 def _compute_logits_in_32_bits(teacher: Teacher, student: nn.Module, inspection: Inspection) -> None:
-    """Let the layers that give the logits compute in 32 bits under autocast, until the attempt ends."""
+    """Make the layers whose outputs are the logits compute in 32 bits under autocast, until the attempt ends."""
     compute_in_32_bits(teacher.module, teacher.inspection.layer_in_32_bits)
     compute_in_32_bits(student, inspection.layer_in_32_bits)

@@ -37,7 +37,7 @@ class Recorder:
 
     @property
     def picture_is_due(self) -> bool:
-        """Whether inputs are to be shown after this round."""
+        """Whether pictures of inputs are to be written after this round."""
         return self._is_due(self.options.picture_every)
 
     @property

@@ -43,7 +43,7 @@ def run(
 
     Raises:
         BeliefMatchError: a network, a file or a setting does not fit; the folder cannot be used; training collapsed
-            and the options say to stop then.
+            and the options ask to stop then.
     """
     options, folder = options.with_intervals(transfer.rounds), RunFolder(options.folder)
     if options.log == "tensorboard":
@@ -67,11 +67,11 @@ def run(
 
 
 def train(attempt: Attempt, observer: Observer | None) -> None:
-    """Run the rounds that are left. Log a row, check for a collapse, show inputs and save, each when it is due.
+    """Run the rounds that are left. Log a row, check for a collapse, write pictures and checkpoints, each when due.
 
     Raises:
-        CollapseError: it collapsed, and the options say to stop then.
-        BeginAgain: it collapsed, and the options say to begin again then.
+        CollapseError: it collapsed, and the options ask to stop then.
+        BeginAgain: it collapsed, and the options ask to begin again then.
     """
     state, recorder, policy = attempt.state, attempt.recorder, attempt.policy
     while state.round < attempt.prepared.transfer.rounds:

@@ -14,7 +14,7 @@ from beliefmatch.training.transfer import Transfer
 def settings_of(
     transfer: Transfer, teacher: Teacher, *, num_processes: int, device: str, precision: ResolvedPrecision
 ) -> RunSettings:
-    """Gather all that must be equal for a run to continue; the teacher counts by content."""
+    """Return all that must be equal for a run to continue; the teacher counts by content."""
     return RunSettings(
         transfer=to_json(transfer),
         teacher_sha256=fingerprint(teacher.module),

@@ -20,7 +20,7 @@ Moving = TypeVar("Moving")
 
 
 def pack(state: Any) -> Packed:
-    """Copy everything that moves into plain containers and tensors, which `torch.load(weights_only=True)` reads."""
+    """Copy everything that moves into dicts and tensors, which `torch.load(weights_only=True)` reads."""
     packed = {}
     for name, value in _fields(state):
         if isinstance(value, nn.Module):
@@ -38,7 +38,7 @@ def pack(state: Any) -> Packed:
 
 
 def unpack(state: Any, packed: Packed) -> None:
-    """Put packed values back into a state that was started with the same settings, in place.
+    """Restore packed values into a state that was started with the same settings, in place.
 
     Raises:
         ResumeError: the packed values belong to another kind of state.
@@ -78,7 +78,7 @@ def generators_in(state: Any) -> Iterator[torch.Generator]:
 
 
 def drop_gradients(state: Any) -> None:
-    """Let no tensor of a state have a gradient, as it is between rounds."""
+    """Drop the gradients of all tensors of a state, as between rounds."""
     for module in modules_in(state):
         module.zero_grad(set_to_none=True)
     for optimiser in _all_in(state, torch.optim.Optimizer):

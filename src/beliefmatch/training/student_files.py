@@ -91,7 +91,7 @@ def load_student_with_logits(folder: Path | str, *, trust_code: TrustedCode = Fa
 def _load_student(
     run: RunFolder, architecture: str | None, trust_code: TrustedCode
 ) -> tuple[nn.Module, StudentMetadata]:
-    """Load the student of a run as its architecture has it, with what student.json says of it."""
+    """Load the student of a run as its architecture has it, with its student.json."""
     # Where the caller names the architecture, the one in the folder is not made.
     metadata = read_student(run, trust_code=trust_code if architecture is None else True)
     inputs = from_json(metadata.inputs, InputSpec, file=run.student_metadata, path="inputs")

@@ -21,7 +21,7 @@ class TensorBoardLog:
 
         Args:
             folder: of the log; made if missing.
-            first_round: rounds completed so far; what an earlier log says of later ones is dropped.
+            first_round: rounds completed so far; what an earlier log holds of later ones is dropped.
 
         Raises:
             SettingsError: TensorBoard is not installed.

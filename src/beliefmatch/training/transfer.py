@@ -38,7 +38,7 @@ class Transfer:
     seed: int
     """Of fresh weights and all noise, at least 0 and below 2**63."""
     usual_rounds: int | None = None
-    """Rounds that the recipe does where nobody says otherwise, the paper's where it prints them: what this run is a
+    """Rounds that the recipe does by default, the paper's where it prints them: what this run is a
     fraction of."""
     freeze_batch_norm: bool = False
     """Whether the student's batch-norm layers keep the statistics they have, as in eval mode, while it learns."""

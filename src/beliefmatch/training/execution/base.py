@@ -1,4 +1,4 @@
-"""What every way to do rounds promises."""
+"""The interface of every way to do rounds."""
 
 from abc import ABC, abstractmethod
 
@@ -19,10 +19,10 @@ class AbstractExecution(ABC):
     def describe(self) -> str:
         """Describe in a few words how the rounds are done."""
 
-    @abstractmethod
     def compiling_pays(self, num_rounds: int) -> bool:
         """Whether so many rounds are enough to compile both networks for; False while nothing is known of them."""
+        return False
 
     @abstractmethod
     def close(self) -> None:
-        """Give both networks their own forward pass back."""
+        """Restore the forward pass of both networks."""

@@ -10,6 +10,7 @@ from torch import nn
 
 from beliefmatch.errors import first_line
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.training.execution import compiled
 from beliefmatch.training.execution.base import AbstractExecution
 from beliefmatch.training.execution.compiled import CompiledExecution, CompiledNetworks
 from beliefmatch.training.execution.cuda_graph import CaptureError, CudaGraphExecution, Snapshot, free_generators
@@ -88,7 +89,7 @@ class CapturedExecution(AbstractExecution):
     def __init__(
         self, transfer: Transfer, state: TransferState, teacher: Teacher, fabric: Fabric, *, may_compile: bool
     ) -> None:
-        """Take what a round needs.
+        """Build an execution whose first rounds are eager.
 
         Args:
             transfer: settings, resolved.
@@ -125,15 +126,15 @@ class CapturedExecution(AbstractExecution):
 
     def describe(self) -> str:
         """Describe what is compiled, and how the rounds are done."""
-        compiled = f"{self.networks.describe()}, " if self.networks else ""
-        return compiled + (self.eager or self.graph).describe()
+        networks = f"{self.networks.describe()}, " if self.networks else ""
+        return networks + (self.eager or self.graph).describe()
 
     def compiling_pays(self, num_rounds: int) -> bool:
         """Whether so many rounds take as many student steps as compiling pays from; False before the first round."""
-        return self.graph.compiling_pays(num_rounds)
+        return self.graph.student_steps * num_rounds >= compiled.COMPILED_FROM
 
     def close(self) -> None:
-        """Give both networks their own forward pass back."""
+        """Restore the forward pass of both networks."""
         if self.networks:
             self.networks.remove()
 
@@ -165,7 +166,7 @@ class CapturedExecution(AbstractExecution):
 
 @contextmanager
 def fastest_kernels() -> Iterator[None]:
-    """Let cuDNN time its kernels in the first rounds and keep the fastest."""
+    """Make cuDNN time its kernels in the first rounds and keep the fastest, until the block ends."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:

@@ -36,11 +36,11 @@ class CompiledExecution(AbstractExecution):
         return f"{self.networks.describe()}, {self.inner.describe()}"
 
     def compiling_pays(self, num_rounds: int) -> bool:
-        """Whether the other execution says so."""
+        """Whether the other execution finds that it pays."""
         return self.inner.compiling_pays(num_rounds)
 
     def close(self) -> None:
-        """Give both networks their own forward pass back."""
+        """Restore the forward pass of both networks."""
         self.inner.close()
         self.networks.remove()
 
@@ -75,7 +75,7 @@ class CompiledNetworks:
         return "compiled networks and losses"
 
     def remove(self) -> None:
-        """Give both networks their own forward pass back."""
+        """Restore the forward pass of both networks."""
         for forward in self.forwards:
             forward.remove()
         self.forwards = []
@@ -90,7 +90,7 @@ class CompiledForward:
     """
 
     def __init__(self, network: nn.Module, *, outputs: Iterable[str] = (), inputs: Iterable[str] = ()) -> None:
-        """Let a network run compiled; it is compiled when it first runs, and again for every new shape or mode.
+        """Replace the forward pass of a network. It is compiled when it first runs and for every new shape or mode.
 
         Args:
             network: any module that maps a batch to logits.
@@ -104,7 +104,7 @@ class CompiledForward:
         self.outputs = [find_module(network, name) for name in outputs]
         self.inputs = [find_module(network, name) for name in inputs]
         self.found: dict[tuple[str, int], Any] = {}
-        self.own_forward = vars(network).get("forward")
+        self.eager_forward = vars(network).get("forward")
         eager, found = network.forward, self.found
 
         def read(*arguments: Any) -> tuple[Tensor, dict[tuple[str, int], Any]]:
@@ -112,7 +112,7 @@ class CompiledForward:
             logits = eager(*arguments)
             return logits, dict(found)
 
-        # Where torch cannot compile at all it says so here, before anything of the network changed.
+        # Where torch cannot compile at all it raises here, before anything of the network changed.
         self.read = torch.compile(read, dynamic=False)
         self.handles = [
             *(self._record_output(index, module) for index, module in enumerate(self.outputs)),
@@ -135,11 +135,11 @@ class CompiledForward:
         return logits
 
     def remove(self) -> None:
-        """Give the network its own forward pass back."""
-        if self.own_forward is None:
+        """Restore the forward pass of the network."""
+        if self.eager_forward is None:
             del self.network.forward
         else:
-            self.network.forward = self.own_forward
+            self.network.forward = self.eager_forward
         for handle in self.handles:
             handle.remove()
 
@@ -161,7 +161,7 @@ class CompiledForward:
 
     @contextmanager
     def _set_aside(self) -> Iterator[tuple[list[list[Any]], list[list[Any]]]]:
-        """Take the hooks of others from the modules that are read, and put them back."""
+        """Remove the hooks of others from the modules that are read, and restore them at the end of the block."""
         tables = [*(module._forward_hooks for module in self.outputs)]
         tables += [module._forward_pre_hooks for module in self.inputs]
         before = [dict(table) for table in tables]

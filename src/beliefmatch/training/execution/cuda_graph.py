@@ -14,8 +14,6 @@ from torch import Tensor
 
 from beliefmatch.errors import first_line
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.training.execution import compiled
-from beliefmatch.training.execution.base import AbstractExecution
 from beliefmatch.training.loop import Metrics, TransferState, compute_round, end_round, run_round
 from beliefmatch.training.state import Packed, drop_gradients, generators_in, pack, unpack
 from beliefmatch.training.transfer import Transfer
@@ -29,8 +27,8 @@ class CaptureError(Exception):
     """A round cannot be captured, for the reason that the message gives. What was done of it is undone."""
 
 
-class CudaGraphExecution(AbstractExecution):
-    """Warms rounds up, then captures one and replays it. Where that fails it says so, and changes nothing."""
+class CudaGraphExecution:
+    """Warms rounds up, then captures one and replays it. Where that fails it raises, and changes nothing."""
 
     def __init__(self, transfer: Transfer, state: TransferState, teacher: Teacher, fabric: Fabric) -> None:
         self.transfer = transfer
@@ -63,13 +61,6 @@ class CudaGraphExecution(AbstractExecution):
     def describe(self) -> str:
         """Describe the rounds."""
         return "rounds captured as a CUDA graph"
-
-    def compiling_pays(self, num_rounds: int) -> bool:
-        """Whether so many rounds take as many student steps as compiling pays from; False before the first round."""
-        return self.student_steps * num_rounds >= compiled.COMPILED_FROM
-
-    def close(self) -> None:
-        """Change nothing: both networks have their own forward pass."""
 
     def warm_up(self) -> Metrics:
         """Run an eager round on a stream of its own, as capturing asks for."""
@@ -125,7 +116,7 @@ class CapturedRound:
             state.student_passes, state.teacher_passes = before
 
     def replay(self) -> Metrics:
-        """Do the device's part of a round again, and count its passes."""
+        """Replay the device's part of a round, and count its passes."""
         self.graph.replay()
         self.state.student_passes += self.passes[0]
         self.state.teacher_passes += self.passes[1]
@@ -149,7 +140,7 @@ class Snapshot:
         return cls(packed=packed, host=torch.get_rng_state(), device=torch.cuda.get_rng_state(fabric.device))
 
     def restore(self, state: TransferState, fabric: Fabric) -> None:
-        """Put everything back, and leave no gradient of a round that broke off."""
+        """Restore everything, and drop the gradients of a round that broke off."""
         unpack(state, self.packed)
         drop_gradients(state)
         torch.set_rng_state(self.host)
@@ -157,7 +148,7 @@ class Snapshot:
 
 
 def free_generators(state: TransferState, fabric: Fabric) -> None:
-    """Let random generators draw again: a capture that broke off leaves them waiting for it; their copies do not."""
+    """Restore the random generators after a capture that broke off: they still wait for it; their copies do not."""
     for generator in _generators(state, fabric):
         generator.graphsafe_set_state(generator.clone_state())
 

@@ -22,7 +22,7 @@ class EagerExecution(AbstractExecution):
     def __init__(
         self, transfer: Transfer, state: TransferState, teacher: Teacher, fabric: Fabric, *, reason: str
     ) -> None:
-        """Take what a round needs.
+        """Build an execution from what a round needs.
 
         Args:
             transfer: settings, resolved.
@@ -49,22 +49,18 @@ class EagerExecution(AbstractExecution):
         """Describe the rounds, and why they are eager."""
         return f"eager rounds ({self.reason})"
 
-    def compiling_pays(self, num_rounds: int) -> bool:
-        """False: compiling is for rounds that are captured."""
-        return False
-
     def close(self) -> None:
         """Change nothing: both networks have their own forward pass."""
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep what tensors free, for the whole process, instead of giving it back to the system.
+    """Make the C library keep what tensors free, for the whole process, instead of returning it to the system.
 
     Every round needs the same blocks again, and the system clears each page that it hands out anew. Only glibc has this
     choice; elsewhere nothing happens.
     """
     if platform.system() == "Linux" and platform.libc_ver()[0] == "glibc":
         library = ctypes.CDLL(None)
-        # A C library that refuses so large a block must not be told the rest either, which would end its own choice.
+        # A C library that refuses so large a block must not get the rest either, which would end its own choice.
         if library.mallopt(M_MMAP_THRESHOLD, LARGEST_BLOCK):
             library.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_BLOCK - 1)
