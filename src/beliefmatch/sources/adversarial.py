@@ -62,11 +62,7 @@ class Adversarial(GeneratorTraining, AbstractSource[TrainedGenerator]):
         return Needs(batch_norms=self.batch_norm_weight != 0, teacher_gradient=maximises, student_gradient=maximises)
 
     def check(self) -> None:
-        """Check steps, sizes, temperature, learning rate and clip.
-
-        Raises:
-            SettingsError: one is not above 0, or both weights are 0.
-        """
+        """Check steps, sizes, temperature, learning rate and clip, and that one of both weights is not 0."""
         check_training(self)
         check_positive(self, "source", "temperature")
         check_any_weight(self, "source", "divergence_weight", "batch_norm_weight")
@@ -86,12 +82,12 @@ class Adversarial(GeneratorTraining, AbstractSource[TrainedGenerator]):
     def improve(
         self, state: TrainedGenerator, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> dict[str, Tensor]:
-        """Take the generator steps of one round, all on the same noise."""
+        """Train the generator for one round, all steps on the same noise."""
         state.round_noise.copy_(state.noise.draw(fabric))
         return stack_rows([self._step(state, teacher, student, fabric) for _ in range(self.generator_steps)])
 
     def _step(self, state: TrainedGenerator, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
-        """Take one generator step: raise the divergence, by the gradient to the pseudo batch alone."""
+        """Train the generator for one step: raise the divergence, by the gradient to the pseudo batch alone."""
 
         def losses(inputs: Tensor) -> dict[str, Tensor]:
             found: dict[str, Tensor] = {}

@@ -1,4 +1,4 @@
-"""What every source promises."""
+"""The interface of every source."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def local_shard(local_batch_size: int, fabric: Fabric) -> Shard:
 
 
 def take_local_shard(whole: Tensor, local_batch_size: int, fabric: Fabric) -> Tensor:
-    """View this process's shard of what all processes drew alike, (processes x local batch size, ...)."""
+    """Return a view of this process's shard of what all processes drew alike, (processes x local batch size, ...)."""
     return whole.narrow(0, local_shard(local_batch_size, fabric).first, local_batch_size)
 
 
@@ -62,7 +62,7 @@ class Batch:
     labels: Tensor | None = None
     """(batch,), where the source knows them."""
     teacher_logits: Tensor | None = None
-    """(batch, classes), what the teacher says to these very inputs, where the source has kept it."""
+    """(batch, classes), the teacher's logits for these very inputs, where the source has kept them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,13 +118,14 @@ class AbstractSource(ABC, Generic[State]):
 
     @abstractmethod
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> State:
-        """Make the state: a dataclass of modules, optimisers, random generators, tensors and numbers."""
+        """Build the state: a dataclass of modules, optimisers, random generators, tensors and numbers."""
 
     @abstractmethod
     def improve(self, state: State, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
-        """Make the inputs of this round better.
+        """Improve the inputs of this round.
 
-        Neither network's parameters nor their gradients change. Buffers of the student may, where the source says so.
+        Neither network's parameters nor their gradients change. Buffers of the student may, where the docstring of the
+        source names them.
 
         Returns:
             Losses and gradient norms to record, on the device, (steps,).
@@ -136,7 +137,7 @@ class AbstractSource(ABC, Generic[State]):
 
     @abstractmethod
     def end_round(self, state: State) -> None:
-        """Do what a round ends with on the host, such as to move a learning rate along its schedule."""
+        """End a round on the host, such as by moving a learning rate along its schedule."""
 
     @abstractmethod
     def metadata(self, state: State) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """CMI: Fang et al. 2021, "Contrastive Model Inversion for Data-Free Knowledge Distillation".
 
 Every batch has a generator drawn anew for it, trained together with its latents as DeepInversion trains inputs. A
-contrastive term keeps batches from repeating: each input must be told from all that the pool already holds.
+contrastive term keeps batches from repeating: each input must differ from all that the pool already holds.
 """
 
 from dataclasses import dataclass, replace
@@ -46,7 +46,7 @@ class CmiState(PooledState):
 
     generator: nn.Module
     embedder: nn.Module
-    """Maps the teacher's features to what is compared, and learns to tell inputs apart."""
+    """Maps the teacher's features to what is compared, and learns to distinguish inputs."""
     optimiser: torch.optim.Adam
     """Of the embedder."""
 
@@ -70,7 +70,7 @@ class Cmi(GeneratorSettings, AbstractPooled[CmiState]):
     contrast_temperature: float = 0.1
     """Cosine similarities are divided by it."""
     num_others: int = 1024
-    """Inputs drawn from the pool that each new one is told from; its own batch comes besides (the number is ours)."""
+    """Inputs drawn from the pool that each new one is contrasted with, besides its own batch (the number is ours)."""
     terms: InversionLossWeights = InversionLossWeights(
         adversarial=0.5, adversarial_where="agreed", statistics=1.0, one_hot=1.0
     )
@@ -84,18 +84,14 @@ class Cmi(GeneratorSettings, AbstractPooled[CmiState]):
         return replace(of_terms, features=True, teacher_gradient=follows)
 
     def check(self) -> None:
-        """Check what all pools check, the noise, the learning rate and the contrastive term.
-
-        Raises:
-            SettingsError: one is out of its range.
-        """
+        """Check what all pools check, the noise, the learning rate and the contrastive term."""
         check_pooled(self)
         self.check_generator()
         check_positive(self, "source", "learning_rate", "contrast_temperature", "num_others")
         check_not_negative(self, "source", "contrast")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> CmiState:
-        """Make generator and embedder. Their weights follow torch's own seed; the generator's later the source's.
+        """Build generator and embedder. Their weights follow torch's own seed; the generator's later the source's.
 
         Raises:
             NetworkError: the teacher's features are not known.
@@ -106,15 +102,14 @@ class Cmi(GeneratorSettings, AbstractPooled[CmiState]):
                 "compares, are not known; try the recipe fast"
             )
         common = start_pooled(self, teacher, plan, fabric)
-        generator = self.make_generator(teacher)
+        generator = self.make_generator(teacher, fabric.device)
         one = torch.zeros((1, *teacher.spec.shape), dtype=teacher.dtype, device=fabric.device)
         with torch.no_grad():
             num_features = features_of(teacher.outputs(one, tap_features=True), teacher).shape[1]
         embedder = nn.Sequential(
             nn.Linear(num_features, EMBEDDING_SIZE), nn.ReLU(), nn.Linear(EMBEDDING_SIZE, EMBEDDING_SIZE)
         )
-        for network in (generator, embedder):
-            move_to_device(network, fabric.device, teacher.dtype)
+        move_to_device(embedder, fabric.device, teacher.dtype)
         optimiser = make_adam(embedder.parameters(), self.learning_rate)
         return CmiState(**vars(common), generator=generator, embedder=embedder, optimiser=optimiser)
 

@@ -57,16 +57,12 @@ class DeepInversion(AbstractPooled[PooledState]):
         return self.terms.needs()
 
     def check(self) -> None:
-        """Check what all pools check, and the learning rate.
-
-        Raises:
-            SettingsError: one is out of its range.
-        """
+        """Check what all pools check, and the learning rate."""
         check_pooled(self)
         check_positive(self, "source", "learning_rate")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> PooledState:
-        """Make an empty pool."""
+        """Build an empty pool."""
         return start_pooled(self, teacher, plan, fabric)
 
     def make(

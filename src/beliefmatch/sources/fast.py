@@ -1,6 +1,6 @@
 """Fast: Fang et al. 2022, "Up to 100x Faster Data-free Knowledge Distillation".
 
-A meta generator is a place from which a few steps lead to any batch: each batch begins there, takes k steps of
+From a meta generator a few steps lead to any batch: each batch begins with its weights, takes k steps of
 generator and latents, and goes into the pool; what the steps have in common moves the meta generator.
 """
 
@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from beliefmatch.checks import check_positive
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.architectures.initialisation import redraw
-from beliefmatch.networks.placement import move_to_device
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import Needs, Plan
@@ -77,20 +76,15 @@ class Fast(GeneratorSettings, AbstractPooled[FastState]):
         return self.terms.needs()
 
     def check(self) -> None:
-        """Check what all pools check, the noise and the learning rates.
-
-        Raises:
-            SettingsError: one is out of its range.
-        """
+        """Check what all pools check, the noise and the learning rates."""
         check_pooled(self)
         self.check_generator()
         check_positive(self, "source", "learning_rate", "latent_learning_rate")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> FastState:
-        """Make the meta generator. Its weights follow torch's own seed."""
+        """Build the meta generator. Its weights follow torch's own seed."""
         common = start_pooled(self, teacher, plan, fabric)
-        generator = self.make_generator(teacher)
-        move_to_device(generator, fabric.device, teacher.dtype)
+        generator = self.make_generator(teacher, fabric.device)
         rate = self.learning_rate * self.making_steps
         optimiser = make_adam(generator.parameters(), rate, first_beta=FIRST_BETA)
         return FastState(**vars(common), generator=generator, optimiser=optimiser)
@@ -98,7 +92,7 @@ class Fast(GeneratorSettings, AbstractPooled[FastState]):
     def make(
         self, state: FastState, weights: InversionLossWeights, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Take k steps of a copy and its latents, then one of the meta generator."""
+        """Train a copy and its latents for k steps, then the meta generator for one."""
         redraw(first_layer(state.generator), state.random)
         labels = draw_labels(state, teacher.num_classes, fabric)
         latents = nn.Parameter(draw_noise(state, self.noise_size, fabric=fabric))
@@ -116,15 +110,15 @@ class Fast(GeneratorSettings, AbstractPooled[FastState]):
             after_gradient=(lambda: _add_gradients(inner, state.generator)) if self.outer == "fomaml" else None,
         )
         if self.outer == "reptile":
-            for place_of, reached in zip(state.generator.parameters(), inner.parameters(), strict=True):
-                place_of.grad = place_of.detach() - reached.detach()
+            for start, reached in zip(state.generator.parameters(), inner.parameters(), strict=True):
+                start.grad = start.detach() - reached.detach()
         state.optimiser.step()
         state.optimiser.zero_grad(set_to_none=True)
         return best, found
 
 
 def first_layer(generator: nn.Module) -> nn.Module:
-    """Find the layer that reads the noise: the first with weights of its own.
+    """Return the layer that reads the noise: the first with weights of its own.
 
     Raises:
         NetworkError: there is none.

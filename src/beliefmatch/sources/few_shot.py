@@ -82,11 +82,7 @@ class FewShot(AbstractSource[FewShotState]):
         return Needs()
 
     def check(self) -> None:
-        """Check the number of examples and the padding.
-
-        Raises:
-            SettingsError: one is out of its range.
-        """
+        """Check the number of examples and the padding."""
         check_positive(self, "source", "images_per_class")
         check_not_negative(self, "source", "padding")
 
@@ -151,7 +147,7 @@ class FewShot(AbstractSource[FewShotState]):
         )
 
     def improve(self, state: FewShotState, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
-        """Do nothing: real examples are as good as they get."""
+        """Return nothing: real examples are not improved."""
         return {}
 
     def batches(self, state: FewShotState, fabric: Fabric) -> Iterator[Batch]:
@@ -160,12 +156,12 @@ class FewShot(AbstractSource[FewShotState]):
         rows = take_local_shard(
             self._next_rows(state, state.local_batch_size * fabric.world_size), state.local_batch_size, fabric
         )
-        place = local_shard(state.local_batch_size, fabric)
-        stored = augment(state.stored[rows], self.augmentation or "none", self.padding, state.random, place)
+        shard = local_shard(state.local_batch_size, fabric)
+        stored = augment(state.stored[rows], self.augmentation or "none", self.padding, state.random, shard)
         yield Batch(inputs=self._inputs(state, stored), labels=state.labels[rows])
 
     def end_round(self, state: FewShotState) -> None:
-        """Do nothing: no schedule moves."""
+        """Change nothing: no schedule moves."""
 
     def samples(self, state: FewShotState, fabric: Fabric) -> Tensor:
         """Return the first of the examples, unchanged."""

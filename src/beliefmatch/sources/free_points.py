@@ -30,7 +30,7 @@ class BoundedPoints(nn.Module):
         self.bound = bound
 
     def forward(self) -> Tensor:
-        """Give the points, (batch, *shape), in [-bound, bound]."""
+        """Compute the points, (batch, *shape), in [-bound, bound]."""
         return 2 * self.bound * self.free.sigmoid() - self.bound
 
 
@@ -76,11 +76,7 @@ class FreePoints(AbstractSource[FreePointsState]):
         return Needs(teacher_gradient=True, student_gradient=True)
 
     def check(self) -> None:
-        """Check steps, bound, learning rate and clamp.
-
-        Raises:
-            SettingsError: one is not above 0, or the mean is not finite.
-        """
+        """Check steps, bound, learning rate and clamp."""
         check_positive(self, "source", "point_steps", "student_steps", "bound", "learning_rate", "gradient_clamp")
         check_finite(self, "source", "start_mean")
 
@@ -109,7 +105,7 @@ class FreePoints(AbstractSource[FreePointsState]):
     def improve(
         self, state: FreePointsState, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> dict[str, Tensor]:
-        """Take the steps of one round."""
+        """Optimise the points for the steps of one round."""
         rows = [self._step(state, teacher, student, fabric) for _ in range(self.point_steps)]
         return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
@@ -120,7 +116,7 @@ class FreePoints(AbstractSource[FreePointsState]):
             yield batch
 
     def end_round(self, state: FreePointsState) -> None:
-        """Do nothing: no schedule moves."""
+        """Change nothing: no schedule moves."""
 
     def metadata(self, state: FreePointsState) -> dict[str, Any]:
         """Return nothing: all is in the settings."""

@@ -1,4 +1,4 @@
-"""What DAFL, DFAD and DFQ share: a generator trained all along, each by its own weights of the same terms."""
+"""What DAFL, DFAD and DFQ have in common: a generator trained all along, each by its own weights of the same terms."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,11 +36,7 @@ class AbstractGeneratorByWeights(GeneratorTraining, AbstractSource[TrainedGenera
         return self.terms.needs()
 
     def check(self) -> None:
-        """Check steps, sizes, learning rate and terms.
-
-        Raises:
-            SettingsError: one is out of its range.
-        """
+        """Check steps, sizes, learning rate and terms."""
         check_training(self)
         self.terms.check()
 
@@ -64,7 +60,7 @@ class AbstractGeneratorByWeights(GeneratorTraining, AbstractSource[TrainedGenera
     def improve(
         self, state: TrainedGenerator, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> dict[str, Tensor]:
-        """Take the generator steps of one round, all on the same noise."""
+        """Train the generator for one round, all steps on the same noise."""
         state.round_noise.copy_(state.noise.draw(fabric))
         return stack_rows([self._step(state, teacher, student, fabric) for _ in range(self.generator_steps)])
 

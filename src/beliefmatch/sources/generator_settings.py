@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from beliefmatch.checks import check_positive
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.architectures.generators import make_generator
 from beliefmatch.networks.loading.network import locate
+from beliefmatch.networks.placement import move_to_device
 from beliefmatch.networks.teacher import Teacher
 
 
@@ -36,6 +38,8 @@ class GeneratorSettings:
                 f"source.generator is {self.generator!r}; expected my_file.py:make_generator", "source.generator"
             )
 
-    def make_generator(self, teacher: Teacher) -> nn.Module:
-        """Build a fresh generator for the teacher's inputs; weights follow torch's own seed."""
-        return make_generator(self.noise_size, teacher.spec, own=self.generator)
+    def make_generator(self, teacher: Teacher, device: torch.device) -> nn.Module:
+        """Build a fresh generator for the teacher's inputs on a device; weights follow torch's own seed."""
+        generator = make_generator(self.noise_size, teacher.spec, own=self.generator)
+        move_to_device(generator, device, teacher.dtype)
+        return generator

@@ -16,7 +16,7 @@ def input_gradient(
     Nothing else gets a gradient: neither network's parameters, nor whatever the inputs came from.
 
     Args:
-        losses: gives named losses, each () and a mean over its inputs; others are averaged over micro-batches.
+        losses: returns named losses, each () and a mean over its inputs; others are averaged over micro-batches.
         inputs: (batch, *shape).
         micro_batch: inputs at a time; None for all.
 

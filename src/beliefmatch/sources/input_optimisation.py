@@ -65,7 +65,7 @@ def optimise_inputs(
 
 
 def _average_over_whole(optimiser: torch.optim.Optimizer, shared: Sequence[nn.Parameter], fabric: Fabric) -> None:
-    """Make gradients of what is this process's own those of a mean over all processes together, not over its shard."""
+    """Scale gradients of a process's own parameters: the loss is a mean over all processes, not over its shard."""
     if fabric.world_size > 1:
         alike = set(shared)
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]

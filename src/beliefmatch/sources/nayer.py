@@ -80,30 +80,25 @@ class Nayer(GeneratorSettings, AbstractPooled[NayerState]):
         return self.terms.needs()
 
     def check(self) -> None:
-        """Check what all pools check, sizes, the generator's life and the learning rate.
-
-        Raises:
-            SettingsError: one is out of its range.
-        """
+        """Check what all pools check, sizes, the generator's life and the learning rate."""
         check_pooled(self)
         self.check_generator()
         check_positive(self, "source", "generator_life", "embedding_size", "learning_rate")
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> NayerState:
-        """Make generator and noisy layer. Their weights follow torch's own seed, and later the source's."""
+        """Build generator and noisy layer. Their weights follow torch's own seed, and later the source's."""
         common = start_pooled(self, teacher, plan, fabric)
         num_sets = -(-common.local_made_batch * fabric.world_size // teacher.num_classes)
         size = self.embedding_size if self.embedding == "learnt" else None
         noisy = NoisyLayer(teacher.num_classes, num_sets, self.noise_size, embedding_size=size)
-        generator = self.make_generator(teacher)
-        for network in (noisy, generator):
-            move_to_device(network, fabric.device, teacher.dtype)
+        move_to_device(noisy, fabric.device, teacher.dtype)
+        generator = self.make_generator(teacher, fabric.device)
         return NayerState(**vars(common), noisy=noisy, generator=generator, batches_made=0)
 
     def make(
         self, state: NayerState, weights: InversionLossWeights, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Draw the noisy layer, and from time to time the generator, and train both for this batch."""
+        """Draw the noisy layer anew, in some rounds the generator too, and train both for this batch."""
         if self._is_due(state):
             redraw(state.generator, state.random)
             redraw(state.noisy.norm, state.random)

@@ -1,6 +1,6 @@
 """Noise: the baseline of Micaelli & Storkey 2019 and others, in which nothing seeks and every input is random.
 
-Teachers say much about few classes of it, and batch-norm layers see other statistics than on data, so students of noise
+Teachers predict few classes for it, and batch-norm layers see other statistics than on data, so students of noise
 are poor; that shows what a source is worth.
 """
 
@@ -51,11 +51,7 @@ class Noise(AbstractSource[NoiseState]):
         return Needs()
 
     def check(self) -> None:
-        """Check the number of steps.
-
-        Raises:
-            SettingsError: it is not above 0.
-        """
+        """Check the number of steps."""
         check_positive(self, "source", "student_steps")
 
     def resolve(self, teacher: Teacher) -> Self:
@@ -78,7 +74,7 @@ class Noise(AbstractSource[NoiseState]):
         return NoiseState(noise=noise, shape=teacher.spec.shape, pixels=pixels)
 
     def improve(self, state: NoiseState, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
-        """Do nothing: noise is as good as it gets."""
+        """Return nothing: noise is not improved."""
         return {}
 
     def batches(self, state: NoiseState, fabric: Fabric) -> Iterator[Batch]:
@@ -87,7 +83,7 @@ class Noise(AbstractSource[NoiseState]):
             yield Batch(inputs=self._draw(state, state.noise, fabric))
 
     def end_round(self, state: NoiseState) -> None:
-        """Do nothing: no schedule moves."""
+        """Change nothing: no schedule moves."""
 
     def metadata(self, state: NoiseState) -> dict[str, Any]:
         """Return nothing: all is in the settings."""

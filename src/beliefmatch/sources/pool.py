@@ -27,7 +27,7 @@ class PixelRange:
     """(channels, 1, 1)."""
 
     def bound(self, raw: Tensor) -> Tensor:
-        """Bend free values into the range by a tanh with slope 1 in its middle, (batch, *shape)."""
+        """Map free values into the range by a tanh with slope 1 in its middle, (batch, *shape)."""
         half, middle = (self.white - self.black) / 2, (self.white + self.black) / 2
         return middle + half * torch.tanh((raw - middle) / half)
 
@@ -41,7 +41,7 @@ class PixelRange:
 
 
 def pixel_range(spec: InputSpec, device: torch.device, dtype: torch.dtype) -> PixelRange | None:
-    """Find the range of inputs that are images of known normalisation; None for all others, which have no bounds."""
+    """Return the range of inputs that are images of known normalisation; None for all others, which have no bounds."""
     if len(spec.shape) != 3 or spec.mean is None or spec.std is None:
         return None
     ends = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 1, spec.shape[0])
@@ -50,7 +50,7 @@ def pixel_range(spec: InputSpec, device: torch.device, dtype: torch.dtype) -> Pi
 
 
 def as_inputs(drawn: Tensor, pixels: PixelRange | None) -> Tensor:
-    """Turn values of [0, 1] into inputs from black to white, or else of mean 0 and variance 1 if they were uniform.
+    """Return values of [0, 1] as inputs from black to white, or else of mean 0 and variance 1 if they were uniform.
 
     Args:
         drawn: (batch, *shape), in [0, 1].
@@ -71,7 +71,7 @@ class Pool:
     stored: Tensor
     """(capacity, *shape), uint8 for images whose normalisation is known, bfloat16 for all else; on the device."""
     teacher_logits: Tensor | None
-    """(capacity, classes), what the teacher says to what is stored; None if batches are augmented or nobody asks."""
+    """(capacity, classes), the teacher's logits for what is stored; None if not kept or if batches are augmented."""
     held: Tensor
     """(), int64: inputs in it, on the device, where a captured round can count them."""
     next: Tensor
@@ -92,7 +92,7 @@ class Pool:
         return len(self.stored)
 
     def add(self, inputs: Tensor, teacher: Teacher, fabric: Fabric) -> None:
-        """Store inputs over the oldest ones, and what the teacher says to them as stored.
+        """Store inputs over the oldest ones, and the teacher's logits for them as stored.
 
         Args:
             inputs: (inputs, *shape), no more than the capacity, alike in all processes.
@@ -149,7 +149,7 @@ def make_pool(
     micro_batch: int | None,
     keeps_beliefs: bool = True,
 ) -> Pool:
-    """Make an empty pool for the teacher's inputs.
+    """Build an empty pool for the teacher's inputs.
 
     Args:
         capacity: inputs it has room for.
@@ -158,7 +158,7 @@ def make_pool(
         augmentation: of batches; only what has height and width can be cropped and flipped. None means none.
         padding: pixels that are padded on each side before a crop.
         micro_batch: inputs that pass the teacher at once.
-        keeps_beliefs: whether to keep what the teacher says to what is stored, where nothing is augmented.
+        keeps_beliefs: whether to keep the teacher's logits for what is stored, where nothing is augmented.
     """
     pixels = pixel_range(teacher.spec, device, teacher.dtype)
     if augmentation is None or len(teacher.spec.shape) != 3:

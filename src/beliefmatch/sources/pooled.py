@@ -1,6 +1,6 @@
 """Sources that make one batch after the other and keep them: a round makes some, and draws from all.
 
-What they share beyond a round stands here as functions, which a method calls to make its batch.
+What they have in common beyond a round stands here as functions, which a method calls to make its batch.
 """
 
 from abc import abstractmethod
@@ -60,7 +60,7 @@ class PooledSettings:
     made_batch: int | None = None
     """Inputs made at a time, over all processes together. None: as many as a batch of the student's."""
     capacity: int = 50_000
-    """Most inputs kept; a new one then takes the place of the oldest. None are set aside for more than a run makes."""
+    """Most inputs kept; a new one then replaces the oldest. None are set aside for more than a run makes."""
     augmentation: Augmentation | None = None
     """Of what the networks see of images, while they are made and afterwards: none, crops after padding, or crop_flip
     for mirror images too. None: what the recipe finds right, or else none."""
@@ -86,7 +86,7 @@ class AbstractPooled(PooledSettings, AbstractSource[State]):
     def make(
         self, state: State, weights: InversionLossWeights, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Make one batch.
+        """Build one batch.
 
         Args:
             state: of the method.
@@ -108,7 +108,7 @@ class AbstractPooled(PooledSettings, AbstractSource[State]):
         return replace(self, **short_settings(self))
 
     def improve(self, state: State, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
-        """Make the batches of one round; before the first, those that warm the pool up."""
+        """Build the batches of one round; before the first, those that warm the pool up."""
         return make_round(
             self, state, lambda weights: self.make(state, weights, teacher, student, fabric), teacher, fabric
         )
@@ -154,7 +154,7 @@ def short_settings(settings: PooledSettings) -> dict[str, Any]:
 def start_pooled(
     settings: PooledSettings, teacher: Teacher, plan: Plan, fabric: Fabric, *, keeps_beliefs: bool = True
 ) -> PooledState:
-    """Make what all these sources need: an empty pool, and what draws.
+    """Build what all these sources need: an empty pool and a random generator.
 
     Args:
         settings: of the source.
@@ -193,7 +193,7 @@ def start_pooled(
 def make_round(
     settings: PooledSettings, state: PooledState, make: Make, teacher: Teacher, fabric: Fabric
 ) -> dict[str, Tensor]:
-    """Make the batches of one round and keep them; before the first round, those that warm the pool up.
+    """Build the batches of one round and keep them; before the first round, those that warm the pool up.
 
     Their diversity is recorded, since a pool remembers others long after all that is made is alike.
 
@@ -223,8 +223,8 @@ def batch_losses(
     Args:
         state: draws the augmentation.
         weights: of the terms to minimise.
-        labels: (local made batch,), classes asked for; or None. A micro-batch is not told apart by it, so its labels
-            follow in order.
+        labels: (local made batch,), classes asked for; or None. Micro-batches come in order, and so do their
+            labels.
         teacher: is read.
         student: runs where the divergence has a weight.
         fabric: precision.

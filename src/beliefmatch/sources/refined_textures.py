@@ -57,7 +57,7 @@ class RefinedTextures(PooledSettings, AbstractSource[PooledState]):
     warm_up: int = 10
     """Batches made before the first student step."""
     capacity: int = 20_000
-    """Most inputs kept; a new one then takes the place of the oldest. None are set aside for more than a run makes."""
+    """Most inputs kept; a new one then replaces the oldest. None are set aside for more than a run makes."""
     refined_fraction: float | None = None
     """Part of each of the student's batches that is refined; the rest are textures as they are drawn. None: half where
     the teacher's batch-norm remembers statistics, else 0. With 0 nothing is refined or kept, and no gradient of the
@@ -80,17 +80,13 @@ class RefinedTextures(PooledSettings, AbstractSource[PooledState]):
         return self.terms.needs() if self.refined_fraction != 0 else Needs()
 
     def check(self) -> None:
-        """Check what all pools check, the fractions and the learning rate.
-
-        Raises:
-            SettingsError: one is out of its range.
-        """
+        """Check what all pools check, the fractions and the learning rate."""
         check_pooled(self)
         check_positive(self, "source", "learning_rate")
         check_fraction(self, "source", "refined_fraction", "curve_fraction")
 
     def resolve(self, teacher: Teacher) -> Self:
-        """Decide by the teacher's batch-norm layers whether anything is refined, if nobody said."""
+        """Decide by the teacher's batch-norm layers whether anything is refined, where the settings leave it open."""
         if self.refined_fraction is not None:
             return self
         return replace(
@@ -102,7 +98,7 @@ class RefinedTextures(PooledSettings, AbstractSource[PooledState]):
         return replace(self, **short_settings(self))
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> PooledState:
-        """Make an empty pool; the smallest that there is where nothing will be kept."""
+        """Build an empty pool; the smallest that there is where nothing will be kept."""
         smallest = fabric.world_size
         keeping = self if self.refined_fraction else replace(self, made_batch=smallest, capacity=smallest)
         # The teacher's outputs are not kept: it runs on new textures and on those of the pool at once.

@@ -9,7 +9,6 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.checks import check_positive
-from beliefmatch.networks.placement import move_to_device
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import Adam, Optimisation
 from beliefmatch.sources.base import FIXED, Batch, Plan
@@ -60,8 +59,7 @@ def check_training(settings: GeneratorTraining) -> None:
 
 def start_generator(settings: GeneratorTraining, teacher: Teacher, plan: Plan, fabric: Fabric) -> TrainedGenerator:
     """Build a fresh generator for the teacher's inputs. Seeds the noise alone; weights follow torch's own seed."""
-    generator = settings.make_generator(teacher)
-    move_to_device(generator, fabric.device, teacher.dtype)
+    generator = settings.make_generator(teacher, fabric.device)
     noise = NoiseStream(
         random=torch.Generator(device=fabric.device).manual_seed(plan.seed),
         local_batch_size=plan.local_batch_size(fabric),

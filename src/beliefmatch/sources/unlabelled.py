@@ -68,11 +68,7 @@ class Unlabelled(AbstractSource[UnlabelledState]):
         return Needs()
 
     def check(self) -> None:
-        """Check steps, padding and number of examples.
-
-        Raises:
-            SettingsError: one is out of its range.
-        """
+        """Check steps, padding and number of examples."""
         check_positive(self, "source", "student_steps")
         check_not_negative(self, "source", "padding")
         check_positive(self, "source", "num_images")
@@ -86,7 +82,7 @@ class Unlabelled(AbstractSource[UnlabelledState]):
         return replace(self, num_images=2, student_steps=1)
 
     def start(self, teacher: Teacher, student: nn.Module, plan: Plan, fabric: Fabric) -> UnlabelledState:
-        """Read the examples, put them on the device, and ask the teacher about them.
+        """Read the examples, put them on the device, and compute the teacher's logits for them.
 
         Raises:
             ExamplesError: the examples cannot be read, or do not fit the teacher.
@@ -118,7 +114,7 @@ class Unlabelled(AbstractSource[UnlabelledState]):
     def improve(
         self, state: UnlabelledState, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> dict[str, Tensor]:
-        """Do nothing: the examples are what they are."""
+        """Return nothing: the examples are not improved."""
         return {}
 
     def batches(self, state: UnlabelledState, fabric: Fabric) -> Iterator[Batch]:
@@ -127,7 +123,7 @@ class Unlabelled(AbstractSource[UnlabelledState]):
             yield state.pool.draw(state.local_batch_size, state.random, fabric)
 
     def end_round(self, state: UnlabelledState) -> None:
-        """Do nothing: no schedule moves."""
+        """Change nothing: no schedule moves."""
 
     def samples(self, state: UnlabelledState, fabric: Fabric) -> Tensor:
         """Return the last of the examples, unchanged."""
