@@ -1,7 +1,7 @@
 """Checks of settings, written once. Each names a setting by its path, such as optimiser.learning_rate.
 
-A settings class says where it stands ("source", "optimiser", or "" for settings of a run itself), and which of its
-fields are to be checked. A field that is None was left open and passes.
+A settings class gives its own path ("source", "optimiser", or "" for settings of a run itself), and which of its fields
+are to be checked. A field that is None was left open and passes.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Recipes: typed functions of a `Setup` that return a whole transfer.
 
-Each says its paper, expected result, cost and hardware. Beside the setup each takes, as far as it has them, where
+Each names its paper, expected result, cost and hardware. Beside the setup each takes, as far as it has them, where
 inputs come from (`source`), what the student matches on them (`objective`) and what moves the student (`optimiser`).
 """
 

@@ -24,7 +24,7 @@ def best(
     batch-norm, it refines one batch of textures in 20 steps through the teacher, for half of what the student sees;
     other teachers need give no gradient. The student starts from the teacher's own weights where both are of one family
     (Xu et al. 2024), unless it has weights to start from, or `--student.start fresh`. Settings are the same for every
-    task; docs/methods/best.md says how they were found, and what students reach. Found on grey images of 8 to 28
+    task; docs/methods/best.md describes how they were found, and what students reach. Found on grey images of 8 to 28
     pixels: on colour images such as CIFAR-10 it runs, and what it reaches there is not measured yet.
     """
     student = setup.student

@@ -16,7 +16,7 @@ def cmi(
     objective: BeliefMatching = SOFT,
     optimiser: CosineSgd = CosineSgd(),
 ) -> Transfer:
-    """CMI: Fang et al. 2021. A new generator for each batch, told apart from all earlier ones by a contrastive term.
+    """CMI: Fang et al. 2021. A new generator for each batch, distinguished from all earlier ones by a contrastive term.
 
     Published, best test accuracy over epochs on CIFAR-10: ResNet-34 -> ResNet-18 94.84 %, WRN-40-2 -> WRN-16-1 90.01 %,
     -> WRN-40-1 92.78 %, -> WRN-16-2 92.52 %, after 50,000 images inverted beforehand; without them, as here, about

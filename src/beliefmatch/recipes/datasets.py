@@ -11,13 +11,13 @@ from beliefmatch.runs.schema.export import NormalisationFrom
 Dataset = Literal["cifar10", "svhn"]
 INPUTS: dict[Dataset, InputSpec] = {"cifar10": CIFAR10, "svhn": SVHN}
 USUAL: Dataset = "cifar10"
-"""Where the user names none. What follows for the normalisation is then assumed, and not said."""
+"""Where the user names none. The normalisation that follows is then a default, not the user's."""
 
 
 def choose_augmentation(
     augmentation: Augmentation | None, dataset: Dataset | None, shape: tuple[int, ...] | None
 ) -> Augmentation:
-    """Take what the user chose, or else what the paper did: crops and mirror images on CIFAR-10 alone."""
+    """Return the user's choice, or else the paper's: crops and mirror images on CIFAR-10 alone."""
     if augmentation is not None:
         return augmentation
     return "crop_flip" if (dataset or USUAL) == "cifar10" and shape is None else "none"
@@ -30,20 +30,20 @@ def choose_inputs(
     std: tuple[float, ...] | None,
     known: InputSpec | None = None,
 ) -> InputSpec:
-    """Take what the user says of the inputs, then what the teacher's origin knows, then what the data set fixes.
+    """Return the inputs that the user gives, then those of the teacher's checkpoint, then those of the data set.
 
     A shape of the user's own has its own normalisation, unless the teacher's is known for as many channels, or the user
     named a data set whose inputs have this shape. The data set's normalisation serves inputs of its shape alone.
 
     Args:
-        dataset: what the networks were trained on; None where the user did not say.
+        dataset: what the networks were trained on; None where the user names none.
         shape: of one input, from the user.
         mean: of each channel, from the user.
         std: likewise.
-        known: what `Network.known_inputs` told.
+        known: what `Network.known_inputs` returned.
 
     Returns:
-        The spec, which says where its normalisation is known from: said only if the user said all of it.
+        The spec, with where its normalisation is from: `user` only if the user gave both mean and std.
 
     Raises:
         SettingsError: mean or std do not fit the shape.
@@ -65,7 +65,7 @@ def choose_inputs(
 
 
 def _basis(dataset: Dataset | None, shape: tuple[int, ...] | None, known: InputSpec | None) -> InputSpec:
-    """Find what is known of the inputs but for what the user says of shape, mean and std."""
+    """Return what is known of the inputs without the user's shape, mean and std."""
     usual = replace(INPUTS[dataset or USUAL], normalisation_from="default" if dataset is None else "user")
     if known is None:
         if shape is None or (dataset is not None and shape == usual.shape):

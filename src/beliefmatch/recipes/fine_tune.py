@@ -23,7 +23,7 @@ def fine_tune(
     """Fine-tune a student that a data-free run made, on M real images of each class.
 
     The student comes with its weights, such as student.safetensors in the folder of a run; the teacher is the one that
-    it learnt from.
+    it was trained by.
 
     Args:
         setup: Networks, inputs, and how long to train.

@@ -28,7 +28,7 @@ class Defaults:
     """What a recipe takes where its setup names nothing."""
 
     rounds: int
-    """As many as the paper or the benchmark does, or ours where neither says it."""
+    """As many as the paper or the benchmark does, or ours where neither gives a number."""
     each_round: str
     """What one round is, in words for the help."""
     batch_size: int
@@ -49,10 +49,10 @@ class Setup:
     """Smaller network that learns. Default: the recipe's, where it has one."""
     dataset: Dataset | None = None
     """What the teacher was trained on: sets the normalisation, and what else the recipe has for it. No data is read.
-    Default: cifar10, and the run says that its normalisation was assumed."""
+    Default: cifar10, and the run warns that its normalisation is a default."""
     shape: tuple[int, ...] | None = None
     """Shape of one input instead of the dataset's, such as 1 28 28 for grey images or 64 for a vector. Its
-    normalisation is then none but what mean and std say."""
+    normalisation is then none but mean and std."""
     mean: tuple[float, ...] | None = None
     """Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1]."""
     std: tuple[float, ...] | None = None
@@ -63,7 +63,7 @@ class Setup:
     rounds: int | None = None
     """Rounds. Default: the recipe's, times the budget."""
     budget: float = 1.0
-    """Fraction of the recipe's rounds to do, for small machines. The result says it."""
+    """Fraction of the recipe's rounds to do, for small machines. The result records it."""
     batch_size: int | None = None
     """Examples a batch, over all devices together. Default: the recipe's."""
     seed: int = 0
@@ -78,12 +78,12 @@ class Setup:
         objective: AbstractObjective,
         optimiser: AbstractOptimiser,
     ) -> Transfer:
-        """Make the transfer of a recipe: what this setup leaves open is the recipe's.
+        """Build the transfer of a recipe: what this setup leaves open is the recipe's.
 
         Args:
             recipe: its name.
             defaults: its own.
-            source: where inputs come from. Its augmentation follows the data set where nobody chose one.
+            source: where inputs come from. Its augmentation follows the data set where the user chose none.
             objective: what the student matches on them.
             optimiser: of the student.
 

@@ -33,7 +33,7 @@ def toy(
 ) -> Transfer:
     """Match a network in the plane with free points: the toy experiment of Micaelli & Storkey 2019.
 
-    Expected: boundaries that cannot be told apart, isolated pockets included: 99.4 +- .3 % agreement over the square
+    Expected: boundaries that cannot be distinguished, isolated pockets included: 99.4 +- .3 % agreement over the square
     [-3, 3] x [-3, 3] (seeds 0, 1, 2), in about a minute on two cores of a CPU. The teacher was trained on points of the
     plane, such as teacher.safetensors in the folder of a toy.
 

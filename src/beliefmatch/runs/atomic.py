@@ -75,7 +75,7 @@ def write_json(path: Path, content: object) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, where they are missing.
+    """Create a folder and those above it, where they are missing.
 
     Raises:
         FolderError: it cannot be made.

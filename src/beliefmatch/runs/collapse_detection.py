@@ -61,7 +61,7 @@ class CollapseDetector:
     """Follows the rows of one run. It knows nothing but them, so a resumed run that reads them again knows the same."""
 
     def __init__(self, *, rounds: int, batch_size: int) -> None:
-        """Begin with no row seen.
+        """Build a detector that has seen no row.
 
         Args:
             rounds: of the whole run.
@@ -78,7 +78,7 @@ class CollapseDetector:
         self.counts: dict[Kind, int] = {}
 
     def detect(self, row: Row) -> list[Finding]:
-        """Look at one more row, and return the collapses that stand by now, the nearest to a cause first."""
+        """Check one more row and return the collapses that stand by now, the nearest to a cause first."""
         found = []
         self.beyond_chance.append(agreement_beyond_chance(row))
         # One small batch agrees by luck now and then.
@@ -116,7 +116,7 @@ def is_long_enough(rows: Sequence[Row], rounds: int) -> bool:
 def agreement_beyond_chance(row: Row) -> float:
     """Compute Cohen's kappa of both networks' predictions: 1 where all agree, 0 where as many do as by chance.
 
-    Where both give one class alone it is 0, for then their agreement says nothing.
+    Where both give one class alone it is 0, for then their agreement carries no information.
     """
     pairs = zip(row["teacher_classes"], row["student_classes"], strict=True)
     by_chance = sum(first * second for first, second in pairs)

@@ -158,7 +158,7 @@ class RunFolder:
                 )
 
     def begin(self, settings: RunSettings) -> None:
-        """Make the folder, take it for this process until `release`, and say in run.json what the run is.
+        """Create the folder, lock it for this process until `release`, and write run.json.
 
         A run that continues keeps the run.json it has, but for where the teacher lies, who gave its normalisation, and
         whether its number of classes was given.
@@ -184,7 +184,7 @@ class RunFolder:
             write_json(self.run, asdict(replace(metadata, settings=settings)))
 
     def release(self) -> None:
-        """Let other processes run in the folder again. A process that dies lets go of it too."""
+        """Unlock the folder for other processes. A process that dies unlocks it too."""
         self.held.release()
 
     def append_metrics(self, row: Row) -> None:

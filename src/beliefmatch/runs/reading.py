@@ -105,7 +105,7 @@ def _check_depth(content: Any) -> None:
 def parse(
     content: Any, kind: type[T], *, file: Path | str, path: str = "", tags: Mapping[str, type] | None = None
 ) -> T:
-    """Make a value of an annotated type out of JSON.
+    """Build a value of an annotated type from JSON.
 
     Args:
         content: what the JSON holds.
@@ -216,7 +216,7 @@ def _without_none(kind: Any) -> Any:
 
 
 def describe(kind: Any) -> str:
-    """Say in words what JSON a type is read from, such as "a number or null"."""
+    """Return in words what JSON a type is read from, such as "a number or null"."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return " or ".join(describe(part) for part in parts)
@@ -228,7 +228,7 @@ def describe(kind: Any) -> str:
 
 
 def show(content: Any) -> str:
-    """Show a JSON value in a few words on one line."""
+    """Return a JSON value in a few words on one line."""
     if isinstance(content, dict | list):
         return "an object" if isinstance(content, dict) else "a list"
     if content is None or isinstance(content, bool):

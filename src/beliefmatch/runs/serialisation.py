@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def to_json(settings: Any) -> Any:
-    """Turn settings into JSON values; each object names its class under `type`."""
+    """Return settings as JSON values; each object names its class under `type`."""
     if is_dataclass(settings):
         values = {field.name: to_json(getattr(settings, field.name)) for field in fields(settings)}
         return {"type": type(settings).__name__, **values}
@@ -27,7 +27,7 @@ def to_json(settings: Any) -> Any:
 def from_json(
     content: Any, kind: type[T], *, choices: Iterable[type] = (), file: Path | str = "settings", path: str = ""
 ) -> T:
-    """Turn what `to_json` made back into the same settings.
+    """Build settings from what `to_json` returned.
 
     Args:
         content: JSON values.
@@ -43,7 +43,7 @@ def from_json(
 
 
 def classes_in(*roots: type) -> dict[str, type]:
-    """Find the concrete dataclasses that the annotations of settings lead to, by their names."""
+    """Return the concrete dataclasses that the annotations of settings lead to, by their names."""
     found: dict[str, type] = {}
     left: list[Any] = list(roots)
     while left:
@@ -61,7 +61,7 @@ def classes_in(*roots: type) -> dict[str, type]:
 
 
 def differences(old: Any, new: Any, path: str = "") -> list[str]:
-    """Say field by field how two settings as JSON differ, one line each."""
+    """Return the fields in which two settings as JSON differ, one line each."""
     if isinstance(old, dict) and isinstance(new, dict):
         lines = []
         for key in (*old, *(key for key in new if key not in old)):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 NormalisationFrom = Literal["user", "checkpoint", "default"]
-"""Who gave a normalisation: the user, the teacher's own name or file, or nobody, so that a default was taken."""
+"""Who gave a normalisation: the user, the teacher's own name or file, or the default, where none of them did."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,5 +77,5 @@ class Export:
     std: list[float] | None = None
     """Standard deviation of each channel in pixels scaled to [0, 1], likewise. None: 1."""
     normalisation_from: NormalisationFrom | None = None
-    """Who gave mean and std: the user, the teacher's own checkpoint, or nobody, so that a default was taken. None: not
+    """Who gave mean and std: the user, the teacher's own checkpoint, or the default, where none of them did. None: not
     recorded, or inputs are no images."""

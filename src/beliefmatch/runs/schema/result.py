@@ -78,7 +78,7 @@ class Result:
     """Seconds of the teacher for one example on the run's device, median."""
     peak_memory: int | None = None
     """Bytes of memory at most since the last resumption: of the device where it counts them, otherwise of the process.
-    None: nobody counts them."""
+    None: they are not counted."""
     student_passes: int | None = None
     """Examples that passed the student forwards while training, over all processes."""
     teacher_passes: int | None = None

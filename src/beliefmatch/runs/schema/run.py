@@ -46,7 +46,7 @@ class StudentMetadata:
     num_classes: int
     """Number of classes."""
     outputs: Literal["logits", "probabilities", "sigmoid"] | None
-    """Form of the student's own outputs, as `Network.outputs` has it. None: a plain tensor of logits."""
+    """Form of the student's own outputs, as `Network.outputs` has it. None: a tensor of logits alone."""
     inputs: dict[str, Json]
     """The `InputSpec` of both networks: shape and normalisation."""
     weights: str
@@ -62,6 +62,6 @@ class SourceMetadata:
     images: str
     """Path of the file of examples."""
     num_images: int | None = None
-    """Number of examples that are used. None: `indices` says it."""
+    """Number of examples that are used. None: it is that of `indices`."""
     indices: tuple[int, ...] | None = None
     """Positions in the file of the examples that are used, from 0. None: all are used."""
