@@ -12,7 +12,7 @@ from beliefmatch.errors import ExamplesError, first_line
 from beliefmatch.networks.examples import AbstractExamples, Images, Inputs, LabelledImages
 
 COLOURS = {1: "L", 3: "RGB"}
-"""How Pillow calls images of so many channels."""
+"""Pillow's name of the mode, by number of channels."""
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 EXPECTED = (

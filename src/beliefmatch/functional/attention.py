@@ -10,7 +10,7 @@ from beliefmatch.functional.upcast import upcast
 
 
 def attention_map(activation: Tensor) -> Tensor:
-    """Where a layer looks: the mean over channels of the squared activation, flattened, with L2 norm 1.
+    """Compute the attention map: the mean over channels of the squared activation, flattened, with L2 norm 1.
 
     Args:
         activation: (batch, channels, *positions), any number of position axes.
@@ -29,7 +29,7 @@ def _sum_of_squares(activation: Tensor) -> Tensor:
 
 
 class _SumOfSquares(torch.autograd.Function):
-    """Sum over channels of the squared activation. Its gradient is one product, in the layout and type of the
+    """The sum over channels of the squared activation. Its gradient is one product, in the layout and type of the
     activation; the one that torch composes spreads over channels first, in float32, and that outweighs all else here.
     """
 
@@ -45,13 +45,5 @@ class _SumOfSquares(torch.autograd.Function):
 
 
 def attention_distance(teacher_map: Tensor, student_map: Tensor) -> Tensor:
-    """Mean over positions of the squared difference of two attention maps.
-
-    Args:
-        teacher_map: (batch, positions), from `attention_map`.
-        student_map: (batch, positions), likewise.
-
-    Returns:
-        (batch,), in [0, 2 / positions].
-    """
+    """Compute the mean squared difference of two attention maps (batch, positions), (batch,), in [0, 2 / positions]."""
     return (student_map - teacher_map).square().mean(dim=1)

@@ -1,4 +1,4 @@
-"""Random changes of images that leave their class alone, on whatever device they lie."""
+"""Random changes of images that leave their class alone, on the device of the images."""
 
 from typing import Literal, NamedTuple
 
@@ -16,7 +16,7 @@ MAX_SHIFT = 0.15
 
 
 class Shard(NamedTuple):
-    """Where images stand among those that several processes have together, and draw for together."""
+    """The position of one rank's images among those of all ranks, for which random numbers are drawn together."""
 
     first: int
     total: int
@@ -25,11 +25,11 @@ class Shard(NamedTuple):
 def augment(
     images: Tensor, augmentation: Augmentation, padding: int, random: torch.Generator, shard: Shard | None = None
 ) -> Tensor:
-    """Crop after padding, and mirror half of the images, as far as the augmentation says so; see below.
+    """Return images cropped after padding, and half of them mirrored, as the augmentation says.
 
     Args:
         images: (batch, channels, height, width), any type.
-        augmentation: what to do.
+        augmentation: none, or random crops, or random crops and flips.
         padding: pixels on each side before a crop.
         random: draws, on the images' device.
         shard: of these images among all that are drawn for. None: they are all.
@@ -44,17 +44,7 @@ def augment(
 
 
 def random_crop(images: Tensor, padding: int, random: torch.Generator, shard: Shard | None = None) -> Tensor:
-    """Pad with zeros on all sides and cut out the old size, each image at its own place.
-
-    Args:
-        images: (batch, channels, height, width), any type.
-        padding: pixels on each side.
-        random: draws where to cut, on the images' device.
-        shard: of these images among all that are drawn for. None: they are all.
-
-    Returns:
-        (batch, channels, height, width).
-    """
+    """Return images padded with zeros and cut to the old size, each at its own random offset; see `augment`."""
     batch, channels, height, width = images.shape
     padded = pad(images, (padding,) * 4)
     first, total = shard or Shard(0, batch)
@@ -68,16 +58,7 @@ def random_crop(images: Tensor, padding: int, random: torch.Generator, shard: Sh
 
 
 def random_flip(images: Tensor, random: torch.Generator, shard: Shard | None = None) -> Tensor:
-    """Mirror half of the images, chosen at random, left to right.
-
-    Args:
-        images: (batch, channels, height, width), any type.
-        random: draws which, on the images' device.
-        shard: of these images among all that are drawn for. None: they are all.
-
-    Returns:
-        (batch, channels, height, width).
-    """
+    """Return images of which a random half is mirrored left to right; see `augment`."""
     first, total = shard or Shard(0, len(images))
     drawn = torch.rand(total, 1, 1, 1, generator=random, device=images.device)
     chosen = drawn.narrow(0, first, len(images)) < 0.5
@@ -85,7 +66,7 @@ def random_flip(images: Tensor, random: torch.Generator, shard: Shard | None = N
 
 
 def random_affine(inputs: Tensor, background: float) -> Tensor:
-    """Rotate, zoom and shift each image by its own small amount, drawn from torch's random state.
+    """Return images rotated, zoomed and shifted, each by a small amount drawn from torch's random state.
 
     Args:
         inputs: (batch, channels, height, width).

@@ -1,4 +1,4 @@
-"""How far a batch lies from the statistics that batch-norm layers remember."""
+"""The batch-norm statistics loss: the gap between a batch's statistics and the running ones of batch-norm layers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from beliefmatch.functional.upcast import upcast
 def statistics_gap(
     activations: Sequence[Tensor], running_means: Sequence[Tensor], running_vars: Sequence[Tensor]
 ) -> Tensor:
-    """Sum over layers of the L2 norm of the gap in means plus that of the gap in variances, both over channels.
+    """Compute the sum over layers of the L2 norms of the gaps in means and in variances, both over channels.
 
     Yin et al. 2020 (DeepInversion), equation 4. A batch has statistics and an example has none, so this is a scalar.
     Its gradient flows to the activations alone, and has none of its own.
@@ -33,7 +33,7 @@ def statistics_gap(
 
 class _StatisticsGap(torch.autograd.Function):
     """The gradient takes one pass over each activation, in its own layout and type; what torch composes takes six, in
-    float32. What has one value a channel is worked out for all layers at once: small kernels take as long as large ones
+    float32. What has one value a channel is computed for all layers at once: small kernels take as long as large ones
     on a GPU.
     """
 
@@ -63,7 +63,7 @@ class _StatisticsGap(torch.autograd.Function):
 
 
 def _moments(activation: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each channel, (channels,) each, float32 or wider."""
+    """Compute mean and variance of each channel, (channels,) each, float32 or wider."""
     # Batch-norm's own kernels: torch's var takes several times as long on a CPU, and casts a whole activation first.
     if activation.device.type == "cuda":
         return torch.batch_norm_update_stats(activation, None, None, 0.0)
@@ -75,7 +75,7 @@ def _moments(activation: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _spread(activation: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Give each value its part in the gradient, which is linear in it: (scale * value + shift) / values a channel."""
+    """Compute the gradient of each value, which is linear in it: (scale * value + shift) / values a channel."""
     count = activation.numel() // len(scale)
     shape = (1, -1, *(1,) * (activation.dim() - 2))
     gradient = torch.empty_like(activation)

@@ -1,4 +1,4 @@
-"""Whether a network is as often right as it is sure."""
+"""The expected calibration error: how far confidence and accuracy differ."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ NUM_BINS = 15
 
 
 def calibration_error_gaps(confidence: Tensor, correct: Tensor, num_bins: int = NUM_BINS) -> Tensor:
-    """Put each example's gap between confidence and correctness into the bin of its confidence.
+    """Compute each example's gap between confidence and correctness, in the column of its confidence's bin.
 
     The expected calibration error (Guo et al. 2017, equation 3) is the sum over bins of the absolute mean of a column:
     `calibration_error`.
@@ -29,12 +29,5 @@ def calibration_error_gaps(confidence: Tensor, correct: Tensor, num_bins: int = 
 
 
 def calibration_error(mean_gaps: Tensor) -> Tensor:
-    """Sum the absolute mean gaps of all bins.
-
-    Args:
-        mean_gaps: (..., bins), means of `calibration_error_gaps` over examples.
-
-    Returns:
-        (...,), in [0, 1].
-    """
+    """Compute the error, (...,) in [0, 1], of means over examples of `calibration_error_gaps`, (..., bins)."""
     return mean_gaps.abs().sum(dim=-1)

@@ -6,45 +6,22 @@ from torch.nn.functional import softmax
 
 
 def correct(logits: Tensor, labels: Tensor) -> Tensor:
-    """Whether the most likely class is the label.
-
-    Args:
-        logits: (batch, classes).
-        labels: (batch,), integers.
-
-    Returns:
-        (batch,), bool.
-    """
+    """Whether the most likely class of logits (batch, classes) is the label, (batch,), bool."""
     return logits.argmax(dim=1) == labels
 
 
 def agreement(teacher_logits: Tensor, student_logits: Tensor) -> Tensor:
-    """Whether both networks find the same class most likely.
-
-    Args:
-        teacher_logits: (batch, classes).
-        student_logits: (batch, classes).
-
-    Returns:
-        (batch,), bool.
-    """
+    """Whether the most likely class of both networks' logits (batch, classes) is the same, (batch,), bool."""
     return teacher_logits.argmax(dim=1) == student_logits.argmax(dim=1)
 
 
 def confidence(logits: Tensor) -> Tensor:
-    """Probability of the most likely class.
-
-    Args:
-        logits: (batch, classes).
-
-    Returns:
-        (batch,), in [1 / classes, 1].
-    """
+    """Compute the probability of the most likely class of logits (batch, classes), (batch,), in [1 / classes, 1]."""
     return softmax(logits, dim=1).amax(dim=1)
 
 
 def class_frequencies(logits: Tensor) -> Tensor:
-    """How often each class is the most likely one. It belongs to a batch, not to an example.
+    """Compute the fraction of a batch for which each class is the most likely one.
 
     Args:
         logits: (*batches, batch, classes), one batch or several.
@@ -57,14 +34,5 @@ def class_frequencies(logits: Tensor) -> Tensor:
 
 
 def in_top(logits: Tensor, labels: Tensor, k: int) -> Tensor:
-    """Whether the label is among the k most likely classes.
-
-    Args:
-        logits: (batch, classes).
-        labels: (batch,), integers.
-        k: at most the number of classes.
-
-    Returns:
-        (batch,), bool.
-    """
+    """Whether the label is among the k most likely classes of logits (batch, classes), (batch,), bool."""
     return (logits.topk(k, dim=1).indices == labels[:, None]).any(dim=1)

@@ -1,4 +1,4 @@
-"""How far a mean over examples would move on other examples: the bootstrap of Efron 1979."""
+"""Confidence intervals of means over examples, by the bootstrap of Efron 1979."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,11 +13,11 @@ CHUNK = 2**22
 
 
 def resampled_means(values: Tensor, *, num_resamples: int = NUM_RESAMPLES, seed: int = 0) -> Tensor:
-    """Mean over examples of each column, for as many examples drawn with replacement, again and again.
+    """Compute the mean of each column over as many examples drawn with replacement, once for each resample.
 
     Args:
         values: (examples, columns).
-        num_resamples: how often to draw.
+        num_resamples: number of draws.
         seed: of the draws. Equal seeds draw equal examples, so differences of columns stay paired.
 
     Returns:
@@ -40,9 +40,9 @@ def _draws(num_examples: int, num_resamples: int, seed: int) -> Iterator[Tensor]
 
 
 def bias_corrected_interval(value: Tensor, resampled: Tensor, level: float = LEVEL) -> tuple[Tensor, Tensor]:
-    """Interval from resampled statistics, corrected for the median's bias (Efron 1981).
+    """Compute the interval from resampled statistics, corrected for the median's bias (Efron 1981).
 
-    Plain percentiles would put statistics that resampling inflates, such as the calibration error, below their own
+    Percentiles alone would put statistics that resampling inflates, such as the calibration error, below their own
     interval.
 
     Args:
@@ -61,7 +61,7 @@ def bias_corrected_interval(value: Tensor, resampled: Tensor, level: float = LEV
 
 
 def _quantile(resampled: Tensor, at: Tensor) -> Tensor:
-    """Quantile of each column at a place of its own, interpolated, (...,)."""
+    """Compute a quantile of each column at its own level, interpolated, (...,)."""
     ordered = resampled.sort(dim=0).values
     position = at * (len(ordered) - 1)
     low = position.floor().long()
@@ -82,7 +82,7 @@ def bootstrap(
     Args:
         values: (examples, columns).
         statistic: of means of columns.
-        num_resamples: how often to draw.
+        num_resamples: number of draws.
         seed: of the draws.
 
     Returns:

@@ -1,7 +1,8 @@
 """Divergences between the beliefs of two networks, one value per example.
 
-All take logits and work in log space: a confident teacher's probabilities underflow to zero, and forms that take
-probabilities then give NaN gradients through their target. Gradients flow into both arguments.
+All take logits (batch, classes), which they divide by the temperature, and return (batch,), at least 0. They work in
+log space: a confident teacher's probabilities underflow to zero, and functions of probabilities then have NaN gradients
+through their target. Gradients flow into both arguments.
 """
 
 import math
@@ -16,17 +17,9 @@ DivergenceName = Literal["kl", "js", "l1"]
 
 
 def kl_divergence(teacher_logits: Tensor, student_logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """Forward Kullback-Leibler divergence KL(teacher || student), in nats.
+    """Compute the forward Kullback-Leibler divergence KL(teacher || student), (batch,), in nats.
 
     Micaelli & Storkey 2019, equation 1. There is no factor of the squared temperature.
-
-    Args:
-        teacher_logits: (batch, classes).
-        student_logits: (batch, classes).
-        temperature: both logits are divided by it.
-
-    Returns:
-        (batch,), at least 0.
     """
     teacher = log_softmax(teacher_logits / temperature, dim=1)
     student = log_softmax(student_logits / temperature, dim=1)
@@ -34,15 +27,9 @@ def kl_divergence(teacher_logits: Tensor, student_logits: Tensor, temperature: f
 
 
 def js_divergence(teacher_logits: Tensor, student_logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """Jensen-Shannon divergence, in nats: the mean KL of both beliefs to their mixture (Lin 1991).
+    """Compute the Jensen-Shannon divergence, (batch,), in nats, at most log 2.
 
-    Args:
-        teacher_logits: (batch, classes).
-        student_logits: (batch, classes).
-        temperature: both logits are divided by it.
-
-    Returns:
-        (batch,), in [0, log 2].
+    It is the mean KL of both beliefs to their mixture (Lin 1991).
     """
     teacher = log_softmax(teacher_logits / temperature, dim=1)
     student = log_softmax(student_logits / temperature, dim=1)
@@ -53,18 +40,10 @@ def js_divergence(teacher_logits: Tensor, student_logits: Tensor, temperature: f
 
 
 def l1_divergence(teacher_logits: Tensor, student_logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """Mean absolute difference of the logits after each has its mean over classes removed, in logits.
+    """Compute the mean absolute difference of logits whose mean over classes is removed, (batch,), in logits.
 
     Softmax ignores a constant added to all logits, so the mean carries no belief. The gradient does not vanish as
     the student nears the teacher (Fang et al. 2019, DFAD; Truong et al. 2021, DFME).
-
-    Args:
-        teacher_logits: (batch, classes).
-        student_logits: (batch, classes).
-        temperature: both logits are divided by it.
-
-    Returns:
-        (batch,), at least 0.
     """
     difference = (teacher_logits - student_logits) / temperature
     return (difference - difference.mean(dim=1, keepdim=True)).abs().mean(dim=1)

@@ -7,7 +7,7 @@ from beliefmatch.functional.upcast import upcast
 
 
 def diversity(inputs: Tensor) -> Tensor:
-    """Root of the variance over examples, averaged over positions, as a share of the root mean square of all inputs.
+    """Compute the root of the variance over examples, averaged over positions, relative to the root mean square of all.
 
     0 where all examples are equal, whatever they show; 1 where they have nothing in common, such as independent
     inputs with mean 0. It does not change when all inputs are scaled alike. A batch has it and an example has not.

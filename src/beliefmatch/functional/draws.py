@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Draws:
-    """Draws one value for each example, shaped to meet (count, channels, *positions)."""
+    """Random values, one for each example, shaped to broadcast with (count, channels, *positions)."""
 
     count: int
     num_axes: int
@@ -19,18 +19,18 @@ class Draws:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(count, 1, ..., 1)."""
+        """Return (count, 1, ..., 1)."""
         return (self.count, 1, *(1,) * self.num_axes)
 
     def uniform(self, low: float, high: float) -> Tensor:
-        """Draw evenly between two bounds."""
+        """Draw from a uniform distribution between two bounds."""
         drawn = torch.rand(self.shape, generator=self.random, device=self.random.device, dtype=self.dtype)
         return low + (high - low) * drawn
 
     def log_uniform(self, low: float, high: float) -> Tensor:
-        """Draw what has an even logarithm between those of two bounds."""
+        """Draw from a log-uniform distribution between two bounds."""
         return self.uniform(math.log(low), math.log(high)).exp()
 
     def normal(self) -> Tensor:
-        """Draw of mean 0 and variance 1."""
+        """Draw from a normal distribution of mean 0 and variance 1."""
         return torch.randn(self.shape, generator=self.random, device=self.random.device, dtype=self.dtype)

@@ -1,4 +1,4 @@
-"""What inputs made for a network should be like, without a look at data: sure, balanced, lively, smooth, diverse."""
+"""Losses of inputs optimised for a network: confidence, class balance, activation, smoothness, diversity."""
 
 import math
 
@@ -11,7 +11,7 @@ from beliefmatch.functional.upcast import upcast
 
 
 def one_hot_loss(logits: Tensor, labels: Tensor | None = None) -> Tensor:
-    """Cross-entropy of a belief with a class, in nats: small where the network is sure of it.
+    """Compute the cross-entropy of a belief with a class, in nats: small where the network is sure of it.
 
     Without labels the class is the one it finds most likely itself (Chen et al. 2019, equation 3).
 
@@ -26,7 +26,7 @@ def one_hot_loss(logits: Tensor, labels: Tensor | None = None) -> Tensor:
 
 
 def class_imbalance(logits: Tensor) -> Tensor:
-    """Negative entropy of the mean belief, in nats: least where all classes are equally frequent.
+    """Compute the negative entropy of the mean belief, in nats: least where all classes are equally frequent.
 
     Chen et al. 2019, equation 5, whose code takes logarithms to the base ten. A batch has a mean belief and an example
     has none, so this is a scalar.
@@ -43,7 +43,7 @@ def class_imbalance(logits: Tensor) -> Tensor:
 
 
 def activation_size(features: Tensor) -> Tensor:
-    """Mean absolute feature: large where filters found what they were trained to find (Chen et al. 2019, equation 4).
+    """Compute the mean absolute feature, large for inputs like the training data (Chen et al. 2019, equation 4).
 
     Args:
         features: (batch, features), or (batch, channels, *positions).
@@ -55,7 +55,7 @@ def activation_size(features: Tensor) -> Tensor:
 
 
 def total_variation(inputs: Tensor) -> Tensor:
-    """L2 norm of the differences of neighbours, summed over the axes of positions (Yin et al. 2020, equation 3).
+    """Compute the L2 norm of differences of neighbours, summed over position axes (Yin et al. 2020, equation 3).
 
     Args:
         inputs: (batch, channels, *positions); (batch, features) have no positions.
@@ -70,19 +70,12 @@ def total_variation(inputs: Tensor) -> Tensor:
 
 
 def input_size(inputs: Tensor) -> Tensor:
-    """L2 norm of each input (Yin et al. 2020, equation 3).
-
-    Args:
-        inputs: (batch, *shape).
-
-    Returns:
-        (batch,), at least 0.
-    """
+    """Compute the L2 norm of each input (batch, *shape), (batch,) (Yin et al. 2020, equation 3)."""
     return vector_norm(inputs.flatten(start_dim=1), dim=1)
 
 
 def contrastive_loss(queries: Tensor, keys: Tensor, others: Tensor, temperature: float) -> Tensor:
-    """InfoNCE: how hard it is to tell an input's other view from all other inputs, in nats (Fang et al. 2021).
+    """Compute InfoNCE, the cross-entropy of an input's other view among all other inputs, in nats (Fang et al. 2021).
 
     Args:
         queries: (batch, features), embeddings of one view.

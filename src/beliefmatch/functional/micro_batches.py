@@ -19,7 +19,7 @@ def parts_of(batch: Tensor, most: int | None) -> tuple[Tensor, ...]:
 
 
 def smallest_part(num_examples: int, most: int | None) -> int:
-    """Tell how many examples the smallest of those parts has."""
+    """Return the number of examples in the smallest of those parts."""
     return num_examples // _num_parts(num_examples, most)
 
 

@@ -15,9 +15,9 @@ MOST = 4
 DOTS = 32
 """Dots that stand for a curve, near enough to each other for a line."""
 CHAINED = 0.6
-"""Share of the curves that begin where the one before ended."""
+"""Fraction of the curves that begin where the one before ended."""
 BEYOND = 0.05
-"""How far outside of its frame a figure may reach, as part of the frame."""
+"""How far outside of its frame a figure may reach, as a fraction of the frame."""
 SMALLEST = 0.35
 """Side of the smallest frame, as part of the image's."""
 THINNEST, THICKEST = 1 / 45, 1 / 11
@@ -34,16 +34,9 @@ FAINTEST = 0.5
 
 
 def curves(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype) -> Tensor:
-    """Draw figures of one to four quadratic Bezier curves, each figure with one pen and in a frame of random size.
+    """Draw figures (count, *shape) of one to four quadratic Bezier curves, in [0, 1], bright on black, channels alike.
 
-    Args:
-        count: examples.
-        shape: (channels, height, width).
-        random: draws, on the device.
-        dtype: of what is drawn.
-
-    Returns:
-        (count, *shape), in [0, 1], bright on black; channels are alike.
+    Each figure has one pen and a frame of random size. For the arguments see `textures.textures`.
     """
     draws, positions = Draws(count, 2, random, dtype), (shape[1], shape[2])
     shorter = min(positions)
@@ -74,7 +67,7 @@ def _figures(draws: Draws, positions: tuple[int, int]) -> Tensor:
 
 
 def distances(corners: Tensor, positions: tuple[int, int], spread: float) -> Tensor:
-    """Give the distance of each position to the nearest polygon, (count, 1, height, width); far away, only a far one.
+    """Compute the distance of each position to the nearest polygon, (count, 1, height, width), bounded from above.
 
     Each side of a polygon is a dot, exp(-r^2 / spread^2) at distance r, as heavy as the side is long. Their sum falls
     with the distance from a straight line as one dot's does. Since a dot is a product of a function of the row and one

@@ -1,4 +1,4 @@
-"""Images that nobody took: random textures with edges, areas, shades and strokes, made of nothing but noise.
+"""Random textures with edges, areas, shades and strokes, computed from noise alone.
 
 Real images have spectra that fall with frequency, and areas with borders. Networks trained on pictures of such noise
 learn useful features (Baradad et al. 2021, "Learning to See by Looking at Noise", whose statistical image models these
@@ -76,16 +76,9 @@ def textures(
 
 
 def areas(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: torch.dtype) -> Tensor:
-    """Draw areas: spectral noise bent by a sigmoid of random level and hardness, from shades to black and white.
+    """Draw areas (count, *shape), in [0, 1]: spectral noise through a sigmoid of random level and hardness.
 
-    Args:
-        count: examples.
-        shape: (channels, *positions), or (features,).
-        random: draws, on the device.
-        dtype: of what is drawn.
-
-    Returns:
-        (count, *shape), in [0, 1].
+    The result ranges from shades to black and white. For the arguments see `textures`.
     """
     draws = Draws(count, len(shape) - 1, random, dtype)
     hardness, level = draws.log_uniform(SOFTEST, HARDEST), LEVEL_DEVIATION * draws.normal()
@@ -93,7 +86,7 @@ def areas(count: int, shape: tuple[int, ...], random: torch.Generator, dtype: to
 
 
 def _frequencies(positions: list[int], device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Give the length of each frequency that a real transform keeps, in cycles a position; above 0 for the mean."""
+    """Compute the length of each frequency of a real transform, in cycles a position; above 0 for the mean."""
     axes = [torch.fft.fftfreq(size, device=device, dtype=dtype) for size in positions[:-1]]
     axes.append(torch.fft.rfftfreq(positions[-1], device=device, dtype=dtype))
     grid = torch.meshgrid(*axes, indexing="ij")

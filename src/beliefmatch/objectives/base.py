@@ -1,4 +1,4 @@
-"""What every objective promises."""
+"""The interface of an objective."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -35,10 +35,10 @@ class AbstractObjective(ABC):
 
     @abstractmethod
     def __call__(self, teacher: Outputs, student: Outputs, labels: Tensor | None) -> dict[str, Tensor]:
-        """Give the named terms of the loss, weighted, each (batch,). The loss is the mean of their sum."""
+        """Compute the named terms of the loss, weighted, each (batch,). The loss is the mean of their sum."""
 
     def attention(self, teacher: Outputs, student: Outputs) -> Tensor:
-        """Sum the attention distances of all tap pairs, of which there is at least one, (batch,)."""
+        """Compute the sum of attention distances over all tap pairs, of which there is at least one, (batch,)."""
         distances = [
             attention_distance(teacher.attention_map(pair.teacher), student.attention_map(pair.student))
             for pair in self.taps or ()

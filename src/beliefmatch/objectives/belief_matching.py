@@ -13,7 +13,7 @@ from beliefmatch.objectives.base import AbstractObjective
 
 @dataclass(frozen=True, kw_only=True)
 class BeliefMatching(AbstractObjective):
-    """Match the teacher's beliefs, and where it looks at tapped activations."""
+    """The divergence from the teacher's beliefs, and the distance of attention maps at tapped activations."""
 
     citation: ClassVar[str] = (
         "Micaelli & Storkey 2019, Zero-shot Knowledge Transfer via Adversarial Belief Matching, NeurIPS"
@@ -42,7 +42,7 @@ class BeliefMatching(AbstractObjective):
         check_positive(self, "objective", "temperature")
 
     def __call__(self, teacher: Outputs, student: Outputs, labels: Tensor | None) -> dict[str, Tensor]:
-        """Give `divergence`, and `attention` where there are taps and the weight is not 0, each (batch,)."""
+        """Compute `divergence`, and `attention` where there are taps and the weight is not 0, each (batch,)."""
         divergence = DIVERGENCES[self.divergence](teacher.logits, student.logits, self.temperature)
         terms = {"divergence": self.divergence_weight * divergence}
         if self.attention_weight and self.taps:

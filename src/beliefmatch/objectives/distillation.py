@@ -15,7 +15,7 @@ from beliefmatch.objectives.base import AbstractObjective
 
 @dataclass(frozen=True, kw_only=True)
 class Distillation(AbstractObjective):
-    """Match labels, the teacher's softened beliefs, and where it looks; each as far as its weight goes."""
+    """A weighted sum of cross-entropy with labels, divergence from the teacher's beliefs, and attention distance."""
 
     citation: ClassVar[str] = "Hinton et al. 2015, Distilling the Knowledge in a Neural Network"
 
@@ -43,7 +43,7 @@ class Distillation(AbstractObjective):
         check_any_weight(self, "objective", "label_weight", "divergence_weight", "attention_weight")
 
     def __call__(self, teacher: Outputs, student: Outputs, labels: Tensor | None) -> dict[str, Tensor]:
-        """Give `labels`, `divergence` and `attention`, those whose weight is not 0, each (batch,).
+        """Compute `labels`, `divergence` and `attention`, those whose weight is not 0, each (batch,).
 
         Raises:
             SettingsError: labels have a weight, and the source knows none.

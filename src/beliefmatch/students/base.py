@@ -1,4 +1,4 @@
-"""What every student promises, and how one is built."""
+"""The interface of a student, and how one is built and inspected."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class AbstractStudent(ABC):
 
     outputs: OutputForm | None = None
     """What the network returns: logits; probabilities, which sum to 1; or sigmoid, a probability for each class by
-    itself. None: told by the values that it returns for noise."""
+    itself. None: detected by the values that it returns for noise."""
 
     @abstractmethod
     def build(self, teacher: Teacher) -> nn.Module:
@@ -24,7 +24,7 @@ class AbstractStudent(ABC):
 
 
 def build_student(settings: AbstractStudent, teacher: Teacher) -> tuple[nn.Module, Inspection]:
-    """Build a student and inspect it; it gives logits, by a hook if it returns something else.
+    """Build a student and inspect it; see `inspect_student`.
 
     Raises:
         NetworkError: it cannot be made, does not take the teacher's inputs, or knows other classes.
@@ -36,7 +36,7 @@ def build_student(settings: AbstractStudent, teacher: Teacher) -> tuple[nn.Modul
 def inspect_student(
     student: nn.Module, teacher: Teacher, *, outputs: OutputForm | None = None
 ) -> tuple[nn.Module, Inspection]:
-    """Inspect a network that is to learn from a teacher, and let it give logits.
+    """Return a student with its inspection; a hook converts its outputs to logits where it returns something else.
 
     Raises:
         NetworkError: it does not take the teacher's inputs, or knows other classes.

@@ -28,7 +28,7 @@ class NamedStudent(AbstractStudent):
     weights: Path | None = None
     """Safetensors file or state dict to start from. None: fresh weights, or those that the name asks for."""
     strip_prefix: str | None = None
-    """What keys of the weights begin with, such as module.; by default it is found, and said."""
+    """What keys of the weights begin with, such as module.; by default it is detected, and logged."""
     start: Start | None = None
     """teacher: what layers of the same name have in the teacher, their first channels where the student is narrower;
     the two must be of one family. fresh: random weights. None: the weights that are given, or else what the recipe

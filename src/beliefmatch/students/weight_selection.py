@@ -7,14 +7,14 @@ from torch import Tensor, nn
 def select_weights(network: nn.Module, larger: nn.Module) -> list[str]:
     """Copy into a network, in place, what a larger one of the same family has under the same names.
 
-    Where a layer is narrower, the first channels are taken, the same ones in every layer, so that what one layer gives
-    is what the next one was trained on. (Evenly spaced channels, as in the paper, would not meet those of a linear
-    layer behind a flattening.) Where it has fewer blocks, the first of each stage are taken. Running statistics come
-    along.
+    Where a layer is narrower, the first channels are taken, the same ones in every layer, so that the outputs of one
+    layer are those that the next one was trained on. (Evenly spaced channels, as in the paper, would not match those of
+    a linear layer after a flattening.) Where it has fewer blocks, the first of each stage are taken. Running statistics
+    are copied too.
 
     Args:
-        network: receives.
-        larger: gives; stays.
+        network: changed in place.
+        larger: the source of the weights; it stays as it is.
 
     Returns:
         Names of the parameters and buffers that were copied. Those whose name, number of axes or size of kernel
