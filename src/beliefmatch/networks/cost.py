@@ -55,7 +55,7 @@ def count_macs(network: nn.Module, spec: InputSpec) -> int:
 
 @contextmanager
 def _counting() -> Iterator[FlopCounterMode]:
-    """Count what runs, with attention taken apart into its products: fused kernels of a CPU count as nothing."""
+    """Count operations, with attention computed as matrix products: fused kernels of a CPU count as nothing."""
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -87,7 +87,7 @@ NUM_WARM_UP = 3
 
 
 def measure_latency(networks: Sequence[nn.Module], spec: InputSpec) -> list[float]:
-    """Time one example through each network in eval mode on the device where it lies, interleaved.
+    """Measure the time of one example through each network in eval mode on its device, interleaved.
 
     Returns:
         Median seconds of each.
@@ -109,7 +109,7 @@ def _one_example(network: nn.Module, spec: InputSpec) -> Callable[[], object]:
 
 
 def time_interleaved(calls: Sequence[Callable[[], object]]) -> list[float]:
-    """Time some calls in turns, so that whatever else the machine does hits all alike; each waits for its own work.
+    """Measure the time of calls in turns, so that other load affects all alike; each call waits for its own work.
 
     Returns:
         Median seconds of each.
@@ -124,12 +124,12 @@ def time_interleaved(calls: Sequence[Callable[[], object]]) -> list[float]:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Most bytes that were in use: tensors on a CUDA device, otherwise the whole process, since it began."""
+    """Return the most bytes in use since the process began: of tensors on a CUDA device, else of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     status = Path("/proc/self/status")
     if status.is_file() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
-        # What getrusage tells begins with the memory of the process that started this one.
+        # The figure of getrusage begins with the memory of the parent process.
         return 1024 * int(found[1])
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else 1024 * most

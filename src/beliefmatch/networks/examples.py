@@ -1,4 +1,4 @@
-"""What networks are measured on: examples as a user stored them, and how they become network inputs.
+"""Examples that networks are measured on, as a user stored them, and their conversion to network inputs.
 
 This is the one place that knows images from other inputs; all that measures or compares asks `AbstractExamples`.
 """
@@ -27,7 +27,7 @@ class AbstractExamples(ABC):
     labels: Tensor | None = None
     """(n,), int64, from 0; None where there are none."""
     name: str = ""
-    """What to call them beside numbers, such as the name of their file."""
+    """Their name in tables and messages, such as that of their file."""
 
     def __post_init__(self) -> None:
         self._check_stored()
@@ -40,11 +40,11 @@ class AbstractExamples(ABC):
     @property
     @abstractmethod
     def stored(self) -> Tensor:
-        """All examples, (n, *shape of one), channels first."""
+        """Return all examples, (n, *shape of one), channels first."""
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over what is stored and its labels, whatever the file is called."""
+        """Return the SHA-256 over what is stored and its labels, whatever the name."""
         digest = hashlib.sha256(self.stored.contiguous().numpy().tobytes())
         if self.labels is not None:
             digest.update(self.labels.contiguous().numpy().tobytes())
@@ -60,7 +60,7 @@ class AbstractExamples(ABC):
 
         Args:
             spec: of the network's inputs.
-            resize: whether images of another size are welcome; they are then resized bilinearly.
+            resize: whether images of another size are allowed, which are then resized bilinearly.
 
         Raises:
             ExamplesError: the shape does not fit.
@@ -69,7 +69,7 @@ class AbstractExamples(ABC):
     @staticmethod
     @abstractmethod
     def convert(stored: Tensor, spec: InputSpec) -> Tensor:
-        """Turn examples as `stored` gives them into network inputs, (batch, *spec.shape), float32."""
+        """Convert examples from `stored` to network inputs, (batch, *spec.shape), float32."""
 
     @abstractmethod
     def to_pixels(self, spec: InputSpec, rows: slice = ALL) -> Tensor:
@@ -89,7 +89,7 @@ class AbstractExamples(ABC):
 
         Args:
             spec: of the network's inputs.
-            num_classes: classes the network knows.
+            num_classes: number of classes of the network.
             resize: see `check_shape`.
 
         Raises:
@@ -127,7 +127,7 @@ class Images(AbstractExamples):
 
     @property
     def stored(self) -> Tensor:
-        """All images, (n, channels, height, width), uint8."""
+        """Return all images, (n, channels, height, width), uint8."""
         return self.images.permute(0, 3, 1, 2)
 
     def _check_stored(self) -> None:
@@ -162,7 +162,7 @@ class Images(AbstractExamples):
 
     @staticmethod
     def convert(stored: Tensor, spec: InputSpec) -> Tensor:
-        """Scale, resize and normalise."""
+        """Return images scaled, resized and normalised."""
         return spec.from_pixels(stored.permute(0, 2, 3, 1))
 
     def to_pixels(self, spec: InputSpec, rows: slice = ALL) -> Tensor:
@@ -197,7 +197,7 @@ class Inputs(AbstractExamples):
 
     @property
     def stored(self) -> Tensor:
-        """All inputs, (n, *shape), float32."""
+        """Return all inputs, (n, *shape), float32."""
         return self.inputs
 
     def _check_stored(self) -> None:
@@ -230,17 +230,17 @@ class Inputs(AbstractExamples):
 
     @staticmethod
     def convert(stored: Tensor, spec: InputSpec) -> Tensor:
-        """Leave them as they are."""
+        """Return them as they are."""
         assert stored.shape[1:] == spec.shape
         return stored
 
     def to_pixels(self, spec: InputSpec, rows: slice = ALL) -> Tensor:
-        """Undo the normalisation of some, and round."""
+        """Return some without their normalisation, rounded."""
         return (255 * spec.to_pixels(self.inputs[rows])).round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def examples_of(given: AbstractExamples | Tensor, labels: Tensor | None = None, *, name: str = "") -> AbstractExamples:
-    """Take examples as they are, or make them of a tensor: uint8 is images, any other type is network inputs.
+    """Return examples as they are, or made of a tensor: uint8 is images, any other type is network inputs.
 
     Args:
         given: examples; or (n, height, width, channels) uint8, or (n, *shape) of another type.

@@ -1,4 +1,4 @@
-"""Whether gradients reach the inputs of a network, which whatever follows them needs."""
+"""Whether gradients reach the inputs of a network."""
 
 import torch
 from torch import Tensor, nn
@@ -58,11 +58,10 @@ def check_gradient(network: nn.Module, spec: InputSpec, *, role: str, needed_by:
         network: maps (batch, *spec.shape) to something that holds its outputs for each class.
         spec: of its inputs.
         role: what to call it in the error.
-        needed_by: who follows the gradient, and what to take if it cannot be had: the end of the error.
+        needed_by: what needs the gradient, and the alternative without it: the end of the error.
 
     Raises:
-        NetworkError: none arrives, or only zeros, at any of some inputs; of a program the operator is named that stops
-            it.
+        NetworkError: none arrives, or only zeros; of a program the operator is named that stops it.
     """
     recording, failure = record_noise(network, spec, role=role)
     raise_no_gradient(why_no_gradient(recording, values_of(recording), failure, spec), role=role, needed_by=needed_by)

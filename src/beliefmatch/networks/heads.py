@@ -1,4 +1,4 @@
-"""The layer that gives the logits, and its precision: 32 bits, where everything before it is in 16."""
+"""The layer that computes the logits, and its precision: 32 bits, where all layers before it have 16."""
 
 from contextlib import suppress
 from functools import partial
@@ -31,10 +31,10 @@ def find_head(recording: Recording) -> str | None:
 
 
 def compute_in_32_bits(network: nn.Module, layer: str | None) -> None:
-    """Let a layer of a network compute in 32 bits under autocast, until `undo_32_bits`.
+    """Replace the forward pass of a layer by one in 32 bits under autocast, until `undo_32_bits`.
 
-    A bfloat16 logit of 10 is known to a sixteenth, which is more than what teacher and student differ by after some
-    rounds; the features before it are sums of many such errors, and hardly lose. Nothing changes outside autocast.
+    A bfloat16 logit of 10 has a resolution of a sixteenth, which is more than the difference of teacher and student
+    after some rounds; the rounding errors of its features mostly average out. Nothing changes outside autocast.
 
     Args:
         network: changed in place; copies of it do the same.
@@ -48,7 +48,7 @@ def compute_in_32_bits(network: nn.Module, layer: str | None) -> None:
 
 
 def undo_32_bits(network: nn.Module) -> None:
-    """Remove what `compute_in_32_bits` put in place of the forward pass of layers."""
+    """Restore the forward passes that `compute_in_32_bits` replaced."""
     for module in network.modules():
         forward = vars(module).get("forward")
         if isinstance(forward, partial) and forward.func is _forward_in_32_bits:

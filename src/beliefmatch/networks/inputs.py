@@ -1,4 +1,4 @@
-"""What a network takes as input, and how that relates to pixels."""
+"""The shape and normalisation of network inputs, and their conversion from and to pixels."""
 
 import logging
 from dataclasses import dataclass, field
@@ -28,8 +28,8 @@ class InputSpec:
     std: tuple[float, ...] | None = None
     """Standard deviation of each channel, in pixels scaled to [0, 1]. None means 1."""
     normalisation_from: NormalisationFrom | None = field(default=None, compare=False)
-    """Who gave mean and std, or that there are none: the user, the teacher's own checkpoint, or nobody, so that a
-    default was taken. None: not recorded, or inputs are no images."""
+    """Source of mean and std, or of their absence: the user, the teacher's checkpoint, or a default. None: not
+    recorded, or inputs are no images."""
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:
@@ -45,7 +45,7 @@ class InputSpec:
 
     @property
     def is_image(self) -> bool:
-        """Whether one input is (channels, height, width) with 1 or 3 channels, so that it can be shown."""
+        """Whether one input is (channels, height, width) with 1 or 3 channels, so that it has a picture."""
         return len(self.shape) == 3 and self.shape[0] in (1, 3)
 
     @property
@@ -55,7 +55,7 @@ class InputSpec:
 
     @property
     def is_normalisation_known(self) -> bool:
-        """Whether somebody gave how pixels become inputs; for inputs that are no images there is nothing to give."""
+        """Whether user or checkpoint gave the normalisation; inputs that are no images need none."""
         return not self.is_made_of_pixels or self.normalisation_from in ("user", "checkpoint")
 
     def describe_normalisation(self) -> str:
@@ -66,7 +66,7 @@ class InputSpec:
         return f"mean {mean}, std {std}"
 
     def to_pixels(self, inputs: Tensor) -> Tensor:
-        """Undo the normalisation and clamp.
+        """Convert network inputs to pixels: undo the normalisation and clamp.
 
         Args:
             inputs: (batch, *shape), network inputs.
@@ -78,7 +78,7 @@ class InputSpec:
         return (inputs * std + mean).clamp(0, 1)
 
     def from_pixels(self, pixels: Tensor) -> Tensor:
-        """Turn stored images into network inputs, resized bilinearly where their size differs.
+        """Convert stored images to network inputs, resized bilinearly where their size differs.
 
         Args:
             pixels: (batch, height, width, channels), uint8.

@@ -1,4 +1,4 @@
-"""What has to be known of a network before anything can be made of it, learnt from two passes of noise."""
+"""Inspecting a network by two passes of noise: its classes, form of outputs, layers, cost and gradients."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -30,18 +30,18 @@ from beliefmatch.networks.recording import (
     record_noise,
     values_of,
 )
-from beliefmatch.networks.taps import can_be_tapped
+from beliefmatch.networks.taps import why_untappable
 
 EXTREME = 1000.0
-"""Times the noise, with both signs: all that a sigmoid gives there is 0 or 1, as a rule."""
+"""Factor on the noise, with both signs: there a sigmoid mostly saturates at 0 or 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """What inspection found. Names of layers hold for copies of the network, too."""
+    """Metadata of a network. Names of layers hold for copies of the network, too."""
 
     num_classes: int
-    """At least 2: a network with a single output knows two classes."""
+    """At least 2: a network with a single output has two classes."""
     outputs: OutputForm
     """Form of what its forward pass returns."""
     returns_logits: bool
@@ -69,41 +69,43 @@ class Inspection:
 
     @property
     def layer_in_32_bits(self) -> str | None:
-        """Name of the layer that computes in 32 bits under autocast, empty for the network as a whole.
+        """Return the name of the layer that computes in 32 bits under autocast, empty for the network as a whole.
 
-        It is the layer that gives the logits. A network that ends in a sigmoid works in 32 bits as a whole: in 16 it
+        It is the layer that computes the logits. A network that ends in a sigmoid works in 32 bits as a whole: in 16 it
         gives 1 for every logit above 6, and no log-odds can be computed of that.
         """
         return "" if self.outputs == "sigmoid" else self.head
 
 
 def inspect(network: nn.Module, spec: InputSpec, *, role: str, outputs: OutputForm | None = None) -> Inspection:
-    """Run a network in eval mode on seeded noise, and find what the others have to know of it.
+    """Return what seeded noise shows of a network in eval mode.
 
-    One pass, with a graph, gives nearly all; a second one, of one example, counts multiply-accumulates. A third is done
+    One pass, with a graph, gives nearly all; a second one, of one example, counts multiply-accumulates. A third runs
     where the first fails, where values may be probabilities or logits, or where a program may take any batch although
-    it names a size. The network stays as it is, but that such a program takes all examples at once from now on.
+    it names a size. The network does not change, except that such a program takes all examples at once afterwards.
 
     Args:
         network: maps (batch, *spec.shape) to something that holds its outputs for each class.
         spec: of its inputs.
         role: what to call it in errors and in the log, and in the names of flags: teacher or student.
-        outputs: form of its outputs, where the user says it; None: detected by their values.
+        outputs: form of its outputs, where the user gives it; None: detected by their values.
 
     Raises:
         NetworkError: it fails on inputs of this shape, or does not return finite outputs (batch, columns), or they
-            cannot be of the form that the user says.
+            cannot be of the form that the user gives.
     """
     recording, failure = record_noise(network, spec, role=role)
     values = _check_finite(values_of(recording), role)
     form = _find_form(network, spec, values.detach(), role=role, outputs=outputs)
-    tapped = can_be_tapped(network)
+    tapped = why_untappable(network) is None
+    batch_norms = recording.batch_norm_inputs if tapped else {}
     return Inspection(
         num_classes=max(2, values.shape[1]),
         outputs=form,
         returns_logits=form == "logits" and values is recording.own_output and values.shape[1] > 1,
         head=find_head(recording),
-        batch_norms=_batch_norms(recording) if tapped else (),
+        # In the order of the network, in which their gaps are summed.
+        batch_norms=tuple(name for name, _ in network.named_modules() if name in batch_norms),
         feature_maps=last_feature_maps(recording) if tapped else {},
         shapes={each.name: tuple(each.output.shape[1:]) for each in recording.modules} if tapped else {},
         macs=_count_macs(network, spec, role),
@@ -142,15 +144,10 @@ def _check_finite(values: Tensor, role: str) -> Tensor:
     return values
 
 
-def _batch_norms(recording: Recording) -> tuple[str, ...]:
-    """Name the batch-norm layers that the batch passed, in the order of the network, in which their gaps are summed."""
-    return tuple(name for name, _ in recording.network.named_modules() if name in recording.batch_norm_inputs)
-
-
 def _find_form(
     network: nn.Module, spec: InputSpec, values: Tensor, *, role: str, outputs: OutputForm | None
 ) -> OutputForm:
-    """Return which form values (batch, columns) have: as the user says, or as they show by themselves."""
+    """Return the form of values (batch, columns): what the user gives, or what is detected."""
     if known := form_of(network):
         return known
     finite = values[values.isfinite().all(dim=1)]
@@ -168,7 +165,7 @@ def _find_form(
 def _form_at_extremes(network: nn.Module, spec: InputSpec, values: Tensor, role: str) -> OutputForm:
     """Return whether values are a sigmoid's or logits, where both lie between 0 and 1 for noise of ordinary sizes."""
     few = noise_for(network, spec, num_examples=NUM_ORDINARY)
-    with suppress(Exception):  # Nobody promised that inputs of such a size pass.
+    with suppress(Exception):  # A network may fail on inputs of such a size.
         recording = record(network, torch.cat([EXTREME * few, -EXTREME * few]), gradient=False)
         values = torch.cat([values, values_of(recording)])
     if reach_both_ends(values):
@@ -180,7 +177,7 @@ def _form_at_extremes(network: nn.Module, spec: InputSpec, values: Tensor, role:
 
 def _statistics_have_gradient(recording: Recording) -> bool:
     """Whether a gradient of what entered any batch-norm layer reaches the inputs."""
-    with suppress(Exception):  # What a network does backwards is its own.
+    with suppress(Exception):  # A backward pass may fail in any way.
         return any(has_gradient(each, recording.inputs) for each in recording.batch_norm_inputs.values())
     return False
 

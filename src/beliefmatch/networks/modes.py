@@ -8,7 +8,7 @@ from torch import nn
 
 @contextmanager
 def evaluating(*networks: nn.Module) -> Iterator[None]:
-    """Put networks into eval mode for a while; every module of theirs then gets back the mode it had."""
+    """Set networks to eval mode while the block lasts; every module then gets back its own mode."""
     modes = [(module, module.training) for network in networks for module in network.modules()]
     for network in networks:
         network.eval()

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of known data sets, and the warning where a normalisation was only assumed."""
+"""Mean and standard deviation of known data sets, and the warning of a default normalisation."""
 
 import logging
 
@@ -12,7 +12,7 @@ DIGITS = InputSpec(shape=(1, 8, 8), mean=(0.3053,), std=(0.3761,))
 
 
 def warn_of_default_normalisation(spec: InputSpec) -> None:
-    """Say so where a normalisation was only assumed."""
+    """Write a warning to the log where a normalisation is a default."""
     if spec.normalisation_from == "default":
         logger.warning(
             "nobody said how the teacher's inputs were normalised: assumed is %s; say --dataset, or --mean and --std",

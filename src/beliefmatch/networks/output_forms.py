@@ -1,7 +1,7 @@
-"""What a network returns for its classes: logits, probabilities of a softmax, or probabilities of sigmoids.
+"""Forms of outputs: logits, probabilities of a softmax, or probabilities of sigmoids.
 
-Everything else in the library works with logits. A network of another form gives them by a hook, which `give_logits`
-installs on a network of ours: names of modules, keys of the state dict and copies stay as they are.
+Everything else in the library works with logits. The outputs of a network of another form are converted by a hook,
+which `give_logits` installs: names of modules, keys of the state dict and copies stay as they are.
 """
 
 import logging
@@ -23,10 +23,10 @@ OutputForm = Literal["logits", "probabilities", "sigmoid"]
 behind a softmax; a single one is that of class 1 of two. sigmoid: a probability for each class by itself; a single one
 is that of class 1 of two."""
 FLOAT32_BELOW_1 = 2.0**-24
-"""Distance from 1 to the float32 below it: a sigmoid's output is known no nearer to 0 and 1."""
+"""Distance from 1 to the float32 below it, the resolution of a sigmoid's output there."""
 SUM_TOLERANCE = 1e-3
 NEAR_AN_END = 1e-3
-"""A sigmoid is told by values so near to 0 and to 1."""
+"""A sigmoid is detected by values so near to 0 and to 1."""
 
 
 def to_logits(values: Tensor, form: OutputForm) -> Tensor:
@@ -49,7 +49,7 @@ def to_logits(values: Tensor, form: OutputForm) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class LogitsHook:
-    """A forward hook by which a network gives logits, whatever it returns."""
+    """A forward hook that converts the outputs of a network to logits."""
 
     form: OutputForm
 
@@ -64,7 +64,7 @@ class LogitsHook:
 
 
 def give_logits(network: nn.Module, form: OutputForm) -> RemovableHandle | None:
-    """Let a network give logits of every class, until the handle is removed. None: it has a hook for that already."""
+    """Register a hook that converts outputs to logits of every class, and return its handle; None: there is one."""
     return None if form_of(network) else network.register_forward_hook(LogitsHook(form=form))
 
 
@@ -80,7 +80,7 @@ def detect_form(values: Tensor) -> OutputForm | None:
         values: (batch, columns), for noise.
 
     Returns:
-        None where all lie between 0 and 1 and differ, which logits may do, too: noise of extreme sizes tells more.
+        None where all lie between 0 and 1 and differ, which logits may do, too: noise of extreme sizes decides.
     """
     if _sum_to_1(values):
         return "probabilities"
@@ -95,7 +95,7 @@ def reach_both_ends(values: Tensor) -> bool:
 
 
 def check_form(values: Tensor, form: OutputForm, *, role: str) -> None:
-    """Check that values can have the form that the user says.
+    """Check that values can have the form that the user gives.
 
     Raises:
         NetworkError: they cannot.
@@ -113,7 +113,7 @@ def check_form(values: Tensor, form: OutputForm, *, role: str) -> None:
 
 
 def log_form(form: OutputForm, *, num_columns: int, role: str) -> None:
-    """Say in the log how outputs are taken that are not a logit of each class."""
+    """Write to the log how outputs are converted that are not a logit of each class."""
     if form == "probabilities" and num_columns > 1:
         logger.warning("the %s returns probabilities: their logarithms are taken as its logits", role)
     elif form != "logits":
@@ -123,7 +123,7 @@ def log_form(form: OutputForm, *, num_columns: int, role: str) -> None:
 
 
 def warn_of_ambiguity(role: str) -> None:
-    """Say that outputs are taken as logits which may be probabilities, and what to type if they are."""
+    """Write a warning to the log that outputs taken as logits may be probabilities, and what to type if so."""
     logger.warning(
         "all that the %s returns for noise lies between 0 and 1: it is taken as logits; if these are probabilities "
         "behind a sigmoid, say --%s.outputs sigmoid, and if not, --%s.outputs logits",

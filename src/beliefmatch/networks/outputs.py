@@ -1,4 +1,4 @@
-"""Finding the logits in whatever a network returns."""
+"""Finding the logits in the output of a network."""
 
 from collections.abc import Mapping
 from typing import TypeGuard
@@ -55,7 +55,7 @@ def _is_logits(value: object, batch_size: int) -> TypeGuard[Tensor]:
 
 
 def _describe(output: object) -> str:
-    """Return in a few words what something is: type, and shapes or keys of what it holds."""
+    """Return the type of an output, with the shapes or keys of what it holds."""
     if isinstance(output, Tensor):
         kind = "" if output.is_floating_point() else f"{str(output.dtype).removeprefix('torch.')} "
         return f"a {kind}tensor of shape {tuple(output.shape)}"

@@ -26,11 +26,11 @@ GIVES_MAPS = (
     _AdaptiveAvgPoolNd,
     _AdaptiveMaxPoolNd,
 )
-"""Layers whose outputs are (batch, channels, *positions). What others give may have as many axes and other meanings:
+"""Layers whose outputs are (batch, channels, *positions). Outputs of others may have as many axes of another meaning:
 tokens by heads, or channels last."""
 FeatureMaps = Mapping[tuple[int, ...], str]
-"""By resolution (size of the position axes) the module that gives the last feature map of that size, in the order in
-which the network leaves the resolutions behind."""
+"""By resolution (size of the position axes) the module whose output is the last feature map of that size, in the order
+of these modules in the pass."""
 
 
 def choose_pairs(
@@ -55,16 +55,14 @@ def choose_pairs(
 
 
 def last_feature_maps(recording: Recording) -> FeatureMaps:
-    """Find, for each resolution above a single position, the module that gives the last feature map of that size.
+    """Find, for each resolution above a single position, the module whose output is the last feature map of that size.
 
-    Resolutions are those at which a convolution, a pooling or a normalisation of channels gives something. Maps that a
-    later operation changes in place are passed over: what a hook reads would not be what the module gave. So is a map
-    that the network reads as tokens next, as a vision transformer does with that of its patches: it is the embedding of
-    the inputs, and what the network finds in them comes later.
+    Resolutions are those of the outputs of convolutions, poolings and normalisations of channels. Maps that a later
+    operation changes in place are left out: a hook would not read the module's own output. So is a map that becomes
+    tokens next, as that of the patches in a vision transformer does: it is only an embedding of the inputs.
 
     Args:
-        recording: of a batch of several examples, by which a batch of anything else, such as of windows, is told from
-            one of examples.
+        recording: of a batch of several examples, to distinguish a batch of examples from one of windows.
     """
     num_examples, num_axes = len(recording.inputs), recording.inputs.dim()
     given = [each for each in recording.modules if each.output.dim() > 2 and len(each.output) == num_examples]

@@ -1,4 +1,4 @@
-"""One pass of a network on noise, with what each of its modules gave."""
+"""One pass of a network on noise, with the outputs of its modules."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,24 +19,24 @@ from beliefmatch.networks.sizes import size_hint
 
 SIZES = (0.1, 0.1, 1.0, 1.0, 3.0, 10.0, 10.0)
 """Standard deviation of the noise in each example: where one leaves every unit of a network dead or saturated, another
-may not. Their number is prime, by which a batch of examples is told from a batch of windows or of tokens."""
+may not. Their number is prime, to distinguish a batch of examples from a batch of windows or of tokens."""
 NUM_ORDINARY = 4
-"""So many of them, the first ones, are as large as network inputs are."""
+"""Number of examples, the first ones, of the size of network inputs."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ModuleOutput:
-    """What a module gave, in the order of the pass."""
+    """The output of a module in a pass."""
 
     name: str
     module: nn.Module
     output: Tensor
     version: int
-    """Of the output when the module gave it: it is higher later, if something changed the output in place."""
+    """Of the output when the module returned it: it is higher later, if something changed the output in place."""
 
     @property
     def size(self) -> torch.Size:
-        """Size of the position axes, if it is a map."""
+        """Return the size of the position axes, if it is a map."""
         return self.output.shape[2:]
 
     @property
@@ -47,7 +47,7 @@ class ModuleOutput:
 
 @dataclass(kw_only=True, eq=False)
 class Recording:
-    """What a network returned for a batch in eval mode, and what its modules gave on the way."""
+    """The outputs of a network in eval mode and of its modules for a batch."""
 
     network: nn.Module
     inputs: Tensor
@@ -57,7 +57,7 @@ class Recording:
     own_output: Any = None
     """What its forward pass returned, before its hooks."""
     modules: list[ModuleOutput] = field(default_factory=list)
-    """Tensors that modules gave, the network's own left out, in the order of the pass."""
+    """Outputs of modules that are tensors, without the network's, in the order of the pass."""
     batch_norm_inputs: dict[str, Tensor] = field(default_factory=dict)
     """By name of each batch-norm layer with running statistics that the batch passed: its input."""
 
@@ -69,12 +69,12 @@ def noise_for(network: nn.Module, spec: InputSpec, *, num_examples: int) -> Tens
 
 
 def record(network: nn.Module, batch: Tensor, *, gradient: bool) -> Recording:
-    """Run a network once, in eval mode, and record what its modules gave. No hook stays, and nothing moves.
+    """Run a network once, in eval mode, and record the outputs of its modules. No hook stays, and nothing changes.
 
     Args:
         network: maps (batch, *shape) to anything.
         batch: network inputs.
-        gradient: whether the outputs shall have a graph that leads back to the inputs.
+        gradient: whether the outputs have a graph that leads back to the inputs.
     """
     recording = Recording(network=network, inputs=batch.detach().requires_grad_(gradient))
     with evaluating(network), _recorded(network, recording), torch.set_grad_enabled(gradient):
@@ -84,7 +84,7 @@ def record(network: nn.Module, batch: Tensor, *, gradient: bool) -> Recording:
 
 
 def values_of(recording: Recording, *, converted: bool = False) -> Tensor:
-    """Return what a network's forward pass returned for each class, or what its hooks made of it, (batch, columns)."""
+    """Return the output of a network's forward pass, or of its hooks if converted, (batch, columns)."""
     name = type(recording.network).__name__
     output = recording.output if converted else recording.own_output
     return logits_of(output, network=name, batch_size=len(recording.inputs))
@@ -93,7 +93,7 @@ def values_of(recording: Recording, *, converted: bool = False) -> Tensor:
 def record_noise(network: nn.Module, spec: InputSpec, *, role: str) -> tuple[Recording, Exception | None]:
     """Record a pass with a graph on noise of several sizes; where that fails, one without, on noise of one size.
 
-    A program of a fixed batch takes any from now on, where it gives the same for all examples at once.
+    A program of a fixed batch size takes any afterwards, if it returns the same for all examples at once.
 
     Args:
         network: maps (batch, *spec.shape) to something that holds its outputs for each class.
@@ -126,9 +126,9 @@ def record_noise(network: nn.Module, spec: InputSpec, *, role: str) -> tuple[Rec
 
 
 def _record_program(network: nn.Module, batch: Tensor) -> Recording:
-    """Record a pass, and let a program of a fixed batch take any, if it gives the same for all examples at once.
+    """Record a pass, and remove the fixed batch size of a program that returns the same for all examples at once.
 
-    Many programs are written for as many examples as they were traced with, and would take others.
+    Many programs name the batch size that they were traced with, and would take others.
     """
     if not isinstance(network, ConvertedProgram) or network.batch_size is None:
         return record(network, batch, gradient=True)
@@ -137,7 +137,7 @@ def _record_program(network: nn.Module, batch: Tensor) -> Recording:
         batch = batch[:-1]
     in_pieces = record(network, batch, gradient=True)
     size, network.batch_size = network.batch_size, None
-    with suppress(Exception):  # It says so in its own way: the sizes are written into it.
+    with suppress(Exception):  # A program whose sizes are constants fails in any way.
         at_once = record(network, batch, gradient=True)
         first, second = (values_of(each)[:NUM_ORDINARY] for each in (at_once, in_pieces))
         if torch.allclose(first, second, atol=1e-4, rtol=1e-4):
@@ -148,7 +148,7 @@ def _record_program(network: nn.Module, batch: Tensor) -> Recording:
 
 @contextmanager
 def _recorded(network: nn.Module, recording: Recording) -> Iterator[None]:
-    """Record what a network's modules give, while the block lasts."""
+    """Record the outputs of a network's modules while the block lasts."""
 
     def keep(name: str, module: nn.Module, _inputs: Any, output: object) -> None:
         if isinstance(output, Tensor):

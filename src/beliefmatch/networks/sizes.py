@@ -1,4 +1,4 @@
-"""Networks made for images of one size, such as vision transformers: what they say of it, and how others are had."""
+"""Hints for networks made for images of one size, such as vision transformers."""
 
 from torch import nn
 
@@ -6,7 +6,7 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import height_and_width
 
 ARGUMENTS = {"timm": "img_size", "torchvision": "image_size", "transformers": "image_size"}
-"""By package of the network's class: what the size is called after the question mark of its name."""
+"""By package of the network's class: the argument for the size, after the question mark of a name."""
 
 
 def size_hint(network: nn.Module, spec: InputSpec, *, role: str) -> str:
@@ -27,11 +27,11 @@ def size_hint(network: nn.Module, spec: InputSpec, *, role: str) -> str:
 
 def _made_for(network: nn.Module) -> tuple[int, int] | None:
     """Read the size where the three packages keep it; timm's last, which stays what it was by default."""
-    told = getattr(network, "pretrained_cfg", None) or {}
+    config = getattr(network, "pretrained_cfg", None) or {}
     kept = (
         getattr(getattr(network, "patch_embed", None), "img_size", None),
         getattr(network, "image_size", None),
         getattr(getattr(network, "config", None), "image_size", None),
-        told["input_size"][1:] if told.get("fixed_input_size") else None,
+        config["input_size"][1:] if config.get("fixed_input_size") else None,
     )
     return next((size for size in map(height_and_width, kept) if size), None)

@@ -16,7 +16,7 @@ from beliefmatch.networks.outputs import logits_of
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """What a network answers to a batch."""
+    """The outputs of a network for a batch, and its tapped activations."""
 
     logits: Tensor
     """(batch, classes), float32 or wider."""
@@ -28,7 +28,7 @@ class Outputs:
     """Attention maps that were asked for, by name."""
 
     def attention_map(self, name: str) -> Tensor:
-        """Return the attention map of a tapped output, (batch, positions), worked out once however often it is used."""
+        """Return the attention map of a tapped output, (batch, positions), computed once."""
         if name not in self.maps:
             self.maps[name] = attention_map(self.activations[name])
         return self.maps[name]
@@ -36,7 +36,7 @@ class Outputs:
 
 @dataclass(frozen=True, kw_only=True)
 class TapPair:
-    """A module of the teacher and the module of the student whose output shall match it."""
+    """A module of the teacher and the module of the student whose output is to match it."""
 
     teacher: str
     student: str
@@ -52,15 +52,6 @@ class TapPair:
         if not teacher or text.endswith("="):
             raise TapError(f"{text!r} names no pair of modules; expected TEACHER_MODULE=STUDENT_MODULE")
         return TapPair(teacher=teacher, student=student or teacher)
-
-
-def parse_taps(texts: Sequence[str] | None) -> tuple[TapPair, ...] | None:
-    """Read several pairs; None stays None, and means those that both architectures declare.
-
-    Raises:
-        TapError: a name is empty.
-    """
-    return None if texts is None else tuple(TapPair.parse(text) for text in texts)
 
 
 def declared_pairs(teacher: nn.Module, student: nn.Module) -> tuple[TapPair, ...]:
@@ -104,13 +95,8 @@ def outputs_of(
     return Outputs(logits=upcast(logits), activations=found.activations, inputs=found.inputs)
 
 
-def can_be_tapped(network: nn.Module) -> bool:
-    """Whether modules within a network run, on the whole batch at once."""
-    return why_untappable(network) is None
-
-
 def why_untappable(network: nn.Module) -> str | None:
-    """Return in which kind of network nothing can be tapped, and what helps; None where something can."""
+    """Return why nothing in a network can be tapped, and what helps; None where something can."""
     if getattr(network, "runs_in_pieces", False):
         return "a program that takes a fixed number of examples: export it for any"
     if not getattr(network, "runs_modules", True):

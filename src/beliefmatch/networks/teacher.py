@@ -20,12 +20,12 @@ class Teacher:
     """A frozen module in eval mode with the spec of its inputs. Neither parameters nor buffers ever move."""
 
     def __init__(self, module: nn.Module, spec: InputSpec, inspection: Inspection | None = None) -> None:
-        """Freeze a module, and let it give logits of every class if it returns something else.
+        """Freeze a module, and convert its outputs to logits of every class if it returns something else.
 
         Args:
             module: changed in place, and used from now on.
             spec: of its inputs.
-            inspection: what is known of the module; None: it is inspected.
+            inspection: of the module; None: it is inspected now.
 
         Raises:
             NetworkError: it does not take inputs of this shape, or returns something other than finite outputs.
@@ -53,12 +53,12 @@ class Teacher:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Floating type of its parameters, which its inputs share."""
+        """Return the floating type of its parameters, which is also that of its inputs."""
         return next((parameter.dtype for parameter in self.module.parameters()), torch.float32)
 
     @property
     def feature_tap(self) -> str | None:
-        """Name of the layer whose output are the logits, so that its input are the features; None if there is none."""
+        """Return the layer whose outputs are the logits and whose inputs are the features; None if there is none."""
         return self.inspection.head or None
 
     def outputs(
@@ -71,7 +71,7 @@ class Teacher:
         return outputs_of(self.module, batch, outputs=taps, inputs=inputs)
 
     def statistics_gap(self, read: Outputs) -> Tensor:
-        """Sum over batch-norm layers of the gap between a batch and the remembered statistics.
+        """Compute the sum over batch-norm layers of the gap between a batch's statistics and the running ones.
 
         Args:
             read: from `outputs` with `tap_batch_norms`.

@@ -7,7 +7,7 @@ from typing import Any
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
-from beliefmatch.networks.taps import parse_taps
+from beliefmatch.networks.taps import TapPair
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import AbstractOptimiser
@@ -101,7 +101,7 @@ class Setup:
             inputs=self._inputs(recipe, defaults),
             student=student,
             source=source,
-            objective=objective if self.taps is None else replace(objective, taps=parse_taps(self.taps)),
+            objective=objective if self.taps is None else replace(objective, taps=tuple(map(TapPair.parse, self.taps))),
             rounds=scaled(defaults.rounds, self.budget) if self.rounds is None else self.rounds,
             usual_rounds=defaults.rounds,
             batch_size=defaults.batch_size if self.batch_size is None else self.batch_size,

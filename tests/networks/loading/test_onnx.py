@@ -21,7 +21,7 @@ from beliefmatch.errors import NetworkError, TapError
 from beliefmatch.networks.gradients import check_gradient
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network, make_network
-from beliefmatch.networks.taps import can_be_tapped, outputs_of
+from beliefmatch.networks.taps import outputs_of, why_untappable
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.training.run_settings import fingerprint
 
@@ -111,7 +111,7 @@ class Rigid(nn.Module):
 def test_a_model_of_a_fixed_batch_teaches_in_pieces_and_is_not_tapped(tmp_path: Path) -> None:
     network = Rigid().eval()
     model = load_model(str(export(network, tmp_path / "model.onnx", 3, 8, 8, new=False, dynamic=False)))
-    assert not can_be_tapped(model)
+    assert why_untappable(model)
     batch = torch.randn(7, 3, 8, 8)
     torch.testing.assert_close(model(batch), network(batch), atol=1e-5, rtol=1e-5)
     teacher = Teacher(model, InputSpec(shape=(3, 8, 8)))

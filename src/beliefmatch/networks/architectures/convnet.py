@@ -3,13 +3,16 @@
 from collections import OrderedDict
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from beliefmatch.networks.architectures.initialisation import conv3x3
 
 
 class ConvNet(nn.Sequential):
-    """Three stages of convolution, batch-norm and ReLU; the second and third halve the size; then a linear layer."""
+    """Three stages of convolution, batch-norm and ReLU; the second and third halve the size; then a linear layer.
+
+    It maps (batch, in channels, height, width) to logits (batch, classes).
+    """
 
     attention_taps: ClassVar[tuple[str, ...]] = ("act1", "act2", "act3")
     """The outputs of the three stages."""
@@ -25,7 +28,3 @@ class ConvNet(nn.Sequential):
         layers["flatten"] = nn.Flatten()
         layers["fc"] = nn.Linear(channels[3], num_classes)
         super().__init__(layers)
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        """Map (batch, in channels, height, width) to logits (batch, classes)."""
-        return super().forward(input)

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 
-from torch import Tensor, nn
+from torch import nn
 
 KERNELS = (7, 5, 3)
 """The paper's first is 8, which has no middle."""
@@ -11,7 +11,8 @@ KERNELS = (7, 5, 3)
 class FCN(nn.Sequential):
     """Three blocks of convolution, batch-norm and ReLU at the signal's length, their mean over time, a linear layer.
 
-    The paper's width is 128; its second block is twice as wide as the others.
+    The paper's width is 128; its second block is twice as wide as the others. It maps (batch, in channels, length) to
+    logits (batch, classes).
     """
 
     def __init__(self, width: int, *, in_channels: int, num_classes: int) -> None:
@@ -25,7 +26,3 @@ class FCN(nn.Sequential):
         layers["flatten"] = nn.Flatten()
         layers["fc"] = nn.Linear(width, num_classes)
         super().__init__(layers)
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        """Map (batch, in channels, length) to logits (batch, classes)."""
-        return super().forward(input)

@@ -10,7 +10,7 @@ from beliefmatch.networks.loading.python_file import make_own
 
 
 class UpsampledConv(nn.Conv2d):
-    """A 3x3 convolution of its nearest-neighbour upsampled input, with the parameters of a plain 3x3 convolution.
+    """A 3x3 convolution of its nearest-neighbour upsampled input, with the parameters of a 3x3 convolution.
 
     Where the size doubles, pixels that are copies of one another meet several of the nine weights at once. Adding these
     weights first leaves a transposed convolution of the small input: four products an output pixel instead of nine,
@@ -124,7 +124,7 @@ class LinearSets(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all layers."""
+        """Draw the weights of all layers, and set their biases to 0."""
         nn.init.normal_(self.weight)
         nn.init.zeros_(self.bias)
 
@@ -141,12 +141,12 @@ class NoisyLayer(nn.Module):
     """
 
     def __init__(self, num_classes: int, num_sets: int, noise_size: int, *, embedding_size: int | None = None) -> None:
-        """Draw everything.
+        """Draw all parameters.
 
         Args:
-            num_classes: embeddings.
-            num_sets: linear layers.
-            noise_size: length of what comes out.
+            num_classes: number of embeddings.
+            num_sets: number of linear layers.
+            noise_size: length of the outputs.
             embedding_size: length of embeddings that learn; None for one-hot ones that do not.
         """
         super().__init__()
@@ -158,21 +158,13 @@ class NoisyLayer(nn.Module):
         self.linear = LinearSets(num_sets, embedding_size or num_classes, noise_size)
 
     def forward(self, labels: Tensor, sets: Tensor) -> Tensor:
-        """Give each label of each set its noise.
-
-        Args:
-            labels: (batch,), classes.
-            sets: (batch,), which layer is whose.
-
-        Returns:
-            (batch, noise size).
-        """
+        """Map labels (batch,) and the index of each one's layer (batch,) to (batch, noise size)."""
         table = self.get_buffer("one_hot") if "one_hot" in self._buffers else self.embeddings.weight
         return self.linear(self.norm(table))[sets, labels]
 
 
 def make_generator(noise_size: int, spec: InputSpec, *, own: str | None = None) -> nn.Module:
-    """Choose the generator that fits the input shape, or make the user's own.
+    """Build the generator that fits the input shape, or the user's own.
 
     Args:
         noise_size: length of the noise vector.
@@ -184,7 +176,7 @@ def make_generator(noise_size: int, spec: InputSpec, *, own: str | None = None) 
         NetworkError: inputs are neither images, signals nor vectors, or the user's own generator does not fit.
     """
     if own is not None:
-        return _make_own(own, noise_size, spec)
+        return _make_user_generator(own, noise_size, spec)
     match spec.shape:
         case (num_features,):
             return VectorGenerator(noise_size, num_features)
@@ -199,7 +191,7 @@ def make_generator(noise_size: int, spec: InputSpec, *, own: str | None = None) 
             )
 
 
-def _make_own(name: str, noise_size: int, spec: InputSpec) -> nn.Module:
+def _make_user_generator(name: str, noise_size: int, spec: InputSpec) -> nn.Module:
     generator = make_own(name)
     try:
         with torch.no_grad():

@@ -1,11 +1,11 @@
-"""What residual networks of the literature share, their 3x3 convolution and initial weights; and fresh weights."""
+"""The 3x3 convolution and initial weights of residual networks, and redrawing the weights of any network."""
 
 import torch
 from torch import nn
 
 
 def conv3x3(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Conv2d:
-    """A 3x3 convolution that keeps the size (divided by the stride) and has no bias."""
+    """Return a 3x3 convolution that keeps the size (divided by the stride) and has no bias."""
     return nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=False)
 
 
@@ -19,9 +19,9 @@ def he_normal_fan_out(network: nn.Module) -> None:
 
 
 def redraw(network: nn.Module, random: torch.Generator) -> None:
-    """Draw the weights of every module anew in place, as it did when it was made; torch's own random state stays.
+    """Draw the weights of every module anew in place, as `reset_parameters` does; torch's random state stays.
 
-    Modules without `reset_parameters`, such as a bare parameter's owner, keep what they have.
+    Modules without that method, such as the owner of a bare parameter, keep their weights.
 
     Args:
         network: on any device.

@@ -7,14 +7,17 @@ and 42. For 32x32 with three channels: the form of Micaelli & Storkey's few-shot
 from collections import OrderedDict
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 Activation = Literal["relu", "tanh"]
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
 class LeNet5(nn.Sequential):
-    """LeNet-5 for images of 28x28, with ReLU or tanh, with or without batch-norm, whole or halved."""
+    """LeNet-5 with ReLU or tanh, with or without batch-norm, whole or halved.
+
+    It maps (batch, in channels, 28, 28) to logits (batch, classes).
+    """
 
     def __init__(
         self, *, in_channels: int, num_classes: int, activation: Activation, batch_norm: bool, halved: bool
@@ -53,13 +56,12 @@ class LeNet5(nn.Sequential):
         )
         super().__init__(layers)
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        """Map (batch, in channels, 28, 28) to logits (batch, classes)."""
-        return super().forward(input)
-
 
 class LeNet32(nn.Sequential):
-    """LeNet for images of 3x32x32: two unpadded convolutions with ReLU and pooling, then three linear layers."""
+    """Two unpadded convolutions with ReLU and pooling, then three linear layers.
+
+    It maps (batch, in channels, 32, 32) to logits (batch, classes).
+    """
 
     def __init__(self, *, in_channels: int, num_classes: int) -> None:
         super().__init__(
@@ -78,7 +80,3 @@ class LeNet32(nn.Sequential):
                 fc3=nn.Linear(84, num_classes),
             )
         )
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        """Map (batch, in channels, 32, 32) to logits (batch, classes)."""
-        return super().forward(input)

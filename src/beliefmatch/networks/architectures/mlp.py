@@ -2,11 +2,11 @@
 
 from collections import OrderedDict
 
-from torch import Tensor, nn
+from torch import nn
 
 
 class MLP(nn.Sequential):
-    """Linear layers with ReLU between them, with PyTorch's own initial weights."""
+    """Linear layers with ReLU between them: (batch, features) to logits (batch, classes), PyTorch's initial weights."""
 
     def __init__(self, hidden_widths: tuple[int, ...], *, in_channels: int, num_classes: int) -> None:
         widths = (in_channels, *hidden_widths)
@@ -16,7 +16,3 @@ class MLP(nn.Sequential):
             layers[f"act{number}"] = nn.ReLU()
         layers[f"fc{len(widths)}"] = nn.Linear(widths[-1], num_classes)
         super().__init__(layers)
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        """Map (batch, features) to logits (batch, classes)."""
-        return super().forward(input)

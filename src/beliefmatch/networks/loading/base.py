@@ -1,4 +1,4 @@
-"""What every origin of networks promises."""
+"""The interface of an origin of networks, and the form of their names."""
 
 import ast
 from abc import ABC, abstractmethod
@@ -46,7 +46,7 @@ class AbstractOrigin(ABC):
     def known_inputs(self) -> InputSpec | None:
         """Return what the network takes, without loading weights; None where its origin does not say.
 
-        Where it tells the normalisation too, or that there is none, the spec says so (`normalisation_from`).
+        Where it gives the normalisation too, or that there is none, `normalisation_from` is "checkpoint".
         """
         return None
 

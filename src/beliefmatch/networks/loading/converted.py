@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -10,6 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.base import AbstractOrigin
 from beliefmatch.networks.loading.generated_code import check_generated_code
 from beliefmatch.networks.outputs import logits_of
 
@@ -26,14 +28,14 @@ class ConvertedProgram(nn.Module):
         name: str,
         outputs: Sequence[str] | None = None,
     ) -> None:
-        """Wrap a program, after a check of its code; it does not run.
+        """Check the code of a program and wrap it; it does not run.
 
         Args:
             program: maps a batch to logits, or to something that holds them.
             batch_size: the one number of examples that it takes at once; None if it takes any.
             operators: by name of a node of its graph, what the user knows as the operator there.
             name: what to call it in errors.
-            outputs: names of what it gives; None if it has none.
+            outputs: names of its outputs; None if it has none.
 
         Raises:
             NetworkError: the program would do more than a graph of operators.
@@ -49,7 +51,7 @@ class ConvertedProgram(nn.Module):
             module.training = False
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - as nn.Module has it
-        """Stay as the program was written."""
+        """Return the network in eval mode, as the program was written."""
         return self
 
     def forward(self, batch: Tensor) -> Tensor:
@@ -69,19 +71,15 @@ class ConvertedProgram(nn.Module):
         return any(node.op == "call_module" for node in self.program.graph.nodes)
 
     def find_stop(self, spec: InputSpec) -> str:
-        """Name the operator through which no gradient flows from the logits to the inputs; empty if none can be told.
-
-        Args:
-            spec: of the inputs.
-        """
+        """Find the operator through which no gradient flows from logits to inputs; empty if none is found."""
         generator = torch.Generator().manual_seed(0)
         batch = torch.randn((self.batch_size or 2, *spec.shape), generator=generator)
         batch = batch.to(next(iter(self.parameters()), batch))
-        where = _Watch(self.program).find_stop(batch, self, generator)
+        where = _GradientTracer(self.program).find_stop(batch, self, generator)
         return self.operators.get(where, where)
 
     def _run_padded(self, piece: Tensor, size: int) -> Tensor:
-        """Run a piece that may be too short, with copies of its first example in the missing places."""
+        """Run a piece that may be too short, padded with copies of its first example."""
         missing = size - len(piece)
         if not missing:
             return self._run(piece)
@@ -92,10 +90,26 @@ class ConvertedProgram(nn.Module):
         return self.find_logits(self.program(batch), len(batch))
 
     def find_logits(self, output: Any, batch_size: int) -> Tensor:
-        """Return the logits in what the program gives."""
+        """Return the logits in the output of the program."""
         if self.outputs is not None:
             output = dict(zip(self.outputs, output, strict=True))
         return logits_of(output, network="the program", batch_size=batch_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AbstractProgramFile(AbstractOrigin):
+    """A file that holds a program with its weights."""
+
+    def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
+        """Raise an error: a program has its weights, and no way to make others."""
+        raise NetworkError(
+            f"{self.architecture} is a program with its own weights: it can be a teacher without --teacher.weights, "
+            "but no student; name an architecture for the student"
+        )
+
+    def locate(self) -> str:
+        """Return the path of the file, made absolute."""
+        return str(Path(self.architecture).absolute())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +123,7 @@ class ProgramInput:
 
     @property
     def spec(self) -> InputSpec | None:
-        """The same as a spec of inputs, where there is one."""
+        """Return the spec of such inputs; None where their shape is free."""
         return InputSpec(shape=self.shape) if self.shape is not None else None
 
     def check(self, spec: InputSpec, *, name: str) -> None:
@@ -124,7 +138,7 @@ class ProgramInput:
 
 
 def read_sizes(sizes: Sequence[int | None], *, name: str) -> ProgramInput:
-    """Return what a program takes, told from the sizes of an input, None where one is free.
+    """Return what a program takes, by the sizes of its input, None where one is free.
 
     Raises:
         NetworkError: it does not take batches.
@@ -135,11 +149,11 @@ def read_sizes(sizes: Sequence[int | None], *, name: str) -> ProgramInput:
     return ProgramInput(batch_size=sizes[0], shape=fixed if len(fixed) == len(sizes) - 1 else None)
 
 
-class _Watch(fx.Interpreter):
-    """Runs a program node by node and watches where its gradient ends."""
+class _GradientTracer(fx.Interpreter):
+    """Runs a program node by node and records where its gradient ends."""
 
     def find_stop(self, batch: Tensor, network: ConvertedProgram, random: torch.Generator) -> str:
-        """Name the node through which no gradient flows; empty where none can be told."""
+        """Find the node through which no gradient flows; empty where none is found."""
         self.seen: list[tuple[fx.Node, list[Tensor], list[Tensor]]] = []
         with torch.enable_grad():
             logits = network.find_logits(self.run(batch.clone().requires_grad_()), len(batch))
@@ -155,7 +169,7 @@ class _Watch(fx.Interpreter):
         return ends[-1] if ends else ""
 
     def run_node(self, n: fx.Node) -> Any:
-        """See fx; notes which tensors with a gradient go in and come out."""
+        """Run a node as fx does, and record which tensors with a gradient go in and come out."""
         arguments, keywords = self.fetch_args_kwargs_from_env(n)
         inputs = _with_gradient((arguments, keywords))
         output = super().run_node(n)
@@ -172,5 +186,5 @@ def _with_gradient(values: Any) -> list[Tensor]:
 
 
 def _is_values(output: Any) -> bool:
-    """Whether a node gives values, rather than a size or a shape."""
+    """Whether a node's output is values, rather than a size or a shape."""
     return any(isinstance(value, Tensor) and value.numel() > value.dim() > 0 for value in tree_leaves(output))

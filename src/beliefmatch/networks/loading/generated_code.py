@@ -50,13 +50,13 @@ def check_source(source: str, *, name: str) -> None:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise NetworkError(f"{name} is refused: no code can be made from its graph") from None
-    if found := next(_strange(tree), None):
+    if found := next(_disallowed_nodes(tree), None):
         text = ast.unparse(found)
         raise NetworkError(f"{name} is refused: it would run {text[:60]!r}, which is no operator of torch's")
 
 
-def _strange(tree: ast.Module) -> Iterator[ast.AST]:
-    """Yield what a program has no need of."""
+def _disallowed_nodes(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield the nodes that a graph of operators never contains."""
     if [type(statement) for statement in tree.body] != [ast.FunctionDef]:
         yield tree
     for node in ast.walk(tree):

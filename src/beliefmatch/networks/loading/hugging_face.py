@@ -38,7 +38,7 @@ class FromHuggingFace(AbstractOrigin):
         return self._load_weights()
 
     def known_inputs(self) -> InputSpec | None:
-        """Return what the configurations of network and preprocessor say; None where no size is among it."""
+        """Return what the configurations of network and preprocessor say; None where neither gives a size."""
         config, preprocessor = self._config(), self._preprocessor()
         sizes = (
             getattr(config, "image_size", None),
@@ -54,13 +54,14 @@ class FromHuggingFace(AbstractOrigin):
             _for_each_channel(preprocessor.get(key), channels) if normalised else None
             for key in ("image_mean", "image_std")
         )
-        told = not normalised or (mean is not None and std is not None)
-        return InputSpec(shape=(channels, *size), mean=mean, std=std, normalisation_from="checkpoint" if told else None)
+        is_known = not normalised or (mean is not None and std is not None)
+        source = "checkpoint" if is_known else None
+        return InputSpec(shape=(channels, *size), mean=mean, std=std, normalisation_from=source)
 
     def locate(self) -> str:
-        """See the base; what is no folder here is taken for a repository of the hub."""
-        place, question, query = self.architecture.removeprefix(PREFIX).partition("?")
-        return f"{PREFIX}{Path(place).absolute() if Path(place).is_dir() else place}{question}{query}"
+        """Return the architecture with the path of its folder made absolute; a repository's name stays as it is."""
+        repository, question, query = self.architecture.removeprefix(PREFIX).partition("?")
+        return f"{PREFIX}{Path(repository).absolute() if self._is_local else repository}{question}{query}"
 
     @property
     def _place(self) -> str:
@@ -111,7 +112,7 @@ class FromHuggingFace(AbstractOrigin):
                 trust_remote_code=False,
                 local_files_only=self._is_local,
                 output_loading_info=True,
-                # They are told below, by name.
+                # They are named in the error below.
                 ignore_mismatched_sizes=True,
                 weights_only=True,
             )
@@ -147,7 +148,7 @@ class FromHuggingFace(AbstractOrigin):
 
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:
-        """Turn whatever transformers raises into one line, and keep its own words and progress from the user."""
+        """Convert whatever transformers raises to one line, and silence its warnings and progress bars."""
         logs = require("transformers.utils.logging", install=EXTRA)
         showed = logs.is_progress_bar_enabled()
         logs.disable_progress_bar()

@@ -39,7 +39,7 @@ USUAL_CLASSES = 10
 
 
 def find_origin(architecture: str) -> AbstractOrigin:
-    """Return where an architecture comes from, told by its form; nothing is imported or read."""
+    """Return the origin of an architecture by the form of its name; nothing is imported or read."""
     if architecture.startswith(timm.PREFIX):
         return timm.FromTimm(architecture=architecture)
     if architecture.startswith(torchvision.PREFIX):
@@ -88,7 +88,7 @@ class BuiltIn(AbstractOrigin):
     """An architecture of ours."""
 
     def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
-        """See the base."""
+        """Build the network that the name describes."""
         return _make_built_in(self.architecture, in_channels=in_channels, num_classes=num_classes)
 
     def load(self, spec: InputSpec) -> nn.Module:
@@ -157,10 +157,10 @@ class Network:
     """Number of outputs; a single one stands for two classes. None: those of a network that brings its weights, or 10
     where a file of weights fills an architecture."""
     strip_prefix: str | None = None
-    """What keys of the weights begin with, such as module.; by default it is found, and said."""
+    """What keys of the weights begin with, such as module.; by default it is detected, and logged."""
     outputs: OutputForm | None = None
     """What it returns: logits; probabilities, which sum to 1; or sigmoid, a probability for each class by itself. A
-    single output is that of class 1 of two. None: told by the values that it returns for noise."""
+    single output is that of class 1 of two. None: detected by the values that it returns for noise."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", locate(self.architecture))
@@ -179,27 +179,26 @@ class Network:
 
         Raises:
             NetworkError: the architecture cannot be made, has no weights and none were named, does not take such
-                inputs, or brings another number of classes or form of outputs than was said.
+                inputs, or brings another number of classes or form of outputs than the settings give.
             ExtraError: the package that it comes from is missing.
             SettingsError: there are no classes.
             WeightsError: the weights cannot be read or do not fit.
         """
-        said = self.num_classes
-        if said is not None and said < 1:
-            raise SettingsError(f"num_classes must be at least 1; got {said}")
-        num_outputs = USUAL_CLASSES if said is None else said
+        expected = self.num_classes
+        if expected is not None and expected < 1:
+            raise SettingsError(f"num_classes must be at least 1; got {expected}")
         if self.weights is None:
             network = find_origin(self.architecture).load(spec)
         else:
-            network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=num_outputs)
+            network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=expected or USUAL_CLASSES)
             weights = read_weights(self.weights)
             fit_weights(network, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
         network.float()
         inspection = self._inspect(network, spec, role)
         found = inspection.num_classes
-        if said is not None and found != max(2, said):
+        if expected is not None and found != max(2, expected):
             raise NetworkError(
-                f"{self.architecture} knows {found} classes, but num_classes says {said}: leave it out, or name "
+                f"{self.architecture} knows {found} classes, but num_classes says {expected}: leave it out, or name "
                 "another network"
             )
         if not inspection.returns_logits:
@@ -210,7 +209,7 @@ class Network:
         try:
             return inspect(network, spec, role=role, outputs=self.outputs)
         except NetworkError as error:
-            # What a program is called inside says nothing to anyone.
+            # The name of a program's class says nothing to a user.
             where = f"{self.architecture}: " if isinstance(network, ConvertedProgram) else ""
             raise NetworkError(f"{where}{error}") from error
 
@@ -241,16 +240,16 @@ def load_model(
         num_classes: number of classes; None: those of a network that brings its weights, or 10 where a file of weights
             fills an architecture.
         shape: of one input, such as (1, 28, 28); None: what name or file say, or else (3, 32, 32).
-        strip_prefix: what keys of the weights begin with, such as `module.`; None: found, and said in the log.
-        outputs: what the network returns: logits, probabilities that sum to 1, or probabilities of sigmoids; None: told
-            by the values that it returns for noise.
+        strip_prefix: what keys of the weights begin with, such as `module.`; None: detected, and logged.
+        outputs: what the network returns: logits, probabilities that sum to 1, or probabilities of sigmoids; None:
+            detected by the values that it returns for noise.
 
     Returns:
         A network in eval mode that maps (batch, *shape) to logits (batch, classes), float32, on the CPU.
 
     Raises:
         NetworkError: the network cannot be made, has no weights and none were named, does not take inputs of this
-            shape, or brings another number of classes or form of outputs than was said.
+            shape, or brings another number of classes or form of outputs than the arguments give.
         ExtraError: the package that it comes from is missing.
         WeightsError: the weights cannot be read or do not fit.
     """

@@ -8,8 +8,7 @@ from torch import nn
 
 from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.loading.base import AbstractOrigin
-from beliefmatch.networks.loading.converted import ConvertedProgram, ProgramInput, read_sizes
+from beliefmatch.networks.loading.converted import AbstractProgramFile, ConvertedProgram, ProgramInput, read_sizes
 from beliefmatch.networks.loading.onnx_compatibility import EXTRA, simplify
 from beliefmatch.networks.loading.onnx_names import rename
 from beliefmatch.networks.loading.packages import quiet, require
@@ -22,15 +21,8 @@ TYPES = {10: "float16", 11: "float64", 16: "bfloat16"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnnxModel(AbstractOrigin):
+class OnnxModel(AbstractProgramFile):
     """A file in ONNX, with its weights in it or beside it."""
-
-    def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
-        """Raise an error: a model in ONNX has its weights, and no way to make others."""
-        raise NetworkError(
-            f"{self.architecture} is a program with its own weights: it can be a teacher without --teacher.weights, "
-            "but no student; name an architecture for the student"
-        )
 
     def load(self, spec: InputSpec) -> nn.Module:
         """Convert the model, and check that it gives logits."""
@@ -49,10 +41,6 @@ class OnnxModel(AbstractOrigin):
     def known_inputs(self) -> InputSpec | None:
         """Return the shape of the model's input, where all of it but the batch is fixed."""
         return _input_of(self._read(with_weights=False), self.architecture).spec
-
-    def locate(self) -> str:
-        """See the base."""
-        return str(Path(self.architecture).absolute())
 
     def _read(self, *, with_weights: bool) -> Any:
         path, onnx = Path(self.architecture), require("onnx", install=EXTRA)
@@ -87,7 +75,7 @@ def _input_of(model: Any, name: str) -> ProgramInput:
 
 
 def _convert(model: Any, name: str) -> tuple[Any, Any]:
-    """Convert a model; gives the graph, and the model in the form that it was converted from."""
+    """Convert a model; return the graph, and the model in the form that it was converted from."""
     converter = require("onnx2torch", install=EXTRA)
     simple = simplify(model, name=name)
     names = rename(simple, name=name)
@@ -100,6 +88,6 @@ def _convert(model: Any, name: str) -> tuple[Any, Any]:
 
 
 def _operators(program: Any, model: Any) -> dict[str, str]:
-    """Name for each node of the converted graph the operator that it was: the two have the same order."""
+    """Return the operator of each node of the converted graph: both have the same order."""
     nodes = [node for node in program.graph.nodes if node.op == "call_module"]
     return {node.name: origin.op_type for node, origin in zip(nodes, model.graph.node, strict=True)}

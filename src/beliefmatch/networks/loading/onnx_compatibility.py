@@ -1,4 +1,4 @@
-"""Bringing a model in ONNX into the forms that the converter knows, computing the same.
+"""Rewriting a model in ONNX with operators that the converter knows, computing the same.
 
 onnx2torch knows operators as ONNX's opset 17 has them. Most of what later versions changed are the types that an
 operator takes; what else they changed is undone here, where it can be.
@@ -16,7 +16,7 @@ NEWEST = 17
 NESTED = 3
 """How deeply operators that are defined by others may lie in one another."""
 SMALL = 64
-"""Largest sum of sizes of a constant that tells an operator what to do."""
+"""Largest sum of sizes of a constant that configures an operator."""
 AXES_AS_INPUT = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare")
 """Reductions whose axes were an attribute before opset 18."""
 ADDED = {
@@ -62,7 +62,7 @@ def simplify(model: Any, *, name: str) -> Any:
 
 
 def _name_nodes(model: Any) -> None:
-    """Set for every node a name of its own, in place: the converter loses one of two that are called alike."""
+    """Rename nodes in place so that all names differ: the converter loses one of two that are equal."""
     seen: set[str] = set()
     for index, node in enumerate(model.graph.node):
         if not node.name or node.name in seen:
@@ -126,7 +126,7 @@ def _translate(model: Any) -> Any:
 
 
 def _split_by_sizes(model: Any) -> None:
-    """Say in sizes how an axis of known size is split, in place, where a model says in how many parts."""
+    """Rewrite, in place, splits into a number of parts as splits by sizes, where the size of the axis is known."""
     nodes = [node for node in model.graph.node if node.op_type == "Split" and len(node.input) == 1]
     if not nodes:
         return
@@ -138,15 +138,19 @@ def _split_by_sizes(model: Any) -> None:
         if "num_outputs" in attributes and -len(sizes) <= axis < len(sizes) and sizes[axis].dim_value:
             whole, count = sizes[axis].dim_value, attributes["num_outputs"]
             part = -(-whole // count)
-            _give_sizes(model, node, [part] * (count - 1) + [whole - part * (count - 1)])
+            _set_split_sizes(model, node, [part] * (count - 1) + [whole - part * (count - 1)])
 
 
-def _give_sizes(model: Any, node: Any, sizes: list[int]) -> None:
+def _set_split_sizes(model: Any, node: Any, sizes: list[int]) -> None:
     onnx = require("onnx", install=EXTRA)
     name = f"{node.output[0]}/sizes"
     model.graph.initializer.append(onnx.helper.make_tensor(name, onnx.TensorProto.INT64, [len(sizes)], sizes))
     node.input.append(name)
-    kept = [attribute for attribute in node.attribute if attribute.name != "num_outputs"]
+    _drop_attribute(node, "num_outputs")
+
+
+def _drop_attribute(node: Any, name: str) -> None:
+    kept = [attribute for attribute in node.attribute if attribute.name != name]
     del node.attribute[:]
     node.attribute.extend(kept)
 
@@ -159,12 +163,12 @@ def _constants(model: Any) -> dict[str, Any]:
         for attribute in node.attribute if node.op_type == "Constant" else ():
             if attribute.name == "value":
                 written[node.output[0]] = attribute.t
-    # Weights are left alone: only small ones say what an operator does.
+    # Weights are left alone: only small ones configure an operator.
     return {name: numpy_helper.to_array(tensor) for name, tensor in written.items() if sum(tensor.dims) <= SMALL}
 
 
 def _fold_copies(model: Any) -> None:
-    """Let what reads a copy of a weight read the weight, in place."""
+    """Remove copies of weights, in place; nodes that read a copy read the weight instead."""
     weights = {weight.name: weight.name for weight in model.graph.initializer}
     given = {output.name for output in model.graph.output}
     copies = [
@@ -181,11 +185,9 @@ def _fold_copies(model: Any) -> None:
 
 
 def _drop_empty_axes(model: Any) -> None:
-    """Leave out, in place, that a zero in a shape means an empty axis, where the shape has no zero."""
+    """Remove, in place, the attribute `allowzero` of shapes that have no zero."""
     constants = _constants(model)
     for node in model.graph.node:
         shape = constants.get(node.input[1]) if node.op_type == "Reshape" else None
         if shape is not None and shape.size and shape.all():
-            kept = [attribute for attribute in node.attribute if attribute.name != "allowzero"]
-            del node.attribute[:]
-            node.attribute.extend(kept)
+            _drop_attribute(node, "allowzero")

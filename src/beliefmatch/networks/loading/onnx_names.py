@@ -1,4 +1,4 @@
-"""Names of our own in an ONNX model, so that no text of the file reaches code that is made from it.
+"""Generated names in an ONNX model, so that no text of the file reaches code that is made from it.
 
 torch.fx writes names of nodes and values into Python source. An ONNX file may name them as it likes, in quotes and
 brackets too. So names are replaced, what the converter can do without is dropped, and the few texts that remain, such

@@ -19,7 +19,7 @@ ONLY_WEIGHTS = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
 def require(module: str, *, install: str) -> Any:
-    """Import a module of an optional package.
+    """Load a module of an optional package.
 
     Args:
         module: dotted name.
@@ -49,7 +49,7 @@ def require(module: str, *, install: str) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what packages warn their own developers of from the user, for a while."""
+    """Silence warnings that packages address to their developers, while the block lasts."""
     loggers = [logging.getLogger(name) for name in NOISY]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -65,7 +65,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def only_weights() -> Iterator[None]:
-    """Let nothing be unpickled but weights, whatever a package asks `torch.load` for, for a while."""
+    """Refuse to unpickle anything but weights in every `torch.load` while the block lasts, whatever its arguments."""
     before = os.environ.get(ONLY_WEIGHTS)
     os.environ[ONLY_WEIGHTS] = "1"
     try:

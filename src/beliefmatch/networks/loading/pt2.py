@@ -10,8 +10,7 @@ from torch.fx.graph import CodeGen
 
 from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.loading.base import AbstractOrigin
-from beliefmatch.networks.loading.converted import ConvertedProgram, ProgramInput, read_sizes
+from beliefmatch.networks.loading.converted import AbstractProgramFile, ConvertedProgram, ProgramInput, read_sizes
 from beliefmatch.networks.loading.packages import quiet
 from beliefmatch.networks.loading.pt2_archive import NAMED, ExportedArchive, read_archive
 
@@ -27,15 +26,8 @@ TRAINING = ("train", "training")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportedProgram(AbstractOrigin):
+class ExportedProgram(AbstractProgramFile):
     """A file that `torch.export.save` wrote."""
-
-    def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
-        """Raise an error: a program has its weights, and no way to make others."""
-        raise NetworkError(
-            f"{self.architecture} is a program with its own weights: it can be a teacher without --teacher.weights, "
-            "but no student; name an architecture for the student"
-        )
 
     def load(self, spec: InputSpec) -> nn.Module:
         """Load the program, and check that it gives logits."""
@@ -55,13 +47,9 @@ class ExportedProgram(AbstractOrigin):
         """Return the shape of the program's input, where all of it but the batch is fixed."""
         return _check_program(read_archive(Path(self.architecture))).spec
 
-    def locate(self) -> str:
-        """See the base."""
-        return str(Path(self.architecture).absolute())
-
 
 def _load_graph(archive: ExportedArchive) -> fx.GraphModule:
-    """Load the graph as a module that takes the batch by position and gives a tuple, however it was called before."""
+    """Load the graph as a module that takes the batch by position and returns a tuple."""
     with quiet():
         try:
             program = torch.export.load(archive.rewritten()).module()
@@ -74,14 +62,14 @@ def _load_graph(archive: ExportedArchive) -> fx.GraphModule:
 
 
 def _names_of_outputs(archive: ExportedArchive) -> list[str] | None:
-    """Name what a program gives, where it gives a dictionary."""
+    """Return the names of a program's outputs, where it returns a dictionary."""
     _, tree = json.loads(archive.program["graph_module"]["module_call_graph"][0]["signature"]["out_spec"])
     is_flat = all(child["type"] is None for child in tree["children_spec"])
     return json.loads(tree["context"]) if tree["type"] in NAMED and is_flat else None
 
 
 def _check_program(archive: ExportedArchive) -> ProgramInput:
-    """Check that a program is a classifier that can teach, before anything is loaded, and tell what it takes."""
+    """Check before loading that a program can be a teacher, and return what it takes."""
     path, graph = archive.path, archive.program["graph_module"]
     for node in archive.nodes:
         target = node["target"]
@@ -105,7 +93,7 @@ def _check_program(archive: ExportedArchive) -> ProgramInput:
 
 
 def _short(target: str) -> str:
-    """Name an operator without what comes before its own name and after it."""
+    """Return the name of an operator without its library's prefix and its overload."""
     return ".".join(target.removeprefix("torch.ops.").split(".")[:2])
 
 

@@ -68,12 +68,12 @@ class ExportedArchive:
 
     @property
     def nodes(self) -> list[dict[str, Any]]:
-        """Nodes of the graph and of all graphs within."""
+        """Return the nodes of the graph and of all graphs within."""
         return [node for graph in _graphs_in(self.program) for node in graph["nodes"]]
 
     @property
     def devices(self) -> set[str]:
-        """Kinds of device that anything in it lies on."""
+        """Return the types of all devices in it."""
         parts = [*_walk(self.program), *_walk(self.configs)]
         return {part["type"] for part in parts if part.keys() == {"type", "index"}}
 
@@ -135,7 +135,7 @@ def _read_records(path: Path) -> dict[str, bytes]:
 
 
 def _clean(program: dict[str, Any], path: Path) -> None:
-    """Drop from a program, in place, what it can do without, and refuse what is not plain data."""
+    """Remove from a program, in place, what is not needed, and refuse what is not data."""
     program["guards_code"] = []
     # Only the whole program's own structure matters: what its modules took and gave is for those who unflatten it.
     whole, *_ = program["graph_module"]["module_call_graph"]
@@ -157,7 +157,7 @@ def _clean(program: dict[str, Any], path: Path) -> None:
 
 
 def _clean_spec(text: str, path: Path) -> str:
-    """Let inputs or outputs be structured by plain containers alone; classes with named fields become dicts."""
+    """Check that inputs or outputs are tuples, lists or dicts; classes with named fields become dicts."""
     protocol, tree = json.loads(text)
     for spec in _walk(tree):
         if spec["type"] is None:
@@ -196,14 +196,14 @@ def _check_expression(text: str, path: Path) -> None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         nodes = [None]
     for node in nodes:
-        plain = isinstance(node, ALLOWED_NODES)
+        is_allowed = isinstance(node, ALLOWED_NODES)
         if isinstance(node, ast.Call):
-            plain = isinstance(node.func, ast.Name) and node.func.id in EXPRESSIONS
+            is_allowed = isinstance(node.func, ast.Name) and node.func.id in EXPRESSIONS
         elif isinstance(node, ast.Name):
-            plain = node.id in EXPRESSIONS or bool(re.fullmatch(r"[a-z]+\d+", node.id))
+            is_allowed = node.id in EXPRESSIONS or bool(re.fullmatch(r"[a-z]+\d+", node.id))
         elif isinstance(node, ast.Constant):
-            plain = not isinstance(node.value, str) or bool(re.fullmatch(r"[\w.]*", node.value))
-        if not plain:
+            is_allowed = not isinstance(node.value, str) or bool(re.fullmatch(r"[\w.]*", node.value))
+        if not is_allowed:
             raise NetworkError(f"{path} is refused: {text[:60]!r} in it is no expression of sizes, and may run code")
 
 
@@ -212,7 +212,7 @@ def _graphs_in(program: Any) -> Iterator[dict[str, Any]]:
 
 
 def _walk(value: Any) -> Iterator[dict[str, Any]]:
-    """Return every dictionary within JSON values."""
+    """Yield every dictionary within JSON values."""
     if isinstance(value, dict):
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():

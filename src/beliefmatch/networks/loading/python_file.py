@@ -22,21 +22,21 @@ class OwnFile(AbstractOrigin):
     """A function without arguments that returns the network, with whatever weights it likes."""
 
     def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
-        """Call the user's function, which knows channels and classes."""
+        """Build the network by the user's function, which fixes channels and classes."""
         return make_own(self.architecture)
 
     def load(self, spec: InputSpec) -> nn.Module:
-        """Call the user's function, which may load weights."""
+        """Build the network by the user's function, which may load weights."""
         return make_own(self.architecture)
 
     def locate(self) -> str:
-        """See the base; a module of Python's is found by its name."""
+        """Return the architecture with the path of a file made absolute; a module's name stays as it is."""
         place, _, function = self.architecture.rpartition(":")
         return f"{Path(place).absolute()}:{function}" if place.endswith(".py") else self.architecture
 
 
 def make_own(architecture: str) -> nn.Module:
-    """Call the user's function, and copy the network that it returns, whose own may still be in use.
+    """Build a network by the user's function, as a copy, since the function may return the same one twice.
 
     Raises:
         NetworkError: it cannot be found, fails, or returns something else.

@@ -1,4 +1,4 @@
-"""What a user may have meant by a name that stands for no network."""
+"""Suggestions for a name that stands for no network."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ SPOKEN = {prefix: prefix for prefix in PREFIXES} | {"huggingface": "hf", "transf
 """What people call the prefixes."""
 OWN = "my_file.py:make_network"
 ELSEWHERE = f"{', '.join(f'{prefix}:{rest}' for prefix, rest in PREFIXES.items())}, {OWN}, program.pt2, model.onnx"
-"""How networks are named that are not built in."""
+"""Forms of the names of networks that are not built in."""
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 """What files end in that hold weights alone, mostly."""
 
@@ -24,7 +24,7 @@ def near_prefixes(architecture: str) -> str:
 
 
 def misses_prefix(prefix: str) -> bool:
-    """Whether a module before the colon is called so much like a prefix that the prefix may be meant."""
+    """Whether the name of a module before the colon is nearly a prefix."""
     return _near(prefix) is not None
 
 
@@ -48,10 +48,7 @@ def near_form(architecture: str) -> str | None:
 
 
 def near_paths(path: Path) -> str:
-    """Name the nearest with a path that leads nowhere, of its kind: files of its suffix, or folders; after a semicolon.
-
-    Empty where there are none.
-    """
+    """Return the names nearest to a missing path, of files of its suffix or folders, after a semicolon; or nothing."""
     try:
         around = [
             other.name

@@ -20,7 +20,7 @@ class FromTimm(AbstractOrigin):
     """An architecture of timm, such as timm:resnet18?pretrained or timm:vit_tiny_patch16_224?img_size=32."""
 
     def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
-        """See the base. A pretrained network gets a fresh head where its own has another number of classes."""
+        """Build the network; a pretrained one gets a fresh head where its own has another number of classes."""
         return self._create(
             pretrained=pretrained and self._is_pretrained, in_channels=in_channels, num_classes=num_classes
         )
@@ -49,29 +49,29 @@ class FromTimm(AbstractOrigin):
         if not self._is_pretrained:
             return None
         timm, name, arguments = self._find()
-        facts = timm.get_pretrained_cfg(name)
-        if facts is None:
+        config = timm.get_pretrained_cfg(name)
+        if config is None:
             return None
         # A size that is none is what timm itself has words for, when it makes the network.
-        size = height_and_width(arguments.get("img_size")) or tuple(facts.input_size[1:])
+        size = height_and_width(arguments.get("img_size")) or tuple(config.input_size[1:])
         # The constants are of timm's own channels, whatever the user asks for.
-        shape = (facts.input_size[0], *size)
-        return InputSpec(shape=shape, mean=tuple(facts.mean), std=tuple(facts.std), normalisation_from="checkpoint")
+        shape = (config.input_size[0], *size)
+        return InputSpec(shape=shape, mean=tuple(config.mean), std=tuple(config.std), normalisation_from="checkpoint")
 
     def _check_classes(self) -> None:
         """Check that the name asks for no other classes than the weights know: timm would give it a fresh head."""
         timm, name, arguments = self._find()
-        facts = timm.get_pretrained_cfg(name)
+        config = timm.get_pretrained_cfg(name)
         asked = arguments.get("num_classes")
-        if facts is not None and asked not in (None, facts.num_classes):
-            raise NetworkError(f"weights of {self.architecture} know {facts.num_classes} classes, not {asked}")
+        if config is not None and asked not in (None, config.num_classes):
+            raise NetworkError(f"weights of {self.architecture} know {config.num_classes} classes, not {asked}")
 
     @property
     def _is_pretrained(self) -> bool:
         return bool(split_query(self.architecture)[1].get("pretrained"))
 
     def _find(self) -> tuple[Any, str, dict[str, Any]]:
-        """Import timm and give it with the name and its arguments, but for `pretrained`."""
+        """Return timm, the name and its arguments, but for `pretrained`."""
         refuse_misspelt(self.architecture, "pretrained", others=OF_TIMM)
         timm = require("timm", install="beliefmatch[timm]")
         name, arguments = split_query(self.architecture.removeprefix(PREFIX))

@@ -20,7 +20,7 @@ class FromTorchvision(AbstractOrigin):
     """A classifier of torchvision, such as torchvision:resnet18?weights=IMAGENET1K_V1."""
 
     def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
-        """See the base. Weights of torchvision's come with the classes that they know."""
+        """Build the network; pretrained weights bring their own number of classes."""
         if in_channels != CHANNELS:
             raise NetworkError(
                 f"{self.architecture} takes {CHANNELS} channels, the inputs have {in_channels}: timm's models take any "
@@ -55,7 +55,7 @@ class FromTorchvision(AbstractOrigin):
         return str(split_query(self.architecture)[1].get("weights", ""))
 
     def _find(self) -> tuple[Any, str, dict[str, Any]]:
-        """Import torchvision's models and give them with the name and its arguments, but for `weights`."""
+        """Return torchvision's models, the name and its arguments, but for `weights`."""
         refuse_misspelt(self.architecture, "weights")
         models = require("torchvision.models", install="torchvision")
         name, arguments = split_query(self.architecture.removeprefix(PREFIX))

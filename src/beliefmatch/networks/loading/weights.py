@@ -4,6 +4,7 @@ import logging
 import pickle
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net")
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Read a state dict from a safetensors file or from a file written by `torch.save`.
 
-    The kind is recognised by content, not by name. Nothing is unpickled but tensors and plain containers.
+    The kind is recognised by content, not by name. Nothing is unpickled but tensors and containers.
 
     Raises:
         WeightsError: the file is missing, truncated, not a weights file, or a pickle that wants to run code.
@@ -84,11 +85,11 @@ def fit_weights(
     Counters of batches that batch-norm has seen may be missing. Numbers of other floating types are converted.
 
     Args:
-        network: receives the weights.
+        network: changed in place.
         weights: names to tensors.
         name: what to call the weights in errors, such as their path.
         strip_prefix: what the keys begin with there and not here, such as `module.`; keys without it are left out.
-            None: found, where keys fit without it alone, and said in the log.
+            None: detected, where keys fit without it alone, and logged.
 
     Raises:
         WeightsError: keys are missing or left over (with the nearest), or a shape differs.
@@ -109,7 +110,7 @@ def fit_weights(
 def _choose_keys(
     network: nn.Module, weights: Mapping[str, Tensor], *, name: str, strip_prefix: str | None
 ) -> dict[str, Tensor]:
-    """Name weights as the network does, without a prefix of their own."""
+    """Return the weights under the network's keys, without a prefix of their own."""
     prefix = _find_prefix(network, weights, name) if strip_prefix is None else strip_prefix
     prefix += "." if prefix and not prefix.endswith(".") else ""
     state = _rename(network, weights, prefix)
@@ -159,18 +160,13 @@ def _unfitting(network: nn.Module, state: Mapping[str, Tensor]) -> tuple[list[st
 
 def _prefixes(network: nn.Module, weights: Mapping[str, Tensor]) -> list[str]:
     """Return all that keys begin with, up to a dot, if as many keys do as the network has parameters."""
-    beginnings: dict[str, int] = {}
-    for key in weights:
-        parts = key.split(".")
-        for depth in range(1, len(parts)):
-            beginning = ".".join(parts[:depth]) + "."
-            beginnings[beginning] = beginnings.get(beginning, 0) + 1
+    beginnings = Counter(key[: dot.end()] for key in weights for dot in re.finditer(r"\.", key))
     needed = len(list(network.parameters()))
     return [beginning for beginning, count in beginnings.items() if count >= needed]
 
 
 def _explain_shapes(key: str, given: Tensor, expected: Tensor) -> str:
-    """Guess in which setting the two networks differ."""
+    """Return a guess at the setting in which the two networks differ."""
     if "pos" in key.lower() and given.dim() == expected.dim() == 3:
         return (
             "images of another size? After the name, ?img_size=SIZE (timm) or ?image_size=SIZE (torchvision, hf) says "
