@@ -22,9 +22,9 @@ def find_head(recording: Recording) -> str | None:
     """
     if isinstance(recording.network, HEADS):
         return ""
-    returned = [recording.output, recording.own_output]
+    returned = [recording.output, recording.forward_output]
     with suppress(NetworkError):
-        returned.append(logits_of(recording.own_output, network="", batch_size=len(recording.inputs)))
+        returned.append(logits_of(recording.forward_output, network="", batch_size=len(recording.inputs)))
     layers = (each for each in reversed(recording.modules) if isinstance(each.module, HEADS))
     same = (each.name for each in layers if any(_is_same_memory(each.output, value) for value in returned))
     return next(same, None)

@@ -52,7 +52,7 @@ class Inspection:
     batch_norms: tuple[str, ...]
     """Names of the batch-norm layers with running statistics that a batch passes; an auxiliary head's do not count."""
     feature_maps: Mapping[tuple[int, ...], str]
-    """By resolution the module that gives the last feature map; see `pairs.last_feature_maps`."""
+    """By resolution the module whose output is the last feature map; see `pairs.last_feature_maps`."""
     shapes: Mapping[str, tuple[int, ...]]
     """By name of each module that ran and gave a tensor: its shape without the batch axis. Empty where nothing within
     the network can be tapped."""
@@ -102,7 +102,7 @@ def inspect(network: nn.Module, spec: InputSpec, *, role: str, outputs: OutputFo
     return Inspection(
         num_classes=max(2, values.shape[1]),
         outputs=form,
-        returns_logits=form == "logits" and values is recording.own_output and values.shape[1] > 1,
+        returns_logits=form == "logits" and values is recording.forward_output and values.shape[1] > 1,
         head=find_head(recording),
         # In the order of the network, in which their gaps are summed.
         batch_norms=tuple(name for name, _ in network.named_modules() if name in batch_norms),
@@ -117,7 +117,7 @@ def inspect(network: nn.Module, spec: InputSpec, *, role: str, outputs: OutputFo
 
 
 def count_classes(network: nn.Module, spec: InputSpec, *, role: str) -> int:
-    """Count the classes that a network gives logits of, in one pass.
+    """Count the classes of a network in one pass.
 
     Raises:
         NetworkError: it fails on inputs of this shape, or does not return finite logits (batch, classes).
@@ -127,7 +127,7 @@ def count_classes(network: nn.Module, spec: InputSpec, *, role: str) -> int:
 
 
 def check_same_classes(teacher: int, student: int) -> None:
-    """Check that two networks know equally many classes.
+    """Check that two networks have the same number of classes.
 
     Raises:
         NetworkError: they do not.

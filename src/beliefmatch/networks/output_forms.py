@@ -89,7 +89,7 @@ def detect_form(values: Tensor) -> OutputForm | None:
 
 
 def reach_both_ends(values: Tensor) -> bool:
-    """Whether values lie between 0 and 1, and come near both, as a sigmoid's do and a logit's hardly ever."""
+    """Whether values are between 0 and 1 and near both, as those of a sigmoid and rarely logits are."""
     near = bool((values < NEAR_AN_END).any() and (values > 1 - NEAR_AN_END).any())
     return near and _are_within_0_and_1(values)
 

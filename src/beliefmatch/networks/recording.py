@@ -54,7 +54,7 @@ class Recording:
     """(batch, *shape)."""
     output: Any = None
     """What the network returned, after its hooks."""
-    own_output: Any = None
+    forward_output: Any = None
     """What its forward pass returned, before its hooks."""
     modules: list[ModuleOutput] = field(default_factory=list)
     """Outputs of modules that are tensors, without the network's, in the order of the pass."""
@@ -86,7 +86,7 @@ def record(network: nn.Module, batch: Tensor, *, gradient: bool) -> Recording:
 def values_of(recording: Recording, *, converted: bool = False) -> Tensor:
     """Return the output of a network's forward pass, or of its hooks if converted, (batch, columns)."""
     name = type(recording.network).__name__
-    output = recording.output if converted else recording.own_output
+    output = recording.output if converted else recording.forward_output
     return logits_of(output, network=name, batch_size=len(recording.inputs))
 
 
@@ -156,7 +156,7 @@ def _recorded(network: nn.Module, recording: Recording) -> Iterator[None]:
             recording.modules.append(ModuleOutput(name=name, module=module, output=output, version=version))
 
     def keep_own(_network: nn.Module, _inputs: Any, output: object) -> None:
-        recording.own_output = output
+        recording.forward_output = output
 
     def keep_input(name: str, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
         recording.batch_norm_inputs[name] = inputs[0]

@@ -26,7 +26,7 @@ def size_hint(network: nn.Module, spec: InputSpec, *, role: str) -> str:
 
 
 def _made_for(network: nn.Module) -> tuple[int, int] | None:
-    """Read the size where the three packages keep it; timm's last, which stays what it was by default."""
+    """Read the size where the three packages keep it; timm's configuration last, which holds the default size."""
     config = getattr(network, "pretrained_cfg", None) or {}
     kept = (
         getattr(getattr(network, "patch_embed", None), "img_size", None),

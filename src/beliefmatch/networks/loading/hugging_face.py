@@ -34,7 +34,7 @@ class FromHuggingFace(AbstractOrigin):
             return classifier.from_config(config, trust_remote_code=False)
 
     def load(self, spec: InputSpec) -> nn.Module:
-        """Load the network with its weights, and the classes that they know."""
+        """Load the network with its weights and their classes."""
         return self._load_weights()
 
     def known_inputs(self) -> InputSpec | None:
@@ -64,7 +64,7 @@ class FromHuggingFace(AbstractOrigin):
         return f"{PREFIX}{Path(repository).absolute() if self._is_local else repository}{question}{query}"
 
     @property
-    def _place(self) -> str:
+    def _repository(self) -> str:
         return split_query(self.architecture.removeprefix(PREFIX))[0]
 
     @property
@@ -73,33 +73,33 @@ class FromHuggingFace(AbstractOrigin):
 
     @property
     def _is_local(self) -> bool:
-        return Path(self._place).is_dir()
+        return Path(self._repository).is_dir()
 
     def _config(self, **changes: Any) -> Any:
-        self._check_place()
+        self._check_repository()
         refuse_misspelt(self.architecture, "pretrained")
         transformers = require("transformers", install=EXTRA)
         own = {key: value for key, value in self._arguments.items() if key != "pretrained"}
         with self._explained("has no configuration that transformers understands"):
             config = transformers.AutoConfig.from_pretrained(
-                self._place, trust_remote_code=False, local_files_only=self._is_local
+                self._repository, trust_remote_code=False, local_files_only=self._is_local
             )
         for key in own:
             if not hasattr(config, key):
                 nearest = the_nearest(key, config.to_dict())
-                raise NetworkError(f"the configuration of {self._place} has no {key!r}; {nearest}")
+                raise NetworkError(f"the configuration of {self._repository} has no {key!r}; {nearest}")
         with self._explained("cannot have that configuration"):
             for key, value in (changes | own).items():
                 setattr(config, key, value)
-        _check_no_kernels(config, self._place)
+        _check_no_kernels(config, self._repository)
         return config
 
-    def _check_place(self) -> None:
+    def _check_repository(self) -> None:
         """Check that what looks like a path is one, before the hub is asked for it."""
-        if not self._is_local and (self._place.count("/") != 1 or self._place[:1] in "./~"):
+        if not self._is_local and (self._repository.count("/") != 1 or self._repository[:1] in "./~"):
             raise NetworkError(
-                f"no folder at {self._place}: hf: takes a folder, or a repository as OWNER/NAME"
-                f"{near_paths(Path(self._place))}"
+                f"no folder at {self._repository}: hf: takes a folder, or a repository as OWNER/NAME"
+                f"{near_paths(Path(self._repository))}"
             )
 
     def _load_weights(self) -> nn.Module:
@@ -107,7 +107,7 @@ class FromHuggingFace(AbstractOrigin):
         classifier = require("transformers", install=EXTRA).AutoModelForImageClassification
         with self._explained("cannot be loaded"), only_weights():
             network, found = classifier.from_pretrained(
-                self._place,
+                self._repository,
                 config=config,
                 trust_remote_code=False,
                 local_files_only=self._is_local,
@@ -125,15 +125,15 @@ class FromHuggingFace(AbstractOrigin):
         return network
 
     def _preprocessor(self) -> dict[str, Any]:
-        """Read how images are prepared, as far as the folder or the repository says."""
+        """Read the configuration of the preprocessor; empty where the folder or the repository has none."""
         name = "preprocessor_config.json"
         if self._is_local:
-            path = Path(self._place) / name
+            path = Path(self._repository) / name
         else:
             hub = require("huggingface_hub", install=EXTRA)
             try:
                 with quiet():
-                    path = Path(hub.hf_hub_download(self._place, name))
+                    path = Path(hub.hf_hub_download(self._repository, name))
             except Exception:  # Where it is missing, or cannot be reached, nothing is known of it.
                 return {}
         try:
@@ -165,14 +165,14 @@ class FromHuggingFace(AbstractOrigin):
                 logs.enable_progress_bar()
 
 
-def _check_no_kernels(config: Any, place: str) -> None:
+def _check_no_kernels(config: Any, repository: str) -> None:
     """Refuse a configuration that would have code fetched from the hub: transformers takes it for an implementation."""
     parts = [config, *(getattr(config, name, None) for name in getattr(config, "sub_configs", ()))]
     for part in parts:
         for name in ("_attn_implementation", "_experts_implementation"):
             chosen = getattr(part, name, None)
             if chosen is not None and not re.fullmatch(r"\w+(\|\w+)?", str(chosen)):
-                raise NetworkError(f"{place} is refused: its {name} is {chosen}, which may be code of the hub")
+                raise NetworkError(f"{repository} is refused: its {name} is {chosen}, which may be code of the hub")
 
 
 def _for_each_channel(constant: object, channels: int) -> tuple[float, ...] | None:

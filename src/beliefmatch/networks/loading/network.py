@@ -35,7 +35,7 @@ EXAMPLES = (
 )
 """Names that stand for all: depths, widths and factors are free where the literature leaves them free."""
 USUAL_CLASSES = 10
-"""Outputs of a network whose number of them nothing says."""
+"""Number of outputs where neither settings nor weights give one."""
 
 
 def find_origin(architecture: str) -> AbstractOrigin:
@@ -167,11 +167,11 @@ class Network:
         object.__setattr__(self, "weights", self.weights and self.weights.absolute())
 
     def load(self, spec: InputSpec) -> nn.Module:
-        """Build the network and load its weights; it gives logits of at least two classes. See `load_inspected`."""
+        """Build the network and load its weights; it returns logits of at least two classes. See `load_inspected`."""
         return self.load_inspected(spec, role="teacher")[0]
 
     def load_inspected(self, spec: InputSpec, *, role: str) -> tuple[nn.Module, Inspection]:
-        """Build the network, load its weights and inspect it; it gives logits, by a hook if it returns something else.
+        """Build the network, load its weights and inspect it; a hook converts outputs that are no logits.
 
         Args:
             spec: of its inputs.

@@ -25,7 +25,7 @@ class OnnxModel(AbstractProgramFile):
     """A file in ONNX, with its weights in it or beside it."""
 
     def load(self, spec: InputSpec) -> nn.Module:
-        """Convert the model, and check that it gives logits."""
+        """Load the model, converted to torch's modules."""
         model = self._read(with_weights=True)
         taken = _input_of(model, self.architecture)
         taken.check(spec, name=self.architecture)

@@ -13,7 +13,7 @@ import torch
 from beliefmatch.errors import ExtraError, first_line
 
 NOISY = ("transformers", "huggingface_hub", "timm", "torch.export", "onnx", "onnx2torch")
-"""Loggers of packages that say more than a user of ours can use."""
+"""Loggers of packages whose warnings do not concern users."""
 ONLY_WEIGHTS = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 """What makes every `torch.load` refuse to unpickle anything but weights, whatever its caller asked for."""
 

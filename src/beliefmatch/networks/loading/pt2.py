@@ -30,7 +30,7 @@ class ExportedProgram(AbstractProgramFile):
     """A file that `torch.export.save` wrote."""
 
     def load(self, spec: InputSpec) -> nn.Module:
-        """Load the program, and check that it gives logits."""
+        """Load the program, after a check of all that is in the file."""
         archive = read_archive(Path(self.architecture))
         taken = _check_program(archive)
         taken.check(spec, name=str(archive.path))

@@ -19,7 +19,7 @@ from beliefmatch.networks.loading.suggestions import misses_prefix, near_paths, 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnFile(AbstractOrigin):
-    """A function without arguments that returns the network, with whatever weights it likes."""
+    """A function without arguments that returns the network, with fresh or trained weights."""
 
     def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
         """Build the network by the user's function, which fixes channels and classes."""
@@ -31,8 +31,8 @@ class OwnFile(AbstractOrigin):
 
     def locate(self) -> str:
         """Return the architecture with the path of a file made absolute; a module's name stays as it is."""
-        place, _, function = self.architecture.rpartition(":")
-        return f"{Path(place).absolute()}:{function}" if place.endswith(".py") else self.architecture
+        location, _, function = self.architecture.rpartition(":")
+        return f"{Path(location).absolute()}:{function}" if location.endswith(".py") else self.architecture
 
 
 def make_own(architecture: str) -> nn.Module:
@@ -41,30 +41,30 @@ def make_own(architecture: str) -> nn.Module:
     Raises:
         NetworkError: it cannot be found, fails, or returns something else.
     """
-    place, _, name = architecture.rpartition(":")
-    folder = str(Path(place).parent.absolute() if place.endswith(".py") else Path.cwd())
+    location, _, name = architecture.rpartition(":")
+    folder = str(Path(location).parent.absolute() if location.endswith(".py") else Path.cwd())
     # The user's file may import its neighbours, at once or when it is called.
     sys.path.insert(0, folder)
     try:
-        return _copied(_call(architecture, place, name))
+        return _copied(_call(architecture, location, name))
     finally:
         sys.path.remove(folder)
 
 
-def _call(architecture: str, place: str, name: str) -> nn.Module:
+def _call(architecture: str, location: str, name: str) -> nn.Module:
     try:
-        module = _import_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+        module = _import_file(Path(location)) if location.endswith(".py") else importlib.import_module(location)
     except BeliefMatchError:
         raise
     except Exception as error:
-        if not place.endswith(".py") and _is_missing(place, error):
-            raise NetworkError(f"no origin or module is called {place!r}; {near_prefixes(architecture)}") from error
-        raise NetworkError(f"{place} cannot be imported: {type(error).__name__}: {first_line(error)}") from error
+        if not location.endswith(".py") and _is_missing(location, error):
+            raise NetworkError(f"no origin or module is called {location!r}; {near_prefixes(architecture)}") from error
+        raise NetworkError(f"{location} cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     make: Callable[[], object] | None = getattr(module, name, None)
     if make is None:
         found = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        others = f"; or else {near_prefixes(architecture)}" if misses_prefix(place) else ""
-        raise NetworkError(f"{place} has no function {name!r}; {the_nearest(name, found)}{others}")
+        others = f"; or else {near_prefixes(architecture)}" if misses_prefix(location) else ""
+        raise NetworkError(f"{location} has no function {name!r}; {the_nearest(name, found)}{others}")
     try:
         network = make()
     except Exception as error:
@@ -93,11 +93,11 @@ def _copied(network: nn.Module) -> nn.Module:
         return network
 
 
-def _is_missing(place: str, error: Exception) -> bool:
+def _is_missing(location: str, error: Exception) -> bool:
     """Whether there is no such module, rather than one that fails."""
-    if not all(part.isidentifier() for part in place.split(".")):
+    if not all(part.isidentifier() for part in location.split(".")):
         return True
-    return isinstance(error, ModuleNotFoundError) and f"{place}.".startswith(f"{error.name}.")
+    return isinstance(error, ModuleNotFoundError) and f"{location}.".startswith(f"{error.name}.")
 
 
 def _import_file(path: Path) -> object:

@@ -26,9 +26,9 @@ class FromTimm(AbstractOrigin):
         )
 
     def load(self, spec: InputSpec) -> nn.Module:
-        """Load pretrained weights, with the channels and classes that they know.
+        """Load pretrained weights with their own channels and classes.
 
-        timm would fold their first layer to other channels, and a teacher is worth what it knows.
+        timm would adapt their first layer to other channels, which changes what the teacher predicts.
         """
         if not self._is_pretrained:
             self._find()
@@ -52,14 +52,14 @@ class FromTimm(AbstractOrigin):
         config = timm.get_pretrained_cfg(name)
         if config is None:
             return None
-        # A size that is none is what timm itself has words for, when it makes the network.
+        # timm itself raises the error for an invalid size, when it makes the network.
         size = height_and_width(arguments.get("img_size")) or tuple(config.input_size[1:])
         # The constants are of timm's own channels, whatever the user asks for.
         shape = (config.input_size[0], *size)
         return InputSpec(shape=shape, mean=tuple(config.mean), std=tuple(config.std), normalisation_from="checkpoint")
 
     def _check_classes(self) -> None:
-        """Check that the name asks for no other classes than the weights know: timm would give it a fresh head."""
+        """Check that the name asks for the number of classes of the weights: timm would make a fresh head otherwise."""
         timm, name, arguments = self._find()
         config = timm.get_pretrained_cfg(name)
         asked = arguments.get("num_classes")
