@@ -14,12 +14,13 @@ from beliefmatch.cli import main
 from beliefmatch.cli.tables import comparison_table
 from beliefmatch.errors import CollapseError, SettingsError
 from beliefmatch.networks.loading.network import Network
+from beliefmatch.recipes import best, digits, toy, zero_shot
+from beliefmatch.recipes.setup import Setup
 from beliefmatch.report import figures
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.result import Result
 from beliefmatch.students.named import NamedStudent, Start
 from beliefmatch.studies import candidates, kept_timings, sweep
-from beliefmatch.studies.candidates import Common
 from beliefmatch.studies.compare import Compared, Comparison
 from beliefmatch.studies.kept_timings import parse_time
 from beliefmatch.training import run as running
@@ -292,14 +293,14 @@ def test_a_head_start_is_said(caplog: pytest.LogCaptureFixture) -> None:
     cases: list[tuple[Start | None, bool]] = [(None, True), ("fresh", False)]
     for start, is_said in cases:
         caplog.clear()
-        common = Common(**words, student=NamedStudent(architecture=named("make_plain_conv"), start=start))
-        candidates.check_starts({name: common.transfer(name, seed=0) for name in ("zero_shot", "best")})
+        setup = Setup(**words, student=NamedStudent(architecture=named("make_plain_conv"), start=start))
+        candidates.check_starts({"zero_shot": zero_shot(setup), "best": best(setup)})
         assert ("starts from its teacher's weights in best" in caplog.text) == is_said
 
 
 def test_inputs_that_differ_are_said(caplog: pytest.LogCaptureFixture) -> None:
-    common = Common(teacher=Network(architecture=named("make_conv_teacher")))
-    both = {name: common.transfer(name, seed=0) for name in ("digits", "toy")}
+    setup = Setup(teacher=Network(architecture=named("make_conv_teacher")))
+    both = {"digits": digits(setup), "toy": toy(setup)}
     candidates.check_inputs({"digits": both["digits"]})
     assert not caplog.records
     candidates.check_inputs(both)

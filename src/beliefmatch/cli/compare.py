@@ -74,7 +74,8 @@ def compare(
         display: Progress and table, errors alone, or JSON lines for scripts.
     """
     from beliefmatch.networks.loading.network import Network
-    from beliefmatch.studies.candidates import Common, check_recipes
+    from beliefmatch.recipes.setup import Setup
+    from beliefmatch.studies.candidates import check_recipes
     from beliefmatch.studies.compare import compare
     from beliefmatch.studies.kept_timings import parse_time
     from beliefmatch.training.options import RunOptions
@@ -84,7 +85,7 @@ def compare(
     check_recipes(recipes)
     if teacher.architecture is None:
         raise SettingsError("name the network to learn from: --teacher NAME is missing")
-    common = Common(
+    setup = Setup(
         teacher=Network(**asdict(teacher)),
         student=_name_student(student),
         dataset=dataset,
@@ -96,7 +97,7 @@ def compare(
     options = RunOptions(folder=folder, accelerator=accelerator, precision=precision)
     found = compare(
         recipes,
-        common,
+        setup,
         seconds=seconds,
         seeds=seeds,
         options=options,

@@ -145,12 +145,7 @@ def _load(role: str, flags: NetworkFlags) -> Any:
 
     if flags.architecture is None:
         raise SettingsError(f"name a run folder, or two networks: --{role} NAME is missing")
-    return Network(
-        architecture=flags.architecture,
-        weights=flags.weights,
-        num_classes=flags.num_classes,
-        strip_prefix=flags.strip_prefix,
-    )
+    return Network(**asdict(flags))
 
 
 def _print_tables(measurement: "Measurement", images: Path) -> None:

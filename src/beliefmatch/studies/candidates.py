@@ -1,46 +1,16 @@
-"""Which recipes are compared, and what all of them are given alike."""
+"""Checks of the recipes that are compared: none needs images, and none has a head start."""
 
 import inspect
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from beliefmatch import recipes
 from beliefmatch.errors import SettingsError, did_you_mean
-from beliefmatch.networks.loading.network import Network
-from beliefmatch.recipes.datasets import Dataset
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.transfer import Transfer
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Common:
-    """Settings that every recipe is given that takes them; None leaves a recipe its default, as all others are."""
-
-    teacher: Network
-    student: NamedStudent | None = None
-    dataset: Dataset | None = None
-    shape: tuple[int, ...] | None = None
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    batch_size: int | None = None
-
-    def transfer(self, name: str, *, seed: int, rounds: int | None = None) -> Transfer:
-        """Build the transfer of a recipe.
-
-        Args:
-            name: of the recipe.
-            seed: of the run.
-            rounds: None for the recipe's own number.
-
-        Raises:
-            SettingsError: the recipe needs something that is not given, does not take what is, or a setting is out of
-                its range.
-        """
-        return recipes.ALL[name](recipes.Setup(**vars(self), seed=seed, rounds=rounds))
 
 
 def check_recipes(names: Sequence[str]) -> None:

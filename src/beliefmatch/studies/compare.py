@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from beliefmatch import recipes
 from beliefmatch.data.images import read_examples
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.examples import AbstractExamples
+from beliefmatch.recipes.setup import Setup
 from beliefmatch.report.page import write_report
 from beliefmatch.runs.atomic import write_json
 from beliefmatch.runs.schema.measurement import MeasurementRecord
 from beliefmatch.runs.schema.result import Result
-from beliefmatch.studies.candidates import Common, check_inputs, check_recipes, check_starts
+from beliefmatch.studies.candidates import check_inputs, check_recipes, check_starts
 from beliefmatch.studies.kept_timings import Budget
 from beliefmatch.studies.sweep import Cell, Measure, Row, measure_on, result_values, sweep
 from beliefmatch.training.budget import Timing
@@ -58,7 +60,7 @@ class Comparison:
 
 def compare(
     names: Sequence[str],
-    common: Common,
+    setup: Setup,
     *,
     seconds: float,
     seeds: Sequence[int],
@@ -74,7 +76,7 @@ def compare(
 
     Args:
         names: of recipes.
-        common: what all are given alike.
+        setup: what all are given alike; its seed and rounds do not count.
         seconds: wall time of the rounds of one run.
         seeds: of each recipe.
         options: of each run; its folder holds the folders of all.
@@ -85,14 +87,14 @@ def compare(
     Raises:
         BeliefMatchError: a recipe, a network, a setting or the folder cannot be used.
     """
-    transfers = _check(names, common, seeds)
+    transfers = _check(names, setup, seeds)
     measure = None if images is None else _measure(read_examples(images), transfers, options, resize=resize)
-    budget = Budget(seconds=seconds, settings=_what_changes_times(common, options), folder=options.folder)
+    budget = Budget(seconds=seconds, settings=_what_changes_times(setup, options), folder=options.folder)
     timed = budget.time_recipes(transfers, options)
     warnings = [budget.warning(name, timed[name]) for name in names if budget.is_exceeded(timed[name])]
     for warning in warnings:
         logger.warning("%s", warning)
-    cells = [_cell(name, common, timed[name], options, measure) for name in names]
+    cells = [_cell(name, setup, timed[name], options, measure) for name in names]
     rows = sweep(cells, seeds, follow=follow, skip_collapsed=True)
     compared = [_gather(row, timed[row.cell.name], budget) for row in rows]
     write_json(options.folder / TABLE, {"seconds": seconds, "recipes": [asdict(each) for each in compared]})
@@ -101,12 +103,12 @@ def compare(
     return Comparison(compared=compared, report=page, is_measured=measure is not None)
 
 
-def _check(names: Sequence[str], common: Common, seeds: Sequence[int]) -> dict[str, Transfer]:
+def _check(names: Sequence[str], setup: Setup, seeds: Sequence[int]) -> dict[str, Transfer]:
     """Check recipes and seeds, and build each recipe's transfer of the first seed."""
     if not seeds or len(set(seeds)) < len(seeds):
         raise SettingsError(f"name each seed once, and at least one: --seeds 0 1 2; got {' '.join(map(str, seeds))}")
     check_recipes(names)
-    transfers = {name: common.transfer(name, seed=seeds[0]) for name in names}
+    transfers = {name: recipes.ALL[name](replace(setup, seed=seeds[0], rounds=None)) for name in names}
     check_inputs(transfers)
     check_starts(transfers)
     return transfers
@@ -120,23 +122,22 @@ def _measure(
     return measure_on(examples, resize=resize, accelerator=options.accelerator)
 
 
-def _what_changes_times(common: Common, options: RunOptions) -> dict[str, str]:
+def _what_changes_times(setup: Setup, options: RunOptions) -> dict[str, str]:
     chosen = ("accelerator", "precision", "micro_batch", "execution")
-    return {name: str(value) for name, value in vars(common).items()} | {
-        name: str(getattr(options, name)) for name in chosen
-    }
+    common = {name: str(value) for name, value in vars(setup).items() if name not in ("seed", "rounds")}
+    return common | {name: str(getattr(options, name)) for name in chosen}
 
 
 def _cell(
     name: str,
-    common: Common,
+    setup: Setup,
     timed: Timing,
     options: RunOptions,
     measure: Measure[MeasurementRecord] | None,
 ) -> Cell[MeasurementRecord]:
     return Cell(
         name=name,
-        transfer=lambda seed: common.transfer(name, seed=seed, rounds=timed.rounds),
+        transfer=lambda seed: recipes.ALL[name](replace(setup, seed=seed, rounds=timed.rounds)),
         folder=lambda seed: options.folder / name / f"seed_{seed}",
         options=replace(options, resume=True),
         measure=measure,
