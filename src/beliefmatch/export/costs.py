@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from beliefmatch.errors import ExportError
 from beliefmatch.export.base import FormatName, input_name
@@ -68,8 +67,7 @@ def measure_deployed(
     return Costs(student=found[0], teacher=found[1], why_no_teacher=why_missing)
 
 
-def _torch_call(graph: nn.Module, spec: InputSpec) -> Call:
-    assert isinstance(graph, DeployedGraph)
+def _torch_call(graph: DeployedGraph, spec: InputSpec) -> Call:
     example = example_of(spec, graph.pixels, batch_size=1)
     return lambda: graph(example)
 

@@ -13,7 +13,7 @@ from beliefmatch.export.base import FormatName
 from beliefmatch.export.card import check_card, write_card
 from beliefmatch.export.check import check_examples_fit, check_file
 from beliefmatch.export.costs import measure_deployed
-from beliefmatch.export.formats import FORMATS, check_format, check_installed
+from beliefmatch.export.formats import FORMATS, check_format
 from beliefmatch.export.fresh_process import fresh_process
 from beliefmatch.export.graph import DeployedGraph, Pixels, check_pixels_fit
 from beliefmatch.export.normalising import check_normalisation, deployed_spec
@@ -21,6 +21,7 @@ from beliefmatch.export.pseudo_inputs import draw_pseudo
 from beliefmatch.measurement.run import load_teacher
 from beliefmatch.networks.examples import AbstractExamples, Inputs
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.packages import require
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import make_folder, replacing
@@ -151,7 +152,8 @@ def _check(
     check_card(folder, target.parent, overwrite=overwrite)
     if images is not None:
         check_examples_fit(images, spec, folder.read_student().num_classes)
-    check_installed(to)
+    for module in FORMATS[to].modules:
+        require(module, install=f"beliefmatch[{to}]")
     return target
 
 

@@ -5,7 +5,6 @@ from beliefmatch.export.base import Format, FormatName
 from beliefmatch.export.onnx import ONNX
 from beliefmatch.export.pt2 import PT2
 from beliefmatch.export.safetensors import SAFETENSORS
-from beliefmatch.networks.loading.packages import require
 
 FORMATS: dict[FormatName, Format] = {"onnx": ONNX, "pt2": PT2, "safetensors": SAFETENSORS}
 
@@ -21,13 +20,3 @@ def check_format(name: str) -> FormatName:
             return known
     nearest = near_names(name, FORMATS, most=len(FORMATS), cutoff=0)
     raise SettingsError(f"no format is called {name!r}; there are {', '.join(nearest)}, the nearest first")
-
-
-def check_installed(name: FormatName) -> None:
-    """Check that all is installed that a format needs.
-
-    Raises:
-        ExtraError: something is missing.
-    """
-    for module in FORMATS[name].modules:
-        require(module, install=f"beliefmatch[{name}]")

@@ -34,7 +34,7 @@ class DeployedGraph(nn.Module):
 
     def __init__(self, network: nn.Module, spec: InputSpec, pixels: Pixels | None) -> None:
         super().__init__()
-        self.network = _plainly_laid_out(network.float().eval()).requires_grad_(requires_grad=False)
+        self.network = _make_contiguous(network.float().eval()).requires_grad_(requires_grad=False)
         self.pixels: Pixels | None = pixels
         channels, *positions = spec.shape
         for name, values in (("mean", spec.mean or (0.0,) * channels), ("std", spec.std or (1.0,) * channels)):
@@ -57,7 +57,7 @@ class DeployedGraph(nn.Module):
         return self.network(inputs)
 
 
-def _plainly_laid_out(network: nn.Module) -> nn.Module:
+def _make_contiguous(network: nn.Module) -> nn.Module:
     # torch.export.save takes the storage as it lies, which for channels last it calls incomplete.
     for tensor in (*network.parameters(), *network.buffers()):
         tensor.data = tensor.data.contiguous()
@@ -106,7 +106,7 @@ def trace(graph: DeployedGraph, spec: InputSpec) -> ExportedProgram:
 
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
-    """Keep what exporters say to their own developers from the user, who gets one line where something fails."""
+    """Suppress what exporters write for their own developers; the user gets one line where something fails."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

@@ -23,7 +23,7 @@ from beliefmatch.training.trust import TrustedCode
 NUM_PSEUDO = 256
 
 OTHER_SEED = 2**31
-"""Set apart from a run's seed, it gives noise that the run did not draw. Of a seed a CPU reads the lowest 32 bits
+"""Combined with a run's seed, it gives noise that the run did not draw. Of a seed a CPU reads the lowest 32 bits
 alone, so it must lie among them."""
 
 
@@ -41,7 +41,7 @@ class PseudoInputs:
 def draw_pseudo(
     folder: RunFolder, transfer: Transfer, teacher: Teacher | None, *, trust_code: TrustedCode = False
 ) -> PseudoInputs:
-    """Draw from the source as the run left it, with noise that the run has not used; the folder stays as it is.
+    """Return inputs of the source as the run left it, with noise that the run has not used; the folder stays as it is.
 
     Where the source cannot be had again, or would read real data, the inputs are standard normal noise.
 
@@ -73,7 +73,10 @@ def _draw_from_source(
         raise ResumeError("the run's source needs the teacher, which cannot be loaded")
     if not folder.checkpoint.is_file():
         raise ResumeError(f"the run has no {folder.checkpoint.name}")
-    source, fabric = _with_fresh_noise(transfer.source), make_fabric("cpu", "32-true")
+    source, fabric = transfer.source, make_fabric("cpu", "32-true")
+    if isinstance(source, GeneratorTraining):
+        # New inputs for every batch, not once a round.
+        source = replace(source, fresh_noise=True)
     plan = replace(transfer.plan, seed=transfer.seed ^ OTHER_SEED)
     student = load_student_with_logits(folder.path, trust_code=trust_code).train()
     state = source.start(teacher, student, plan, fabric)
@@ -84,11 +87,6 @@ def _draw_from_source(
         if sum(map(len, drawn)) >= NUM_PSEUDO:
             break
     return torch.cat(drawn)[:NUM_PSEUDO]
-
-
-def _with_fresh_noise(source: AbstractSource[Any]) -> AbstractSource[Any]:
-    """Return a source that draws new inputs for every batch, not once a round."""
-    return replace(source, fresh_noise=True) if isinstance(source, GeneratorTraining) else source
 
 
 def _restore(folder: RunFolder, state: Any) -> None:
@@ -104,7 +102,7 @@ def _restore(folder: RunFolder, state: Any) -> None:
 
 
 def _keep_generators(state: Any, packed: dict[str, Any]) -> None:
-    """Leave the random generators of a fresh state as they are, seeded anew, on the CPU."""
+    """Replace the packed random generators by those of a fresh state, seeded anew, on the CPU."""
     for field in dataclasses.fields(state):
         value = getattr(state, field.name)
         if isinstance(value, torch.Generator):

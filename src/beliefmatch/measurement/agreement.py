@@ -113,7 +113,7 @@ class _Overall:
         self.estimates = _estimates(*found)
 
     def _statistics(self, means: Tensor) -> Tensor:
-        """Leave means as they are, but make one calibration error of the bins of each network."""
+        """Return the means, but with one calibration error of the bins of each network."""
         parts = list(means.split(self.widths, dim=-1))
         bins = parts[4].unflatten(-1, (2 if self.labelled else 0, NUM_BINS))
         parts[4] = calibration_error(bins)
@@ -128,7 +128,7 @@ class _Overall:
         return self.estimates[1]
 
     def scores(self, network: int) -> NetworkScores | None:
-        """Scores of the teacher (0) or the student (1)."""
+        """Return the scores of the teacher (0) or the student (1)."""
         if not self.labelled:
             return None
         right, top, error = (self.estimates[start + network] for start in (2, 4, 6))

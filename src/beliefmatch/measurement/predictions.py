@@ -1,4 +1,4 @@
-"""What two networks say to examples, streamed: never two copies of them, and a few numbers for each."""
+"""Predictions of two networks on examples, streamed: never two copies of them, and a few numbers for each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from beliefmatch.networks.inputs import InputSpec
 
 TOP = 5
 BATCH_SIZE = 100
-"""Examples at a time where nobody says how many: on a CPU more of them cost more memory and more time each."""
+"""Examples at a time by default: on a CPU more of them cost more memory and more time each."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """What the networks say to each example, on the CPU."""
+    """What both networks predict for each example, on the CPU."""
 
     teacher_class: Tensor
     student_class: Tensor
@@ -63,10 +63,6 @@ def predict(
                 num_classes=num_classes,
             )
         )
-    return _joined(parts)
-
-
-def _joined(parts: list[Predictions]) -> Predictions:
     # Fetched here and not batch by batch, so that the host never waits while there are examples left to send.
     names = ("teacher_class", "student_class", "divergence", "right", "top", "gaps")
     whole = {name: torch.cat([getattr(part, name) for part in parts]).cpu() for name in names}

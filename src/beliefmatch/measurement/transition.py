@@ -1,6 +1,6 @@
 """Transition curves and mean transition error: Micaelli & Storkey 2019, section 4.3.
 
-From an example on which two networks agree, plain gradient steps lead the one that guides to every other class in turn;
+From an example on which two networks agree, gradient steps lead the one that guides to every other class in turn;
 the other follows. Where both cross the boundary alike they believe alike, off the data too. Which network guides
 changes the number, so a result always says it.
 """
@@ -8,7 +8,7 @@ changes the number, so a result always says it.
 import math
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +61,7 @@ class TransitionCurves:
     guide: Tensor = field(repr=False)
     """(examples, classes - 1, steps): probability that the network which guides gives to the class sought."""
     follower: Tensor = field(repr=False)
-    """(examples, classes - 1, steps): probability that the other gives to it at the same place."""
+    """(examples, classes - 1, steps): probability that the other gives to it at the same position."""
 
     @property
     def error(self) -> float:
@@ -96,7 +96,7 @@ def measure_transition(
     *,
     predictions: Predictions | None = None,
 ) -> TransitionCurves:
-    """Choose examples on which both networks agree, and walk from them. See `transition_curves`.
+    """Compute the transition curves of examples on which both networks agree. See `transition_curves`.
 
     Args:
         teacher: maps (batch, *spec.shape) to logits.
@@ -104,7 +104,7 @@ def measure_transition(
         spec: of the inputs of both.
         examples: to begin from; or a tensor, see `measure_pair`.
         plan: how to walk.
-        predictions: what both said to these examples, where that is known.
+        predictions: of both on these examples, where they are known.
 
     Raises:
         ExamplesError: fewer examples than asked for have the agreement of both.
@@ -147,10 +147,10 @@ def transition_curves(
     step_size: float = STEP_SIZE,
     memory_budget: int | None = None,
 ) -> TransitionCurves:
-    """Follow every example to every other class.
+    """Compute the way of every example to every other class.
 
     Each step subtracts `step_size` times the gradient of the cross-entropy between the guide's belief and the class
-    sought. Nothing is clamped: places are network inputs, which are not bound to pixels.
+    sought. Nothing is clamped: positions are network inputs, which are not bound to pixels.
 
     Args:
         guide: network whose gradient leads, put in eval mode. Its parameters get no gradients.
@@ -188,24 +188,24 @@ def transition_curves(
 
 
 def _walk(
-    guide: nn.Module, follower: nn.Module, places: Tensor, sought: Tensor, *, num_steps: int, step_size: float
+    guide: nn.Module, follower: nn.Module, positions: Tensor, sought: Tensor, *, num_steps: int, step_size: float
 ) -> tuple[Tensor, Tensor]:
-    """Walk a batch of places, each to its class, and give both probabilities, (steps, batch) each."""
+    """Return the probabilities of both on the way of each position to its class, (steps, batch) each."""
     recorded: tuple[list[Tensor], list[Tensor]] = [], []
     for step in range(num_steps):
-        places = places.detach().requires_grad_(step + 1 < num_steps)
-        logits = guide(places)
+        positions = positions.detach().requires_grad_(step + 1 < num_steps)
+        logits = guide(positions)
         with torch.no_grad():
-            for curve, belief in zip(recorded, (logits, follower(places)), strict=True):
+            for curve, belief in zip(recorded, (logits, follower(positions)), strict=True):
                 curve.append(softmax(belief, dim=1).gather(1, sought[:, None]).squeeze(1))
-        if places.requires_grad:
-            (gradient,) = torch.autograd.grad(cross_entropy(logits, sought, reduction="sum"), places)
-            places = places - step_size * gradient
+        if positions.requires_grad:
+            (gradient,) = torch.autograd.grad(cross_entropy(logits, sought, reduction="sum"), positions)
+            positions = positions - step_size * gradient
     return torch.stack(recorded[0]), torch.stack(recorded[1])
 
 
 def bytes_per_example(network: nn.Module, example: Tensor) -> int:
-    """Count the bytes that autograd keeps of one example between forward and backward pass.
+    """Return the bytes that autograd keeps of one example between forward and backward pass.
 
     Args:
         network: in eval mode.
@@ -218,18 +218,15 @@ def bytes_per_example(network: nn.Module, example: Tensor) -> int:
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    def give_back(tensor: Any) -> Tensor:
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(count, give_back):
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         logits = network(example.detach().requires_grad_())
     own = {parameter.untyped_storage().data_ptr() for parameter in (*network.parameters(), *network.buffers())}
     del logits
-    return sum(size for place, size in kept.items() if place not in own) or example.element_size() * example.numel()
+    return sum(size for pointer, size in kept.items() if pointer not in own) or example.element_size() * example.numel()
 
 
 def choose(alike: Tensor, *, num_examples: int, seed: int) -> Tensor:
-    """Choose examples at random among those on which both networks agree.
+    """Return examples chosen at random among those on which both networks agree.
 
     Args:
         alike: (n,), whether they do.

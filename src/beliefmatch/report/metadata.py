@@ -14,7 +14,18 @@ def settings_section(groups: Sequence[Group]) -> Section:
     differ = set(differing([group.settings for group in groups]))
     tables = []
     if differ:
-        tables.append(_differing(groups, sorted(differ, key=list(_names(groups)).index)))
+        tables.append(
+            Table(
+                caption="Settings that differ",
+                columns=("setting", *(group.label for group in groups)),
+                rows=tuple(
+                    (text_cell(name), *(text_cell(group.settings.get(name, "none")) for group in groups))
+                    for name in _names(groups)
+                    if name in differ
+                ),
+                sortable=True,
+            )
+        )
     common = [(name, _text(groups, name)) for name in _names(groups) if name not in differ]
     tables.append(
         Table(
@@ -45,17 +56,6 @@ def _seeds(groups: Sequence[Group]) -> str:
     return "; ".join(
         f"{f'{group.label}: ' if len(groups) > 1 else ''}{', '.join(str(run.seed) for run in group.runs)}"
         for group in groups
-    )
-
-
-def _differing(groups: Sequence[Group], names: Sequence[str]) -> Table:
-    return Table(
-        caption="Settings that differ",
-        columns=("setting", *(group.label for group in groups)),
-        rows=tuple(
-            (text_cell(name), *(text_cell(group.settings.get(name, "none")) for group in groups)) for name in names
-        ),
-        sortable=True,
     )
 
 

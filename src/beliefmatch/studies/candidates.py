@@ -2,12 +2,10 @@
 
 import inspect
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from beliefmatch import recipes
 from beliefmatch.errors import SettingsError, did_you_mean
-from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.transfer import Transfer
 
 logger = logging.getLogger(__name__)
@@ -19,7 +17,8 @@ def check_recipes(names: Sequence[str]) -> None:
     Raises:
         SettingsError: one is unknown, needs images, or is named twice, or there are none.
     """
-    free = [name for name, recipe in recipes.ALL.items() if not _needs_images(recipe)]
+    sources = {name: inspect.signature(recipe).parameters["source"] for name, recipe in recipes.ALL.items()}
+    free = [name for name, source in sources.items() if source.default is not inspect.Parameter.empty]
     if not names:
         raise SettingsError(f"name the recipes to compare, such as zero_shot digits; there are {', '.join(free)}")
     for name in names:
@@ -29,10 +28,6 @@ def check_recipes(names: Sequence[str]) -> None:
             raise SettingsError(f"{name} learns from real images; these do without: {', '.join(free)}")
         if names.count(name) > 1:
             raise SettingsError(f"{name} is named twice")
-
-
-def _needs_images(recipe: Callable[..., Any]) -> bool:
-    return inspect.signature(recipe).parameters["source"].default is inspect.Parameter.empty
 
 
 def check_inputs(transfers: dict[str, Transfer]) -> None:
@@ -45,14 +40,12 @@ def check_inputs(transfers: dict[str, Transfer]) -> None:
 
 def check_starts(transfers: dict[str, Transfer]) -> None:
     """Warn where some recipes let the student start from its teacher, which is a head start, and others do not."""
-    from_teacher = [name for name, transfer in transfers.items() if _starts_from_teacher(transfer)]
+    from_teacher = [
+        name for name, transfer in transfers.items() if getattr(transfer.student, "start", None) == "teacher"
+    ]
     if 0 < len(from_teacher) < len(transfers):
         logger.warning(
             "the student starts from its teacher's weights in %s and fresh in the others: --student.start fresh or "
             "--student.start teacher gives all of them the same start",
             ", ".join(from_teacher),
         )
-
-
-def _starts_from_teacher(transfer: Transfer) -> bool:
-    return isinstance(transfer.student, NamedStudent) and transfer.student.start == "teacher"

@@ -138,7 +138,7 @@ def _mte(settings: ExperimentSettings, pair: tuple[str, str]) -> list[TableCell]
 
 def _svhn(settings: ExperimentSettings, pair: tuple[str, str]) -> list[TableCell]:
     is_main = pair == MAIN_PAIR
-    cells = [_zero_shot(settings, pair, published.ZERO_SHOT_ACCURACY["svhn"] if is_main else ())]
+    cells = [_zero_shot(settings, pair, published.SVHN_ZERO_SHOT if is_main else ())]
     if settings.train_images:
         cells.append(_few_shot(settings, pair, KD_AT, "all", published.ALL_IMAGES["svhn"] if is_main else ()))
     return cells

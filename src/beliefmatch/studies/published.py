@@ -108,25 +108,22 @@ FIGURE2: dict[str, dict[str, tuple[float, ...]]] = {
     },
 }
 """Accuracy at each of IMAGES_PER_CLASS, WRN-40-2 -> WRN-16-1."""
-ZERO_SHOT_ACCURACY: dict[str, tuple[Published, ...]] = {
-    "cifar10": TABLE1["40-2", "16-1"].zero_shot,
-    "svhn": (paper(94.06, 0.27),),
-}
-FIGURE2_START: dict[str, tuple[Published, ...]] = {"cifar10": ZERO_SHOT_ACCURACY["cifar10"], "svhn": (paper(94.37),)}
+SVHN_ZERO_SHOT = (paper(94.06, 0.27),)
+FIGURE2_START = {"cifar10": TABLE1["40-2", "16-1"].zero_shot, "svhn": (paper(94.37),)}
 """Where figure 2 begins, at M = 0: on SVHN not with what the text prints."""
-ALL_IMAGES: dict[str, tuple[Published, ...]] = {"cifar10": (paper(91.92),), "svhn": (paper(95.88),)}
+ALL_IMAGES = {"cifar10": (paper(91.92),), "svhn": (paper(95.88),)}
 """KD+AT on the full training set, WRN-40-2 -> WRN-16-1."""
 SVHN_TEACHER = 96.50
 SVHN_STUDENT_WITH_DATA = 95.71
 
 TRANSITION_ERRORS: dict[str, dict[str, tuple[Published, ...]]] = {
     "cifar10": {
-        ZERO_SHOT: (paper(0.22), Published(by=FERLES, value=0.18)),
-        KD_AT: (paper(0.68), Published(by=FERLES, value=0.81)),
+        ZERO_SHOT: (paper(0.22), ferles(0.18)),
+        KD_AT: (paper(0.68), ferles(0.81)),
     },
     "svhn": {
-        ZERO_SHOT: (paper(0.09), Published(by=FERLES, value=0.11)),
-        KD_AT: (paper(0.64), Published(by=FERLES, value=0.83)),
+        ZERO_SHOT: (paper(0.09), ferles(0.11)),
+        KD_AT: (paper(0.64), ferles(0.83)),
     },
 }
 """Mean transition error, guided by the student, WRN-40-2 -> WRN-16-1; KD+AT with the full training set."""
