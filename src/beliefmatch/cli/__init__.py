@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:
-        # Other processes fail when the first one does, and it has said why.
+        # Other processes fail when the first one does, and it has reported why.
         if is_first_process():
             raise
         return 2
@@ -89,7 +89,7 @@ def _run_command(arguments: Sequence[str]) -> None:
 
 
 def _overview() -> str:
-    """List the commands. A parser of all their flags would take longer to build than a reader waits."""
+    """Return the list of commands. A parser of all their flags would take longer to build than a reader waits."""
     width = max(map(len, COMMANDS))
     first = {name: (inspect.getdoc(command) or "").splitlines()[0] for name, command in COMMANDS.items()}
     return "\n".join(

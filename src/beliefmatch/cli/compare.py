@@ -49,7 +49,7 @@ def compare(
     precision: Literal["auto", "bf16-mixed", "32-true", "64-true"] = "auto",
     display: Display = "full",
 ) -> None:
-    """Set recipes side by side: the same networks, equal wall time, several seeds, one page.
+    """Compare recipes side by side: the same networks, equal wall time, several seeds, one page.
 
     Some rounds of each recipe are timed first; how many fit into the budget is kept, so schedules are whole. Repeat the
     command to continue: a finished run is not done again, and recipes and seeds may be added. --teacher NAME and

@@ -30,7 +30,7 @@ def export(
 ) -> None:
     """Export the student of a run as a file to deploy, checked in a fresh process, with a model card beside it.
 
-    A file that does not answer as the student does is not left anywhere. What was found goes into result.json too.
+    A file that does not predict what the student does is not left anywhere. What was found goes into result.json too.
 
     Args:
         run: Run folder.
@@ -41,7 +41,7 @@ def export(
             255, or unit for floats from 0 to 1. Default: it takes network inputs.
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1]. Default: the run's.
         std: Standard deviation of each channel that the teacher was trained with, likewise.
-        assume_normalisation: Let a file that takes pixels normalise them by what the run only assumed.
+        assume_normalisation: Normalise the pixels that a file takes by the run's default values.
         images: File .npz to compare the file with the student on: an array images (n, height, width, channels) uint8,
             or inputs (n, *shape) of numbers that are network inputs already (vectors, signals), and, for accuracy,
             labels (n,).

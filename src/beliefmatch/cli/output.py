@@ -8,13 +8,13 @@ from beliefmatch.cli.progress import Display, print_json, print_text
 
 
 def set_display(display: Display) -> None:
-    """Keep the log quiet where progress is not shown in full."""
+    """Raise the level of the log to errors where progress is not printed in full."""
     if display != "full":
         logging.getLogger().setLevel(logging.ERROR)
 
 
 def print_run(path: Path, display: Display, *, teacher_seconds: float | None = None) -> None:
-    """Print what the folder of a finished run says of its two networks."""
+    """Write a table of the two networks of a finished run to the terminal, or the result as JSON."""
     from beliefmatch.runs.folder import RunFolder
 
     result = RunFolder(path).read_result()

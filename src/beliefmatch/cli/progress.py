@@ -32,7 +32,7 @@ class PrintableFormatter(logging.Formatter):
     """Writes each message of the log as one line, without anything that a terminal would obey."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as logging has it
-        """See logging."""
+        """Return the record as one printable line; see logging."""
         record.message = printable(record.message)
         return super().formatMessage(record)
 
@@ -72,7 +72,7 @@ class RunProgress:
         self.task = self.progress.add_task("", total=num_rounds, text="")
 
     def __call__(self, completed: int, row: dict[str, Any] | None) -> None:
-        """Show a completed round, and its losses where they were logged."""
+        """Update the display to a completed round, and its losses where they were logged."""
         if self.display == "json" and row is not None:
             print_json({"run": self.name, "rounds": self.num_rounds, **row})
         if self.display != "full":

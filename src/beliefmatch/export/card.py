@@ -149,7 +149,7 @@ def _render(folder: RunFolder, directory: Path) -> str:
     metadata, network = asdict(folder.read_run()), _read_network(folder)
     files, measured = _files_in(folder, directory, transfer.inputs, network), folder.read_measurement()
     measurement = None if measured is None else asdict(measured)
-    # What was said at an export goes before the run, and the last export before the others.
+    # What the user gave at an export goes before the run, and the last export before the others.
     spec = best_known([*(file.spec for file in reversed(files)), transfer.inputs])
     images = [file.export.images for file in files if file.export.images is not None]
     measured_on = [measurement["images"]] if measurement and measurement["images"] else []

@@ -59,8 +59,8 @@ def export_student(
 ) -> Exported:
     """Export the student of a finished run, with a model card beside it, and enter what was found into result.json.
 
-    The file is written beside its place, loaded in a fresh process and compared with the student; it takes its place
-    only if it agrees.
+    The file is written beside its path, loaded in a fresh process and compared with the student; it is moved to its
+    path only if it agrees.
 
     Args:
         folder: of the run.
@@ -70,7 +70,7 @@ def export_student(
             network inputs.
         mean: of each channel that the teacher was trained with, in pixels scaled to [0, 1]. Default: the run's.
         std: likewise.
-        assume_normalisation: whether a file may normalise pixels by mean and std that the run only assumed.
+        assume_normalisation: whether a file may normalise pixels by a default mean and std of the run.
         images: real examples, images or others, to compare on besides pseudo inputs.
         teacher_license: licence of the teacher, for the model card.
         overwrite: whether a file and a model card that are there may be replaced.
@@ -80,8 +80,8 @@ def export_student(
     Raises:
         FolderError: there is no finished run, it names Python code that is not trusted, or the file or the card cannot
             be written or would replace another.
-        SettingsError: the format does not exist or needs what is not installed, or takes no pixels; or nobody said how
-            they are normalised.
+        SettingsError: the format does not exist or needs what is not installed, or takes no pixels; or their
+            normalisation is a default.
         ExamplesError: real examples do not fit the student, or pseudo inputs are not finite.
         ExportError: the student cannot be exported, or the file does not agree with it.
     """

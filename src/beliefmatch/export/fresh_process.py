@@ -53,7 +53,7 @@ class FreshProcess:
 
 @contextmanager
 def fresh_process(file: Path, name: str, metadata: dict[str, Any]) -> Iterator[FreshProcess]:
-    """Hold an exported file in a fresh process while the block lasts.
+    """Load an exported file in a fresh process, which ends with the block.
 
     Args:
         file: to load.

@@ -16,7 +16,7 @@ KNOWN_FROM: dict[NormalisationFrom | None, str] = {
 
 
 def deployed_spec(spec: InputSpec, mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> InputSpec:
-    """Return the inputs of a student with the normalisation that the user says, or else the run's.
+    """Return the inputs of a student with the normalisation that the user gives, or else the run's.
 
     Raises:
         SettingsError: inputs are no images, or the values do not fit their channels.
@@ -34,10 +34,10 @@ def deployed_spec(spec: InputSpec, mean: tuple[float, ...] | None, std: tuple[fl
 
 
 def check_normalisation(spec: InputSpec, pixels: Pixels | None, *, assume: bool) -> None:
-    """Check that a file which normalises pixels itself does so by what somebody knows.
+    """Check that a file which normalises pixels itself does so by the user's or the checkpoint's values.
 
     Raises:
-        SettingsError: nobody does, and the user does not say that it may be assumed.
+        SettingsError: it is a default, and the user does not allow that.
     """
     if pixels is None or assume or spec.is_normalisation_known:
         return

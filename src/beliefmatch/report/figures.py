@@ -114,21 +114,21 @@ def png_uri(png: bytes) -> str:
 
 
 def number_rounds(axes: Axes, label: str = "round") -> None:
-    """Give the horizontal axis whole numbers, few enough to be read."""
+    """Set whole numbers on the horizontal axis, few enough to be read."""
     axes.set_xlabel(label)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:,.0f}"))
 
 
 def scale_logarithmically(axes: Axes) -> None:
-    """Make the vertical axis logarithmic, with plain numbers at powers of ten."""
+    """Set the vertical axis to a logarithmic scale, with decimal numbers at powers of ten."""
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda number, _: plainly(number)))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def add_legend(axes: Axes, labels: Sequence[str]) -> None:
-    """Name the lines above the axes, where they cover nothing; a single line needs no name."""
+    """Draw the names of the lines above the axes, where they cover nothing; a single line needs no name."""
     if len(labels) > 1:
         columns = _legend_columns(labels)
         handles, _ = axes.get_legend_handles_labels()

@@ -60,7 +60,7 @@ def demo_cell(
     The data is read before the transfer to train the teacher, and after it to measure. Between, nothing holds it.
 
     Args:
-        options: on what each demo takes place.
+        options: of each demo.
         folder: names the run folder of a seed.
         rounds: of the transfer; None for the recipe's.
         name: of the cell.

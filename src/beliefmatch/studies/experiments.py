@@ -71,7 +71,7 @@ class Label:
         return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)
 
     def folder_name(self, seed: int) -> str:
-        """Name the folder of one run."""
+        """Return the name of the folder of one run."""
         return f"{self.name}_seed{seed}"
 
 
@@ -85,7 +85,7 @@ class TableCell:
 
 
 def cells_of(experiment: Experiment, settings: ExperimentSettings) -> list[TableCell]:
-    """List the runs of an experiment, those first that others start from.
+    """Build the cells of an experiment, those first that others start from.
 
     Raises:
         SettingsError: no teacher was given for any of its pairs.
@@ -232,10 +232,10 @@ def _setup(settings: ExperimentSettings, pair: tuple[str, str], seed: int) -> Se
 
 
 def name_of(pair: tuple[str, str]) -> str:
-    """Name a pair as the paper does."""
+    """Return the name that the paper gives a pair."""
     return f"WRN-{pair[0]} -> WRN-{pair[1]}"
 
 
 def student_of(pair: tuple[str, str]) -> NamedStudent:
-    """Name the student of a pair."""
+    """Return the student of a pair."""
     return NamedStudent(architecture=f"wide_resnet_{pair[1].replace('-', '_')}")

@@ -59,7 +59,7 @@ def reproduce(
     accelerator: Literal["auto", "cpu", "cuda", "mps"],
     follow: Follow,
 ) -> Reproduction:
-    """Do the runs of an experiment that are not done yet, and write its table and pictures.
+    """Run what is not done yet of an experiment, and write its table and pictures.
 
     Args:
         experiment: which.
@@ -107,7 +107,7 @@ def _read_test_images(images: Path, walks: TransitionPlan | None) -> AbstractExa
 
 
 def _check(cells: Sequence[TableCell], seed: int, folder: Path, test: AbstractExamples) -> None:
-    """Find before the first run what would stop one after hours: a teacher that cannot be loaded, images too few."""
+    """Check before the first run what would stop one after hours: a teacher that cannot be loaded, images too few."""
     transfers = [cell.transfer(seed, folder) for cell in cells]
     teachers = {each.teacher: Teacher.load(each.teacher, each.inputs) for each in transfers}
     for teacher in teachers.values():

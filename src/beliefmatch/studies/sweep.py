@@ -42,7 +42,7 @@ class Cell(Generic[Measured]):
     folder: Callable[[int], Path]
     """Names the run folder of a seed."""
     options: RunOptions
-    """On what each run takes place, and whether it resumes; the folder in them does not count."""
+    """Of each run, such as its device and whether it resumes; the folder in them does not count."""
     measure: Measure[Measured] | None = None
     """None: nothing is measured."""
     train_teacher: Callable[[int], nn.Module] | None = None

@@ -61,7 +61,7 @@ class ToyResult:
 
 
 def num_rounds(through: Through) -> int:
-    """Rounds that the toy takes if no one says otherwise."""
+    """Return the default rounds of the toy."""
     return RECIPES[through][1]
 
 
@@ -105,7 +105,7 @@ def toy_cell(
     The points are drawn before the transfer to train the teacher, and after it to measure. Between, nothing holds them.
 
     Args:
-        options: on what each toy takes place. Unless they say otherwise, it takes a picture for each of 40 frames.
+        options: of each toy. By default it takes a picture for each of 40 frames.
         folder: names the run folder of a seed.
         rounds: of the transfer, instead of the recipe's.
         through: where the pseudo points come from.
