@@ -221,7 +221,7 @@ def test_the_command_ends_with_one_line_and_the_report_warns(
     assert "The run was stopped there." in page.text
     told = page.alternatives
     assert any(text.startswith("Confidence gap") for text in told)
-    assert any(text.startswith("Diversity of pseudo batches") for text in told)
+    assert any(text.startswith("Batch diversity") for text in told)
     assert main([*words, "--resume", "--display", "quiet"]) == 0
     assert "collapse (constant_source) in round 41" in caplog.text, "quiet shows errors, and this is one"
     assert "The run went on" in Page(write_report([folder])).text
