@@ -10,7 +10,7 @@ def draws(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-SHAPES = [(1, 28, 28), (3, 32, 32), (5, 7, 9), (3, 2, 16), (2, 64), (3, 4, 5, 6), (64,), (3, 1), (2, 1, 1)]
+SHAPES = [(1, 28, 28), (3, 32, 32), (5, 7, 9), (3, 2, 16), (2, 64), (3, 4, 5, 6), (1, 1, 64), (64,), (3, 1), (2, 1, 1)]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -62,7 +62,7 @@ def test_signals_are_not_symmetric() -> None:
     assert (drawn == drawn.flip(2)).flatten(1).all(dim=1)[seen].double().mean() < 0.02
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 64)], ids=str)
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 64), (2, 1, 64)], ids=str)
 def test_nearly_all_images_show_something_with_edges(shape: tuple[int, ...]) -> None:
     drawn = dead_leaves(300, shape, draws(), torch.float64)
     assert (drawn.flatten(1).std(dim=1) > 0.02).double().mean() > 0.9

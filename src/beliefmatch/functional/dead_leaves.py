@@ -67,12 +67,13 @@ def dead_leaves(count: int, shape: tuple[int, ...], random: torch.Generator, dty
         return areas(count, shape, random, dtype)
     draws = Draws(count, len(positions), random, dtype)
     noise = spectral_noise(count, (FIELDS, *positions), random, dtype).split(1, dim=1)
-    grid = _grid(positions, random.device, dtype)
+    shorter = min(size for size in positions if size > 1)
+    grid = _grid(positions, shorter, random.device, dtype)
     # The ground is the first fill, and objects the others.
     layers = Draws((1 + MOST) * count, len(positions), random, dtype)
-    fills = _Fills(layers, draws, channels, min(positions))
+    fills = _Fills(layers, draws, channels, shorter)
     mirrored = draws.uniform(0, 1) < (MIRRORED if len(positions) > 1 else 0)
-    shapes = _Shapes(layers, positions, mirrored)
+    shapes = _Shapes(layers, positions, shorter, mirrored)
     images = _ground(fills.draw(0, grid, noise[0]), draws, fills.colours[0])
     number = 1 + (MOST * draws.uniform(0, 1)).floor()
     for layer in range(1, 1 + MOST):
@@ -83,9 +84,9 @@ def dead_leaves(count: int, shape: tuple[int, ...], random: torch.Generator, dty
     return torch.where(mirrored & right, images.flip(-1), images)
 
 
-def _grid(positions: list[int], device: torch.device, dtype: torch.dtype) -> list[Tensor]:
+def _grid(positions: list[int], shorter: int, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
     """Return the coordinates along each axis, 0 in the middle, in shorter sides, to broadcast with positions."""
-    shorter, grid = min(positions), []
+    grid = []
     for axis, size in enumerate(positions):
         coordinates = (torch.arange(size, device=device, dtype=dtype) - (size - 1) / 2) / shorter
         grid.append(coordinates.view(-1, *(1,) * (len(positions) - 1 - axis)))
@@ -102,8 +103,8 @@ def _ground(textured: Tensor, draws: Draws, colours: Tensor) -> Tensor:
 class _Shapes:
     """Superellipses, one for each layer and example: |u|^p + |v|^p <= 1 along the two axes of the object."""
 
-    def __init__(self, layers: Draws, positions: list[int], mirrored: Tensor) -> None:
-        count, num_axes, shorter = layers.count // (1 + MOST), len(positions), min(positions)
+    def __init__(self, layers: Draws, positions: list[int], shorter: int, mirrored: Tensor) -> None:
+        count, num_axes = layers.count // (1 + MOST), len(positions)
 
         def split(drawn: Tensor) -> Tensor:
             return drawn.unflatten(0, (1 + MOST, count))
