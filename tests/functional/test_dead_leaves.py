@@ -1,7 +1,9 @@
 import math
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from beliefmatch.functional.dead_leaves import MIRRORED, dead_leaves
 
@@ -38,6 +40,27 @@ def test_the_same_seed_draws_the_same_and_another_does_not() -> None:
     first, second, third = (dead_leaves(4, (3, 8, 8), draws(seed), torch.float32) for seed in (3, 3, 4))
     assert torch.equal(first, second)
     assert not torch.equal(first, third)
+
+
+class Waiting(TorchDispatchMode):
+    """Names of what makes a host wait for its device: values that it reads, and shapes that depend on values."""
+
+    WAIT = ("_local_scalar_dense", "nonzero", "masked_select", "item", "unique", "equal", "index.Tensor")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.found += [str(func) for name in self.WAIT if name in str(func)]
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (2, 16), (6,)], ids=str)
+def test_nothing_waits_for_the_device(shape: tuple[int, ...]) -> None:
+    with Waiting() as waiting:
+        dead_leaves(4, shape, draws(), torch.float32)
+    assert waiting.found == []
 
 
 def test_only_the_given_generator_draws() -> None:

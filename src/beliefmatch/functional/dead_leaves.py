@@ -16,6 +16,8 @@ from beliefmatch.functional.textures import areas, spectral_noise
 
 MOST = 6
 """Objects in an image; at least one."""
+_LAYERS = 1 + MOST
+"""Objects on their ground."""
 SMALLEST, LARGEST = 0.08, 0.55
 """Half the width of an object, as part of the shorter side of the image."""
 ASPECT = 2.5
@@ -70,15 +72,15 @@ def dead_leaves(count: int, shape: tuple[int, ...], random: torch.Generator, dty
     shorter = min(size for size in positions if size > 1)
     grid = _grid(positions, shorter, random.device, dtype)
     # The ground is the first fill, and objects the others.
-    layers = Draws((1 + MOST) * count, len(positions), random, dtype)
-    fills = _Fills(layers, draws, channels, shorter)
+    layers = Draws(_LAYERS * count, len(positions), random, dtype)
+    fills = _Fills(layers, draws, channels, grid, shorter)
     mirrored = draws.uniform(0, 1) < (MIRRORED if len(positions) > 1 else 0)
-    shapes = _Shapes(layers, positions, shorter, mirrored)
-    images = _ground(fills.draw(0, grid, noise[0]), draws, fills.colours[0])
+    shapes = _Shapes(layers, grid, shorter, mirrored)
+    images = _ground(fills.draw(0, noise[0]), draws, fills.colours[0])
     number = 1 + (MOST * draws.uniform(0, 1)).floor()
-    for layer in range(1, 1 + MOST):
-        cover = torch.where(number >= layer, shapes.draw(layer, grid), 0)
-        images = torch.lerp(images, fills.draw(layer, grid, noise[layer % FIELDS]), cover)
+    for layer in range(1, _LAYERS):
+        cover = torch.where(number >= layer, shapes.draw(layer), 0)
+        images = torch.lerp(images, fills.draw(layer, noise[layer % FIELDS]), cover)
     # Written for every image, since to choose images waits for the device.
     right = torch.arange(positions[-1], device=random.device) >= positions[-1] / 2
     return torch.where(mirrored & right, images.flip(-1), images)
@@ -101,78 +103,82 @@ def _ground(textured: Tensor, draws: Draws, colours: Tensor) -> Tensor:
 
 
 class _Shapes:
-    """Superellipses, one for each layer and example: |u|^p + |v|^p <= 1 along the two axes of the object."""
+    """Superellipses, one for each layer and example: |u|^p + |v|^p <= 1 along the two axes of the object.
 
-    def __init__(self, layers: Draws, positions: list[int], shorter: int, mirrored: Tensor) -> None:
-        count, num_axes = layers.count // (1 + MOST), len(positions)
+    Its coordinates are sums of functions of one axis of the image each. Those are small, and computed for all layers at
+    once: small kernels take as long as large ones on a GPU.
+    """
 
-        def split(drawn: Tensor) -> Tensor:
-            return drawn.unflatten(0, (1 + MOST, count))
-
+    def __init__(self, layers: Draws, grid: list[Tensor], shorter: int, mirrored: Tensor) -> None:
         size = layers.log_uniform(SMALLEST, LARGEST)
         aspect = layers.log_uniform(1 / math.sqrt(ASPECT), math.sqrt(ASPECT))
-        self.angle = split(layers.uniform(0, math.pi))
-        self.power = split(layers.log_uniform(DIAMOND, BOX))
-        self.centres = [split(layers.uniform(-SPREAD, SPREAD) * side / shorter) for side in positions]
+        angle, power = layers.uniform(0, math.pi), layers.log_uniform(DIAMOND, BOX)
+        centres = [layers.uniform(-SPREAD, SPREAD) * along.numel() / shorter for along in grid]
         # What lies on the right of a symmetric image is not seen.
-        self.centres[-1] = torch.where(mirrored, -self.centres[-1].abs(), self.centres[-1])
-        self.widths = [split(size), split(size)] if num_axes == 1 else [split(size * aspect), split(size / aspect)]
+        centres[-1] = torch.where(mirrored.repeat(_LAYERS, *(1,) * (1 + len(grid))), -centres[-1].abs(), centres[-1])
+        offsets = [along - centre for along, centre in zip(grid, centres, strict=True)]
+        if len(grid) == 1:
+            self.coordinates = [[_split(offsets[0] / size)]]
+        else:
+            *others, down, right = offsets
+            cosine, sine, length, breadth = angle.cos(), angle.sin(), size * aspect, size / aspect
+            self.coordinates = [
+                [_split(cosine / length * down), _split(sine / length * right)],
+                [_split(-sine / breadth * down), _split(cosine / breadth * right)],
+                *([_split(other / breadth)] for other in others),
+            ]
         edge = layers.log_uniform(HARDEST, max(HARDEST, min(SOFTEST, shorter / 4)))
         # Where |u|^p is 1, it grows p times as fast as |u|.
-        self.hardness = split(size * shorter / edge) / self.power
+        self.power, self.hardness = _split(power), _split(size * shorter / edge / power)
 
-    def draw(self, layer: int, grid: list[Tensor]) -> Tensor:
+    def draw(self, layer: int) -> Tensor:
         """Draw how much the object of a layer covers, (count, 1, *positions), in [0, 1]."""
-        offsets = [along - centre[layer] for along, centre in zip(grid, self.centres, strict=True)]
-        if len(offsets) > 1:
-            *others, down, right = offsets
-            cosine, sine = self.angle[layer].cos(), self.angle[layer].sin()
-            offsets = [*others, cosine * down + sine * right, cosine * right - sine * down]
-        distance: Tensor | float = 0.0
-        for axis, offset in enumerate(offsets):
-            width = self.widths[min(axis, 1)][layer]
-            distance = distance + (offset / width).abs().clamp_max(FAR) ** self.power[layer]
-        return (0.5 + self.hardness[layer] * (1 - distance)).clamp(0, 1)
+        inside: Tensor | float = 1.0
+        for parts in self.coordinates:
+            inside = inside - _sum(parts, layer).abs().clamp_max(FAR) ** self.power[layer]
+        return (0.5 + self.hardness[layer] * inside).clamp(0, 1)
 
 
 class _Fills:
     """A colour, its gradient, stripes and noise, one of each for each layer and example."""
 
-    def __init__(self, layers: Draws, draws: Draws, channels: int, shorter: int) -> None:
-        count, self.axes = draws.count, draws.num_axes
+    def __init__(self, layers: Draws, draws: Draws, channels: int, grid: list[Tensor], shorter: int) -> None:
         alike = draws.uniform(0, 1)
-
-        def split(drawn: Tensor) -> Tensor:
-            return drawn.unflatten(0, (1 + MOST, count))
+        shape = (_LAYERS, draws.count, 1 + channels, *(1,) * len(grid))
 
         def colour() -> Tensor:
             """Draw a linear map from one value to the channels, which are alike to a degree of the image."""
-            drawn = torch.randn(
-                (1 + MOST, count, 1 + channels, *(1,) * draws.num_axes),
-                generator=draws.random,
-                device=draws.random.device,
-                dtype=draws.dtype,
-            )
+            drawn = torch.randn(shape, generator=draws.random, device=draws.random.device, dtype=draws.dtype)
             return alike.sqrt() * drawn[:, :, :1] + (1 - alike).sqrt() * drawn[:, :, 1:]
 
         def strength(fraction: float) -> Tensor:
             there = layers.uniform(0, 1) < fraction
-            return split(torch.where(there, layers.log_uniform(FAINT, STRONG), 0))
+            return _split(torch.where(there, layers.log_uniform(FAINT, STRONG), 0))
 
-        self.colours = 0.5 + COLOUR * colour()
-        gradient = GRADIENT * colour()
-        self.gradients = [gradient * split(layers.normal()) for _ in range(draws.num_axes)]
-        self.stripes = strength(STRIPED) * colour()
-        self.noise = strength(NOISY) * colour()
+        self.colours, gradient = 0.5 + COLOUR * colour(), GRADIENT * colour()
+        self.gradients = [gradient * _split(layers.normal()) * along for along in grid]
+        self.gradients[0] = self.gradients[0] + self.colours
+        self.stripes, self.noise = strength(STRIPED) * colour(), strength(NOISY) * colour()
         turns = 2 * math.pi * layers.log_uniform(SLOWEST, max(SLOWEST, FASTEST * shorter))
-        direction = [layers.normal() for _ in range(draws.num_axes)]
-        length = sum((each.square() for each in direction), start=torch.zeros_like(turns)).sqrt().clamp_min(1e-6)
-        self.waves = [split(turns * each / length) for each in direction]
-        self.phases = split(layers.uniform(0, 2 * math.pi))
+        direction = [layers.normal() for _ in grid]
+        length = torch.stack(direction).norm(dim=0).clamp_min(1e-6)
+        self.phases = [_split(turns / length * each * along) for each, along in zip(direction, grid, strict=True)]
+        self.phases[0] = self.phases[0] + _split(layers.uniform(0, 2 * math.pi))
 
-    def draw(self, layer: int, grid: list[Tensor], noise: Tensor) -> Tensor:
+    def draw(self, layer: int, noise: Tensor) -> Tensor:
         """Draw the fill of a layer, (count, channels, *positions), in [0, 1]."""
-        colour, phase = self.colours[layer], self.phases[layer]
-        for along, gradient, wave in zip(grid, self.gradients, self.waves, strict=True):
-            colour, phase = colour + gradient[layer] * along, phase + wave[layer] * along
-        return (colour + self.stripes[layer] * phase.sin() + self.noise[layer] * noise).clamp(0, 1)
+        stripes = self.stripes[layer] * _sum(self.phases, layer).sin()
+        return (_sum(self.gradients, layer) + stripes + self.noise[layer] * noise).clamp(0, 1)
+
+
+def _split(drawn: Tensor) -> Tensor:
+    """Return values (layers * count, ...) as (layers, count, ...)."""
+    return drawn.unflatten(0, (_LAYERS, -1))
+
+
+def _sum(parts: list[Tensor], layer: int) -> Tensor:
+    """Compute the sum of the parts of a layer, which are functions of one axis each."""
+    total = parts[0][layer]
+    for part in parts[1:]:
+        total = total + part[layer]
+    return total
