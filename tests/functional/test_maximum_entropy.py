@@ -152,3 +152,12 @@ def test_one_example_has_all_weight(floor: float) -> None:
 def test_moments_in_16_bits_are_weighed_in_32() -> None:
     moments = pool(100, 5).bfloat16()
     assert_close(maximum_entropy_weights(moments, 30).weights, maximum_entropy_weights(moments.float(), 30).weights)
+
+
+def test_a_penalty_is_found_above_the_first_guess() -> None:
+    moments = torch.full((1000, 1), 0.3, dtype=torch.float64)
+    moments[0] = -FAR
+    found = maximum_entropy_weights(moments, 700)
+    assert 700 <= found.effective_sample_size < 740
+    assert math.isfinite(found.penalty)
+    assert found.weights[0] > 10 / 1000
