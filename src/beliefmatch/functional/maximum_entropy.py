@@ -28,12 +28,14 @@ class MaximumEntropyWeights:
 
     weights: Tensor
     """(n,), above or equal to 0, sum 1, in the type of the moments."""
+    multipliers: Tensor
+    """(d,): weights are proportional to base * exp(light_tails(moments) @ multipliers), of other examples too."""
     effective_sample_size: float
     """Of the weights, 1 to n."""
     penalty: float
     """Factor on half the squared norm of the multipliers of the tamed moments; infinite for even weights."""
     gap_before: float
-    """Root mean square over moments of their even means, in their own units."""
+    """Root mean square over moments of their means under the base, in their own units."""
     gap_after: float
     """The same of their weighted means."""
 
@@ -48,12 +50,13 @@ def effective_sample_size(weights: Tensor) -> Tensor:
     return scaled.sum().square() / scaled.square().sum()
 
 
-def maximum_entropy_weights(moments: Tensor, min_effective: float) -> MaximumEntropyWeights:
-    """Compute the weights nearest to even ones under which the weighted mean of each moment is near 0.
+def maximum_entropy_weights(moments: Tensor, min_effective: float, base: Tensor | None = None) -> MaximumEntropyWeights:
+    """Compute the weights nearest to those of a base under which the weighted mean of each moment is near 0.
 
-    They are proportional to exp(moments @ multipliers), where the multipliers minimise the convex function
-    log mean exp(moments @ multipliers) + penalty / 2 |multipliers|^2. As the penalty falls, means come nearer to 0 and
-    weights become less even; the smallest penalty that leaves enough effective examples is searched for by bisection.
+    They are proportional to base * exp(moments @ multipliers), where the multipliers minimise the convex function
+    log sum base exp(moments @ multipliers) + penalty / 2 |multipliers|^2. As the penalty falls, means come nearer to 0
+    and weights become less even; the smallest penalty that leaves enough effective examples is searched for by
+    bisection.
 
     A moment may have a heavy tail. So it is divided by its root mean square where that is above 1, after its values
     beyond `FAR` were replaced by values that grow with their logarithm; weights are of these. Where moments cannot all
@@ -61,44 +64,48 @@ def maximum_entropy_weights(moments: Tensor, min_effective: float) -> MaximumEnt
 
     Args:
         moments: (n, d), finite; in units in which a moment of one example is of order 1 for the wanted distribution.
-        min_effective: floor of the effective sample size; from n on, weights are even.
+        min_effective: floor of the effective sample size; where the base has no more, weights are the base.
+        base: (n,), above 0, of any sum. None: even.
 
     Returns:
         weights of each example, their effective sample size, and the gaps without and with them.
     """
     moments = upcast(moments)
-    dual, floor = _Dual(tame(moments)), max(1.0, min_effective)
+    even = torch.ones_like(moments[:, 0]) if base is None else base.to(moments)
+    even = even / even.sum()
+    light = light_tails(moments)
+    scale = light.square().mean(dim=0).sqrt().clamp_min(1)
+    dual, floor = _Dual(light / scale, even.log()), max(1.0, min_effective)
     penalty, multipliers = math.inf, torch.zeros_like(moments[0])
-    if floor < len(moments):
+    if floor < float(effective_sample_size(even)):
         penalty, multipliers = _search(dual, floor)
     weights = dual.weights(multipliers)
     return MaximumEntropyWeights(
         weights,
+        multipliers / scale,
         float(effective_sample_size(weights)),
         penalty,
-        gap_before=float(moments.mean(dim=0).square().mean().sqrt()),
+        gap_before=float((even @ moments).square().mean().sqrt()),
         gap_after=float((weights @ moments).square().mean().sqrt()),
     )
 
 
-def tame(moments: Tensor) -> Tensor:
-    """Return moments (n, d) with light tails: size `FAR` and above grows as a logarithm, then none has a mean square
-    above 1. Signs, zeros and order stay.
-    """
+def light_tails(moments: Tensor) -> Tensor:
+    """Return moments (n, d) of which size `FAR` and above grows as a logarithm. Signs, zeros and order stay."""
     size = moments.abs()
-    tamed = torch.where(size > FAR, moments.sign() * FAR * (1 + (size.clamp_min(FAR) / FAR).log()), moments)
-    return tamed / tamed.square().mean(dim=0).sqrt().clamp_min(1)
+    return torch.where(size > FAR, moments.sign() * FAR * (1 + (size.clamp_min(FAR) / FAR).log()), moments)
 
 
 class _Dual:
     """The dual of the problem: a convex function of one multiplier for each moment."""
 
-    def __init__(self, moments: Tensor) -> None:
+    def __init__(self, moments: Tensor, log_base: Tensor) -> None:
         self.moments = moments
+        self.log_base = log_base
 
     def weights(self, multipliers: Tensor) -> Tensor:
         """Compute the weights (n,) that multipliers (d,) give."""
-        return torch.softmax(self.moments @ multipliers, dim=0)
+        return torch.softmax(self.log_base + self.moments @ multipliers, dim=0)
 
     def effective(self, multipliers: Tensor) -> float:
         """Compute the effective sample size of these weights."""
@@ -107,7 +114,8 @@ class _Dual:
     def first_penalty(self, floor: float) -> float:
         """Compute the penalty that would leave so many effective examples, if moments were normal and it were large."""
         # Multipliers are then -mean / penalty, and log(n / effective) is the variance of what they are multiplied with.
-        deviation = float((self.moments @ self.moments.mean(dim=0)).std(correction=0))
+        mean = self.log_base.exp() @ self.moments
+        deviation = float((self.moments @ mean).std(correction=0))
         guess = deviation / math.sqrt(math.log(len(self.moments) / floor))
         return min(max(guess, LEAST_PENALTY), LARGEST_PENALTY)
 
@@ -122,7 +130,7 @@ class _Dual:
 
         def closure() -> float:
             at = multipliers.detach()
-            logits = self.moments @ at
+            logits = self.log_base + self.moments @ at
             multipliers.grad = torch.softmax(logits, dim=0) @ self.moments + penalty * at
             return float(logits.double().logsumexp(dim=0) + 0.5 * penalty * at.double().square().sum())
 
