@@ -26,7 +26,7 @@ from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.sources.inversion_loss import InversionLossWeights
 from beliefmatch.sources.nayer import Nayer
 from beliefmatch.sources.noise import Noise
-from beliefmatch.sources.refined_textures import RefinedTextures
+from beliefmatch.sources.procedural_pool import ProceduralPool
 from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.training.loop import compute_round, run_round
 from beliefmatch.training.run_settings import fingerprint
@@ -76,9 +76,12 @@ SOURCES: dict[str, AbstractSource[Any]] = {
     "pool against a student in train mode": Fast(**MADE, warm_up=0, terms=replace(EVERY_TERM, student_mode="train")),
     "noise": Noise(student_steps=3),
     "uniform noise": Noise(student_steps=3, distribution="uniform"),
-    "textures": RefinedTextures(**POOLED, refined_fraction=0.0),
-    "refined textures": RefinedTextures(**POOLED, made_batch=None),
-    "refined textures alone": RefinedTextures(**POOLED, made_batch=None, refined_fraction=1.0),
+    "procedural pool": ProceduralPool(**POOLED, refined_fraction=0.0),
+    "refined procedural pool": ProceduralPool(**POOLED, warm_up=1),
+    "crossed procedural pool": ProceduralPool(**POOLED, warm_up=1, refined_fraction=0.0, crossed_fraction=0.5),
+    "refined and crossed procedural pool": ProceduralPool(
+        **POOLED, warm_up=0, made_batch=6, refined_fraction=0.5, crossed_fraction=0.5
+    ),
     "unlabelled": Unlabelled(images=IMAGES, student_steps=3),
     "unlabelled with crops": Unlabelled(images=IMAGES, student_steps=3, augmentation="crop_flip"),
 }

@@ -31,7 +31,8 @@ IMAGES = (
     *("--shape", "1", "8", "8", "--mean", ".3", "--std", ".4", "--student.start", "fresh", *ON_CPU),
 )
 REFINED = (
-    *("--source.refined-fraction", ".5", "--source.terms.statistics", "0"),
+    *("--source.refined-fraction", ".5", "--source.crossed-fraction", ".25", "--source.terms.statistics", "0"),
+    *("--source.made-batch", "16", "--source.crossing-steps", "2"),
     *("--source.student-steps", "3", "--source.making-steps", "3", "--source.warm-up", "1"),
 )
 
@@ -53,7 +54,7 @@ def check_equal_to_one(words: tuple[str, ...], folder: Path) -> None:
         ("best", *VECTOR, "--rounds", "2"),
         ("best", *IMAGES, "--rounds", "2", *REFINED),
     ],
-    ids=["generator", "textures", "refined textures in a pool"],
+    ids=["generator", "a procedural pool", "a procedural pool, refined and crossed"],
 )
 def test_without_batch_norm_two_processes_equal_one(words: tuple[str, ...], command: Command, tmp_path: Path) -> None:
     done = command("transfer", *words, "--devices", 2, "--folder", "two")

@@ -88,8 +88,12 @@ CURVES: dict[str, Curve | Transfer] = {
     "zero_shot_attention": image_transfer(rounds=10, batch_size=10),
     "digits": tiny_transfer(rounds=20, batch_size=16),
     "digits_micro_batch": replace(tiny_transfer(rounds=6, batch_size=16), micro_batch=6),
-    "best": Curve(recipe="best", source={"making_steps": 5, "student_steps": 4, "warm_up": 3, "capacity": 40}),
-    "best_without_batch_norm": Curve(recipe="best", networks=MLPS, source={"student_steps": 4}),
+    "best": Curve(
+        recipe="best", source={"making_steps": 5, "student_steps": 4, "warm_up": 3, "capacity": 40, "made_batch": None}
+    ),
+    "best_without_batch_norm": Curve(
+        recipe="best", networks=MLPS, source={"student_steps": 4, "warm_up": 2, "made_batch": 16}
+    ),
     "dafl": Curve(recipe="dafl", rounds=10),
     "dfad": Curve(recipe="dfad", rounds=10),
     "dfq": Curve(recipe="dfq", source={"student_steps": 4}, rounds=8),

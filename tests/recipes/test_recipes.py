@@ -14,7 +14,7 @@ from beliefmatch.recipes.datasets import Dataset
 from beliefmatch.recipes.digits import STUDENT_ARCHITECTURE, TEACHER_ARCHITECTURE
 from beliefmatch.recipes.setup import Setup
 from beliefmatch.sources.adversarial import Adversarial
-from beliefmatch.sources.refined_textures import RefinedTextures
+from beliefmatch.sources.procedural_pool import ProceduralPool
 from beliefmatch.students.named import NamedStudent
 
 TEACHER = Network(architecture="wide_resnet_40_2")
@@ -80,7 +80,7 @@ def test_the_best_recipe_has_one_set_of_settings() -> None:
     for transfer in made:
         assert transfer.objective == BeliefMatching(divergence="kl", divergence_weight=400.0, temperature=20.0)
         assert transfer.student_optimiser == made[0].student_optimiser
-        assert transfer.source == RefinedTextures()
+        assert transfer.source == ProceduralPool()
 
 
 def test_the_digits_student_has_at_most_a_tenth_of_the_teachers_parameters() -> None:

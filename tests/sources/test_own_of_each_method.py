@@ -21,7 +21,7 @@ from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.fast import Fast
 from beliefmatch.sources.inversion_loss import InversionLossWeights
 from beliefmatch.sources.nayer import Nayer
-from beliefmatch.sources.refined_textures import RefinedTextures
+from beliefmatch.sources.procedural_pool import ProceduralPool
 from started import Run
 
 GENERATOR = f"{Path(__file__).parents[1] / 'contract' / 'small_generator.py'}:make"
@@ -258,10 +258,10 @@ def test_deep_inversion_brings_inputs_to_the_statistics_that_the_teacher_remembe
     assert gaps[0] < 0.85 * gaps[1]
 
 
-# Refined textures: ours.
+# Procedural pool: ours.
 
 
-def test_textures_are_refined_before_the_first_step_of_the_student() -> None:
-    run = Run(RefinedTextures(making_steps=1, student_steps=1, warm_up=3, refined_fraction=0.5))
+def test_procedural_images_are_refined_before_the_first_step_of_the_student() -> None:
+    run = Run(ProceduralPool(making_steps=1, student_steps=1, warm_up=3, made_batch=None))
     run.improve()
     assert run.state.pool.held == 4 * 8

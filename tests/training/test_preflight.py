@@ -19,7 +19,7 @@ from beliefmatch.sources.deep_inversion import DeepInversion
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.sources.inversion_loss import InversionLossWeights
 from beliefmatch.sources.noise import Noise
-from beliefmatch.sources.refined_textures import RefinedTextures
+from beliefmatch.sources.procedural_pool import ProceduralPool
 from beliefmatch.training.preflight import check_gradients
 from tiny import make_conv_teacher, make_plain_conv
 
@@ -72,7 +72,7 @@ def test_a_source_that_follows_the_teacher_refuses_one_that_rounds(source: Abstr
     check(source, make_conv_teacher(), make_plain_conv())
 
 
-@pytest.mark.parametrize("source", [Noise(), RefinedTextures(refined_fraction=0), DeepInversion(terms=NOTHING)])
+@pytest.mark.parametrize("source", [Noise(), ProceduralPool(refined_fraction=0), DeepInversion(terms=NOTHING)])
 def test_a_source_that_follows_none_takes_any_teacher_and_student(source: AbstractSource[Any]) -> None:
     check(source, Rounding(), Rounding())
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
+from beliefmatch.functional.batch_norm_moments import batch_norm_moments
 from beliefmatch.functional.batch_norm_statistics import statistics_gap
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import Inspection, inspect
@@ -81,8 +82,22 @@ class Teacher:
         """
         if not self.batch_norms:
             return read.logits.new_zeros(())
-        means, variances = (
-            [cast("Tensor", getattr(layer, name)) for layer in self.batch_norms.values()]
-            for name in ("running_mean", "running_var")
-        )
-        return statistics_gap([read.inputs[name] for name in self.batch_norms], means, variances)
+        return statistics_gap([read.inputs[name] for name in self.batch_norms], *self._running_statistics())
+
+    def batch_norm_moments(self, read: Outputs) -> Tensor:
+        """Compute each example's distance from what the batch-norm layers remember; there is at least one layer.
+
+        Args:
+            read: from `outputs` with `tap_batch_norms`.
+
+        Returns:
+            (batch, moments), see `functional.batch_norm_moments`.
+        """
+        return batch_norm_moments([read.inputs[name] for name in self.batch_norms], *self._running_statistics())
+
+    def _running_statistics(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Return means and variances that the batch-norm layers remember."""
+        layers = self.batch_norms.values()
+        return [cast("Tensor", layer.running_mean) for layer in layers], [
+            cast("Tensor", layer.running_var) for layer in layers
+        ]

@@ -1,31 +1,32 @@
-"""Our own: textures for inputs, refined where that pays, and a student that starts from the teacher."""
+"""Our own: procedural images, improved through the teacher, and a student that starts from it."""
 
 from dataclasses import replace
 
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
 from beliefmatch.recipes.setup import SOFT, Defaults, Setup
-from beliefmatch.sources.refined_textures import RefinedTextures
+from beliefmatch.sources.procedural_pool import ProceduralPool
 from beliefmatch.training.transfer import Transfer
 
-DEFAULTS = Defaults(rounds=2000, each_round="20 student steps", batch_size=128)
+DEFAULTS = Defaults(rounds=1000, each_round="40 student steps", batch_size=128)
 
 
 def best(
     setup: Setup,
     *,
-    source: RefinedTextures = RefinedTextures(),
+    source: ProceduralPool = ProceduralPool(),
     objective: BeliefMatching = SOFT,
     optimiser: Adam = Adam(learning_rate=1e-2, gradient_clip=5.0),
 ) -> Transfer:
-    """The best student that a teacher alone gave us so far, soonest: it learns from textures, some of them refined.
+    """The best student that a teacher alone gave us so far: it learns from procedural images, half of them improved.
 
-    No generator is trained, so none can collapse. A round takes 20 student steps. Before them, where the teacher has
-    batch-norm, it refines one batch of textures in 20 steps through the teacher, for half of what the student sees;
-    other teachers need give no gradient. The student starts from the teacher's own weights where both are of one family
-    (Xu et al. 2024), unless it has weights to start from, or `--student.start fresh`. Settings are the same for every
-    task; docs/methods/best.md describes how they were found, and what students reach. Found on grey images of 8 to 28
-    pixels: on colour images such as CIFAR-10 it runs, and what it reaches there is not measured yet.
+    No generator is trained, so none can collapse. A round makes 256 images (dead leaves, areas, curves), and takes 40
+    student steps on what the pool holds, drawn so that the teacher's classes are balanced. Where the teacher has
+    batch-norm, half of the images are refined in 30 steps towards what it remembers of its training data, and what
+    looks like that data is drawn more often. Other teachers need give no gradient. The student starts from the
+    teacher's own weights where both are of one family (Xu et al. 2024), unless it has weights to start from, or
+    `--student.start fresh`. Settings are the same for every task; docs/methods/best.md describes how they were found,
+    and what students reach.
     """
     student = setup.student
     if student and not (student.start or student.has_weights):

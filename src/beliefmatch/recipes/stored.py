@@ -16,14 +16,14 @@ from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.sources.nayer import Nayer
 from beliefmatch.sources.noise import Noise
-from beliefmatch.sources.refined_textures import RefinedTextures
+from beliefmatch.sources.procedural_pool import ProceduralPool
 from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.transfer import Transfer
 from beliefmatch.training.trust import TrustedCode, check_trusted, code_named_in
 
 SETTINGS_TYPES: tuple[type, ...] = (
-    *(Adversarial, Cmi, Dafl, DeepInversion, Dfad, Dfq, Fast, FewShot, FreePoints, Nayer, Noise, RefinedTextures),
+    *(Adversarial, Cmi, Dafl, DeepInversion, Dfad, Dfq, Fast, FewShot, FreePoints, Nayer, Noise, ProceduralPool),
     Unlabelled,
     *(BeliefMatching, Distillation),
     NamedStudent,

@@ -53,6 +53,13 @@ def take_local_shard(whole: Tensor, local_batch_size: int, fabric: Fabric) -> Te
     return whole.narrow(0, local_shard(local_batch_size, fabric).first, local_batch_size)
 
 
+def gather_shards(shard: Tensor, fabric: Fabric) -> Tensor:
+    """Gather the shards of all processes, in order: (local, ...) becomes (processes x local, ...)."""
+    gathered = fabric.all_gather(shard) if fabric.world_size > 1 else shard
+    assert isinstance(gathered, Tensor)
+    return gathered.reshape(-1, *shard.shape[1:])
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Batch:
     """What one student step sees. A source that means the same batch again yields the same object again."""

@@ -91,8 +91,8 @@ class Pool:
         """Inputs it has room for."""
         return len(self.stored)
 
-    def add(self, inputs: Tensor, teacher: Teacher, fabric: Fabric) -> None:
-        """Store inputs over the oldest ones, and the teacher's logits for them as stored.
+    def add(self, inputs: Tensor, teacher: Teacher, fabric: Fabric) -> Tensor:
+        """Store inputs over the oldest ones, and the teacher's logits for them as stored; return their rows.
 
         Args:
             inputs: (inputs, *shape), no more than the capacity, alike in all processes.
@@ -109,6 +109,7 @@ class Pool:
             for part in parts_of(rows, self.micro_batch):
                 with torch.no_grad(), fabric.autocast():
                     self.teacher_logits[part] = teacher.outputs(self.read(part)).logits
+        return rows
 
     def read(self, rows: Tensor) -> Tensor:
         """Read inputs by their rows, (rows, *shape), as the network takes them."""
@@ -125,15 +126,22 @@ class Pool:
         count = local_batch_size * fabric.world_size
         rows = torch.randint(MANY, (count,), generator=random, device=self.stored.device) % self.held
         own, known = take_local_shard(rows, local_batch_size, fabric), self.teacher_logits
-        stored = augment(
-            self.stored[own], self.augmentation, self.padding, random, local_shard(local_batch_size, fabric)
-        )
-        return Batch(inputs=self._inputs(stored), teacher_logits=None if known is None else known[own])
+        inputs = self.read_augmented(own, random, fabric)
+        return Batch(inputs=inputs, teacher_logits=None if known is None else known[own])
+
+    def read_augmented(self, rows: Tensor, random: torch.Generator, fabric: Fabric) -> Tensor:
+        """Read inputs by the rows of this process's shard of a batch, augmented, (rows, *shape)."""
+        stored = augment(self.stored[rows], self.augmentation, self.padding, random, local_shard(len(rows), fabric))
+        return self._inputs(stored)
+
+    def newest_rows(self, count: int) -> Tensor:
+        """Return the rows of the inputs stored last, the newest first, (at most count,); that many were stored."""
+        back = torch.arange(1, min(count, self.capacity) + 1, device=self.stored.device)
+        return (self.next - back) % self.capacity
 
     def newest(self, count: int) -> Tensor:
         """Read the inputs stored last, the newest first, (at most count, *shape)."""
-        back = torch.arange(1, min(count, int(self.held)) + 1, device=self.stored.device)
-        return self.read((self.next - back) % self.capacity)
+        return self.read(self.newest_rows(min(count, int(self.held))))
 
     def _inputs(self, stored: Tensor) -> Tensor:
         return to_channels_last(self.pixels.from_bytes(stored) if self.pixels else stored.to(self.dtype))

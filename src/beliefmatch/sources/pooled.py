@@ -18,7 +18,7 @@ from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.functional.diversity import diversity
 from beliefmatch.networks.taps import Outputs
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, local_shard, take_local_shard
+from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, gather_shards, local_shard, take_local_shard
 from beliefmatch.sources.inversion_loss import InversionLossWeights
 from beliefmatch.sources.pool import Pool, make_pool
 
@@ -293,8 +293,6 @@ def _make_and_keep(
     state: PooledState, make: Make, weights: InversionLossWeights, teacher: Teacher, fabric: Fabric
 ) -> dict[str, Tensor]:
     made, found = make(weights)
-    gathered = fabric.all_gather(made) if fabric.world_size > 1 else made
-    assert isinstance(gathered, Tensor)
-    whole = gathered.reshape(-1, *made.shape[1:])
+    whole = gather_shards(made, fabric)
     state.pool.add(whole, teacher, fabric)
     return found | {"diversity": diversity(whole)[None]} if len(whole) > 1 else found

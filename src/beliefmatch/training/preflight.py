@@ -22,7 +22,7 @@ from beliefmatch.training.transfer import Transfer
 
 NUDGE = 0.01
 """Standard deviation of what is added to the parameters of a student before its gradient is checked."""
-WITHOUT_GRADIENTS = "noise, unlabelled, few_shot, or best with --source.refined-fraction 0"
+WITHOUT_GRADIENTS = "noise, unlabelled, few_shot or best"
 """Recipes whose sources follow no gradient."""
 
 
