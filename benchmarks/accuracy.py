@@ -62,6 +62,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="so many instead of those that fit, to show that it runs")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--folder", type=Path, default=Path("runs/accuracy"))
+    parser.add_argument("--results", help="name of the file of results, instead of its own")
     return parser.parse_args()
 
 
@@ -126,7 +127,7 @@ def main() -> None:
     task = TASKS[arguments.task]
     allowed = 60 * task.minutes * arguments.share
     write_results(
-        f"accuracy_{name}",
+        arguments.results or f"accuracy_{name}",
         {
             "machine": describe_machine(),
             "recipe": arguments.recipe,

@@ -25,7 +25,7 @@ from torch.testing import assert_close
 
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.sources.free_points import FreePoints
-from beliefmatch.sources.refined_textures import RefinedTextures
+from beliefmatch.sources.procedural_pool import ProceduralPool
 from beliefmatch.training.execution import compiled
 from beliefmatch.training.execution.base import AbstractExecution
 from beliefmatch.training.execution.choice import CapturedExecution, begin_rounds
@@ -45,7 +45,7 @@ TRANSFERS: dict[str, Callable[[], Transfer]] = {
     "batch-norm, dropout, fresh noise, statistics": lambda: batch_norm_transfer(rounds=NUM_ROUNDS),
     "attention": lambda: attention_transfer(rounds=NUM_ROUNDS),
     "vectors": lambda: vector_transfer(rounds=NUM_ROUNDS),
-    "refined textures": lambda: replace(batch_norm_transfer(rounds=NUM_ROUNDS), source=RefinedTextures(making_steps=3)),
+    "procedural pool": lambda: replace(batch_norm_transfer(rounds=NUM_ROUNDS), source=ProceduralPool(making_steps=3)),
     "free points": lambda: replace(vector_transfer(rounds=NUM_ROUNDS), source=FreePoints(point_steps=3)),
 }
 
@@ -148,7 +148,7 @@ def a_long_run_is_compiled_and_equals_eager(device: str) -> None:
     need_cuda(device)
     enough, compiled.COMPILED_FROM = compiled.COMPILED_FROM, 1
     try:
-        for name in ("attention", "refined textures"):
+        for name in ("attention", "procedural pool"):
             eager, found = (do_rounds(TRANSFERS[name](), device, way) for way in ("eager", "auto"))
             assert "compiled" in found.description, found.description
             check_captured(found)

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from beliefmatch import LabelledImages, Network, RunFolder, measure_run, read_images, recipes
+from beliefmatch import LabelledImages, Network, RunFolder, measure_run, read_examples, read_images, recipes
 from beliefmatch.data.digits import read_digits
 from beliefmatch.data.images import read_labelled_images
 from beliefmatch.measurement.agreement import Measurement
-from beliefmatch.networks.examples import Images
+from beliefmatch.networks.examples import Images, Inputs
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.runs.folder import TEACHER_FILE
@@ -34,16 +34,18 @@ class Task:
     weights: str | Callable[[Path], nn.Module]
     """A file in the folder of data, or what trains a teacher from there, which does not count into the time."""
     student: str
-    shape: tuple[int, int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    shape: tuple[int, ...]
     images: str
     """What the student is measured on, in words."""
-    read: Callable[[Path], Images]
+    read: Callable[[Path], Images | Inputs]
     """Reads those from the folder of data."""
     minutes: float
     machine: str
     """What the minutes are meant for."""
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    num_outputs: int | None = None
+    """Of the teacher, where there are not ten."""
 
 
 def read_file(name: str) -> Callable[[Path], Images]:
@@ -77,90 +79,164 @@ def train_lenet(data: Path) -> nn.Module:
     return network
 
 
+RESNET8 = Path(__file__).parent / "reference" / "keras_resnet.py"
+"""A teacher of pixels from 0 to 255: those in [0, 1], divided by 1 / 255."""
+
 TASKS = {
     "digits": Task(
         teacher="convnet_32",
         weights=lambda _: train_teacher(read_digits()[0]),
         student="convnet_8",
         shape=(1, 8, 8),
-        mean=(0.3053,),
-        std=(0.3761,),
         images="digits that were held back",
         read=lambda _: read_digits()[1],
         minutes=2,
         machine="2 cores",
+        mean=(0.3053,),
+        std=(0.3761,),
     ),
     "mnist": Task(
         teacher="lenet_5_tanh",
         weights="mnist/lenet5_kennygnw",
         student="lenet_5_half_tanh",
         shape=(1, 28, 28),
-        mean=(0.1307,),
-        std=(0.3081,),
         images="mnist/test.npz",
         read=read_file("mnist/test.npz"),
-        minutes=10,
-        machine="2 cores",
+        minutes=5,
+        machine="one thread",
+        mean=(0.1307,),
+        std=(0.3081,),
     ),
     "mnist_bn": Task(
         teacher="lenet_5_bn",
         weights=train_lenet,
         student="lenet_5_half_bn",
         shape=(1, 28, 28),
-        mean=(0.1307,),
-        std=(0.3081,),
         images="training images of MNIST that were held out",
         read=lambda data: split_mnist(data)[1],
-        minutes=10,
-        machine="2 cores",
+        minutes=5,
+        machine="one thread",
+        mean=(0.1307,),
+        std=(0.3081,),
     ),
     "fashion_bn": Task(
         teacher="lenet_5_bn",
         weights="fashion_mnist/lenet5_bn_shitrit",
         student="lenet_5_half_bn",
         shape=(1, 28, 28),
-        mean=(0.5,),
-        std=(0.5,),
         images="fashion_mnist/test.npz",
         read=read_file("fashion_mnist/test.npz"),
-        minutes=20,
-        machine="2 cores",
+        minutes=10,
+        machine="one thread",
+        mean=(0.5,),
+        std=(0.5,),
     ),
     "fashion": Task(
         teacher="lenet_5",
         weights="fashion_mnist/lenet5_shitrit",
         student="lenet_5_half",
         shape=(1, 28, 28),
-        mean=(0.5,),
-        std=(0.5,),
         images="fashion_mnist/test.npz",
         read=read_file("fashion_mnist/test.npz"),
-        minutes=20,
+        minutes=10,
+        machine="one thread",
+        mean=(0.5,),
+        std=(0.5,),
+    ),
+    "adult": Task(
+        teacher="mlp_20",
+        weights="adult/mlp_dice",
+        student="mlp_8",
+        shape=(29,),
+        images="adult/test.npz",
+        read=lambda data: read_examples(data / "adult/test.npz"),
+        minutes=1,
+        machine="one thread",
+        num_outputs=1,
+    ),
+    "cifar10_held_out": Task(
+        teacher="cifar_resnet_20_b",
+        weights="cifar10/resnet20_chenyaofo",
+        student="cifar_resnet_8_b",
+        shape=(3, 32, 32),
+        images="cifar10/train_subset.npz",
+        read=read_file("cifar10/train_subset.npz"),
+        minutes=30,
         machine="2 cores",
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2023, 0.1994, 0.2010),
     ),
     "cifar10_wrn": Task(
         teacher="wide_resnet_40_1",
         weights="cifar10/wrn40_1_ferles_s0",
         student="wide_resnet_16_1",
         shape=(3, 32, 32),
+        images="cifar10/test.npz",
+        read=read_file("cifar10/test.npz"),
+        minutes=30,
+        machine="2 cores",
         mean=(0.4914, 0.4822, 0.4465),
         std=(0.2023, 0.1994, 0.2010),
+    ),
+    "cifar10_wrn_3h": Task(
+        teacher="wide_resnet_40_1",
+        weights="cifar10/wrn40_1_ferles_s0",
+        student="wide_resnet_16_1",
+        shape=(3, 32, 32),
+        images="cifar10/test.npz",
+        read=read_file("cifar10/test.npz"),
+        minutes=180,
+        machine="2 cores",
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2023, 0.1994, 0.2010),
+    ),
+    "cifar10_wrn_half_width_3h": Task(
+        teacher="wide_resnet_16_2",
+        weights="cifar10/wrn16_2_ferles_s0",
+        student="wide_resnet_16_1",
+        shape=(3, 32, 32),
+        images="cifar10/test.npz",
+        read=read_file("cifar10/test.npz"),
+        minutes=180,
+        machine="2 cores",
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2023, 0.1994, 0.2010),
+    ),
+    "cifar10_resnet8": Task(
+        teacher=f"{RESNET8}:make_resnet8",
+        weights="cifar10/resnet8_mlperftiny",
+        student="convnet_32",
+        shape=(3, 32, 32),
+        images="cifar10/test.npz",
+        read=read_file("cifar10/test.npz"),
+        minutes=30,
+        machine="2 cores",
+        mean=(0.0, 0.0, 0.0),
+        std=(1 / 255, 1 / 255, 1 / 255),
+    ),
+    "cifar10_wrn_gpu": Task(
+        teacher="wide_resnet_40_1",
+        weights="cifar10/wrn40_1_ferles_s0",
+        student="wide_resnet_16_1",
+        shape=(3, 32, 32),
         images="cifar10/test.npz",
         read=read_file("cifar10/test.npz"),
         minutes=10,
         machine="one GPU",
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2023, 0.1994, 0.2010),
     ),
-    "cifar10_resnet": Task(
+    "cifar10_resnet_gpu": Task(
         teacher="cifar_resnet_56",
         weights="cifar10/resnet56_akamaster",
         student="cifar_resnet_20",
         shape=(3, 32, 32),
-        mean=(0.485, 0.456, 0.406),
-        std=(0.229, 0.224, 0.225),
         images="cifar10/test.npz",
         read=read_file("cifar10/test.npz"),
         minutes=10,
         machine="one GPU",
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
     ),
 }
 
@@ -177,7 +253,7 @@ def teacher_weights(name: str, data: Path, folder: Path, seed: int) -> Path:
 
 def make_transfer(task: Task, recipe: str, weights: Path, seed: int, start: str | None = None) -> Transfer:
     """Build a recipe's transfer from a task's teacher, at the recipe's own settings."""
-    teacher = Network(architecture=task.teacher, weights=weights)
+    teacher = Network(architecture=task.teacher, weights=weights, num_classes=task.num_outputs)
     student = NamedStudent(architecture=task.student, start="fresh" if start == "fresh" else None)
     setup = recipes.Setup(teacher=teacher, student=student, shape=task.shape, mean=task.mean, std=task.std, seed=seed)
     return recipes.ALL[recipe](setup)
