@@ -12,7 +12,7 @@ from beliefmatch import LabelledImages, Network, RunFolder, measure_run, read_ex
 from beliefmatch.data.digits import read_digits
 from beliefmatch.data.images import read_labelled_images
 from beliefmatch.measurement.agreement import Measurement
-from beliefmatch.networks.examples import Images, Inputs
+from beliefmatch.networks.examples import AbstractExamples, Images
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.runs.folder import TEACHER_FILE
@@ -37,7 +37,7 @@ class Task:
     shape: tuple[int, ...]
     images: str
     """What the student is measured on, in words."""
-    read: Callable[[Path], Images | Inputs]
+    read: Callable[[Path], AbstractExamples]
     """Reads those from the folder of data."""
     minutes: float
     machine: str
