@@ -268,11 +268,12 @@ def draw_noise(state: PooledState, *shape: int, fabric: Fabric) -> Tensor:
     return take_local_shard(whole, state.local_made_batch, fabric)
 
 
-def draw_labels(state: PooledState, num_classes: int, fabric: Fabric) -> Tensor:
-    """Draw classes at random, (local made batch,)."""
-    count = state.local_made_batch * fabric.world_size
+def draw_labels(state: PooledState, num_classes: int, fabric: Fabric, local_count: int | None = None) -> Tensor:
+    """Draw classes at random, (local count,): this process's shard of what all draw. None: for a made batch."""
+    local_count = state.local_made_batch if local_count is None else local_count
+    count = local_count * fabric.world_size
     whole = torch.randint(num_classes, (count,), generator=state.random, device=state.random.device)
-    return take_local_shard(whole, state.local_made_batch, fabric)
+    return take_local_shard(whole, local_count, fabric)
 
 
 def bound_pixels(state: PooledState, raw: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ from beliefmatch.sources.pooled import (
     PooledState,
     batch_losses,
     check_pooled,
+    draw_labels,
     short_settings,
     start_pooled,
 )
@@ -163,10 +164,10 @@ class ProceduralPool(PooledSettings, AbstractSource[ProceduralPoolState]):
         plain = self._draw(state, state.local_made_batch - refined - crossed, fabric)
         parts, found = [as_inputs(plain, state.pool.pixels)], {}
         if crossed:
-            drawn, labels = self._draw(state, crossed, fabric), self._draw_labels(state, crossed, teacher, fabric)
+            drawn, labels = self._draw(state, crossed, fabric), draw_labels(state, teacher.num_classes, fabric, crossed)
             parts.append(self._cross(state, drawn, labels, teacher, fabric))
         if refined:
-            drawn, labels = self._draw(state, refined, fabric), self._draw_labels(state, refined, teacher, fabric)
+            drawn, labels = self._draw(state, refined, fabric), draw_labels(state, teacher.num_classes, fabric, refined)
             losses = batch_losses(
                 state, weights=weights, labels=labels, teacher=teacher, student=student, fabric=fabric
             )
@@ -218,12 +219,6 @@ class ProceduralPool(PooledSettings, AbstractSource[ProceduralPoolState]):
             parts.append(textures(count - leaves, shape, random, dtype, curve_fraction=self.curve_fraction))
         order = torch.rand(count, generator=random, device=random.device).argsort()
         return take_local_shard(torch.cat(parts)[order], local_count, fabric)
-
-    def _draw_labels(self, state: PooledState, local_count: int, teacher: Teacher, fabric: Fabric) -> Tensor:
-        """Draw this process's shard of the classes that all of them draw, (local count,)."""
-        count = local_count * fabric.world_size
-        drawn = torch.randint(teacher.num_classes, (count,), generator=state.random, device=state.random.device)
-        return take_local_shard(drawn, local_count, fabric)
 
     def _cross(self, state: PooledState, drawn: Tensor, labels: Tensor, teacher: Teacher, fabric: Fabric) -> Tensor:
         """Move what was drawn, in [0, 1], towards these classes."""
