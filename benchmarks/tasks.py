@@ -1,7 +1,7 @@
 """Teachers, their students and the images that tell how good a student is, for benchmarks that transfer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -82,6 +82,30 @@ def train_lenet(data: Path) -> nn.Module:
 RESNET8 = Path(__file__).parent / "reference" / "keras_resnet.py"
 """A teacher of pixels from 0 to 255: those in [0, 1], divided by 1 / 255."""
 
+FASHION_BN = Task(
+    teacher="lenet_5_bn",
+    weights="fashion_mnist/lenet5_bn_shitrit",
+    student="lenet_5_half_bn",
+    shape=(1, 28, 28),
+    images="fashion_mnist/test.npz",
+    read=read_file("fashion_mnist/test.npz"),
+    minutes=10,
+    machine="one thread",
+    mean=(0.5,),
+    std=(0.5,),
+)
+CIFAR10 = Task(
+    teacher="wide_resnet_40_1",
+    weights="cifar10/wrn40_1_ferles_s0",
+    student="wide_resnet_16_1",
+    shape=(3, 32, 32),
+    images="cifar10/test.npz",
+    read=read_file("cifar10/test.npz"),
+    minutes=30,
+    machine="2 cores",
+    mean=(0.4914, 0.4822, 0.4465),
+    std=(0.2023, 0.1994, 0.2010),
+)
 TASKS = {
     "digits": Task(
         teacher="convnet_32",
@@ -119,30 +143,8 @@ TASKS = {
         mean=(0.1307,),
         std=(0.3081,),
     ),
-    "fashion_bn": Task(
-        teacher="lenet_5_bn",
-        weights="fashion_mnist/lenet5_bn_shitrit",
-        student="lenet_5_half_bn",
-        shape=(1, 28, 28),
-        images="fashion_mnist/test.npz",
-        read=read_file("fashion_mnist/test.npz"),
-        minutes=10,
-        machine="one thread",
-        mean=(0.5,),
-        std=(0.5,),
-    ),
-    "fashion": Task(
-        teacher="lenet_5",
-        weights="fashion_mnist/lenet5_shitrit",
-        student="lenet_5_half",
-        shape=(1, 28, 28),
-        images="fashion_mnist/test.npz",
-        read=read_file("fashion_mnist/test.npz"),
-        minutes=10,
-        machine="one thread",
-        mean=(0.5,),
-        std=(0.5,),
-    ),
+    "fashion_bn": FASHION_BN,
+    "fashion": replace(FASHION_BN, teacher="lenet_5", weights="fashion_mnist/lenet5_shitrit", student="lenet_5_half"),
     "adult": Task(
         teacher="mlp_20",
         weights="adult/mlp_dice",
@@ -154,85 +156,33 @@ TASKS = {
         machine="one thread",
         num_outputs=1,
     ),
-    "cifar10_held_out": Task(
+    "cifar10_wrn": CIFAR10,
+    "cifar10_wrn_3h": replace(CIFAR10, minutes=180),
+    "cifar10_wrn_gpu": replace(CIFAR10, minutes=10, machine="one GPU"),
+    "cifar10_wrn_half_width_3h": replace(
+        CIFAR10, teacher="wide_resnet_16_2", weights="cifar10/wrn16_2_ferles_s0", minutes=180
+    ),
+    "cifar10_held_out": replace(
+        CIFAR10,
         teacher="cifar_resnet_20_b",
         weights="cifar10/resnet20_chenyaofo",
         student="cifar_resnet_8_b",
-        shape=(3, 32, 32),
         images="cifar10/train_subset.npz",
         read=read_file("cifar10/train_subset.npz"),
-        minutes=30,
-        machine="2 cores",
-        mean=(0.4914, 0.4822, 0.4465),
-        std=(0.2023, 0.1994, 0.2010),
     ),
-    "cifar10_wrn": Task(
-        teacher="wide_resnet_40_1",
-        weights="cifar10/wrn40_1_ferles_s0",
-        student="wide_resnet_16_1",
-        shape=(3, 32, 32),
-        images="cifar10/test.npz",
-        read=read_file("cifar10/test.npz"),
-        minutes=30,
-        machine="2 cores",
-        mean=(0.4914, 0.4822, 0.4465),
-        std=(0.2023, 0.1994, 0.2010),
-    ),
-    "cifar10_wrn_3h": Task(
-        teacher="wide_resnet_40_1",
-        weights="cifar10/wrn40_1_ferles_s0",
-        student="wide_resnet_16_1",
-        shape=(3, 32, 32),
-        images="cifar10/test.npz",
-        read=read_file("cifar10/test.npz"),
-        minutes=180,
-        machine="2 cores",
-        mean=(0.4914, 0.4822, 0.4465),
-        std=(0.2023, 0.1994, 0.2010),
-    ),
-    "cifar10_wrn_half_width_3h": Task(
-        teacher="wide_resnet_16_2",
-        weights="cifar10/wrn16_2_ferles_s0",
-        student="wide_resnet_16_1",
-        shape=(3, 32, 32),
-        images="cifar10/test.npz",
-        read=read_file("cifar10/test.npz"),
-        minutes=180,
-        machine="2 cores",
-        mean=(0.4914, 0.4822, 0.4465),
-        std=(0.2023, 0.1994, 0.2010),
-    ),
-    "cifar10_resnet8": Task(
+    "cifar10_resnet8": replace(
+        CIFAR10,
         teacher=f"{RESNET8}:make_resnet8",
         weights="cifar10/resnet8_mlperftiny",
         student="convnet_32",
-        shape=(3, 32, 32),
-        images="cifar10/test.npz",
-        read=read_file("cifar10/test.npz"),
-        minutes=30,
-        machine="2 cores",
         mean=(0.0, 0.0, 0.0),
         std=(1 / 255, 1 / 255, 1 / 255),
     ),
-    "cifar10_wrn_gpu": Task(
-        teacher="wide_resnet_40_1",
-        weights="cifar10/wrn40_1_ferles_s0",
-        student="wide_resnet_16_1",
-        shape=(3, 32, 32),
-        images="cifar10/test.npz",
-        read=read_file("cifar10/test.npz"),
-        minutes=10,
-        machine="one GPU",
-        mean=(0.4914, 0.4822, 0.4465),
-        std=(0.2023, 0.1994, 0.2010),
-    ),
-    "cifar10_resnet_gpu": Task(
+    "cifar10_resnet_gpu": replace(
+        CIFAR10,
         teacher="cifar_resnet_56",
         weights="cifar10/resnet56_akamaster",
         student="cifar_resnet_20",
-        shape=(3, 32, 32),
-        images="cifar10/test.npz",
-        read=read_file("cifar10/test.npz"),
         minutes=10,
         machine="one GPU",
         mean=(0.485, 0.456, 0.406),
