@@ -73,6 +73,7 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
 def _with_flags(name: str, recipe: "Callable[..., Transfer]") -> "Callable[..., Transfer]":
     """Return a recipe whose setup has flags without a prefix, and the recipe's own defaults in their help."""
     from beliefmatch import recipes
+    from beliefmatch.networks.loading.network import Network
     from beliefmatch.students.named import NamedStudent
 
     defaults = recipes.defaults_of(name)
@@ -80,6 +81,7 @@ def _with_flags(name: str, recipe: "Callable[..., Transfer]") -> "Callable[..., 
     setup = make_dataclass(
         "Setup",
         [
+            ("teacher", Network, field()),
             ("student", NamedStudent, field(default=defaults.student) if defaults.student else field()),
             ("rounds", Annotated[int | None, tyro.conf.arg(help=rounds)], None),
             ("batch_size", int, defaults.batch_size),

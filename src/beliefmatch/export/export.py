@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from beliefmatch.errors import BeliefMatchError, FolderError, SettingsError
+from beliefmatch.errors import BeliefMatchError, ExportError, FolderError, SettingsError
 from beliefmatch.export.base import FormatName
 from beliefmatch.export.card import check_card, write_card
 from beliefmatch.export.check import check_examples_fit, check_file
@@ -21,6 +21,7 @@ from beliefmatch.export.pseudo_inputs import draw_pseudo
 from beliefmatch.measurement.run import load_teacher
 from beliefmatch.networks.examples import AbstractExamples, Inputs
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.given import PREFIX, GivenNetworks
 from beliefmatch.networks.loading.packages import require
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.stored import read_transfer
@@ -56,6 +57,7 @@ def export_student(
     teacher_license: str | None = None,
     overwrite: bool = False,
     trust_code: TrustedCode = False,
+    given: GivenNetworks = GivenNetworks(),
 ) -> Exported:
     """Export the student of a finished run, with a model card beside it, and enter what was found into result.json.
 
@@ -76,6 +78,7 @@ def export_student(
         overwrite: whether a file and a model card that are there may be replaced.
         trust_code: whether to import Python files that the folder names as its networks, or names of those that may be
             imported.
+        given: networks that the run was given in Python.
 
     Raises:
         FolderError: there is no finished run, it names Python code that is not trusted, or the file or the card cannot
@@ -85,15 +88,16 @@ def export_student(
         ExamplesError: real examples do not fit the student, or pseudo inputs are not finite.
         ExportError: the student cannot be exported, or the file does not agree with it.
     """
-    transfer = read_transfer(folder, trust_code=trust_code)
+    transfer = read_transfer(folder, trust_code=trust_code, given=given)
     spec = deployed_spec(transfer.inputs, mean, std)
     target = _check(folder, to, spec, out=out, pixels=pixels, images=images, overwrite=overwrite)
     check_normalisation(spec, pixels, assume=assume_normalisation)
     metadata = asdict(read_student(folder, trust_code=trust_code))
-    student = DeployedGraph(load_student_with_logits(folder.path, trust_code=trust_code), spec, pixels)
+    network = load_student_with_logits(folder.path, architecture=given.student, trust_code=trust_code)
+    student = DeployedGraph(network, spec, pixels)
     content = FORMATS[to].write(student, spec)
-    teacher, why_no_teacher = _load_teacher(folder, trust_code)
-    drawn = draw_pseudo(folder, transfer, teacher, trust_code=trust_code)
+    teacher, why_no_teacher = _load_teacher(folder, trust_code, given)
+    drawn = draw_pseudo(folder, transfer, teacher, trust_code=trust_code, student=given.student)
     name = "pseudo inputs and noise" if drawn.num_noise else "fresh pseudo inputs"
     examples = [Inputs(name=name, inputs=drawn.inputs), *([] if images is None else [images])]
     make_folder(target.parent)
@@ -140,6 +144,11 @@ def _check(
     folder.read_result()
     if pixels is not None and not FORMATS[to].holds_graph:
         raise SettingsError(f"a {to} file holds weights alone, so it cannot take pixels: leave out --pixels")
+    if not FORMATS[to].holds_graph and folder.read_student().architecture.startswith(PREFIX):
+        raise ExportError(
+            f"the student was {folder.read_student().architecture}, and a {to} file holds weights alone, which could "
+            "not be checked in a fresh process: export to onnx or pt2, or take student.safetensors of the run folder"
+        )
     check_pixels_fit(spec, pixels)
     target = _resolve_target(folder, to, out)
     if target.exists() and not overwrite:
@@ -167,9 +176,11 @@ def _resolve_target(folder: RunFolder, to: FormatName, out: Path | None) -> Path
     return out / f"{STEM}.{to}"
 
 
-def _load_teacher(folder: RunFolder, trust_code: TrustedCode) -> tuple[Teacher | None, str | None]:
+def _load_teacher(
+    folder: RunFolder, trust_code: TrustedCode, given: GivenNetworks
+) -> tuple[Teacher | None, str | None]:
     try:
-        return load_teacher(folder, trust_code=trust_code), None
+        return load_teacher(folder, trust_code=trust_code, given=given), None
     except BeliefMatchError as error:
         return None, f"it cannot be loaded: {error}"
 

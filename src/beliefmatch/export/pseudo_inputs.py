@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from beliefmatch.errors import BeliefMatchError, ResumeError, first_line
+from beliefmatch.networks.loading.given import GivenModule
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.sources.base import AbstractSource
@@ -39,7 +40,12 @@ class PseudoInputs:
 
 
 def draw_pseudo(
-    folder: RunFolder, transfer: Transfer, teacher: Teacher | None, *, trust_code: TrustedCode = False
+    folder: RunFolder,
+    transfer: Transfer,
+    teacher: Teacher | None,
+    *,
+    trust_code: TrustedCode = False,
+    student: GivenModule | None = None,
 ) -> PseudoInputs:
     """Return inputs of the source as the run left it, with noise that the run has not used; the folder stays as it is.
 
@@ -50,12 +56,13 @@ def draw_pseudo(
         transfer: its settings.
         teacher: which a source is started for. None: it cannot be loaded.
         trust_code: which Python code that the folder names may be imported.
+        student: the module, where the run was given it in Python.
     """
     drawn, why_noise = torch.empty((0, *transfer.inputs.shape)), None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(transfer.seed ^ OTHER_SEED)
         try:
-            drawn = _draw_from_source(folder, transfer, teacher, trust_code)
+            drawn = _draw_from_source(folder, transfer, teacher, trust_code, student)
         except BeliefMatchError as error:
             why_noise = str(error)
         if why_noise is None and len(drawn) < NUM_PSEUDO:
@@ -65,7 +72,11 @@ def draw_pseudo(
 
 
 def _draw_from_source(
-    folder: RunFolder, transfer: Transfer, teacher: Teacher | None, trust_code: TrustedCode
+    folder: RunFolder,
+    transfer: Transfer,
+    teacher: Teacher | None,
+    trust_code: TrustedCode,
+    given: GivenModule | None,
 ) -> Tensor:
     if transfer.source.reads_data:
         raise ResumeError("the run's inputs are real data")
@@ -78,7 +89,7 @@ def _draw_from_source(
         # New inputs for every batch, not once a round.
         source = replace(source, fresh_noise=True)
     plan = replace(transfer.plan, seed=transfer.seed ^ OTHER_SEED)
-    student = load_student_with_logits(folder.path, trust_code=trust_code).train()
+    student = load_student_with_logits(folder.path, architecture=given, trust_code=trust_code).train()
     state = source.start(teacher, student, plan, fabric)
     _restore(folder, state)
     drawn: list[Tensor] = []

@@ -14,6 +14,7 @@ from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import check_same_classes, count_classes
+from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.folder import RunFolder
@@ -25,35 +26,41 @@ from beliefmatch.training.trust import TrustedCode
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 
 
-def load_pair(folder: RunFolder, *, trust_code: TrustedCode = False) -> tuple[Teacher, nn.Module]:
+def load_pair(
+    folder: RunFolder, *, trust_code: TrustedCode = False, given: GivenNetworks = GivenNetworks()
+) -> tuple[Teacher, nn.Module]:
     """Load teacher and student of a finished run.
 
     Args:
         folder: of the run.
         trust_code: which Python code that the folder names may be imported.
+        given: networks that the run was given in Python.
 
     Raises:
         FolderError: there is no finished run, the teacher's weights are no longer those the run used, or the folder
             names Python code that is not trusted.
         BeliefMatchError: either network cannot be loaded.
     """
-    student = load_student_with_logits(folder.path, trust_code=trust_code)
-    return load_teacher(folder, trust_code=trust_code), student
+    student = load_student_with_logits(folder.path, architecture=given.student, trust_code=trust_code)
+    return load_teacher(folder, trust_code=trust_code, given=given), student
 
 
-def load_teacher(folder: RunFolder, *, trust_code: TrustedCode = False) -> Teacher:
+def load_teacher(
+    folder: RunFolder, *, trust_code: TrustedCode = False, given: GivenNetworks = GivenNetworks()
+) -> Teacher:
     """Load the teacher of a run.
 
     Args:
         folder: of the run.
         trust_code: which Python code that the folder names may be imported.
+        given: networks that the run was given in Python.
 
     Raises:
         FolderError: there is no run, the teacher's weights are no longer those it used, or the folder names Python code
             that is not trusted.
         BeliefMatchError: the teacher cannot be loaded.
     """
-    transfer = read_transfer(folder, trust_code=trust_code)
+    transfer = read_transfer(folder, trust_code=trust_code, given=given)
     teacher = Teacher.load(transfer.teacher, transfer.inputs)
     if fingerprint(teacher.module) != folder.read_run().settings.teacher_sha256:
         raise FolderError(f"the teacher's weights have changed since the run in {folder.path} used them")
@@ -71,6 +78,7 @@ def measure_run(
     transition: TransitionPlan | None = None,
     accelerator: Accelerator = "auto",
     trust_code: TrustedCode = False,
+    given: GivenNetworks = GivenNetworks(),
 ) -> Measurement:
     """Measure teacher and student of a finished run, write measurement.json and enter the sums into result.json.
 
@@ -87,13 +95,14 @@ def measure_run(
         accelerator: kind of device to measure on; "auto" takes the fastest there is.
         trust_code: whether to import Python files that the folder names as its networks, or names of those that may be
             imported.
+        given: networks that the run was given in Python.
 
     Raises:
         FolderError: see `load_pair`.
         ExamplesError: examples or labels do not fit the networks.
     """
     data = examples_of(examples, labels, name=name)
-    teacher, student = load_pair(folder, trust_code=trust_code)
+    teacher, student = load_pair(folder, trust_code=trust_code, given=given)
     measurement = measure_networks(
         teacher.module,
         student,

@@ -12,7 +12,7 @@ from beliefmatch.functional.batch_norm_moments import batch_norm_moments
 from beliefmatch.functional.batch_norm_statistics import statistics_gap
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import Inspection, inspect
-from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.output_forms import give_logits
 from beliefmatch.networks.taps import Outputs, outputs_of
 
@@ -43,8 +43,8 @@ class Teacher:
             give_logits(module, self.inspection.outputs)
 
     @classmethod
-    def load(cls, network: Network, spec: InputSpec) -> "Teacher":
-        """Load the network that a user names. See `Network.load_inspected`."""
+    def load(cls, network: AbstractNetwork, spec: InputSpec) -> "Teacher":
+        """Load a trained network. See `AbstractNetwork.load_inspected`."""
         module, inspection = network.load_inspected(spec, role="teacher")
         return cls(module, spec, inspection)
 

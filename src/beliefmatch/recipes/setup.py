@@ -6,7 +6,7 @@ from typing import Any
 
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.taps import TapPair
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.objectives.belief_matching import BeliefMatching
@@ -16,6 +16,7 @@ from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.pooled import PooledSettings
 from beliefmatch.sources.unlabelled import Unlabelled
+from beliefmatch.students.base import AbstractStudent
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.transfer import Transfer
 
@@ -43,9 +44,9 @@ class Defaults:
 class Setup:
     """What every recipe is given. None leaves a setting to the recipe."""
 
-    teacher: Network
+    teacher: AbstractNetwork
     """Trained network to learn from."""
-    student: NamedStudent | None = None
+    student: AbstractStudent | None = None
     """Smaller network that learns. Default: the recipe's, where it has one."""
     dataset: Dataset | None = None
     """What the teacher was trained on: sets the normalisation, and what else the recipe has for it. No data is read.

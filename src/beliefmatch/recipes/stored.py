@@ -1,5 +1,9 @@
 """The settings that a run folder holds, read again: the classes that recipes choose from, and how to read them."""
 
+from dataclasses import replace
+
+from beliefmatch.networks.loading.given import GivenNetwork, GivenNetworks
+from beliefmatch.networks.loading.network import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.optimisers import Adam, CosineSgd, StepwiseSgd
@@ -18,6 +22,7 @@ from beliefmatch.sources.nayer import Nayer
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.procedural_pool import ProceduralPool
 from beliefmatch.sources.unlabelled import Unlabelled
+from beliefmatch.students.given import GivenStudent
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.transfer import Transfer
 from beliefmatch.training.trust import TrustedCode, check_trusted, code_named_in
@@ -26,18 +31,22 @@ SETTINGS_TYPES: tuple[type, ...] = (
     *(Adversarial, Cmi, Dafl, DeepInversion, Dfad, Dfq, Fast, FewShot, FreePoints, Nayer, Noise, ProceduralPool),
     Unlabelled,
     *(BeliefMatching, Distillation),
-    NamedStudent,
+    *(Network, GivenNetwork),
+    *(NamedStudent, GivenStudent),
     *(Adam, CosineSgd, StepwiseSgd),
 )
-"""Each source, objective, student and optimiser. What their own fields hold is found by the annotations."""
+"""Each source, objective, teacher, student and optimiser. What their own fields hold is found by the annotations."""
 
 
-def read_transfer(folder: RunFolder, *, trust_code: TrustedCode = False) -> Transfer:
+def read_transfer(
+    folder: RunFolder, *, trust_code: TrustedCode = False, given: GivenNetworks = GivenNetworks()
+) -> Transfer:
     """Read the settings of a run.
 
     Args:
         folder: of the run.
         trust_code: which Python code they may name, as networks made from them import it.
+        given: networks that the run was given in Python.
 
     Raises:
         FolderError: there is no run, its run.json is damaged, it holds a class that is not in `SETTINGS_TYPES`, or it
@@ -46,4 +55,8 @@ def read_transfer(folder: RunFolder, *, trust_code: TrustedCode = False) -> Tran
     content = folder.read_run().settings.transfer
     transfer = from_json(content, Transfer, choices=SETTINGS_TYPES, file=folder.run, path="settings.transfer")
     check_trusted(code_named_in(transfer), trust_code, file=folder.run)
+    if given.teacher is not None and isinstance(transfer.teacher, GivenNetwork):
+        transfer = replace(transfer, teacher=replace(transfer.teacher, module=GivenNetwork.of(given.teacher).module))
+    if given.student is not None and isinstance(transfer.student, GivenStudent):
+        transfer = replace(transfer, student=replace(transfer.student, given=given.student))
     return transfer

@@ -27,6 +27,9 @@ MAX_FLOAT = 1e300
 MAX_CHARACTERS = 60
 """Characters of a wrong value that a message shows."""
 
+IN_MEMORY = {"in_memory": True}
+"""Metadata of a field that no file holds, such as a module that the caller gave; its default stands in when read."""
+
 T = TypeVar("T")
 
 
@@ -203,10 +206,10 @@ SCALARS = {int: "a whole number", float: "a number", str: "text", bool: "true or
 
 @cache
 def hints_of(kind: type) -> dict[str, Any]:
-    """Return the annotation of each field of a dataclass, by its name."""
+    """Return the annotation of each field of a dataclass that files hold, by its name."""
     assert is_dataclass(kind), f"{kind} is no dataclass"
     hints = get_type_hints(kind)
-    return {field.name: hints[field.name] for field in fields(kind)}
+    return {field.name: hints[field.name] for field in fields(kind) if not field.metadata.get("in_memory")}
 
 
 def _without_none(kind: Any) -> Any:

@@ -12,9 +12,10 @@ T = TypeVar("T")
 
 
 def to_json(settings: Any) -> Any:
-    """Return settings as JSON values; each object names its class under `type`."""
+    """Return settings as JSON values, but for fields of `IN_MEMORY`; each object names its class under `type`."""
     if is_dataclass(settings):
-        values = {field.name: to_json(getattr(settings, field.name)) for field in fields(settings)}
+        stored = [field.name for field in fields(settings) if not field.metadata.get("in_memory")]
+        values = {name: to_json(getattr(settings, name)) for name in stored}
         return {"type": type(settings).__name__, **values}
     if isinstance(settings, Path):
         return {"type": "Path", "path": str(settings)}

@@ -1,26 +1,71 @@
 """The interface of a student, and how one is built and inspected."""
 
+import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from torch import nn
 
+from beliefmatch.errors import SettingsError
 from beliefmatch.networks.inspection import Inspection, check_same_classes, inspect
+from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import OutputForm, give_logits
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.students.weight_selection import select_weights
+
+logger = logging.getLogger(__name__)
+
+Start = Literal["fresh", "teacher"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AbstractStudent(ABC):
     """A way to come by the student network."""
 
+    architecture: str
+    """What it is called in student.json, the report and the model card."""
+    weights: Path | None = None
+    """Safetensors file or state dict to start from. None: fresh weights, or those that it brings."""
+    strip_prefix: str | None = None
+    """What keys of the weights begin with, such as module.; by default it is detected, and logged."""
+    start: Start | None = None
+    """teacher: what layers of the same name have in the teacher, their first channels where the student is narrower;
+    the two must be of one family. fresh: the weights that it is made with. None: the weights that are given, or else
+    what the recipe finds right, which mostly is fresh."""
     outputs: OutputForm | None = None
     """What the network returns: logits; probabilities, which sum to 1; or sigmoid, a probability for each class by
     itself. None: detected by the values that it returns for noise."""
 
+    @property
+    @abstractmethod
+    def has_weights(self) -> bool:
+        """Whether weights to start from are given."""
+
     @abstractmethod
     def build(self, teacher: Teacher) -> nn.Module:
         """Build a network that takes the teacher's inputs and knows its classes, in 32 bits, on the CPU."""
+
+
+def start_student(student: nn.Module, settings: AbstractStudent, teacher: Teacher) -> nn.Module:
+    """Load the weights that settings name into a network just made, or those of the teacher; return it in 32 bits.
+
+    Raises:
+        SettingsError: weights are given and another start is asked for.
+        WeightsError: the weights cannot be read or do not fit.
+    """
+    if settings.start and settings.has_weights:
+        raise SettingsError(
+            f"student.start {settings.start} contradicts the weights that are given to start from: leave one out"
+        )
+    if settings.weights is not None:
+        weights = read_weights(settings.weights)
+        fit_weights(student, weights, name=str(settings.weights), strip_prefix=settings.strip_prefix)
+    elif settings.start == "teacher":
+        copied = select_weights(student, teacher.module)
+        logger.info("%d of the student's %d tensors start as the teacher's", len(copied), len(student.state_dict()))
+    return student.float()
 
 
 def build_student(settings: AbstractStudent, teacher: Teacher) -> tuple[nn.Module, Inspection]:

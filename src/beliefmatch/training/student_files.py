@@ -6,6 +6,7 @@ import safetensors.torch
 from torch import nn
 
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.given import GivenModule, make_given, name_of
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import form_of, give_logits
@@ -52,14 +53,17 @@ def read_student(folder: RunFolder, *, trust_code: TrustedCode = False) -> Stude
     return metadata
 
 
-def load_student(folder: Path | str, *, architecture: str | None = None, trust_code: TrustedCode = False) -> nn.Module:
+def load_student(
+    folder: Path | str, *, architecture: str | GivenModule | None = None, trust_code: TrustedCode = False
+) -> nn.Module:
     """Load the student of a finished run, in eval mode, on the CPU: a network as its architecture has it.
 
     Where that returns something else than a tensor of logits, so does the student; see `load_student_with_logits`.
 
     Args:
         folder: of the run.
-        architecture: of the student, such as my_file.py:make_network. None: what the folder names.
+        architecture: of the student, such as my_file.py:make_network; or a module of it, which is copied, or a function
+            without arguments that makes one. None: what the folder names.
         trust_code: whether to import a Python file that the folder names as the architecture, or names of those that
             may be imported.
 
@@ -72,30 +76,36 @@ def load_student(folder: Path | str, *, architecture: str | None = None, trust_c
     return _load_student(RunFolder(Path(folder)), architecture, trust_code)[0]
 
 
-def load_student_with_logits(folder: Path | str, *, trust_code: TrustedCode = False) -> nn.Module:
+def load_student_with_logits(
+    folder: Path | str, *, architecture: str | GivenModule | None = None, trust_code: TrustedCode = False
+) -> nn.Module:
     """Load the student of a finished run so that it gives logits of every class, whatever its own outputs are.
 
     Args:
         folder: of the run.
-        trust_code: see `load_student`.
+        architecture: see `load_student`.
+        trust_code: likewise.
 
     Raises:
         BeliefMatchError: see `load_student`.
     """
-    student, metadata = _load_student(RunFolder(Path(folder)), None, trust_code)
+    student, metadata = _load_student(RunFolder(Path(folder)), architecture, trust_code)
     if metadata.outputs is not None:
         give_logits(student, metadata.outputs)
     return student
 
 
 def _load_student(
-    run: RunFolder, architecture: str | None, trust_code: TrustedCode
+    run: RunFolder, architecture: str | GivenModule | None, trust_code: TrustedCode
 ) -> tuple[nn.Module, StudentMetadata]:
     """Load the student of a run as its architecture has it, with its student.json."""
     # Where the caller names the architecture, the one in the folder is not made.
     metadata = read_student(run, trust_code=trust_code if architecture is None else True)
     inputs = from_json(metadata.inputs, InputSpec, file=run.student_metadata, path="inputs")
     name = metadata.architecture if architecture is None else architecture
-    student = make_network(name, in_channels=inputs.shape[0], num_classes=metadata.num_classes)
+    if isinstance(name, str):
+        student = make_network(name, in_channels=inputs.shape[0], num_classes=metadata.num_classes)
+    else:
+        student = make_given(name, name_of(name))
     fit_weights(student, read_weights(run.student), name=str(run.student))
     return student.float().eval(), metadata

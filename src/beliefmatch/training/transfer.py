@@ -6,7 +6,7 @@ from typing import Any
 from beliefmatch.checks import check_positive
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.optimisers import AbstractOptimiser
 from beliefmatch.sources.base import AbstractSource, Plan
@@ -19,7 +19,7 @@ class Transfer:
 
     recipe: str
     """Name of the recipe that made these settings."""
-    teacher: Network
+    teacher: AbstractNetwork
     """Architecture and weights of the network to learn from."""
     inputs: InputSpec
     """Shape and normalisation of the inputs of both networks."""
@@ -40,6 +40,8 @@ class Transfer:
     usual_rounds: int | None = None
     """Rounds that the recipe does by default, the paper's where it prints them: what this run is a
     fraction of."""
+    minutes: float | None = None
+    """Wall time that the rounds were chosen for. None: their number was given."""
     freeze_batch_norm: bool = False
     """Whether the student's batch-norm layers keep the statistics they have, as in eval mode, while it learns."""
     micro_batch: int | None = None

@@ -15,11 +15,12 @@ from beliefmatch.networks.architectures.mlp import MLP
 from beliefmatch.networks.architectures.wide_resnet import WideResNet
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import Inspection, inspect
-from beliefmatch.networks.loading import hugging_face, onnx, pt2, timm, torchvision
+from beliefmatch.networks.loading import given, hugging_face, onnx, pt2, timm, torchvision
 from beliefmatch.networks.loading.base import AbstractOrigin, split_query
 from beliefmatch.networks.loading.converted import ConvertedProgram
 from beliefmatch.networks.loading.python_file import OwnFile
 from beliefmatch.networks.loading.suggestions import ELSEWHERE, near_form
+from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.normalisation import CIFAR10
 from beliefmatch.networks.output_forms import OutputForm, give_logits
@@ -40,6 +41,8 @@ USUAL_CLASSES = 10
 
 def find_origin(architecture: str) -> AbstractOrigin:
     """Return the origin of an architecture by the form of its name; nothing is imported or read."""
+    if architecture.startswith(given.PREFIX):
+        return given.OfCaller(architecture=architecture)
     if architecture.startswith(timm.PREFIX):
         return timm.FromTimm(architecture=architecture)
     if architecture.startswith(torchvision.PREFIX):
@@ -145,7 +148,7 @@ def _depth(architecture: str, depth: int, *, remainder: int) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Network:
+class Network(AbstractNetwork):
     """A trained network: an architecture and the file with its weights."""
 
     architecture: str

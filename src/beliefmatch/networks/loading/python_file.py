@@ -46,7 +46,7 @@ def make_own(architecture: str) -> nn.Module:
     # The user's file may import its neighbours, at once or when it is called.
     sys.path.insert(0, folder)
     try:
-        return _copied(_call(architecture, location, name))
+        return copy_network(_call(architecture, location, name))
     finally:
         sys.path.remove(folder)
 
@@ -78,7 +78,7 @@ def _call(architecture: str, location: str, name: str) -> nn.Module:
     return network
 
 
-def _copied(network: nn.Module) -> nn.Module:
+def copy_network(network: nn.Module) -> nn.Module:
     """Copy a network; where it cannot be copied, return it itself."""
     # A tensor that is computed of parameters, as torch's older weight normalisation keeps one, has no copy of its own.
     computed = [

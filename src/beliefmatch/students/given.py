@@ -1,0 +1,42 @@
+"""A student that the caller gives in Python."""
+
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from beliefmatch.networks.loading.given import GivenModule, make_given, name_of
+from beliefmatch.networks.teacher import Teacher
+from beliefmatch.runs.reading import IN_MEMORY
+from beliefmatch.students.base import AbstractStudent, Start, start_student
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenStudent(AbstractStudent):
+    """A module, or what a function without arguments makes. The module itself does not change: runs take copies."""
+
+    given: GivenModule | None = field(default=None, compare=False, repr=False, metadata=IN_MEMORY)
+    """The network. None: the settings were read from a run folder."""
+
+    @classmethod
+    def of(cls, given: GivenModule, *, start: Start | None = None) -> "GivenStudent":
+        """Hold a module, which begins with the weights it has, or a function, which is called when the run begins.
+
+        Args:
+            given: the network.
+            start: see `AbstractStudent.start`; fresh are the weights that the network has when it is given or made.
+        """
+        return cls(architecture=name_of(given), start=start, given=given)
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether a file of weights to start from is named; the network's own may be fresh ones."""
+        return self.weights is not None
+
+    def build(self, teacher: Teacher) -> nn.Module:
+        """Copy the module, or call the function.
+
+        Raises:
+            NetworkError: it cannot be made.
+            BeliefMatchError: see `start_student`.
+        """
+        return start_student(make_given(self.given, self.architecture), self, teacher)

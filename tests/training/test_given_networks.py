@@ -1,0 +1,98 @@
+"""Networks that the caller gives in Python: a run takes copies, names them in its files, and asks for them again."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from beliefmatch import RunOptions, Setup, load_student, measure_run, recipes, run
+from beliefmatch.errors import NetworkError
+from beliefmatch.networks.loading.given import GivenNetwork, GivenNetworks
+from beliefmatch.runs.folder import RunFolder
+from beliefmatch.students.given import GivenStudent
+from beliefmatch.training.transfer import Transfer
+from tiny import make_conv_teacher, make_plain_conv
+
+SHAPE = (1, 8, 8)
+
+
+def transfer_of(teacher: nn.Module, student: nn.Module) -> Transfer:
+    setup = Setup(
+        teacher=GivenNetwork.of(teacher), student=GivenStudent.of(student), shape=SHAPE, rounds=3, batch_size=4
+    )
+    return recipes.noise(setup)
+
+
+def options_of(folder: Path, *, resume: bool = False) -> RunOptions:
+    return RunOptions(folder=folder, resume=resume, accelerator="cpu", precision="32-true", checkpoint_every=1)
+
+
+def test_a_run_leaves_the_callers_networks_as_they_are(tmp_path: Path) -> None:
+    teacher, student = make_conv_teacher().train(), make_plain_conv().train()
+    before = [{name: tensor.clone() for name, tensor in each.state_dict().items()} for each in (teacher, student)]
+    run(transfer_of(teacher, student), options_of(tmp_path / "run"))
+    for network, state in zip((teacher, student), before, strict=True):
+        assert network.training
+        assert not network._forward_hooks
+        assert all(parameter.requires_grad for parameter in network.parameters())
+        torch.testing.assert_close(network.state_dict(), state, rtol=0, atol=0)
+
+
+def test_files_name_the_networks_and_loading_asks_for_them(tmp_path: Path) -> None:
+    teacher, student = make_conv_teacher(), make_plain_conv()
+    run(transfer_of(teacher, student), options_of(tmp_path / "run"))
+    transfer = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]["transfer"]
+    assert transfer["teacher"]["architecture"] == "given in Python: Sequential"
+    assert transfer["student"]["architecture"] == "given in Python: Sequential"
+    with pytest.raises(NetworkError, match=r"given in Python: Sequential.*load_student\(folder, architecture=student"):
+        load_student(tmp_path / "run")
+    loaded = load_student(tmp_path / "run", architecture=make_plain_conv)
+    again = load_student(tmp_path / "run", architecture=student)
+    inputs = torch.randn(5, *SHAPE)
+    assert torch.equal(loaded(inputs), again(inputs))
+    assert not torch.equal(loaded(inputs), student(inputs))
+
+
+def test_a_run_is_measured_with_the_networks_given_again(tmp_path: Path) -> None:
+    teacher, student = make_conv_teacher(), make_plain_conv()
+    run(transfer_of(teacher, student), options_of(tmp_path / "run"))
+    folder, inputs = RunFolder(tmp_path / "run"), torch.randn(20, *SHAPE)
+    with pytest.raises(NetworkError, match="given in Python"):
+        measure_run(folder, inputs)
+    given = GivenNetworks(teacher=teacher, student=student)
+    measured = measure_run(folder, inputs, teacher.eval()(inputs).argmax(dim=1), given=given)
+    assert measured.teacher_accuracy == 1
+
+
+def test_a_run_with_given_networks_continues(tmp_path: Path) -> None:
+    teacher, student = make_conv_teacher(), make_plain_conv()
+
+    def stop(completed: int, _row: object) -> None:
+        if completed == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(transfer_of(teacher, student), options_of(tmp_path / "cut"), observer=stop)
+    run(transfer_of(teacher, student), options_of(tmp_path / "cut", resume=True))
+    run(transfer_of(teacher, student), options_of(tmp_path / "whole"))
+    cut, whole = (tmp_path / name / "student.safetensors" for name in ("cut", "whole"))
+    assert cut.read_bytes() == whole.read_bytes()
+
+
+def test_a_given_student_starts_from_its_teacher_in_best() -> None:
+    teacher = make_conv_teacher()
+    setup = Setup(
+        teacher=GivenNetwork.of(teacher), student=GivenStudent.of(make_conv_teacher), shape=SHAPE, rounds=1, seed=1
+    )
+    assert recipes.best(setup).student.start == "teacher"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [(lambda: 3, "returned a int, expected a torch.nn.Module"), (lambda: 1 / 0, "failed when it was called")],
+)
+def test_a_function_that_makes_no_network_is_named(given: object, message: str) -> None:
+    with pytest.raises(NetworkError, match=message):
+        GivenNetwork.of(given)  # pyright: ignore[reportArgumentType]
