@@ -13,6 +13,7 @@ from beliefmatch.runs.schema.row import Row
 from beliefmatch.training.attempt import Attempt, begin_attempt
 from beliefmatch.training.collapse_policy import BeginAgain, advance_attempt, seed_of
 from beliefmatch.training.execution.choice import fastest_kernels
+from beliefmatch.training.interruption import deferring_signals
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.pictures import write_curves
 from beliefmatch.training.preflight import preflight
@@ -72,22 +73,29 @@ def train(attempt: Attempt, observer: Observer | None) -> None:
     Raises:
         CollapseError: it collapsed, and the options ask to stop then.
         BeginAgain: it collapsed, and the options ask to begin again then.
+        KeyboardInterrupt: Ctrl-C was pressed; a checkpoint of the last round is written.
+        SystemExit: SIGTERM or SIGHUP came, likewise.
     """
-    state, recorder, policy = attempt.state, attempt.recorder, attempt.policy
-    while state.round < attempt.prepared.transfer.rounds:
-        metrics = attempt.execution.next()
-        row = None
-        if recorder.row_is_due:
-            policy.check_finite()
-            row = recorder.write_row(metrics)
-            policy.check_row(row)
-        if recorder.picture_is_due:
-            recorder.write_picture()
-        if recorder.checkpoint_is_due:
-            policy.check_parameters()
-            recorder.write_checkpoint()
-        if observer and attempt.prepared.fabric.is_global_zero:
-            observer(state.round, row)
+    state, recorder, policy, fabric = attempt.state, attempt.recorder, attempt.policy, attempt.prepared.fabric
+    with deferring_signals(num_processes=fabric.world_size) as interruption:
+        while state.round < attempt.prepared.transfer.rounds:
+            metrics = attempt.execution.next()
+            row = None
+            if recorder.row_is_due:
+                policy.check_finite()
+                row = recorder.write_row(metrics)
+                policy.check_row(row)
+            if recorder.picture_is_due:
+                recorder.write_picture()
+            if recorder.checkpoint_is_due:
+                policy.check_parameters()
+                recorder.write_checkpoint()
+            if observer and fabric.is_global_zero:
+                observer(state.round, row)
+            if interruption.signal:
+                policy.check_parameters()
+                recorder.write_checkpoint()
+                interruption.end_run()
 
 
 def finish(attempt: Attempt) -> Result:
