@@ -219,7 +219,7 @@ def a_resumed_run_equals_a_whole_one(device: str) -> None:
         }
         run(transfer, options["whole"])
         try:
-            run(transfer, options["cut"], observer=cut)
+            run(transfer, options["cut"], on_round=cut)
         except CutError:
             run(transfer, options["cut"])
         whole, resumed = (load_student(each.folder, trust_code=True).state_dict() for each in options.values())

@@ -169,7 +169,7 @@ def test_a_run_that_is_killed_in_any_attempt_continues_there(restarted: RunFolde
             run(
                 collapsing_transfer("unlucky"),
                 options(folder.path, "restart", resume=True),
-                observer=kill_at(moment),
+                on_round=kill_at(moment),
             )
     run(collapsing_transfer("unlucky"), options(folder.path, "restart", resume=True))
     assert folder.student.read_bytes() == restarted.student.read_bytes()

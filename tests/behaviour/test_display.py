@@ -9,7 +9,7 @@ from test_command import error_line, transfer
 
 from beliefmatch import cli
 from beliefmatch.cli import main
-from beliefmatch.cli.progress import RunProgress, describe_losses
+from beliefmatch.training.progress import RunProgress, describe_losses
 
 
 def test_lines_show_losses_confidences_and_speed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

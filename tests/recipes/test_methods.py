@@ -137,7 +137,7 @@ def test_a_run_that_was_cut_short_continues_bit_for_bit(name: str, tmp_path: Pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(transfer, options("cut"), observer=stop)
+        run(transfer, options("cut"), on_round=stop)
     run(transfer, options("cut", resume=True))
     whole, cut = (load_student(tmp_path / folder, trust_code=True).state_dict() for folder in ("whole", "cut"))
     for key, tensor in whole.items():

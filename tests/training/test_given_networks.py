@@ -74,7 +74,7 @@ def test_a_run_with_given_networks_continues(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(transfer_of(teacher, student), options_of(tmp_path / "cut"), observer=stop)
+        run(transfer_of(teacher, student), options_of(tmp_path / "cut"), on_round=stop)
     run(transfer_of(teacher, student), options_of(tmp_path / "cut", resume=True))
     run(transfer_of(teacher, student), options_of(tmp_path / "whole"))
     cut, whole = (tmp_path / name / "student.safetensors" for name in ("cut", "whole"))

@@ -39,7 +39,7 @@ def test_a_signal_writes_a_checkpoint_from_which_the_run_continues(tmp_path: Pat
 
     code = KeyboardInterrupt if number == signal.SIGINT else SystemExit
     with pytest.raises(code) as raised:
-        run(TRANSFER, options_of(tmp_path / "cut"), observer=send)
+        run(TRANSFER, options_of(tmp_path / "cut"), on_round=send)
     if number != signal.SIGINT:
         assert raised.value.code == 128 + number  # pyright: ignore[reportAttributeAccessIssue]
     assert [signal.getsignal(each) for each in SIGNALS] == before

@@ -8,8 +8,9 @@ import tyro
 
 from beliefmatch.cli.measure import NetworkFlags
 from beliefmatch.cli.output import set_display
-from beliefmatch.cli.progress import Display, follow_runs, print_json, print_text
+from beliefmatch.cli.progress import print_text
 from beliefmatch.errors import SettingsError
+from beliefmatch.training.progress import Display, follow_runs, print_json
 
 if TYPE_CHECKING:
     from beliefmatch.students.named import NamedStudent

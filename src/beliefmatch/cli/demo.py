@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from beliefmatch.cli.output import print_run, set_display
-from beliefmatch.cli.progress import Display, RunProgress, print_text
+from beliefmatch.cli.progress import print_text
+from beliefmatch.training.progress import Display, RunProgress
 
 
 def demo(

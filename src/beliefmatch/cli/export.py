@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from beliefmatch.cli.output import set_display
-from beliefmatch.cli.progress import Display, print_json, print_text
+from beliefmatch.cli.progress import print_text
+from beliefmatch.training.progress import Display, print_json
 
 if TYPE_CHECKING:
     from beliefmatch.export.export import Exported

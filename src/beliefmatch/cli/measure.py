@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from beliefmatch.cli.progress import Display, print_json, print_text
+from beliefmatch.cli.progress import print_text
 from beliefmatch.errors import SettingsError
+from beliefmatch.training.progress import Display, print_json
 
 if TYPE_CHECKING:
     from beliefmatch.measurement.agreement import Measurement

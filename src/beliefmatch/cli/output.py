@@ -4,7 +4,8 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from beliefmatch.cli.progress import Display, print_json, print_text
+from beliefmatch.cli.progress import print_text
+from beliefmatch.training.progress import Display, print_json
 
 
 def set_display(display: Display) -> None:

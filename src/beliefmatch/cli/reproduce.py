@@ -6,8 +6,9 @@ from typing import Literal
 import tyro
 
 from beliefmatch.cli.output import set_display
-from beliefmatch.cli.progress import Display, follow_runs, print_json, print_text
+from beliefmatch.cli.progress import print_text
 from beliefmatch.errors import SettingsError
+from beliefmatch.training.progress import Display, follow_runs, print_json
 
 
 def reproduce(

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Literal
 
 from beliefmatch.cli.output import print_run, set_display
-from beliefmatch.cli.progress import Display, RunProgress, print_text
+from beliefmatch.cli.progress import print_text
+from beliefmatch.training.progress import Display, RunProgress
 
 
 def toy(

@@ -9,8 +9,9 @@ import tyro
 
 from beliefmatch.cli.aliases import SHORT_NETWORKS
 from beliefmatch.cli.output import print_run, set_display
-from beliefmatch.cli.progress import Display, RunProgress, is_first_process, print_text
+from beliefmatch.cli.progress import is_first_process, print_text
 from beliefmatch.errors import SettingsError, did_you_mean
+from beliefmatch.training.progress import Display, RunProgress
 
 if TYPE_CHECKING:
     from beliefmatch.training.transfer import Transfer
@@ -56,7 +57,7 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
     )
     set_display(display)
     with RunProgress(made.rounds, display) as progress:
-        result = run(made, options, observer=progress)
+        result = run(made, options, progress=False, on_round=progress)
     if is_first_process():
         print_run(options.folder, display)
         if display == "full":

@@ -158,7 +158,8 @@ def _run(cell: Cell[Any], transfer: Transfer, folder: RunFolder, follow: Follow 
         run(
             transfer,
             replace(cell.options, folder=folder.path),
-            observer=observer,
+            progress=False,
+            on_round=observer,
             may_hold=(TEACHER_FILE,) if cell.train_teacher else (),
         )
 

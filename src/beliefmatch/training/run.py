@@ -1,7 +1,7 @@
 """Running a transfer in a folder: prepare, preflight, train, finish."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -18,6 +18,7 @@ from beliefmatch.training.options import RunOptions
 from beliefmatch.training.pictures import write_curves
 from beliefmatch.training.preflight import preflight
 from beliefmatch.training.prepare import Prepared, log_taps, prepare, prepare_again
+from beliefmatch.training.progress import RunProgress
 from beliefmatch.training.run_settings import settings_of
 from beliefmatch.training.student_files import write_student
 from beliefmatch.training.tensorboard import check_tensorboard
@@ -30,16 +31,25 @@ Follow = Callable[[str, int], AbstractContextManager[Observer]]
 
 
 def run(
-    transfer: Transfer, options: RunOptions, *, observer: Observer | None = None, may_hold: tuple[str, ...] = ()
+    transfer: Transfer,
+    options: RunOptions,
+    *,
+    progress: bool = True,
+    on_round: Observer | None = None,
+    may_hold: tuple[str, ...] = (),
 ) -> Result:
     """Run a transfer to its end in a folder, or continue it there.
 
-    Everything is checked before anything is written. torch's global random state is left as it was.
+    Everything is checked before anything is written. torch's global random state is left as it was. Ctrl-C ends the
+    round under way and writes a checkpoint; the same call with `resume=True` in the options continues from it.
 
     Args:
         transfer: what to compute.
         options: where, and on what.
-        observer: follows the run, in the first process alone.
+        progress: whether to show the rounds and the time left: a bar in a terminal or a notebook, else lines on the
+            standard error.
+        on_round: called in the first process after every round with the number of rounds completed and the row that
+            metrics.jsonl got, or None in rounds that log none. What it raises ends the run, which can be continued.
         may_hold: names of files that a new run may find in its folder.
 
     Raises:
@@ -58,13 +68,33 @@ def run(
                 if number > 0:
                     prepared = prepare_again(prepared, seed=seed_of(transfer.seed, number))
                 try:
-                    with begin_attempt(prepared, options, folder, number) as attempt:
-                        train(attempt, observer)
+                    with (
+                        begin_attempt(prepared, options, folder, number) as attempt,
+                        _showing(transfer.rounds if progress else None) as shown,
+                    ):
+                        train(attempt, _both(shown, on_round))
                     return finish(attempt)
                 except BeginAgain:
                     continue
         finally:
             folder.release()
+
+
+def _showing(num_rounds: int | None) -> AbstractContextManager[Observer | None]:
+    """Return the progress of so many rounds; of None, nothing that is shown."""
+    return nullcontext() if num_rounds is None else RunProgress(num_rounds)
+
+
+def _both(first: Observer | None, second: Observer | None) -> Observer | None:
+    """Return what calls both, as far as they are there."""
+    if first is None or second is None:
+        return first or second
+
+    def call(completed: int, row: Row | None) -> None:
+        first(completed, row)
+        second(completed, row)
+
+    return call
 
 
 def train(attempt: Attempt, observer: Observer | None) -> None:
