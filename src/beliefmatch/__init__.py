@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from beliefmatch.networks.examples import Inputs as Inputs
     from beliefmatch.networks.examples import LabelledImages as LabelledImages
     from beliefmatch.networks.inputs import InputSpec as InputSpec
+    from beliefmatch.networks.loading.given import GivenNetwork as GivenNetwork
+    from beliefmatch.networks.loading.given import GivenNetworks as GivenNetworks
     from beliefmatch.networks.loading.network import Network as Network
     from beliefmatch.networks.loading.network import load_model as load_model
     from beliefmatch.networks.taps import TapPair as TapPair
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
     from beliefmatch.sources.adversarial import Adversarial as Adversarial
     from beliefmatch.sources.few_shot import FewShot as FewShot
     from beliefmatch.sources.unlabelled import Unlabelled as Unlabelled
+    from beliefmatch.students.given import GivenStudent as GivenStudent
     from beliefmatch.students.named import NamedStudent as NamedStudent
+    from beliefmatch.studies.compress import compress as compress
+    from beliefmatch.studies.compression import Compression as Compression
     from beliefmatch.training.options import RunOptions as RunOptions
     from beliefmatch.training.run import run as run
     from beliefmatch.training.student_files import load_student as load_student
@@ -46,8 +51,12 @@ HOMES = {
     "BeliefMatchError": "errors",
     "BeliefMatching": "objectives.belief_matching",
     "CosineSgd": "optimisers",
+    "Compression": "studies.compression",
     "Distillation": "objectives.distillation",
     "FewShot": "sources.few_shot",
+    "GivenNetwork": "networks.loading.given",
+    "GivenNetworks": "networks.loading.given",
+    "GivenStudent": "students.given",
     "Images": "networks.examples",
     "InputSpec": "networks.inputs",
     "Inputs": "networks.examples",
@@ -64,6 +73,7 @@ HOMES = {
     "Transfer": "training.transfer",
     "Unlabelled": "sources.unlabelled",
     "load_model": "networks.loading.network",
+    "compress": "studies.compress",
     "export_student": "export.export",
     "load_student": "training.student_files",
     "measure_pair": "measurement.agreement",

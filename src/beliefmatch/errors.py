@@ -25,6 +25,10 @@ class BeliefMatchError(ValueError):
         super().__init__(printable(message))
 
 
+class WrongTypeError(BeliefMatchError, TypeError):
+    """An argument has a type that it cannot have."""
+
+
 class NetworkError(BeliefMatchError):
     """A network cannot be built, or does not fit the inputs or the other network."""
 

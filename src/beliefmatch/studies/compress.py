@@ -1,0 +1,328 @@
+"""One call from two networks to a student: understand them, plan, run, or continue what a folder holds."""
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from beliefmatch import recipes
+from beliefmatch.errors import SettingsError, WrongTypeError, did_you_mean
+from beliefmatch.networks.loading.given import GivenModule, GivenNetwork, GivenNetworks, is_given
+from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.loading.trained import AbstractNetwork
+from beliefmatch.networks.output_forms import OutputForm
+from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.schema.run import RunSettings
+from beliefmatch.students.base import AbstractStudent, Start
+from beliefmatch.students.given import GivenStudent
+from beliefmatch.students.named import NamedStudent
+from beliefmatch.studies.compression import Compression
+from beliefmatch.studies.compression_plan import CompressionPlan, make_plan
+from beliefmatch.training.options import RunOptions
+from beliefmatch.training.run import Observer, run
+from beliefmatch.training.transfer import Transfer
+
+TeacherLike = GivenModule | AbstractNetwork | str | Path
+StudentLike = GivenModule | AbstractStudent | str | Path
+Numbers = float | Iterable[float]
+WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
+"""How files end that hold weights alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressionSettings:
+    """What `compress` is asked for; see there."""
+
+    teacher: TeacherLike
+    student: StudentLike
+    weights: Path | str | None = None
+    num_classes: int | None = None
+    outputs: OutputForm | None = None
+    shape: tuple[int, ...] | None = None
+    mean: Numbers | None = None
+    std: Numbers | None = None
+    start: Start | None = None
+    recipe: str | Callable[[recipes.Setup], Transfer] = "best"
+    minutes: float | None = None
+    rounds: int | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    options: RunOptions
+
+
+def compress(
+    teacher: TeacherLike,
+    student: StudentLike,
+    *,
+    shape: tuple[int, ...] | None = None,
+    mean: Numbers | None = None,
+    std: Numbers | None = None,
+    minutes: float | None = None,
+    rounds: int | None = None,
+    recipe: str | Callable[[recipes.Setup], Transfer] = "best",
+    folder: Path | str | None = None,
+    seed: int = 0,
+    weights: Path | str | None = None,
+    num_classes: int | None = None,
+    outputs: OutputForm | None = None,
+    start: Start | None = None,
+    batch_size: int | None = None,
+    options: RunOptions | None = None,
+    progress: bool = True,
+    on_round: Observer | None = None,
+) -> Compression:
+    """Compress a trained network into a smaller one without any of the data that it was trained on.
+
+    Before the first round it writes to the standard error what it understood of both networks and what it will do. The
+    networks that are given do not change: the run takes copies.
+
+    Args:
+        teacher: trained network: a module; a function or class without arguments that makes one; a name such as
+            "wide_resnet_40_1", "timm:NAME", "hf:FOLDER" or "my_file.py:make_network"; or the path of an .onnx or .pt2
+            file or of a Hugging Face folder.
+        student: smaller network that learns: likewise, such as "wide_resnet_16_1" or your own module.
+        shape: of one input, without the batch axis, such as (3, 32, 32). None: the teacher's own configuration says.
+        mean: of each channel that the teacher was trained with, in pixels scaled to [0, 1]; one number serves all.
+        std: standard deviation, likewise.
+        minutes: wall time of all of it. None: `rounds`, or else as many rounds as the recipe does by default. A
+            finished run in the folder that took less is extended: see `folder`.
+        rounds: number of rounds, instead of minutes.
+        recipe: name of a recipe, or a function of a `Setup` that returns a `Transfer`, such as a
+            `functools.partial(recipes.dfq, source=...)`.
+        folder: run folder. The same call again continues the run in it, or returns what it gave. With more minutes, or
+            rounds, than a finished run had, a new schedule begins from its student in a folder beside it. None: a new
+            folder in runs/.
+        seed: of fresh weights and of all noise.
+        weights: file with the teacher's weights, where they are not in it yet.
+        num_classes: outputs of a teacher that is made by name and filled from a file of weights. None: 10.
+        outputs: what the teacher returns. None: detected.
+        start: "teacher": what the student has in common with the teacher begins with the teacher's weights; "fresh":
+            the student's own weights. None: what the recipe finds right; best takes "teacher".
+        batch_size: examples a batch. None: the recipe's.
+        options: device, precision and intervals; its folder and its `resume` do not count.
+        progress: whether to show the plan, the rounds and the time left.
+        on_round: called after every round with the number of rounds completed, and with a dictionary of losses,
+            confidences and agreement in rounds that are logged, else None. What it raises ends the run.
+
+    Returns:
+        The student, and what to do next: `result.student`, `result.measure(examples)`, `result.report()`,
+        `result.export("student.onnx")`.
+
+    Raises:
+        BeliefMatchError: a network, a setting or the folder cannot be used; a `ValueError` that says what to do.
+        WrongTypeError: an argument has another type, a `TypeError`.
+    """
+    where = _new_folder() if folder is None else Path(folder)
+    settings = CompressionSettings(
+        teacher=teacher,
+        student=student,
+        weights=weights,
+        num_classes=num_classes,
+        outputs=outputs,
+        shape=shape,
+        mean=mean,
+        std=std,
+        start=start,
+        recipe=recipe,
+        minutes=minutes,
+        rounds=rounds,
+        batch_size=batch_size,
+        seed=seed,
+        options=replace(options or RunOptions(folder=where), folder=where, resume=True),
+    )
+    plan = plan_compression(settings)
+    if progress:
+        sys.stderr.write(f"{plan}\n")
+    return run_plan(plan, progress=progress, on_round=on_round)
+
+
+def plan_compression(settings: CompressionSettings) -> CompressionPlan:
+    """Understand both networks, and choose how many rounds fit the time; nothing is written.
+
+    Raises:
+        BeliefMatchError: see `compress`.
+    """
+    if settings.minutes is not None and settings.rounds is not None:
+        raise SettingsError("minutes and rounds contradict each other: leave one out", "minutes", "rounds")
+    if settings.minutes is not None and not 0 < settings.minutes < 1e6:
+        raise SettingsError(f"minutes must be above 0, such as 10; got {settings.minutes}", "minutes")
+    transfer, given = _transfer_of(settings)
+    return _plan_in_folder(transfer, given, settings)
+
+
+def run_plan(plan: CompressionPlan, *, progress: bool = True, on_round: Observer | None = None) -> Compression:
+    """Do what a plan says; see `compress`."""
+    run(plan.transfer, plan.options, progress=progress, on_round=on_round)
+    return Compression(folder=plan.options.folder, transfer=plan.transfer, given=plan.given)
+
+
+def _plan_in_folder(transfer: Transfer, given: GivenNetworks, settings: CompressionSettings) -> CompressionPlan:
+    """Plan a new run, or go on with the one that the folder holds."""
+    folder, shape_given = RunFolder(settings.options.folder), settings.shape is not None
+    if not folder.holds_run:
+        transfer = replace(transfer, minutes=settings.minutes)
+        return make_plan(transfer, settings.options, given, shape_given=shape_given, minutes=settings.minutes)
+    more = _more_than(folder.read_run().settings, settings, folder)
+    kept = folder.read_run().settings.transfer
+    if more is None:
+        transfer = replace(transfer, rounds=kept["rounds"], minutes=kept["minutes"])
+        state = "has finished" if folder.result.is_file() else "continues from its last checkpoint"
+        return make_plan(
+            transfer,
+            settings.options,
+            given,
+            shape_given=shape_given,
+            minutes=None,
+            is_timed=False,
+            note=f"The run in {folder.path} {state}.",
+        )
+    unit, total, left = more
+    longer = folder.path.with_name(f"{folder.path.name}_to_{total:g}_{unit}")
+    plan = _plan_in_folder(
+        replace(
+            transfer,
+            rounds=int(left) if unit == "rounds" else transfer.rounds,
+            student=replace(transfer.student, weights=folder.student.absolute(), start=None),
+            seed=transfer.seed + 1,
+        ),
+        given,
+        replace(
+            settings,
+            minutes=left if unit == "minutes" else None,
+            rounds=int(left) if unit == "rounds" else None,
+            options=replace(settings.options, folder=longer),
+        ),
+    )
+    begins = f"a new schedule of {left:g} {unit} begins from its student in {longer}, with another seed"
+    return replace(plan, note=f"The run in {folder.path} has finished: {begins}. {plan.note}".rstrip())
+
+
+def _more_than(kept: RunSettings, settings: CompressionSettings, folder: RunFolder) -> tuple[str, float, float] | None:
+    """Return unit, total and remainder of a longer run than the folder holds; None: it is the same run.
+
+    Raises:
+        SettingsError: it has not finished, or did as much already.
+    """
+    for unit, asked, had in (
+        ("minutes", settings.minutes, kept.transfer["minutes"]),
+        ("rounds", settings.rounds, kept.transfer["rounds"]),
+    ):
+        if asked is None or asked == had:
+            continue
+        length = f"{had:g} {unit}" if had is not None else f"{kept.transfer['rounds']} rounds"
+        if had is None or asked < had:
+            raise SettingsError(
+                f"{unit} is {asked:g}, but the run in {folder.path} was begun for {length}: ask for "
+                f"more than that to extend it, or name another folder",
+                unit,
+            )
+        if not folder.result.is_file():
+            raise SettingsError(
+                f"{unit} is {asked:g}, but the run in {folder.path} was begun for {length} and has not "
+                f"finished: let it finish with {unit} {had:g} first",
+                unit,
+            )
+        return unit, asked, asked - had
+    return None
+
+
+def _transfer_of(settings: CompressionSettings) -> tuple[Transfer, GivenNetworks]:
+    """Return the transfer of a recipe, with the networks that were given in Python."""
+    recipe = settings.recipe
+    if isinstance(recipe, str):
+        if recipe not in recipes.ALL:
+            raise SettingsError(f"no recipe is called {recipe!r}; {did_you_mean(recipe, recipes.ALL)}")
+        recipe = recipes.ALL[recipe]
+    elif not callable(recipe):
+        raise WrongTypeError(f"recipe is a {type(recipe).__name__}; expected a name, or a function of a Setup")
+    teacher, student = _teacher_of(settings), _student_of(settings)
+    fixed = isinstance(settings.recipe, str) and recipes.defaults_of(settings.recipe).inputs is not None
+    if settings.shape is None and not fixed and teacher.known_inputs() is None:
+        raise SettingsError(
+            f"shape is missing: {teacher.architecture} does not say what inputs it takes; give the shape of one input, "
+            "such as 3 32 32 for colour images or 64 for a vector",
+            "shape",
+        )
+    setup = recipes.Setup(
+        teacher=teacher,
+        student=student,
+        shape=None if settings.shape is None else tuple(settings.shape),
+        mean=_numbers("mean", settings.mean),
+        std=_numbers("std", settings.std),
+        rounds=settings.rounds,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+    )
+    try:
+        transfer = recipe(setup)  # pyright: ignore[reportCallIssue]
+    except TypeError as error:
+        if "missing" not in str(error):
+            raise
+        raise SettingsError(
+            f"recipe {settings.recipe} needs more than compress gives it, such as images: use beliefmatch transfer "
+            f"{settings.recipe}, or in Python give functools.partial(recipes.{settings.recipe}, source=...)"
+        ) from error
+    return transfer, GivenNetworks(
+        teacher=teacher.module if isinstance(teacher, GivenNetwork) else None,
+        student=student.given if isinstance(student, GivenStudent) else None,
+    )
+
+
+def _teacher_of(settings: CompressionSettings) -> AbstractNetwork:
+    teacher, weights = settings.teacher, None if settings.weights is None else Path(settings.weights)
+    if isinstance(teacher, AbstractNetwork):
+        return teacher
+    if isinstance(teacher, str | Path):
+        name = _name(teacher, "teacher")
+        return Network(architecture=name, weights=weights, num_classes=settings.num_classes, outputs=settings.outputs)
+    if is_given(teacher):
+        return GivenNetwork.of(teacher, weights=weights, outputs=settings.outputs)
+    raise WrongTypeError(f"teacher is a {type(teacher).__name__}; {_EXPECTED}")
+
+
+def _student_of(settings: CompressionSettings) -> AbstractStudent:
+    student = settings.student
+    if isinstance(student, AbstractStudent):
+        return student if settings.start is None else replace(student, start=settings.start)
+    if isinstance(student, str | Path):
+        return NamedStudent(architecture=_name(student, "student"), start=settings.start)
+    if is_given(student):
+        return GivenStudent.of(student, start=settings.start)
+    raise WrongTypeError(f"student is a {type(student).__name__}; {_EXPECTED}")
+
+
+_EXPECTED = "expected a torch.nn.Module, a function that makes one, a name such as wide_resnet_16_1, or a path"
+
+
+def _name(network: str | Path, role: str) -> str:
+    """Return the name of a network, whether a name or a path was given."""
+    path = Path(network)
+    if path.is_dir() and (path / "config.json").is_file():
+        return f"hf:{path}"
+    if path.suffix in WEIGHTS and ":" not in str(network):
+        raise SettingsError(
+            f"{network} holds weights alone: give the network that they fit as the {role}, such as wide_resnet_40_1 or "
+            "my_file.py:make_network, and this file as its weights",
+        )
+    return str(network)
+
+
+def _numbers(name: str, values: Any) -> tuple[float, ...] | None:
+    """Return numbers, one for each channel; a single one stands for all."""
+    if values is None:
+        return None
+    try:
+        return tuple(map(float, values)) if hasattr(values, "__iter__") else (float(values),)
+    except (TypeError, ValueError) as error:
+        raise WrongTypeError(
+            f"{name} is {values!r}; expected a number for each channel, such as (0.5, 0.5, 0.5)"
+        ) from error
+
+
+def _new_folder() -> Path:
+    """Return the first of runs/compressed_1, runs/compressed_2 and so on that is not there."""
+    number = 1
+    while Path("runs", f"compressed_{number}").exists():
+        number += 1
+    return Path("runs", f"compressed_{number}")

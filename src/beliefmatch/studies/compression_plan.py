@@ -1,0 +1,170 @@
+"""What a compression understood of its two networks and what it will do, before anything is done."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from beliefmatch import recipes
+from beliefmatch.networks.cost import Cost, cost_of, peak_memory
+from beliefmatch.networks.loading.given import GivenNetworks
+from beliefmatch.runs.schema.export import NormalisationFrom
+from beliefmatch.training.budget import Timing, time_rounds
+from beliefmatch.training.options import RunOptions
+from beliefmatch.training.prepare import prepare
+from beliefmatch.training.transfer import Transfer
+
+ESTIMATE_SECONDS = 20.0
+"""Of which a tenth is spent on timing rounds whose number is given, so that the whole time can be told."""
+SOURCES: dict[NormalisationFrom | None, str] = {
+    "user": "as you gave it",
+    "checkpoint": "from the teacher's own configuration",
+    "default": "Warning: not given, so this is assumed. If the teacher was trained with another normalisation, results "
+    "will be wrong",
+    None: "inputs are no images",
+}
+"""By source of a normalisation: what is said of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressionPlan:
+    """A compression that is ready to begin. `str(plan)` says in words what was understood and what will be done."""
+
+    transfer: Transfer
+    """What will be computed, with its number of rounds."""
+    options: RunOptions
+    """Where, and on what."""
+    given: GivenNetworks
+    """Networks that were given in Python."""
+    teacher: Cost
+    student: Cost
+    num_classes: int
+    shape_given: bool
+    """Whether the user gave the shape; otherwise it is the teacher's own."""
+    device: str
+    """Kind of device: cpu, cuda or mps."""
+    timing: Timing | None
+    """None: the folder holds a run already, whose number of rounds is kept."""
+    memory: int
+    """Bytes in use at most while rounds were timed."""
+    note: str = ""
+    """What the user should know first, such as that a run continues."""
+
+    def __str__(self) -> str:
+        """Return one line a fact, ready to print."""
+        lines = [("teacher", f"{self.transfer.teacher.architecture}: {_size(self.teacher)}")]
+        lines += [("student", self._student()), ("classes", f"{self.num_classes}"), *self._inputs(), *self._work()]
+        return "\n".join([*([self.note] if self.note else []), *(f"{name:14}{text}" for name, text in lines)])
+
+    def _student(self) -> str:
+        student = self.transfer.student
+        start = "the teacher's weights, where both have a layer" if student.start == "teacher" else "fresh weights"
+        if student.weights is not None:
+            start = f"the weights in {student.weights}"
+        elif student.has_weights:
+            start = "the weights that its name asks for"
+        elif student.start != "teacher" and self.given.student is not None:
+            start = "the weights that it was given with"
+        smaller = f"{_times(self.teacher.parameters, self.student.parameters)} the parameters and "
+        smaller += f"{_times(self.teacher.macs, self.student.macs)} the MACs"
+        return f"{student.architecture}: {_size(self.student)}; {smaller}; begins with {start}"
+
+    def _inputs(self) -> list[tuple[str, str]]:
+        inputs = self.transfer.inputs
+        origin = "as you gave it" if self.shape_given else "from the teacher's own configuration"
+        lines = [("input shape", f"{' x '.join(map(str, inputs.shape))} ({origin})")]
+        if inputs.is_made_of_pixels:
+            lines.append(("normalisation", f"{inputs.describe_normalisation()} ({SOURCES[inputs.normalisation_from]})"))
+        return lines
+
+    def _work(self) -> list[tuple[str, str]]:
+        transfer, each = self.transfer, ""
+        if transfer.recipe in recipes.ALL:
+            each = f", each of {recipes.defaults_of(transfer.recipe).each_round}"
+        rounds = f"{transfer.rounds:,}{each}, in batches of {transfer.batch_size}, with seed {transfer.seed}"
+        lines = [("recipe", transfer.recipe), ("rounds", rounds)]
+        if self.timing is not None:
+            seconds = self.timing.planned_seconds
+            lines.append(("time", f"about {_duration(seconds)} on {self.device}, by rounds that were timed just now"))
+        return [*lines, ("memory", f"about {self.memory / 2**30:.1f} GiB"), ("folder", f"{self.options.folder}")]
+
+
+def make_plan(
+    transfer: Transfer,
+    options: RunOptions,
+    given: GivenNetworks,
+    *,
+    shape_given: bool,
+    minutes: float | None,
+    is_timed: bool = True,
+    note: str = "",
+) -> CompressionPlan:
+    """Load and inspect both networks, time some rounds, and choose how many fit the time.
+
+    Args:
+        transfer: what to compute; its rounds are replaced where minutes are given.
+        options: where, and on what.
+        given: networks that were given in Python.
+        shape_given: whether the user gave the shape of the inputs.
+        minutes: wall time of the whole run, with what this function takes; None: the rounds of the transfer.
+        is_timed: whether rounds are timed; otherwise their number stays.
+        note: see `CompressionPlan.note`.
+
+    Raises:
+        BeliefMatchError: a network does not fit, or a setting does not fit the networks.
+    """
+    began = time.monotonic()
+    prepared = prepare(transfer, options)
+    timing = None
+    if is_timed:
+        # What the networks' loading had to say was said once.
+        with _quiet():
+            timing = time_rounds(transfer, options, ESTIMATE_SECONDS if minutes is None else 60 * minutes)
+        rounds = transfer.rounds
+        if minutes is not None:
+            seconds = 60 * minutes - (time.monotonic() - began) - timing.start_seconds - timing.opening_seconds
+            rounds = max(1, round(seconds / timing.seconds_per_round))
+        timing, transfer = replace(timing, rounds=rounds), replace(transfer, rounds=rounds)
+    return CompressionPlan(
+        transfer=transfer,
+        options=options,
+        given=given,
+        teacher=cost_of(prepared.teacher.module, prepared.teacher.inspection.macs),
+        student=cost_of(prepared.student, prepared.inspection.macs),
+        num_classes=prepared.teacher.num_classes,
+        shape_given=shape_given,
+        device=prepared.fabric.device.type,
+        timing=timing,
+        memory=peak_memory(prepared.fabric.device),
+        note=note,
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave warnings out of the log."""
+    log = logging.getLogger("beliefmatch")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+def _size(cost: Cost) -> str:
+    size = f"{cost.bytes / 1e6:.1f} MB" if cost.bytes >= 1e6 else f"{cost.bytes / 1e3:.1f} kB"
+    return f"{cost.parameters:,} parameters, {cost.macs:,} MACs, {size}"
+
+
+def _times(teacher: int, student: int) -> str:
+    """Return the student's number as a fraction of the teacher's in words."""
+    if not student or not teacher:
+        return "-"
+    return f"1/{teacher / student:.1f} of" if student <= teacher else f"{student / teacher:.1f} times"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{timedelta(seconds=round(seconds))} hours"
