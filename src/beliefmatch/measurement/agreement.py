@@ -9,6 +9,7 @@ from torch.nn.functional import one_hot
 from beliefmatch.functional.calibration_error import NUM_BINS, calibration_error
 from beliefmatch.functional.confidence_intervals import NUM_RESAMPLES, bootstrap
 from beliefmatch.measurement.predictions import BATCH_SIZE, TOP, Predictions, predict
+from beliefmatch.measurement.summary import as_html, as_text
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan, measure_transition
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
@@ -46,6 +47,14 @@ class Measurement:
     def student_accuracy(self) -> float | None:
         """Fraction of examples whose label the student finds most likely."""
         return None if self.student is None else self.student.top1.value
+
+    def __str__(self) -> str:
+        """Return a short table, ready to print."""
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        """Return the same table for a notebook."""
+        return as_html(self)
 
 
 def measure_pair(
