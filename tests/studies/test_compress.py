@@ -31,7 +31,8 @@ def timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[float]:
     """Every round takes twenty seconds, and nobody waits for one; return the times that rounds were timed for."""
     asked: list[float] = []
 
-    def time_rounds(_transfer: object, _options: object, seconds: float) -> Timing:
+    def time_rounds(_transfer: object, _options: object, seconds: float, *, is_within: bool) -> Timing:
+        assert is_within
         asked.append(seconds)
         return TIMING
 

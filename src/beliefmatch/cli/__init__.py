@@ -10,8 +10,11 @@ import tyro
 
 from beliefmatch.cli.aliases import spell_out
 from beliefmatch.cli.compare import compare
+from beliefmatch.cli.compress import compress
 from beliefmatch.cli.demo import demo
 from beliefmatch.cli.export import export
+from beliefmatch.cli.inspect_model import inspect_model
+from beliefmatch.cli.lists import architectures, recipes
 from beliefmatch.cli.measure import measure
 from beliefmatch.cli.progress import PrintableFormatter, is_first_process, print_text
 from beliefmatch.cli.report import report
@@ -22,6 +25,10 @@ from beliefmatch.errors import BeliefMatchError, SettingsError, did_you_mean
 
 COMMANDS = {
     "demo": demo,
+    "compress": compress,
+    "inspect": inspect_model,
+    "recipes": recipes,
+    "architectures": architectures,
     "transfer": transfer,
     "compare": compare,
     "measure": measure,
@@ -31,9 +38,14 @@ COMMANDS = {
     "reproduce": reproduce,
 }
 
+ONE_FLAG_A_NETWORK = ("compress", "inspect")
+"""Commands that take --student NAME as it is; the others have --student.architecture NAME and more besides."""
 WITH_RESUME = "; the same command with --resume continues from the checkpoint"
 WITHOUT = "; the same command continues"
-CONTINUED = {"demo": WITH_RESUME, "transfer": WITH_RESUME, "toy": WITH_RESUME, "compare": WITHOUT, "reproduce": WITHOUT}
+CONTINUED = {
+    **dict.fromkeys(("demo", "transfer", "toy"), WITH_RESUME),
+    **dict.fromkeys(("compress", "compare", "reproduce"), WITHOUT),
+}
 """How to go on with a command that was interrupted, where it can be."""
 
 
@@ -68,7 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_command(arguments: Sequence[str]) -> None:
-    name, rest = (arguments[0], spell_out(arguments[1:])) if arguments else ("", [])
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if name not in ONE_FLAG_A_NETWORK:
+        rest = spell_out(rest)
     if name in ("-h", "--help"):
         print_text(_overview())
     elif name == "--version":

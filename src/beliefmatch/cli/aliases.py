@@ -1,6 +1,9 @@
-"""Short forms of flags that the parser knows in full alone."""
+"""Short forms of flags that the parser knows in full alone, and how helps show flags that may be left out."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import tyro
 
 NETWORKS = ("--teacher", "--student")
 SHORT_NETWORKS = "--teacher NAME and --student NAME are short for --teacher.architecture and --student.architecture."
@@ -15,3 +18,8 @@ def spell_out(arguments: Sequence[str]) -> list[str]:
 def _spell_out(word: str) -> str:
     flag, equals, value = word.partition("=")
     return f"{flag}.architecture{equals}{value}" if flag in NETWORKS else word
+
+
+def left_out(metavar: str) -> Any:
+    """Return how a help shows a flag that may be left out: what follows it, and no default beside its text."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint="")

@@ -86,41 +86,50 @@ NUM_TIMED = 15
 NUM_WARM_UP = 3
 
 
-def measure_latency(networks: Sequence[nn.Module], spec: InputSpec) -> list[float]:
-    """Measure the time of one example through each network in eval mode on its device, interleaved.
+def measure_latency(
+    networks: Sequence[nn.Module], spec: InputSpec, *, batch_size: int = 1, num_timed: int = NUM_TIMED
+) -> list[float]:
+    """Measure the time of one batch through each network in eval mode on its device, interleaved.
+
+    Args:
+        networks: to compare.
+        spec: of their inputs.
+        batch_size: examples at once.
+        num_timed: batches that are timed.
 
     Returns:
         Median seconds of each.
     """
     with evaluating(*networks), torch.no_grad():
-        return time_interleaved([_one_example(network, spec) for network in networks])
+        calls = [_one_batch(network, spec, batch_size) for network in networks]
+        return time_interleaved(calls, num_timed=num_timed)
 
 
-def _one_example(network: nn.Module, spec: InputSpec) -> Callable[[], object]:
+def _one_batch(network: nn.Module, spec: InputSpec, batch_size: int) -> Callable[[], object]:
     first = next(iter(network.parameters()), torch.zeros(()))
-    example = torch.zeros((1, *spec.shape), dtype=first.dtype, device=first.device)
+    batch = torch.zeros((batch_size, *spec.shape), dtype=first.dtype, device=first.device)
 
     def run() -> None:
-        network(example)
-        if example.is_cuda:
-            torch.cuda.synchronize(example.device)
+        network(batch)
+        if batch.is_cuda:
+            torch.cuda.synchronize(batch.device)
 
     return run
 
 
-def time_interleaved(calls: Sequence[Callable[[], object]]) -> list[float]:
+def time_interleaved(calls: Sequence[Callable[[], object]], *, num_timed: int = NUM_TIMED) -> list[float]:
     """Measure the time of calls in turns, so that other load affects all alike; each call waits for its own work.
 
     Returns:
         Median seconds of each.
     """
     seconds: list[list[float]] = [[] for _ in calls]
-    for _ in range(NUM_WARM_UP + NUM_TIMED):
+    for _ in range(min(NUM_WARM_UP, num_timed) + num_timed):
         for call, timed in zip(calls, seconds, strict=True):
             began = time.perf_counter()
             call()
             timed.append(time.perf_counter() - began)
-    return [median(timed[NUM_WARM_UP:]) for timed in seconds]
+    return [median(timed[-num_timed:]) for timed in seconds]
 
 
 def peak_memory(device: torch.device) -> int:

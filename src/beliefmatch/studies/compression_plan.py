@@ -9,12 +9,15 @@ from datetime import timedelta
 
 from beliefmatch import recipes
 from beliefmatch.networks.cost import Cost, cost_of, peak_memory
+from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.runs.schema.export import NormalisationFrom
 from beliefmatch.training.budget import Timing, time_rounds
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.prepare import prepare
 from beliefmatch.training.transfer import Transfer
+
+logger = logging.getLogger(__name__)
 
 ESTIMATE_SECONDS = 20.0
 """Of which a tenth is spent on timing rounds whose number is given, so that the whole time can be told."""
@@ -55,7 +58,12 @@ class CompressionPlan:
     def __str__(self) -> str:
         """Return one line a fact, ready to print."""
         lines = [("teacher", f"{self.transfer.teacher.architecture}: {_size(self.teacher)}")]
-        lines += [("student", self._student()), ("classes", f"{self.num_classes}"), *self._inputs(), *self._work()]
+        lines += [
+            ("student", self._student()),
+            ("classes", f"{self.num_classes}"),
+            *describe_inputs(self.transfer.inputs, shape_given=self.shape_given),
+        ]
+        lines += self._work()
         return "\n".join([*([self.note] if self.note else []), *(f"{name:14}{text}" for name, text in lines)])
 
     def _student(self) -> str:
@@ -71,14 +79,6 @@ class CompressionPlan:
         smaller += f"{_times(self.teacher.macs, self.student.macs)} the MACs"
         return f"{student.architecture}: {_size(self.student)}; {smaller}; begins with {start}"
 
-    def _inputs(self) -> list[tuple[str, str]]:
-        inputs = self.transfer.inputs
-        origin = "as you gave it" if self.shape_given else "from the teacher's own configuration"
-        lines = [("input shape", f"{' x '.join(map(str, inputs.shape))} ({origin})")]
-        if inputs.is_made_of_pixels:
-            lines.append(("normalisation", f"{inputs.describe_normalisation()} ({SOURCES[inputs.normalisation_from]})"))
-        return lines
-
     def _work(self) -> list[tuple[str, str]]:
         transfer, each = self.transfer, ""
         if transfer.recipe in recipes.ALL:
@@ -87,7 +87,9 @@ class CompressionPlan:
         lines = [("recipe", transfer.recipe), ("rounds", rounds)]
         if self.timing is not None:
             seconds = self.timing.planned_seconds
-            lines.append(("time", f"about {_duration(seconds)} on {self.device}, by rounds that were timed just now"))
+            lines.append(
+                ("time", f"about {describe_duration(seconds)} on {self.device}, by rounds that were timed just now")
+            )
         return [*lines, ("memory", f"about {self.memory / 2**30:.1f} GiB"), ("folder", f"{self.options.folder}")]
 
 
@@ -119,9 +121,12 @@ def make_plan(
     prepared = prepare(transfer, options)
     timing = None
     if is_timed:
+        wish = "to estimate the time" if minutes is None else f"to choose how many fit {minutes:g} minutes"
+        logger.info("timing some rounds on this machine, %s", wish)
         # What the networks' loading had to say was said once.
         with _quiet():
-            timing = time_rounds(transfer, options, ESTIMATE_SECONDS if minutes is None else 60 * minutes)
+            seconds = ESTIMATE_SECONDS if minutes is None else 60 * minutes
+            timing = time_rounds(transfer, options, seconds, is_within=True)
         rounds = transfer.rounds
         if minutes is not None:
             seconds = 60 * minutes - (time.monotonic() - began) - timing.start_seconds - timing.opening_seconds
@@ -140,6 +145,20 @@ def make_plan(
         memory=peak_memory(prepared.fabric.device),
         note=note,
     )
+
+
+def describe_inputs(inputs: InputSpec, *, shape_given: bool) -> list[tuple[str, str]]:
+    """Return shape and normalisation in words, and where each is from.
+
+    Args:
+        inputs: of both networks.
+        shape_given: whether the user gave the shape.
+    """
+    origin = "as you gave it" if shape_given else "from the teacher's own configuration"
+    lines = [("input shape", f"{' x '.join(map(str, inputs.shape))} ({origin})")]
+    if inputs.is_made_of_pixels:
+        lines.append(("normalisation", f"{inputs.describe_normalisation()} ({SOURCES[inputs.normalisation_from]})"))
+    return lines
 
 
 @contextmanager
@@ -166,5 +185,6 @@ def _times(teacher: int, student: int) -> str:
     return f"1/{teacher / student:.1f} of" if student <= teacher else f"{student / teacher:.1f} times"
 
 
-def _duration(seconds: float) -> str:
+def describe_duration(seconds: float) -> str:
+    """Return seconds in words."""
     return f"{seconds:.0f} seconds" if seconds < 120 else f"{timedelta(seconds=round(seconds))} hours"

@@ -44,7 +44,7 @@ class Timing:
         return self.start_seconds + self.opening_seconds + self.rounds * self.seconds_per_round
 
 
-def time_rounds(transfer: Transfer, options: RunOptions, seconds: float) -> Timing:
+def time_rounds(transfer: Transfer, options: RunOptions, seconds: float, *, is_within: bool = False) -> Timing:
     """Time some rounds of a transfer on networks of its own, which are thrown away, and return how many a time holds.
 
     Nothing is written, and torch's random state is left as it was. What a run does besides its rounds (logs, pictures,
@@ -54,6 +54,8 @@ def time_rounds(transfer: Transfer, options: RunOptions, seconds: float) -> Timi
         transfer: what to time; its own number of rounds does not matter.
         options: kind of device, precision, micro-batch and execution.
         seconds: of wall time that a run shall take.
+        is_within: whether the timing itself is part of this time. Rounds that take longer than a tenth of it are then
+            timed once, the first of them, where nothing is captured.
 
     Raises:
         SettingsError: the time is not above 0, or several devices are asked for.
@@ -66,21 +68,24 @@ def time_rounds(transfer: Transfer, options: RunOptions, seconds: float) -> Timi
     fabric = resolve_fabric(options)
     transfer = with_micro_batch(transfer, options)
     if options.execution != "auto":
-        return _time_execution(transfer, options.execution, fabric, seconds)[0]
-    found, compiling_pays = _time_execution(transfer, "captured", fabric, seconds)
+        return _time_execution(transfer, options.execution, fabric, seconds, is_within=is_within)[0]
+    found, compiling_pays = _time_execution(transfer, "captured", fabric, seconds, is_within=is_within)
     if compiling_pays:
-        found, _ = _time_execution(replace(transfer, rounds=found.rounds), "auto", fabric, seconds)
+        longer = replace(transfer, rounds=found.rounds)
+        found, _ = _time_execution(longer, "auto", fabric, seconds, is_within=is_within)
     return found
 
 
-def _time_execution(transfer: Transfer, name: ExecutionName, fabric: Fabric, seconds: float) -> tuple[Timing, bool]:
+def _time_execution(
+    transfer: Transfer, name: ExecutionName, fabric: Fabric, seconds: float, *, is_within: bool
+) -> tuple[Timing, bool]:
     """Time one way to do rounds; return whether it would pay to compile for as many as were found, too."""
     with fastest_kernels(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         began = time.perf_counter()
         execution = begin_rounds(transfer, fabric, name)
         start_seconds = time.perf_counter() - began
         try:
-            opening, per_round = _time_rounds(execution, fabric, seconds)
+            opening, per_round = _time_rounds(execution, fabric, seconds, is_within=is_within)
         finally:
             execution.close()
     found = Timing(
@@ -94,17 +99,23 @@ def _time_execution(transfer: Transfer, name: ExecutionName, fabric: Fabric, sec
     return found, execution.compiling_pays(found.rounds)
 
 
-def _time_rounds(execution: AbstractExecution, fabric: Fabric, seconds: float) -> tuple[float, float]:
+def _time_rounds(
+    execution: AbstractExecution, fabric: Fabric, seconds: float, *, is_within: bool
+) -> tuple[float, float]:
     """Return what the first rounds took more than as many others, and the seconds of each of these."""
     began, num_opening, opening = time.perf_counter(), 0, 0.0
+    limit = min(TIMED_FRACTION * seconds, LONGEST)
+    is_brief = is_within and fabric.device.type != "cuda"
     # A single round may take about as long as the whole run is to.
-    while num_opening <= NUM_WARM_UP and opening <= seconds:
+    while num_opening <= NUM_WARM_UP and opening <= (limit if is_brief else seconds):
         execution.next()
         num_opening, opening = num_opening + 1, time.perf_counter() - began
     _wait(fabric)
     opening = time.perf_counter() - began
+    if is_brief and opening > limit:
+        return 0.0, opening / num_opening
     began, count, spent = time.perf_counter(), 0, 0.0
-    while spent < min(TIMED_FRACTION * seconds, LONGEST) or (count < LEAST_ROUNDS and spent < seconds):
+    while spent < limit or (count < LEAST_ROUNDS and spent < seconds):
         execution.next()
         _wait(fabric)
         count, spent = count + 1, time.perf_counter() - began

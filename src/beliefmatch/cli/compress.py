@@ -1,0 +1,127 @@
+"""The command `compress`: one network of the user's own to a smaller one."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from beliefmatch.cli.aliases import left_out
+from beliefmatch.cli.output import print_run, set_display
+from beliefmatch.cli.progress import is_first_process, print_text
+from beliefmatch.training.progress import Display, RunProgress
+
+if TYPE_CHECKING:
+    from beliefmatch.studies.compression_plan import CompressionPlan
+
+
+def compress(
+    teacher: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="MODEL")]],
+    /,
+    *,
+    student: Annotated[str, tyro.conf.arg(metavar="NAME")],
+    weights: Annotated[Path | None, left_out("FILE")] = None,
+    shape: Annotated[tuple[int, ...] | None, left_out("SIZE ...")] = None,
+    mean: Annotated[tuple[float, ...] | None, left_out("NUMBER ...")] = None,
+    std: Annotated[tuple[float, ...] | None, left_out("NUMBER ...")] = None,
+    minutes: Annotated[float | None, left_out("MINUTES")] = None,
+    folder: Annotated[Path | None, left_out("FOLDER")] = None,
+    plan: bool = False,
+    recipe: str = "best",
+    rounds: Annotated[int | None, left_out("COUNT")] = None,
+    num_classes: Annotated[int | None, left_out("COUNT")] = None,
+    outputs: Annotated[
+        Literal["logits", "probabilities", "sigmoid"] | None, left_out("{logits,probabilities,sigmoid}")
+    ] = None,
+    start: Annotated[Literal["teacher", "fresh"] | None, left_out("{teacher,fresh}")] = None,
+    batch_size: Annotated[int | None, left_out("COUNT")] = None,
+    seed: int = 0,
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    precision: Literal["auto", "32-true", "64-true", "bf16-mixed"] = "auto",
+    display: Display = "full",
+) -> None:
+    """Compress a network of yours into a smaller one, without any of its data.
+
+    Example: beliefmatch compress my_model.py:net --weights w.pt --shape 3 32 32 --mean .49 .48 .45 --std .2 .2 .2
+    --student wide_resnet_16_1 --minutes 10
+
+    It prints what it understood and what it will do, then does it. The same command continues a run that was cut short.
+    With more minutes than a finished run had, a new schedule begins from its student, in a folder beside it.
+
+    Args:
+        teacher: Trained network: my_file.py:function for your own, timm:NAME, torchvision:NAME, hf:FOLDER, an .onnx or
+            .pt2 file, or a built-in name; beliefmatch architectures lists names.
+        student: Smaller network that learns, named likewise; beliefmatch inspect MODEL suggests some.
+        weights: File with the teacher's weights: safetensors, or a state dict written by torch.save.
+        shape: Shape of one input, such as 3 32 32 for colour images or 64 for a vector. Default: what the teacher's
+            own configuration says.
+        mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
+        std: Standard deviation of each channel that the teacher was trained with, likewise.
+        minutes: Wall time of all of it. Default: as many rounds as the recipe does, which the plan tells.
+        folder: Run folder. Default: runs/TEACHER_to_STUDENT.
+        plan: Print what was understood and what would be done, and stop there.
+        recipe: How; beliefmatch recipes lists them.
+        rounds: Rounds, instead of minutes.
+        num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
+        outputs: What the teacher returns. Default: detected.
+        start: teacher: the student begins with the teacher's weights where both have a layer; fresh: with random ones.
+            Default: what the recipe finds right.
+        batch_size: Examples a batch. Default: the recipe's.
+        seed: Of fresh weights and of all noise.
+        accelerator: Kind of device.
+        precision: Floating-point precision. auto: bf16-mixed on hardware that multiplies 16-bit floats, else 32-true.
+        display: Progress and tables, errors alone, or JSON lines for scripts.
+    """
+    from beliefmatch.studies.compress import plan_compression, run_plan
+    from beliefmatch.studies.compression_settings import CompressionSettings
+    from beliefmatch.training.options import RunOptions
+
+    set_display(display)
+    where = folder or Path("runs") / f"{_short(teacher)}_to_{_short(student)}"
+    settings = CompressionSettings(
+        teacher=teacher,
+        student=student,
+        weights=weights,
+        num_classes=num_classes,
+        outputs=outputs,
+        shape=shape,
+        mean=mean,
+        std=std,
+        start=start,
+        recipe=recipe,
+        minutes=minutes,
+        rounds=rounds,
+        batch_size=batch_size,
+        seed=seed,
+        options=RunOptions(folder=where, resume=True, accelerator=accelerator, precision=precision),
+    )
+    made = plan_compression(settings)
+    if display == "full" and is_first_process():
+        print_text(str(made))
+    if plan:
+        return
+    with RunProgress(made.transfer.rounds, display) as progress:
+        run_plan(made, progress=False, on_round=progress)
+    if is_first_process():
+        print_run(made.options.folder, display)
+        if display == "full":
+            _print_next(made)
+
+
+def _print_next(plan: "CompressionPlan") -> None:
+    """Say where the student is and what to type next."""
+    from beliefmatch.training.trust import code_named_in
+
+    folder, trust = plan.options.folder, " --trust-code" if code_named_in(plan.transfer) else ""
+    print_text(
+        f"the student is in {folder}; nothing was measured on data\n"
+        f"to measure: beliefmatch measure {folder} --images FILE.npz{trust}\n"
+        f"to deploy:  beliefmatch export {folder} --to onnx{trust}\n"
+        f"one page:   beliefmatch report {folder}"
+    )
+
+
+def _short(name: str) -> str:
+    """Return what a folder can be called after a network: my_model_net for path/my_model.py:net."""
+    last = re.split(r"[/\\]", name.rstrip("/\\"))[-1].replace(".py:", "_")
+    return re.sub(r"[^\w.-]+", "_", last.partition("?")[0]).strip("_.")

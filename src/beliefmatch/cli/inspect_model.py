@@ -1,0 +1,140 @@
+"""The command `inspect`: what is understood of a model, and which students would fit."""
+
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from beliefmatch.cli.aliases import left_out
+from beliefmatch.cli.output import set_display
+from beliefmatch.cli.progress import print_text
+from beliefmatch.training.progress import Display, print_json
+
+if TYPE_CHECKING:
+    from beliefmatch.networks.teacher import Teacher
+    from beliefmatch.studies.suggestions import Candidate
+
+
+def inspect_model(
+    model: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="MODEL")]],
+    /,
+    *,
+    weights: Annotated[Path | None, left_out("FILE")] = None,
+    shape: Annotated[tuple[int, ...] | None, left_out("SIZE ...")] = None,
+    mean: Annotated[tuple[float, ...] | None, left_out("NUMBER ...")] = None,
+    std: Annotated[tuple[float, ...] | None, left_out("NUMBER ...")] = None,
+    num_classes: Annotated[int | None, left_out("COUNT")] = None,
+    outputs: Annotated[
+        Literal["logits", "probabilities", "sigmoid"] | None, left_out("{logits,probabilities,sigmoid}")
+    ] = None,
+    display: Display = "full",
+) -> None:
+    """Print what is understood of a model, students that would fit, and the compress command to type.
+
+    Example: beliefmatch inspect my_model.py:net --weights w.pt --shape 3 32 32
+
+    Args:
+        model: Trained network: my_file.py:function for your own, timm:NAME, torchvision:NAME, hf:FOLDER, an .onnx or
+            .pt2 file, or a built-in name.
+        weights: File with its weights: safetensors, or a state dict written by torch.save.
+        shape: Shape of one input, such as 3 32 32 for colour images or 64 for a vector. Default: what the model's own
+            configuration says.
+        mean: Mean of each channel that it was trained with, in pixels scaled to [0, 1].
+        std: Standard deviation of each channel that it was trained with, likewise.
+        num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
+        outputs: What it returns. Default: detected.
+        display: Tables, errors alone, or JSON for scripts.
+    """
+    from beliefmatch.networks.teacher import Teacher
+    from beliefmatch.studies.compression_plan import describe_inputs
+    from beliefmatch.studies.compression_settings import CompressionSettings, transfer_of
+    from beliefmatch.studies.suggestions import suggest_students
+    from beliefmatch.training.options import RunOptions
+
+    set_display(display)
+    settings = CompressionSettings(
+        teacher=model,
+        student="convnet_8",  # Any: the model alone is loaded.
+        weights=weights,
+        num_classes=num_classes,
+        outputs=outputs,
+        shape=shape,
+        mean=mean,
+        std=std,
+        options=RunOptions(folder=Path("none")),
+    )
+    transfer, _ = transfer_of(settings)
+    teacher = Teacher.load(transfer.teacher, transfer.inputs)
+    first, *students = suggest_students(model, teacher)
+    typed = {"--weights": weights and (weights,), "--shape": shape, "--mean": mean, "--std": std}
+    typed |= {"--num-classes": num_classes and (num_classes,), "--outputs": outputs and (outputs,)}
+    words = [word for flag, values in typed.items() if values for word in (flag, *map(str, values))]
+    line = ""
+    if students:
+        student = students[0].architecture
+        line = shlex.join(["beliefmatch", "compress", model, *words, "--student", student, "--minutes", "10"])
+    if display == "json":
+        found = {
+            "model": asdict(first),
+            "classes": teacher.num_classes,
+            "students": [asdict(each) for each in students],
+        }
+        print_json(found | {"shape": transfer.inputs.shape, "outputs": teacher.inspection.outputs, "command": line})
+    elif display == "full":
+        facts = [("model", model), *_facts(teacher), *describe_inputs(transfer.inputs, shape_given=shape is not None)]
+        print_text("\n".join(f"{name:14}{text}" for name, text in facts))
+        _print_table(first, students)
+        if not students:
+            print_text(
+                "no network of ours is smaller and fits: name a student of your own, --student my_file.py:function"
+            )
+            return
+        print_text(_estimate(first, students[0], teacher))
+        print_text(f"to compress it: {line}")
+
+
+def _estimate(model: "Candidate", student: "Candidate", teacher: "Teacher") -> str:
+    """Estimate by latencies how long the recipe best takes; a pass with a gradient counts as three."""
+    from beliefmatch.recipes.best import DEFAULTS
+    from beliefmatch.studies.compression_plan import describe_duration
+    from beliefmatch.studies.suggestions import BATCH_SIZE
+
+    refining = 60 if teacher.batch_norms else 0
+    latency = 20 * (model.batch_latency + 3 * student.batch_latency) + refining * model.batch_latency
+    seconds = DEFAULTS.rounds * latency * DEFAULTS.batch_size / BATCH_SIZE
+    time = describe_duration(seconds)
+    return (
+        f"with {student.architecture}, all {DEFAULTS.rounds:,} rounds of best take about {time} on this CPU, going by "
+        "these latencies; --minutes does as many as fit"
+    )
+
+
+def _facts(teacher: "Teacher") -> list[tuple[str, str]]:
+    found = teacher.inspection
+    gradient = "yes" if found.why_no_gradient is None else f"no: {found.why_no_gradient}"
+    return [
+        ("classes", f"{teacher.num_classes}"),
+        ("outputs", found.outputs),
+        ("last layer", f"{found.head or type(teacher.module).__name__}" if found.head is not None else "not found"),
+        ("batch-norm", f"{len(found.batch_norms)} layers with running statistics"),
+        ("gradient", f"{gradient} (of the outputs to the inputs, which all recipes but a few need)"),
+    ]
+
+
+def _print_table(model: "Candidate", students: "list[Candidate]") -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from beliefmatch.cli.tables import short
+
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("")
+    for heading in ("parameters", "MACs", "1 example, ms", "64 examples, ms"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for each in (model, *students):
+        latencies = (f"{1e3 * seconds:.3g}" for seconds in (each.latency, each.batch_latency))
+        table.add_row(each.architecture, f"{each.cost.parameters:,}", short(each.cost.macs), *latencies)
+    Console().print(table)

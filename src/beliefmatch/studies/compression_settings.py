@@ -1,0 +1,143 @@
+"""What a compression is asked for, and the transfer that it becomes."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from beliefmatch import recipes
+from beliefmatch.errors import SettingsError, WrongTypeError, did_you_mean
+from beliefmatch.networks.loading.given import GivenModule, GivenNetwork, GivenNetworks, is_given
+from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.loading.trained import AbstractNetwork
+from beliefmatch.networks.output_forms import OutputForm
+from beliefmatch.students.base import AbstractStudent, Start
+from beliefmatch.students.given import GivenStudent
+from beliefmatch.students.named import NamedStudent
+from beliefmatch.training.options import RunOptions
+from beliefmatch.training.transfer import Transfer
+
+TeacherLike = GivenModule | AbstractNetwork | str | Path
+StudentLike = GivenModule | AbstractStudent | str | Path
+RecipeLike = str | Callable[[recipes.Setup], Transfer]
+Numbers = float | Iterable[float]
+WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
+"""How files end that hold weights alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressionSettings:
+    """What `compress` is asked for; see there."""
+
+    teacher: TeacherLike
+    student: StudentLike
+    weights: Path | str | None = None
+    num_classes: int | None = None
+    outputs: OutputForm | None = None
+    shape: tuple[int, ...] | None = None
+    mean: Numbers | None = None
+    std: Numbers | None = None
+    start: Start | None = None
+    recipe: RecipeLike = "best"
+    minutes: float | None = None
+    rounds: int | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    options: RunOptions
+
+
+def transfer_of(settings: CompressionSettings) -> tuple[Transfer, GivenNetworks]:
+    """Return the transfer of a recipe, with the networks that were given in Python; neither is loaded from a file.
+
+    Raises:
+        BeliefMatchError: see `compress`.
+    """
+    recipe = settings.recipe
+    if isinstance(recipe, str):
+        if recipe not in recipes.ALL:
+            raise SettingsError(f"no recipe is called {recipe!r}; {did_you_mean(recipe, recipes.ALL)}")
+        recipe = recipes.ALL[recipe]
+    elif not callable(recipe):
+        raise WrongTypeError(f"recipe is a {type(recipe).__name__}; expected a name, or a function of a Setup")
+    teacher, student = _teacher_of(settings), _student_of(settings)
+    fixed = isinstance(settings.recipe, str) and recipes.defaults_of(settings.recipe).inputs is not None
+    if settings.shape is None and not fixed and teacher.known_inputs() is None:
+        raise SettingsError(
+            f"shape is missing: {teacher.architecture} does not say what inputs it takes; give the shape of one input, "
+            "such as 3 32 32 for colour images or 64 for a vector",
+            "shape",
+        )
+    setup = recipes.Setup(
+        teacher=teacher,
+        student=student,
+        shape=None if settings.shape is None else tuple(settings.shape),
+        mean=_numbers("mean", settings.mean),
+        std=_numbers("std", settings.std),
+        rounds=settings.rounds,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+    )
+    try:
+        transfer = recipe(setup)  # pyright: ignore[reportCallIssue]
+    except TypeError as error:
+        if "missing" not in str(error):
+            raise
+        raise SettingsError(
+            f"recipe {settings.recipe} needs more than compress gives it, such as images: use beliefmatch transfer "
+            f"{settings.recipe}, or in Python give functools.partial(recipes.{settings.recipe}, source=...)"
+        ) from error
+    return transfer, GivenNetworks(
+        teacher=teacher.module if isinstance(teacher, GivenNetwork) else None,
+        student=student.given if isinstance(student, GivenStudent) else None,
+    )
+
+
+def _teacher_of(settings: CompressionSettings) -> AbstractNetwork:
+    teacher, weights = settings.teacher, None if settings.weights is None else Path(settings.weights)
+    if isinstance(teacher, AbstractNetwork):
+        return teacher
+    if isinstance(teacher, str | Path):
+        name = _name(teacher, "teacher")
+        return Network(architecture=name, weights=weights, num_classes=settings.num_classes, outputs=settings.outputs)
+    if is_given(teacher):
+        return GivenNetwork.of(teacher, weights=weights, outputs=settings.outputs)
+    raise WrongTypeError(f"teacher is a {type(teacher).__name__}; {_EXPECTED}")
+
+
+def _student_of(settings: CompressionSettings) -> AbstractStudent:
+    student = settings.student
+    if isinstance(student, AbstractStudent):
+        return student if settings.start is None else replace(student, start=settings.start)
+    if isinstance(student, str | Path):
+        return NamedStudent(architecture=_name(student, "student"), start=settings.start)
+    if is_given(student):
+        return GivenStudent.of(student, start=settings.start)
+    raise WrongTypeError(f"student is a {type(student).__name__}; {_EXPECTED}")
+
+
+_EXPECTED = "expected a torch.nn.Module, a function that makes one, a name such as wide_resnet_16_1, or a path"
+
+
+def _name(network: str | Path, role: str) -> str:
+    """Return the name of a network, whether a name or a path was given."""
+    path = Path(network)
+    if path.is_dir() and (path / "config.json").is_file():
+        return f"hf:{path}"
+    if path.suffix in WEIGHTS and ":" not in str(network):
+        raise SettingsError(
+            f"{network} holds weights alone: give the network that they fit as the {role}, such as wide_resnet_40_1 or "
+            "my_file.py:make_network, and this file as its weights",
+        )
+    return str(network)
+
+
+def _numbers(name: str, values: Any) -> tuple[float, ...] | None:
+    """Return numbers, one for each channel; a single one stands for all."""
+    if values is None:
+        return None
+    try:
+        return tuple(map(float, values)) if hasattr(values, "__iter__") else (float(values),)
+    except (TypeError, ValueError) as error:
+        raise WrongTypeError(
+            f"{name} is {values!r}; expected a number for each channel, such as (0.5, 0.5, 0.5)"
+        ) from error

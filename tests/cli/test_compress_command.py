@@ -1,0 +1,106 @@
+"""The commands compress, inspect, recipes and architectures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from beliefmatch.cli import main
+from beliefmatch.networks.loading.network import make_network
+from beliefmatch.recipes.overview import OVERVIEWS
+from beliefmatch.studies import compression_plan
+from beliefmatch.training.budget import Timing
+from tiny import named
+
+NETWORKS = (named("make_conv_teacher"), "--student", named("make_plain_conv"))
+INPUTS = ("--shape", "1", "8", "8", "--mean", ".3", "--std", ".4")
+USUAL = (*INPUTS, "--recipe", "noise", "--batch-size", "4", "--accelerator", "cpu", "--precision", "32-true")
+
+
+@pytest.fixture(autouse=True)
+def timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every round takes twenty seconds, and nobody waits for one."""
+    timing = Timing(rounds=1, seconds_per_round=20.0, start_seconds=0.0, device="cpu", threads=1)
+    monkeypatch.setattr(compression_plan, "time_rounds", lambda *_, **__: timing)
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*words: str, code: int = 0) -> None:
+    assert main([*words]) == code
+
+
+def test_it_prints_a_plan_runs_and_says_what_is_next(capsys: pytest.CaptureFixture[str]) -> None:
+    run("compress", *NETWORKS, *USUAL, "--minutes", "1")
+    written = capsys.readouterr().out
+    folder = "runs/tiny_make_conv_teacher_to_tiny_make_plain_conv"
+    for words in ("426 parameters", "1 x 8 x 8 (as you gave it)", "mean 0.3, std 0.4", "3, each of ten student steps"):
+        assert words in written
+    assert f"beliefmatch measure {folder} --images FILE.npz --trust-code" in written
+    settings = json.loads((Path(folder) / "run.json").read_text())["settings"]["transfer"]
+    assert (settings["recipe"], settings["rounds"], settings["minutes"]) == ("noise", 3, 1)
+    run("compress", *NETWORKS, *USUAL, "--minutes", "1")
+    assert f"The run in {folder} has finished." in capsys.readouterr().out
+    run("compress", *NETWORKS, *USUAL, "--minutes", "2")
+    assert f"a new schedule of 1 minutes begins from its student in {folder}_to_2_minutes" in capsys.readouterr().out
+    assert Path(f"{folder}_to_2_minutes/student.safetensors").is_file()
+
+
+def test_plan_stops_before_anything_is_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    run("compress", *NETWORKS, *USUAL, "--minutes", "1", "--plan")
+    assert "about 60 seconds on cpu" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((*NETWORKS,), "--shape is missing: "),
+        ((*NETWORKS, *USUAL, "--minutes", "0"), "--minutes must be above 0"),
+        ((*NETWORKS, *USUAL, "--minutes", "1", "--rounds", "1"), "--minutes and --rounds contradict each other"),
+    ],
+)
+def test_errors_name_flags(words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run("compress", *words, code=2)
+    assert f"beliefmatch: error: {message}" in capsys.readouterr().err
+
+
+def test_an_unknown_normalisation_is_a_warning_in_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    run("compress", *NETWORKS, "--shape", "1", "8", "8", "--plan")
+    assert "Warning: not given, so this is assumed" in capsys.readouterr().out
+
+
+def test_inspect_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(make_network("convnet_16", in_channels=1, num_classes=10).state_dict(), "w.pt")
+    model = ("inspect", "convnet_16", "--weights", "w.pt", *INPUTS)
+    run(*model)
+    written = capsys.readouterr().out
+    line = "beliefmatch compress convnet_16 --weights w.pt --shape 1 8 8 --mean 0.3 --std 0.4 --student convnet_8"
+    for words in ("classes       10", "outputs       logits", "64 examples, ms", line, "rounds of best take about"):
+        assert words in written
+    run(*model, "--display", "json")
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert found["command"] == f"{line} --minutes 10"
+    assert [each["architecture"] for each in found["students"]] == ["convnet_8", "convnet_4"]
+
+
+def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
+    run("recipes")
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in OVERVIEWS)
+    run("recipes", "--display", "json")
+    assert json.loads(capsys.readouterr().out)["dfq"]["paper"] == "Choi et al. 2020"
+    run("architectures")
+    shown = capsys.readouterr().out
+    for words in ("wide_resnet_DEPTH_FACTOR", "timm:NAME", "my_file.py:function", "lenet_5_half_bn"):
+        assert words in shown
+
+
+def test_help_shows_no_types_of_python(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("compress", "inspect"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        shown = capsys.readouterr().out
+        assert "None" not in shown
+        assert "--shape SIZE ..." in shown
