@@ -71,7 +71,7 @@ def test_a_time_that_a_first_round_fills_holds_one(tmp_path: Path, monkeypatch: 
     assert time_rounds(tiny_transfer(), RunOptions(folder=tmp_path / "none", accelerator="cpu"), 10.0).rounds == 1
 
 
-@pytest.mark.parametrize(("seconds", "done", "each"), [(145.0, 1, FIRST), (1045.0, 34, EACH)])
+@pytest.mark.parametrize(("seconds", "done", "each"), [(145.0, 1, FIRST), (200.0, 11, EACH), (1045.0, 34, EACH)])
 def test_timing_that_is_part_of_the_time_does_not_spend_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, done: int, each: float
 ) -> None:

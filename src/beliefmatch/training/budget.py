@@ -20,6 +20,10 @@ TIMED_FRACTION, LONGEST = 0.1, 60.0
 """Fraction of the time that is spent on timing, and seconds that it takes at most. A source may do more in some rounds
 than in others, so many are timed and their mean counts."""
 
+FIRST_FRACTION, FIRST_SECONDS = 0.25, 10.0
+"""Where timing is part of the time: if the first rounds take more than this fraction of it, and more than so many
+seconds, no others are timed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
@@ -54,8 +58,8 @@ def time_rounds(transfer: Transfer, options: RunOptions, seconds: float, *, is_w
         transfer: what to time; its own number of rounds does not matter.
         options: kind of device, precision, micro-batch and execution.
         seconds: of wall time that a run shall take.
-        is_within: whether the timing itself is part of this time. Rounds that take longer than a tenth of it are then
-            timed once, the first of them, where nothing is captured.
+        is_within: whether the timing itself is part of this time. Where nothing is captured, long rounds are then timed
+            once, and the first alone where it takes a quarter of the time.
 
     Raises:
         SettingsError: the time is not above 0, or several devices are asked for.
@@ -112,10 +116,11 @@ def _time_rounds(
         num_opening, opening = num_opening + 1, time.perf_counter() - began
     _wait(fabric)
     opening = time.perf_counter() - began
-    if is_brief and opening > limit:
+    if is_brief and opening > max(FIRST_FRACTION * seconds, FIRST_SECONDS):
         return 0.0, opening / num_opening
+    num_least = 1 if is_brief else LEAST_ROUNDS
     began, count, spent = time.perf_counter(), 0, 0.0
-    while spent < limit or (count < LEAST_ROUNDS and spent < seconds):
+    while spent < limit or (count < num_least and spent < seconds):
         execution.next()
         _wait(fabric)
         count, spent = count + 1, time.perf_counter() - began
