@@ -39,6 +39,7 @@ def test_the_loss_is_that_of_the_released_code(method: Method) -> None:
     objective = Distillation(
         label_weight=OBJECTIVES[method].label_weight,
         divergence_weight=OBJECTIVES[method].divergence_weight,
+        divide_by_classes=OBJECTIVES[method].divide_by_classes,
         temperature=OBJECTIVES[method].temperature,
         attention_weight=OBJECTIVES[method].attention_weight,
         taps=(TapPair(teacher="a", student="b"),),

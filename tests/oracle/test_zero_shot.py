@@ -23,7 +23,7 @@ from beliefmatch.students.named import NamedStudent
 from beliefmatch.training.loop import TransferState, run_round, start
 from beliefmatch.training.prepare import resolve_taps
 from beliefmatch.training.transfer import Transfer
-from networks_of_oracle import architecture, network, num_classes, part
+from networks_of_oracle import architecture, network, part
 from shared_folder import ORACLE
 
 SAFETY = 5
@@ -70,7 +70,6 @@ def begin_case(path: Path, precision: Literal["32-true", "64-true"]) -> Case:
         ),
         optimiser=Adam(learning_rate=wanted["student_learning_rate"], gradient_clip=wanted["gradient_clip_norm"]),
     )
-    classes = num_classes(teacher_weights)
     source = replace(
         transfer.source,
         generator_steps=wanted["generator_steps"],
@@ -79,13 +78,11 @@ def begin_case(path: Path, precision: Literal["32-true", "64-true"]) -> Case:
         temperature=wanted["temperature"],
         learning_rate=wanted["generator_learning_rate"],
         gradient_clip=wanted["gradient_clip_norm"],
-        divergence_weight=1 / classes,
     )
     objective = replace(
         transfer.objective,
         temperature=wanted["temperature"],
         attention_weight=wanted["attention_weight"],
-        divergence_weight=1 / classes,
     )
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
     teacher = Teacher(network(wanted["teacher"], teacher_weights), CIFAR10)

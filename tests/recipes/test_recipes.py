@@ -40,14 +40,15 @@ def test_zero_shot_is_the_paper(dataset: Dataset, rounds: int, mean: tuple[float
         noise_size=100,
         fresh_noise=False,
         divergence="kl",
-        divergence_weight=0.1,
+        divergence_weight=1.0,
+        divide_by_classes=True,
         temperature=1.0,
         batch_norm_weight=0.0,
         learning_rate=1e-3,
         gradient_clip=5.0,
     )
     assert transfer.objective == BeliefMatching(
-        divergence="kl", divergence_weight=0.1, temperature=1.0, attention_weight=250.0, taps=None
+        divergence="kl", divide_by_classes=True, temperature=1.0, attention_weight=250.0, taps=None
     )
 
 

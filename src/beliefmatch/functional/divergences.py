@@ -49,6 +49,14 @@ def l1_divergence(teacher_logits: Tensor, student_logits: Tensor, temperature: f
     return (difference - difference.mean(dim=1, keepdim=True)).abs().mean(dim=1)
 
 
+def divergence_factor(weight: float, num_classes: int, *, divide_by_classes: bool) -> float:
+    """Return the factor of a divergence summed over classes: the weight, or the weight of its mean over classes.
+
+    The code that Micaelli & Storkey released averages the KL over classes too, so that its scale follows their number.
+    """
+    return weight / num_classes if divide_by_classes else weight
+
+
 Divergence = Callable[[Tensor, Tensor, float], Tensor]
 
 DIVERGENCES: dict[DivergenceName, Divergence] = {"kl": kl_divergence, "js": js_divergence, "l1": l1_divergence}

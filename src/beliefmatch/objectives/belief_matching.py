@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from beliefmatch.checks import check_positive
-from beliefmatch.functional.divergences import DIVERGENCES, DivergenceName
+from beliefmatch.functional.divergences import DIVERGENCES, DivergenceName, divergence_factor
 from beliefmatch.networks.taps import Outputs
 from beliefmatch.objectives.base import AbstractObjective
 
@@ -23,6 +23,8 @@ class BeliefMatching(AbstractObjective):
     """KL, Jensen-Shannon (both in nats), or mean L1 on centred logits (in logits)."""
     divergence_weight: float = 1.0
     """Factor of the divergence of each example."""
+    divide_by_classes: bool = False
+    """Divide that factor by the number of classes, as released code that averages the KL over classes does."""
     temperature: float = 1.0
     """Both logits are divided by it."""
     attention_weight: float = 0.0
@@ -44,7 +46,9 @@ class BeliefMatching(AbstractObjective):
     def __call__(self, teacher: Outputs, student: Outputs, labels: Tensor | None) -> dict[str, Tensor]:
         """Compute `divergence`, and `attention` where there are taps and the weight is not 0, each (batch,)."""
         divergence = DIVERGENCES[self.divergence](teacher.logits, student.logits, self.temperature)
-        terms = {"divergence": self.divergence_weight * divergence}
+        classes = teacher.logits.shape[1]
+        factor = divergence_factor(self.divergence_weight, classes, divide_by_classes=self.divide_by_classes)
+        terms = {"divergence": factor * divergence}
         if self.attention_weight and self.taps:
             terms["attention"] = self.attention_weight * self.attention(teacher, student)
         return terms

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from beliefmatch.checks import check_any_weight, check_positive
 from beliefmatch.errors import SettingsError
-from beliefmatch.functional.divergences import kl_divergence
+from beliefmatch.functional.divergences import divergence_factor, kl_divergence
 from beliefmatch.networks.taps import Outputs
 from beliefmatch.objectives.base import AbstractObjective
 
@@ -23,6 +23,8 @@ class Distillation(AbstractObjective):
     """Factor of the cross-entropy with the label, in nats."""
     divergence_weight: float = 0.0
     """Factor of KL(teacher || student) of each example, in nats. There is no factor of the squared temperature."""
+    divide_by_classes: bool = False
+    """Divide that factor by the number of classes, as released code that averages the KL over classes does."""
     temperature: float = 4.0
     """Both logits are divided by it in the divergence."""
     attention_weight: float = 0.0
@@ -57,7 +59,9 @@ class Distillation(AbstractObjective):
             terms["labels"] = self.label_weight * cross_entropy(student.logits, labels, reduction="none")
         if self.divergence_weight:
             divergence = kl_divergence(teacher.logits, student.logits, self.temperature)
-            terms["divergence"] = self.divergence_weight * divergence
+            classes = teacher.logits.shape[1]
+            factor = divergence_factor(self.divergence_weight, classes, divide_by_classes=self.divide_by_classes)
+            terms["divergence"] = factor * divergence
         if self.attention_weight and self.taps:
             terms["attention"] = self.attention_weight * self.attention(teacher, student)
         return terms

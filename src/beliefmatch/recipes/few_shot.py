@@ -12,15 +12,15 @@ from beliefmatch.training.transfer import Transfer
 
 Method = Literal["no_teacher", "kd", "at", "kd_at"]
 
-KL = 28.8 / 10
-"""The released code averages the KL over the ten classes too: its 28.8 (2 x .9 x 4^2) is 2.88 for one example."""
+KL = 28.8
+"""2 x .9 x 4^2, of the KL averaged over classes too, as the released code has it: 2.88 for ten classes."""
 ATTENTION = 1000.0
 
 OBJECTIVES: dict[Method, Distillation] = {
     "no_teacher": Distillation(label_weight=1.0),
-    "kd": Distillation(label_weight=0.1, divergence_weight=KL),
+    "kd": Distillation(label_weight=0.1, divergence_weight=KL, divide_by_classes=True),
     "at": Distillation(label_weight=1.0, attention_weight=ATTENTION),
-    "kd_at": Distillation(label_weight=0.1, divergence_weight=KL, attention_weight=ATTENTION),
+    "kd_at": Distillation(label_weight=0.1, divergence_weight=KL, divide_by_classes=True, attention_weight=ATTENTION),
 }
 
 DEFAULTS = Defaults(rounds=80_000, each_round="one student step", batch_size=128)

@@ -6,7 +6,6 @@ from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
 from beliefmatch.recipes.setup import Setup
 from beliefmatch.recipes.toy import DEFAULTS as TOY
-from beliefmatch.recipes.toy import KL_OVER_CLASSES
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.training.transfer import Transfer
 
@@ -18,7 +17,7 @@ def toy_generator(
     setup: Setup,
     *,
     source: Adversarial = Adversarial(fresh_noise=True),
-    objective: BeliefMatching = BeliefMatching(divergence_weight=KL_OVER_CLASSES),
+    objective: BeliefMatching = BeliefMatching(divide_by_classes=True),
     optimiser: Adam = Adam(learning_rate=1e-3, gradient_clip=3.0),
 ) -> Transfer:
     """Match a network in the plane through a generator: the toy by the method that serves images.

@@ -11,15 +11,13 @@ from beliefmatch.training.transfer import Transfer
 
 ROUNDS: dict[Dataset, int] = {"cifar10": 80_000, "svhn": 50_000}
 DEFAULTS = Defaults(rounds=ROUNDS[USUAL], each_round="one generator step and ten student steps", batch_size=128)
-KL_OVER_CLASSES = 0.1
-"""The released code averages the KL over the ten classes too; its attention weight and clip belong to that scale."""
 
 
 def zero_shot(
     setup: Setup,
     *,
-    source: Adversarial = Adversarial(divergence_weight=KL_OVER_CLASSES),
-    objective: BeliefMatching = BeliefMatching(divergence_weight=KL_OVER_CLASSES, attention_weight=250.0),
+    source: Adversarial = Adversarial(divide_by_classes=True),
+    objective: BeliefMatching = BeliefMatching(divide_by_classes=True, attention_weight=250.0),
     optimiser: Adam = Adam(learning_rate=2e-3, gradient_clip=5.0),
 ) -> Transfer:
     """Zero-shot knowledge transfer exactly as Micaelli & Storkey 2019 released it.
@@ -28,8 +26,8 @@ def zero_shot(
     WRN-40-1 -> WRN-16-1; with 50,000, the default for SVHN: 94.06 +- .27 % for WRN-40-2 -> WRN-16-1. The authors' run
     took 12.9 and 10.2 hours on one GPU.
 
-    Both divergence weights are 1 / 10, for ten classes: the released code averages over classes. With another number of
-    classes set both to 1 / classes.
+    Both divergences are divided by the number of classes: the released code averages the KL over classes too, and its
+    attention weight and clip belong to that scale.
     """
     defaults = replace(DEFAULTS, rounds=ROUNDS[setup.dataset or USUAL])
     return setup.make_transfer("zero_shot", defaults, source=source, objective=objective, optimiser=optimiser)

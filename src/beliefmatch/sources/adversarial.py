@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.checks import check_any_weight, check_positive
-from beliefmatch.functional.divergences import DIVERGENCES, DivergenceName
+from beliefmatch.functional.divergences import DIVERGENCES, DivergenceName, divergence_factor
 from beliefmatch.networks.taps import outputs_of
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import AbstractSource, Batch, Needs, Plan
@@ -48,6 +48,8 @@ class Adversarial(GeneratorTraining, AbstractSource[TrainedGenerator]):
     """What the generator maximises: KL, Jensen-Shannon (both in nats), or mean L1 on centred logits (in logits)."""
     divergence_weight: float = 1.0
     """Factor of the divergence, averaged over examples."""
+    divide_by_classes: bool = False
+    """Divide that factor by the number of classes, as released code that averages the KL over classes does."""
     temperature: float = 1.0
     """Both logits are divided by it."""
     batch_norm_weight: float = 0.0
@@ -96,7 +98,7 @@ class Adversarial(GeneratorTraining, AbstractSource[TrainedGenerator]):
                 if self.divergence_weight:
                     logits = outputs_of(student, inputs).logits
                     divergence = DIVERGENCES[self.divergence](read.logits, logits, self.temperature)
-                    found["generator_divergence"] = -self.divergence_weight * divergence.mean()
+                    found["generator_divergence"] = -self._factor(teacher) * divergence.mean()
                 if self.batch_norm_weight:
                     found["generator_statistics"] = self.batch_norm_weight * teacher.statistics_gap(read)
             return found
@@ -108,6 +110,11 @@ class Adversarial(GeneratorTraining, AbstractSource[TrainedGenerator]):
         norm = state.optimisation.step(fabric)
         loss = torch.stack(list(found.values())).sum()
         return {"generator_loss": loss, **found, "generator_gradient_norm": norm}
+
+    def _factor(self, teacher: Teacher) -> float:
+        """Return the factor of the divergence."""
+        classes = teacher.inspection.num_classes
+        return divergence_factor(self.divergence_weight, classes, divide_by_classes=self.divide_by_classes)
 
     def batches(self, state: TrainedGenerator, fabric: Fabric) -> Iterator[Batch]:
         """Generate with the improved generator: once a round, or for every student step."""
