@@ -187,7 +187,7 @@ def test_numbers_that_were_measured_are_in_the_card(again: tuple[dict[str, Any],
     measured = json.loads((run / "measurement.json").read_text())
     top1 = measured["student"]["top1"]
     assert f"{100 * top1['value']:.2f} % ({100 * top1['low']:.1f} to {100 * top1['high']:.1f})" in card
-    assert "On 150 examples of `digits.npz`, with bootstrap 95 % intervals over examples." in card
+    assert "On 150 examples of `digits.npz`, with 95 % intervals over examples: Wilson" in card
     assert "Agreement of student and teacher on real data." not in card
     assert "- Where the two part between classes (mean transition error).\n" in card
     assert RunFolder(run).read_result().agreement == measured["agreement"]["value"]

@@ -1,10 +1,10 @@
-"""The bootstrap against scipy's, and against what is known exactly."""
+"""The bootstrap and Wilson's interval against scipy's, and against what is known exactly."""
 
 import pytest
 import scipy.stats
 import torch
 
-from beliefmatch.functional.confidence_intervals import bootstrap, resampled_means
+from beliefmatch.functional.confidence_intervals import bootstrap, resampled_means, wilson_interval
 
 
 def test_an_interval_of_a_mean_is_that_of_the_normal_law() -> None:
@@ -46,3 +46,16 @@ def test_the_same_seed_draws_the_same_examples_for_all_columns() -> None:
     means = resampled_means(torch.cat([column, column], dim=1), num_resamples=30)
     assert torch.equal(means[:, 0], means[:, 1])
     assert torch.equal(means, resampled_means(torch.cat([column, column], dim=1), num_resamples=30))
+
+
+@pytest.mark.parametrize(("right", "count"), [(0, 1), (1, 1), (0, 54), (54, 54), (1, 54), (27, 54), (9_990, 10_000)])
+def test_the_interval_of_a_fraction_is_wilsons(right: int, count: int) -> None:
+    low, high = wilson_interval(torch.tensor([right / count], dtype=torch.float64), count)
+    found = scipy.stats.binomtest(right, count).proportion_ci(method="wilson")
+    assert (float(low), float(high)) == pytest.approx((found.low, found.high), abs=1e-9)
+    assert 0 <= float(low) < float(high) <= 1
+
+
+def test_54_of_54_right_is_93_to_100_percent() -> None:
+    low, high = wilson_interval(torch.ones(1).double(), 54)
+    assert (round(float(low), 3), float(high)) == (0.934, 1.0)

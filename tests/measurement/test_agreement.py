@@ -1,12 +1,15 @@
 """A pair of networks on images, against scikit-learn and SciPy on the same answers."""
 
+import io
 from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 from sklearn.metrics import accuracy_score, confusion_matrix, top_k_accuracy_score
 from torch import Tensor, nn
 
+from beliefmatch.cli.tables import measurement_tables
 from beliefmatch.errors import ExamplesError, NetworkError, SettingsError
 from beliefmatch.measurement.agreement import Measurement, measure_pair
 from beliefmatch.measurement.predictions import measure_accuracy
@@ -182,3 +185,22 @@ def test_images_are_streamed_and_never_held_twice(monkeypatch: pytest.MonkeyPatc
     assert measure_accuracy(TEACHER, DIGITS, IMAGES, LABELS, batch_size=77) == found.teacher_accuracy
     assert max(converted) == 77
     assert sum(converted) == 2 * len(IMAGES)
+
+
+def test_no_fraction_has_an_interval_of_width_zero() -> None:
+    found = measure_pair(TEACHER, TEACHER, DIGITS, IMAGES[:54], logits(TEACHER)[:54].argmax(dim=1))
+    assert found.teacher is not None
+    assert found.teacher.top5 is not None
+    assert found.confusion is not None
+    by_class = [scores.agreement for scores in found.classes if scores.agreement is not None]
+    cells = [cell for row in found.confusion for cell in row]
+    for fraction in (found.agreement, found.teacher.top1, found.teacher.top5, *by_class, *cells):
+        assert fraction.low < fraction.high
+    assert (round(found.agreement.low, 3), found.agreement.high) == (0.934, 1.0)
+
+
+def test_which_intervals_they_are_stands_beside() -> None:
+    found = measured()
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(*measurement_tables(found))
+    assert "Wilson's of fractions, bootstrap of means" in " ".join(console.export_text().split())

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.runs.schema.export import Export
-from beliefmatch.runs.schema.measurement import ClassScores, Estimate
+from beliefmatch.runs.schema.measurement import INTERVALS, ClassScores, Estimate
 from beliefmatch.runs.schema.result import Result
 
 if TYPE_CHECKING:
@@ -124,9 +124,14 @@ def measurement_tables(measurement: Measurement) -> list[Table]:
 
 
 def _overall(measurement: Measurement) -> Table:
-    table = Table(title=f"{measurement.num_images:,} examples", title_justify="left")
+    table = Table(
+        title=f"{measurement.num_images:,} examples",
+        title_justify="left",
+        caption=INTERVALS,
+        caption_justify="left",
+    )
     table.add_column("quantity")
-    table.add_column("value (bootstrap 95 % interval)", justify="right", no_wrap=True)
+    table.add_column("value (95 % interval)", justify="right", no_wrap=True)
     for name, scores in (("teacher", measurement.teacher), ("student", measurement.student)):
         if scores is None:
             table.add_row(f"{name} accuracy", "no labels")

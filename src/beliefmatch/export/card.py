@@ -19,6 +19,7 @@ from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.export import Export, FileCheck
+from beliefmatch.runs.schema.measurement import INTERVALS
 
 TEMPLATES = Path(__file__).parent / "templates"
 CARD = "README.md"
@@ -165,6 +166,7 @@ def _render(folder: RunFolder, directory: Path) -> str:
         marker=MARKER,
         TAKES=TAKES,
         KNOWN_FROM=KNOWN_FROM,
+        INTERVALS=INTERVALS,
         transfer=transfer,
         settings=metadata["settings"],
         versions=metadata["versions"],

@@ -1,4 +1,4 @@
-"""Confidence intervals of means over examples, by the bootstrap of Efron 1979."""
+"""Confidence intervals over examples: of means by the bootstrap of Efron 1979, of fractions by Wilson 1927."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,6 +10,28 @@ NUM_RESAMPLES = 1000
 LEVEL = 0.95
 CHUNK = 2**22
 """Random draws held at once."""
+
+
+def wilson_interval(fractions: Tensor, num_examples: int, level: float = LEVEL) -> tuple[Tensor, Tensor]:
+    """Compute the interval of fractions of examples (Wilson 1927), which has a width at 0 and at 1 too.
+
+    Resampling 54 examples that are all right finds nothing but 100 %; this interval goes down to 93.4 %.
+
+    Args:
+        fractions: (...,), of the examples.
+        num_examples: how many, at least 1.
+        level: of the interval.
+
+    Returns:
+        Lower and upper end, (...,) each, in [0, 1].
+    """
+    reach = ndtri(torch.tensor(0.5 + level / 2, dtype=torch.float64))
+    share, spread = fractions.double(), reach.square() / num_examples
+    centre = (share + spread / 2) / (1 + spread)
+    margin = (share * (1 - share) * spread + spread.square() / 4).sqrt() / (1 + spread)
+    # Rounding alone would leave an end a little above 0, or below 1, where the exact one is there.
+    low = torch.where(share == 0, 0.0, centre - margin)
+    return low, torch.where(share == 1, 1.0, centre + margin)
 
 
 def resampled_means(values: Tensor, *, num_resamples: int = NUM_RESAMPLES, seed: int = 0) -> Tensor:

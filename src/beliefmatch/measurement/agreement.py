@@ -1,4 +1,4 @@
-"""What two networks do on examples that training never saw, each number with its bootstrap 95 % interval."""
+"""What two networks do on examples that training never saw, each number with its 95 % interval."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from beliefmatch.functional.calibration_error import NUM_BINS, calibration_error
-from beliefmatch.functional.confidence_intervals import NUM_RESAMPLES, bootstrap
+from beliefmatch.functional.confidence_intervals import NUM_RESAMPLES, bootstrap, wilson_interval
 from beliefmatch.measurement.predictions import BATCH_SIZE, TOP, Predictions, predict
 from beliefmatch.measurement.summary import as_html, as_text
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan, measure_transition
@@ -78,7 +78,7 @@ def measure_pair(
             inputs of another type.
         labels: (n,), integers, of a tensor. Without labels there are no accuracies.
         batch_size: examples at a time.
-        num_resamples: draws of the bootstrap.
+        num_resamples: draws of the bootstrap, by which means have their intervals; those of fractions are Wilson's.
         transition: how to walk for the mean transition error, which takes far longer than all else; None: not at all.
 
     Raises:
@@ -93,65 +93,56 @@ def measure_pair(
         student=overall.scores(1),
         agreement=overall.agreement,
         divergence=overall.divergence,
-        classes=_by_class(predictions, data.labels, num_resamples),
+        classes=_by_class(predictions, data.labels),
         confusion=overall.confusion,
         transition=transition and measure_transition(teacher, student, spec, data, transition, predictions=predictions),
     )
 
 
 class _Overall:
-    """Statistics over all examples, from one set of resamples, so that all move together."""
+    """Statistics over all examples: fractions of them, and means of what each has."""
 
     def __init__(self, predictions: Predictions, num_resamples: int) -> None:
         self.num_classes = predictions.num_classes
         self.labelled = predictions.right.shape[1] == 2
-        columns = [
-            predictions.alike[:, None],
-            predictions.divergence[:, None],
-            predictions.right,
-            predictions.top,
-            predictions.gaps,
-        ]
+        columns = [predictions.alike[:, None], predictions.right, predictions.top]
         if self.num_classes <= MAX_CONFUSION_CLASSES:
             pairs = predictions.teacher_class * self.num_classes + predictions.student_class
             columns.append(one_hot(pairs, self.num_classes**2))
-        self.widths = [column.shape[1] for column in columns]
-        found = bootstrap(
-            torch.cat([column.double() for column in columns], dim=1), self._statistics, num_resamples=num_resamples
-        )
-        self.estimates = _estimates(*found)
+        self.fractions = _fractions(torch.cat([column.double() for column in columns], dim=1))
+        means = torch.cat([predictions.divergence[:, None].double(), predictions.gaps.double()], dim=1)
+        self.means = _estimates(*bootstrap(means, self._statistics, num_resamples=num_resamples))
 
     def _statistics(self, means: Tensor) -> Tensor:
-        """Return the means, but with one calibration error of the bins of each network."""
-        parts = list(means.split(self.widths, dim=-1))
-        bins = parts[4].unflatten(-1, (2 if self.labelled else 0, NUM_BINS))
-        parts[4] = calibration_error(bins)
-        return torch.cat(parts, dim=-1)
+        """Return the mean divergence, and one calibration error of the bins of each network."""
+        divergence, gaps = means[..., :1], means[..., 1:]
+        errors = calibration_error(gaps.unflatten(-1, (2 if self.labelled else 0, NUM_BINS)))
+        return torch.cat([divergence, errors], dim=-1)
 
     @property
     def agreement(self) -> Estimate:
-        return self.estimates[0]
+        return self.fractions[0]
 
     @property
     def divergence(self) -> Estimate:
-        return self.estimates[1]
+        return self.means[0]
 
     def scores(self, network: int) -> NetworkScores | None:
         """Return the scores of the teacher (0) or the student (1)."""
         if not self.labelled:
             return None
-        right, top, error = (self.estimates[start + network] for start in (2, 4, 6))
+        right, top, error = self.fractions[1 + network], self.fractions[3 + network], self.means[1 + network]
         return NetworkScores(top1=right, top5=top if self.num_classes > TOP else None, calibration_error=error)
 
     @property
     def confusion(self) -> tuple[tuple[Estimate, ...], ...] | None:
         if self.num_classes > MAX_CONFUSION_CLASSES:
             return None
-        cells, size = self.estimates[-(self.num_classes**2) :], self.num_classes
+        cells, size = self.fractions[-(self.num_classes**2) :], self.num_classes
         return tuple(tuple(cells[row * size : (row + 1) * size]) for row in range(size))
 
 
-def _by_class(predictions: Predictions, labels: Tensor | None, num_resamples: int) -> tuple[ClassScores, ...]:
+def _by_class(predictions: Predictions, labels: Tensor | None) -> tuple[ClassScores, ...]:
     classes = predictions.teacher_class if labels is None else labels.cpu()
     columns = torch.cat([predictions.alike[:, None], predictions.right], dim=1).double()
     scores = []
@@ -159,7 +150,7 @@ def _by_class(predictions: Predictions, labels: Tensor | None, num_resamples: in
         rows = columns[classes == number]
         found: list[Estimate | None] = [None, None, None]
         if len(rows):
-            estimates = _estimates(*bootstrap(rows, lambda means: means, num_resamples=num_resamples))
+            estimates = _fractions(rows)
             found[: len(estimates)] = estimates
         scores.append(
             ClassScores(
@@ -171,6 +162,12 @@ def _by_class(predictions: Predictions, labels: Tensor | None, num_resamples: in
             )
         )
     return tuple(scores)
+
+
+def _fractions(columns: Tensor) -> list[Estimate]:
+    """Return of each column (examples, columns) of zeros and ones the fraction of ones."""
+    fractions = columns.mean(dim=0)
+    return _estimates(fractions, *wilson_interval(fractions, len(columns)))
 
 
 def _estimates(values: Tensor, lows: Tensor, highs: Tensor) -> list[Estimate]:

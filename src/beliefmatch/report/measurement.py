@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from beliefmatch.report.elements import Cell, Part, Section, Table, estimate_cell, mean_cell, number_cell
 from beliefmatch.report.groups import Group, count
 from beliefmatch.report.quantities import UNLABELLED, Kind
-from beliefmatch.runs.schema.measurement import ClassScores, Estimate, MeasurementRecord
+from beliefmatch.runs.schema.measurement import INTERVALS, ClassScores, Estimate, MeasurementRecord
 
 Take = Callable[[MeasurementRecord], Estimate | None]
 
@@ -19,7 +19,7 @@ OVERALL: tuple[tuple[str, Kind, Take], ...] = (
     ("agreement", "fraction", lambda found: found.agreement),
     ("KL(teacher || student), nats", "number", lambda found: found.divergence),
 )
-AFTER = {True: "mean ± sample standard deviation over runs", False: "with 95 % bootstrap intervals over examples"}
+AFTER = {True: "mean ± sample standard deviation over runs", False: f"with {INTERVALS}"}
 """What stands behind a number, by whether it is a mean over runs."""
 MAX_PAIRS = 12
 """Of classes that are taken for one another."""

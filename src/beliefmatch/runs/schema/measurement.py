@@ -3,10 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+INTERVALS = "95 % intervals over examples: Wilson's of fractions, bootstrap of means and calibration errors"
+"""Which intervals stand beside the numbers of a measurement."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A number with its bootstrap 95 % interval over examples."""
+    """A number with its 95 % interval over examples; see `INTERVALS`."""
 
     value: float
     """The number, over all examples."""
