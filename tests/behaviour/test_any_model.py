@@ -411,7 +411,9 @@ def test_pretrained_networks_tell_what_they_were_trained_with() -> None:
     known = Network(architecture="torchvision:resnet18?weights=IMAGENET1K_V1").known_inputs()
     assert known
     assert (known.shape, known.std, known.normalisation_from) == ((3, 224, 224), (0.229, 0.224, 0.225), "checkpoint")
-    assert Network(architecture="timm:test_vit").known_inputs() is None
+    known = Network(architecture="timm:test_vit").known_inputs()
+    assert known
+    assert (known.shape, known.normalisation_from) == ((3, 160, 160), "default")
 
 
 @pytest.mark.parametrize(
@@ -419,6 +421,8 @@ def test_pretrained_networks_tell_what_they_were_trained_with() -> None:
     [
         (None, None, None),
         ({"do_normalize": False}, None, "checkpoint"),
+        ({"do_rescale": False, "image_mean": 127.5, "image_std": 127.5}, (0.5, 0.5, 0.5), "checkpoint"),
+        ({"do_rescale": False, "do_normalize": False}, (0.0, 0.0, 0.0), "checkpoint"),
         ({"do_normalize": True}, None, None),
         ({"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}, (0.1, 0.2, 0.3), "checkpoint"),
         ({"image_mean": [0.1], "image_std": [0.4]}, None, None),

@@ -1,6 +1,7 @@
-"""A normalisation that was only assumed is said, recorded, and not built into a file unasked."""
+"""A normalisation that is only a default is said, recorded, and not built into a file unasked."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from test_command import error_line
 
 from beliefmatch import load_student
 from beliefmatch.cli import main
+from beliefmatch.cli.progress import PrintableFormatter
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.networks.normalisation import CIFAR10
@@ -19,6 +21,8 @@ from beliefmatch.runs.folder import RunFolder
 
 pytestmark = pytest.mark.usefixtures("forked_answers")
 
+DEFAULT = "a default, since neither the user nor the teacher's file gave one."
+RAW = "no --mean/--std given; assuming raw pixels in [0, 1]. If your teacher was trained"
 MEAN, STD = ("0.1", "0.2", "0.3"), ("0.4", "0.5", "0.6")
 
 
@@ -58,8 +62,8 @@ def run(finished: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "source", "said"),
     [
-        ((), "default", "assumed is mean 0.4914 0.4822 0.4465, std 0.2023 0.1994 0.201; say --dataset, or --mean"),
-        (("--shape", "3", "16", "16"), "default", "assumed is none, pixels in [0, 1] as they are; say --dataset"),
+        ((), "default", "assuming mean 0.4914 0.4822 0.4465, std 0.2023 0.1994 0.201. If your teacher was trained"),
+        (("--shape", "3", "16", "16"), "default", RAW),
         (("--dataset", "cifar10"), "user", None),
         (("--mean", *MEAN, "--std", *STD), "user", None),
     ],
@@ -69,7 +73,7 @@ def test_a_run_records_who_knows_its_normalisation_and_warns_once_where_nobody_d
 ) -> None:
     assert transfer(tmp_path / "run", *words) == 0
     assert recorded(tmp_path / "run") == [source, source]
-    warnings = [text for text in caplog.messages if text.startswith("nobody said how the teacher's inputs were")]
+    warnings = [text for text in caplog.messages if "normalisation, results will be wrong." in text]
     assert len(warnings) == (said is not None)
     assert said is None or said in warnings[0]
 
@@ -78,12 +82,12 @@ def test_a_file_that_takes_pixels_is_refused_before_any_work(run: Path, capsys: 
     before = sorted(run.iterdir())
     assert export(run, "--pixels", "uint8") == 2
     line = error_line(capsys)
-    assert "the file would normalise pixels by what nobody said (mean 0.4914 0.4822 0.4465, std" in line
+    assert "the file would normalise pixels by a default of the run (mean 0.4914 0.4822 0.4465, std" in line
     assert "add --mean and --std as the teacher was trained with, or --assume-normalisation if that is right" in line
     assert sorted(run.iterdir()) == before
     assert export(run, "--pixels", "uint8", "--mean", *MEAN) == 2
-    assert "nobody said (mean 0.1 0.2 0.3, std 0.2023" in error_line(capsys)
-    assert export(run, "--pixels", "uint8", "--mean", "0.1", "--std", "0.2") == 2
+    assert "a default of the run (mean 0.1 0.2 0.3, std 0.2023" in error_line(capsys)
+    assert export(run, "--pixels", "uint8", "--mean", "0.1", "0.2", "--std", "0.2") == 2
     assert "mean needs one value for each of the 3 channels" in error_line(capsys)
     assert export(run) == 0
 
@@ -101,28 +105,40 @@ def test_what_is_said_with_the_export_is_built_in_and_told(run: Path, tmp_path: 
     expected = load_student(run, trust_code=True)(spec.from_pixels(stored))
     torch.testing.assert_close(program(pixels), expected, atol=1e-4, rtol=1e-4)
     card = " ".join((run / "README.md").read_text().split())
-    assert "with mean [0.1, 0.2, 0.3] and standard deviation [0.4, 0.5, 0.6], as the user said" in card
-    assert "Its normalisation inside: mean 0.1 0.2 0.3, std 0.4 0.5 0.6, as the user said." in card
-    assert "only assumed" not in card
+    assert "with mean [0.1, 0.2, 0.3] and standard deviation [0.4, 0.5, 0.6], as the user gave it" in card
+    assert "Its normalisation inside: mean 0.1 0.2 0.3, std 0.4 0.5 0.6, as the user gave it." in card
+    assert "a default that was not confirmed" not in card
     assert recorded(run) == ["default", "default"]
 
 
 def test_the_card_of_an_assumed_normalisation_says_so_and_that_of_a_said_one_too(run: Path, tmp_path: Path) -> None:
     assert export(run, "--pixels", "uint8", "--assume-normalisation") == 0
     card = " ".join((run / "README.md").read_text().split())
-    assert "standard deviation [0.2023, 0.1994, 0.201], which nobody said: it was assumed." in card
-    assert f"inside: {CIFAR10.describe_normalisation()}, which nobody said: it was assumed." in card
-    assert "The normalisation was only assumed: if it is another, answers to images and numbers are wrong." in card
+    assert f"standard deviation [0.2023, 0.1994, 0.201], {DEFAULT}" in card
+    assert f"inside: {CIFAR10.describe_normalisation()}, {DEFAULT}" in card
+    assert "The normalisation is a default that was not confirmed: if the teacher was trained with another" in card
     assert transfer(tmp_path / "said", "--dataset", "cifar10") == 0
     assert export(tmp_path / "said", "--pixels", "uint8") == 0
     card = " ".join((tmp_path / "said" / "README.md").read_text().split())
-    assert "standard deviation [0.2023, 0.1994, 0.201], as the user said." in card
-    assert "assumed" not in card
+    assert "standard deviation [0.2023, 0.1994, 0.201], as the user gave it." in card
+    assert "default" not in card
 
 
 def test_what_is_said_with_the_export_goes_before_the_run_and_the_card_tells_them_apart(tmp_path: Path) -> None:
     assert transfer(tmp_path / "run", "--dataset", "cifar10") == 0
     assert export(tmp_path / "run", "--pixels", "uint8", "--mean", *MEAN, "--std", *STD) == 0
     card = " ".join((tmp_path / "run" / "README.md").read_text().split())
-    assert "with mean [0.1, 0.2, 0.3] and standard deviation [0.4, 0.5, 0.6], as the user said" in card
+    assert "with mean [0.1, 0.2, 0.3] and standard deviation [0.4, 0.5, 0.6], as the user gave it" in card
     assert f"had another normalisation than the files: {CIFAR10.describe_normalisation()}." in card
+
+
+@pytest.mark.parametrize("display", ["full", "quiet", "json"])
+def test_every_display_carries_every_warning(display: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert transfer(tmp_path / "run", "--shape", "3", "16", "16", "--display", display) == 0
+    assert any(text.startswith(RAW) for text in caplog.messages)
+
+
+def test_a_warning_is_named_as_one() -> None:
+    formatter = PrintableFormatter("%(message)s")
+    records = {level: logging.LogRecord("a", level, "", 0, "as it is", None, None) for level in (20, 30)}
+    assert [formatter.format(record) for record in records.values()] == ["as it is", "Warning: as it is"]

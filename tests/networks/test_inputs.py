@@ -26,7 +26,12 @@ def test_images_of_another_size_are_resized() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"shape": ()}, {"shape": (3, 0, 2)}, {"shape": (3, 2, 2), "mean": (0.5,)}, {"shape": (1, 2, 2), "std": (0.0,)}],
+    [
+        {"shape": ()},
+        {"shape": (3, 0, 2)},
+        {"shape": (3, 2, 2), "mean": (0.1, 0.2)},
+        {"shape": (1, 2, 2), "std": (0.0,)},
+    ],
 )
 def test_a_wrong_spec_is_refused(wrong: dict) -> None:
     with pytest.raises(SettingsError):

@@ -5,14 +5,17 @@ from typing import Any
 
 import pytest
 
+from beliefmatch.errors import SettingsError
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.normalisation import CIFAR10, SVHN
+from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.normalisation import CIFAR10, IMAGENET, MNIST, SVHN, warn_of_default_inputs
 from beliefmatch.recipes.datasets import choose_augmentation, choose_inputs
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
 GREY = InputSpec(shape=(1, 28, 28))
 TOLD = InputSpec(shape=(3, 64, 64), mean=MEAN, std=STD, normalisation_from="checkpoint")
 TOLD_NONE = InputSpec(shape=(3, 32, 32), normalisation_from="checkpoint")
+CONFIGURED = InputSpec(shape=(3, 224, 224), mean=MEAN, std=STD, normalisation_from="default")
 SHAPE_ALONE = InputSpec(shape=(3, 64, 64))
 SAID = {"mean": MEAN, "std": STD}
 
@@ -37,12 +40,16 @@ SAID = {"mean": MEAN, "std": STD}
         ({"dataset": "svhn"}, TOLD, TOLD, "checkpoint"),
         ({"shape": (3, 48, 48)}, TOLD, replace(TOLD, shape=(3, 48, 48)), "checkpoint"),
         ({"shape": (1, 28, 28)}, TOLD, GREY, "default"),
-        ({"std": (1.0, 1.0, 1.0)}, TOLD, replace(TOLD, std=(1.0, 1.0, 1.0)), "checkpoint"),
+        ({"std": (1.0,)}, TOLD, replace(TOLD, std=(1.0, 1.0, 1.0)), "checkpoint"),
         (SAID, TOLD_NONE, replace(TOLD_NONE, mean=MEAN, std=STD), "user"),
         ({}, TOLD_NONE, TOLD_NONE, "checkpoint"),
         ({}, InputSpec(shape=(3, 32, 32)), CIFAR10, "default"),
         ({"dataset": "svhn"}, InputSpec(shape=(3, 32, 32)), SVHN, "user"),
         ({"dataset": "svhn"}, SHAPE_ALONE, SHAPE_ALONE, "default"),
+        ({"dataset": "mnist"}, None, MNIST, "user"),
+        ({"dataset": "imagenet"}, None, IMAGENET, "user"),
+        ({}, CONFIGURED, CONFIGURED, "default"),
+        ({"dataset": "cifar10"}, CONFIGURED, CIFAR10, "user"),
         ({}, InputSpec(shape=(12,)), InputSpec(shape=(12,)), None),
     ],
 )
@@ -64,3 +71,66 @@ def test_who_knows_it_makes_no_other_inputs() -> None:
 def test_crops_are_the_papers_for_cifar10_named_or_not() -> None:
     assert choose_augmentation(None, None, None) == choose_augmentation(None, "cifar10", None) == "crop_flip"
     assert choose_augmentation(None, "svhn", None) == choose_augmentation(None, None, (1, 28, 28)) == "none"
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "source"),
+    [
+        ({}, None, "default"),
+        (SAID, None, "default"),
+        ({"dataset": "cifar10"}, None, "user"),
+        ({"shape": (1, 28, 28)}, None, "user"),
+        ({"shape": (3, 48, 48)}, TOLD, "user"),
+        ({}, TOLD, "checkpoint"),
+        ({}, InputSpec(shape=(3, 32, 32)), "checkpoint"),
+        (SAID, SHAPE_ALONE, "checkpoint"),
+    ],
+)
+def test_no_shape_is_taken_in_silence(
+    given: dict[str, Any], known: InputSpec | None, source: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings: dict[str, Any] = {"dataset": None, "shape": None, "mean": None, "std": None} | given
+    found = choose_inputs(**settings, known=known)
+    assert found.shape_from == source
+    warn_of_default_inputs(found)
+    said = "no --shape or --dataset given; assuming inputs of shape 3 32 32. If your teacher was trained on others"
+    assert (said in caplog.text) == (source == "default")
+
+
+def test_no_normalisation_is_taken_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_default_inputs(choose_inputs(None, (3, 64, 64), None, None))
+    assert caplog.messages == [
+        "no --mean/--std given; assuming raw pixels in [0, 1]. If your teacher was trained with normalisation, results "
+        "will be wrong."
+    ]
+
+
+def test_one_number_serves_all_channels() -> None:
+    assert choose_inputs("cifar10", None, (0.5,), (0.25,)) == replace(CIFAR10, mean=(0.5,) * 3, std=(0.25,) * 3)
+
+
+@pytest.mark.parametrize(("mean", "std"), [((125.0, 123.0, 114.0), (63.0, 62.0, 66.7)), ((0.5,), (58.0,))])
+def test_a_scale_of_0_to_255_is_refused_with_the_right_numbers(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    with pytest.raises(SettingsError, match="on a scale of 0 to 255") as error:
+        choose_inputs(None, (3, 32, 32), mean, std)
+    if len(mean) == 3:
+        assert error.value.in_flags() == (
+            "--mean 125 123 114 and --std 63 62 66.7 are on a scale of 0 to 255, but pixels are scaled to [0, 1] here; "
+            "give --mean 0.4902 0.4824 0.4471 --std 0.2471 0.2431 0.2616"
+        )
+
+
+def test_vectors_may_have_constants_of_any_size() -> None:
+    assert choose_inputs(None, (2,), (125.0, 3.0), (60.0, 1.0)).mean == (125.0, 3.0)
+
+
+def test_a_timm_models_own_configuration_is_used() -> None:
+    pytest.importorskip("timm")
+    known = Network(architecture="timm:resnet18").known_inputs()
+    assert known is not None
+    found = choose_inputs(None, None, None, None, known)
+    assert (found.shape, found.shape_from, found.normalisation_from) == ((3, 224, 224), "checkpoint", "default")
+    assert found.std == (0.229, 0.224, 0.225)
+    grey = Network(architecture="timm:resnet18?in_chans=1").known_inputs()
+    assert grey is not None
+    assert (grey.shape, grey.mean) == ((1, 224, 224), None)

@@ -37,7 +37,7 @@ def compare(
     budget: str,
     teacher: NetworkFlags = NetworkFlags(),
     student: StudentFlags = StudentFlags(),
-    dataset: Literal["cifar10", "svhn"] | None = None,
+    dataset: Literal["cifar10", "cifar100", "svhn", "mnist", "fashion_mnist", "imagenet"] | None = None,
     shape: tuple[int, ...] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -72,7 +72,7 @@ def compare(
         folder: For the runs, RECIPE/seed_N each, and report.html.
         accelerator: Kind of device.
         precision: Floating-point precision; see beliefmatch transfer RECIPE --help.
-        display: Progress and table, errors alone, or JSON lines for scripts.
+        display: Progress and table, warnings and errors alone, or JSON lines for scripts.
     """
     from beliefmatch.networks.loading.network import Network
     from beliefmatch.recipes.setup import Setup

@@ -70,7 +70,7 @@ def compress(
         seed: Of fresh weights and of all noise.
         accelerator: Kind of device.
         precision: Floating-point precision. auto: bf16-mixed on hardware that multiplies 16-bit floats, else 32-true.
-        display: Progress and tables, errors alone, or JSON lines for scripts.
+        display: Progress and tables, warnings and errors alone, or JSON lines for scripts.
     """
     from beliefmatch.studies.compress import plan_compression, run_plan
     from beliefmatch.studies.compression_settings import CompressionSettings

@@ -22,7 +22,7 @@ def demo(
         resume: Continue the demo in the folder from its last checkpoint; begin it if there is none.
         seed: Of fresh weights and of all noise.
         rounds: Rounds of the transfer, instead of the recipe's.
-        display: Progress and tables, errors alone, or JSON lines for scripts.
+        display: Progress and tables, warnings and errors alone, or JSON lines for scripts.
     """
     from beliefmatch.recipes.digits import DEFAULTS
     from beliefmatch.report.page import write_report

@@ -50,7 +50,7 @@ def export(
         overwrite: Replace a file and a model card that are there.
         trust_code: Import a Python file that the run folder names as one of its networks, file.py:function. It may do
             anything, so read it first where you did not make the folder yourself.
-        display: Tables, errors alone, or JSON for scripts.
+        display: Tables, warnings and errors alone, or JSON for scripts.
     """
     from beliefmatch.data.images import read_examples
     from beliefmatch.export.export import export_student

@@ -45,7 +45,7 @@ def inspect_model(
         std: Standard deviation of each channel that it was trained with, likewise.
         num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
         outputs: What it returns. Default: detected.
-        display: Tables, errors alone, or JSON for scripts.
+        display: Tables, warnings and errors alone, or JSON for scripts.
     """
     from beliefmatch.networks.teacher import Teacher
     from beliefmatch.studies.compression_plan import describe_inputs

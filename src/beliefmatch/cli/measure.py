@@ -37,7 +37,7 @@ def measure(
     images: Path,
     teacher: NetworkFlags = NetworkFlags(),
     student: NetworkFlags = NetworkFlags(),
-    dataset: Literal["cifar10", "svhn"] | None = None,
+    dataset: Literal["cifar10", "cifar100", "svhn", "mnist", "fashion_mnist", "imagenet"] | None = None,
     shape: tuple[int, ...] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -81,12 +81,12 @@ def measure(
         out: JSON file for all numbers, besides what goes into a run's folder.
         trust_code: Import a Python file that the run folder names as one of its networks, file.py:function. It may do
             anything, so read it first where you did not make the folder yourself.
-        display: Tables, errors alone, or JSON for scripts.
+        display: Tables, warnings and errors alone, or JSON for scripts.
     """
     from beliefmatch.data.images import read_examples
     from beliefmatch.measurement.run import describe, measure_networks, measure_run
     from beliefmatch.measurement.transition import TransitionPlan
-    from beliefmatch.networks.normalisation import warn_of_default_normalisation
+    from beliefmatch.networks.normalisation import warn_of_default_inputs
     from beliefmatch.recipes.datasets import choose_inputs
     from beliefmatch.runs.atomic import write_json
     from beliefmatch.runs.folder import RunFolder
@@ -120,7 +120,7 @@ def measure(
     else:
         first, second = _load("teacher", teacher), _load("student", student)
         spec = choose_inputs(dataset, shape, mean, std, first.known_inputs() or second.known_inputs())
-        warn_of_default_normalisation(spec)
+        warn_of_default_inputs(spec)
         data = read_examples(images)
         measurement = measure_networks(
             first.load(spec),

@@ -9,9 +9,10 @@ from beliefmatch.training.progress import Display, print_json
 
 
 def set_display(display: Display) -> None:
-    """Raise the level of the log to errors where progress is not printed in full."""
+    """Raise the level of the log to warnings where progress is not printed in full: a warning is always shown."""
     if display != "full":
-        logging.getLogger().setLevel(logging.ERROR)
+        root = logging.getLogger()
+        root.setLevel(max(root.level, logging.WARNING))
 
 
 def print_run(path: Path, display: Display, *, teacher_seconds: float | None = None) -> None:

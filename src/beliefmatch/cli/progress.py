@@ -21,6 +21,7 @@ class PrintableFormatter(logging.Formatter):
     """Writes each message of the log as one line, without anything that a terminal would obey."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as logging has it
-        """Return the record as one printable line; see logging."""
-        record.message = printable(record.message)
+        """Return the record as one printable line, with a warning named as one; see logging."""
+        named = f"Warning: {record.message}" if record.levelno == logging.WARNING else record.message
+        record.message = printable(named)
         return super().formatMessage(record)

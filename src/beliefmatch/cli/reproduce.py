@@ -49,7 +49,7 @@ def reproduce(
         transition_steps: Gradient steps of a transition curve.
         folder: For the runs, the table and the pictures. Default: runs/EXPERIMENT.
         accelerator: Kind of device.
-        display: Progress and table, errors alone, or JSON lines for scripts.
+        display: Progress and table, warnings and errors alone, or JSON lines for scripts.
     """
     from beliefmatch.measurement.transition import TransitionPlan
     from beliefmatch.studies.experiments import ExperimentSettings, parse_pairs, parse_teachers

@@ -25,7 +25,7 @@ def toy(
         seed: Of the points, of fresh weights and of all noise.
         rounds: Rounds of the transfer, instead of 400 (free points) or 1000 (generator).
         through: Where the pseudo points come from: free parameters as in the paper's notebook, or a generator.
-        display: Progress and tables, errors alone, or JSON lines for scripts.
+        display: Progress and tables, warnings and errors alone, or JSON lines for scripts.
     """
     from beliefmatch.studies.toy import num_rounds, run_toy
     from beliefmatch.training.options import RunOptions

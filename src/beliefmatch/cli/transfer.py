@@ -104,4 +104,4 @@ def _with_flags(name: str, recipe: "Callable[..., Transfer]") -> "Callable[..., 
     return make
 
 
-DISPLAY_HELP = "Progress and tables, errors alone, or JSON lines for scripts."
+DISPLAY_HELP = "Progress and tables, warnings and errors alone, or JSON lines for scripts."

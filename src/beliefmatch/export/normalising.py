@@ -8,10 +8,10 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.runs.schema.export import Export, NormalisationFrom
 
 KNOWN_FROM: dict[NormalisationFrom | None, str] = {
-    "user": "as the user said",
-    "checkpoint": "as the teacher's own name or file tells",
-    "default": "which nobody said: it was assumed",
-    None: "of which the run does not say who knew it",
+    "user": "as the user gave it",
+    "checkpoint": "as the teacher's own name or file gives it",
+    "default": "a default, since neither the user nor the teacher's file gave one",
+    None: "whose origin the run does not record",
 }
 
 
@@ -42,8 +42,8 @@ def check_normalisation(spec: InputSpec, pixels: Pixels | None, *, assume: bool)
     if pixels is None or assume or spec.is_normalisation_known:
         return
     raise SettingsError(
-        f"the file would normalise pixels by what nobody said ({spec.describe_normalisation()}): add --mean and --std "
-        "as the teacher was trained with, or --assume-normalisation if that is right"
+        f"the file would normalise pixels by a default of the run ({spec.describe_normalisation()}): add --mean and "
+        "--std as the teacher was trained with, or --assume-normalisation if that is right"
     )
 
 

@@ -1,6 +1,6 @@
 """The shape and normalisation of network inputs, and their conversion from and to pixels."""
 
-import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch
@@ -10,7 +10,8 @@ from torch.nn.functional import interpolate
 from beliefmatch.errors import SettingsError
 from beliefmatch.runs.schema.export import NormalisationFrom
 
-logger = logging.getLogger(__name__)
+MAX_CONSTANT = 2.0
+"""Largest mean or std of pixels in [0, 1]: any above belongs to pixels in [0, 255]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,24 +25,31 @@ class InputSpec:
     shape: tuple[int, ...]
     """Shape of one example without the batch axis: (channels, height, width), or (features,)."""
     mean: tuple[float, ...] | None = None
-    """Mean of each channel, in pixels scaled to [0, 1]. None means 0."""
+    """Mean of each channel, in pixels scaled to [0, 1]; one number serves all channels. None means 0."""
     std: tuple[float, ...] | None = None
-    """Standard deviation of each channel, in pixels scaled to [0, 1]. None means 1."""
+    """Standard deviation of each channel, in pixels scaled to [0, 1]; one number serves all. None means 1."""
     normalisation_from: NormalisationFrom | None = field(default=None, compare=False)
     """Source of mean and std, or of their absence: the user, the teacher's checkpoint, or a default. None: not
     recorded, or inputs are no images."""
+    shape_from: NormalisationFrom | None = field(default=None, compare=False)
+    """Source of the shape, likewise. None: not recorded."""
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:
             raise SettingsError(f"an input shape needs positive sizes, such as 3 32 32; got {self.shape}")
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if values is not None and len(values) != self.shape[0]:
+        for name in ("mean", "std"):
+            values = getattr(self, name)
+            if values is not None and len(values) == 1:
+                object.__setattr__(self, name, values * self.shape[0])
+            elif values is not None and len(values) != self.shape[0]:
                 raise SettingsError(
                     f"{name} needs one value for each of the {self.shape[0]} channels of inputs {self.shape}; "
                     f"got {len(values)}"
                 )
         if self.std is not None and min(self.std) <= 0:
             raise SettingsError(f"std must be above 0; got {self.std}")
+        if self.is_made_of_pixels:
+            self._check_scale()
 
     @property
     def is_image(self) -> bool:
@@ -92,9 +100,24 @@ class InputSpec:
         mean, std = self._channel_constants(images)
         return (images - mean) / std
 
+    def _check_scale(self) -> None:
+        """Check that mean and std are of pixels in [0, 1], not in [0, 255]."""
+        given = {name: values for name in ("mean", "std") if (values := getattr(self, name)) is not None}
+        if max((max(values) for values in given.values()), default=0.0) <= MAX_CONSTANT:
+            return
+        typed = " and ".join(f"{name} {_join(values)}" for name, values in given.items())
+        scaled = " ".join(f"{name} {_join(value / 255 for value in values)}" for name, values in given.items())
+        raise SettingsError(
+            f"{typed} are on a scale of 0 to 255, but pixels are scaled to [0, 1] here; give {scaled}", *given, *given
+        )
+
     def _channel_constants(self, like: Tensor) -> tuple[Tensor, Tensor]:
         channels, *positions = self.shape
         view = (channels, *(1 for _ in positions))
         mean = torch.tensor(self.mean or (0.0,) * channels, dtype=like.dtype, device=like.device)
         std = torch.tensor(self.std or (1.0,) * channels, dtype=like.dtype, device=like.device)
         return mean.view(view), std.view(view)
+
+
+def _join(values: Iterable[float]) -> str:
+    return " ".join(f"{value:.4g}" for value in values)

@@ -1,4 +1,4 @@
-"""Mean and standard deviation of known data sets, and the warning of a default normalisation."""
+"""Mean and standard deviation of known data sets, and the warnings of inputs that are a default."""
 
 import logging
 
@@ -7,14 +7,32 @@ from beliefmatch.networks.inputs import InputSpec
 logger = logging.getLogger(__name__)
 
 CIFAR10 = InputSpec(shape=(3, 32, 32), mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010))
+CIFAR100 = InputSpec(shape=(3, 32, 32), mean=(0.5071, 0.4865, 0.4409), std=(0.2673, 0.2564, 0.2762))
 SVHN = InputSpec(shape=(3, 32, 32), mean=(0.4377, 0.4438, 0.4728), std=(0.1980, 0.2010, 0.1970))
+MNIST = InputSpec(shape=(1, 28, 28), mean=(0.1307,), std=(0.3081,))
+FASHION_MNIST = InputSpec(shape=(1, 28, 28), mean=(0.2860,), std=(0.3530,))
+IMAGENET = InputSpec(shape=(3, 224, 224), mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 DIGITS = InputSpec(shape=(1, 8, 8), mean=(0.3053,), std=(0.3761,))
 
 
-def warn_of_default_normalisation(spec: InputSpec) -> None:
-    """Write a warning to the log where a normalisation is a default."""
-    if spec.normalisation_from == "default":
+def warn_of_default_inputs(spec: InputSpec) -> None:
+    """Write a warning to the log where a shape or a normalisation is a default, and what follows if it is wrong."""
+    if spec.shape_from == "default":
         logger.warning(
-            "nobody said how the teacher's inputs were normalised: assumed is %s; say --dataset, or --mean and --std",
+            "no --shape or --dataset given; assuming inputs of shape %s. If your teacher was trained on others, "
+            "results will be wrong.",
+            " ".join(map(str, spec.shape)),
+        )
+    if spec.normalisation_from != "default":
+        return
+    if spec.mean is None and spec.std is None:
+        logger.warning(
+            "no --mean/--std given; assuming raw pixels in [0, 1]. If your teacher was trained with normalisation, "
+            "results will be wrong."
+        )
+    else:
+        logger.warning(
+            "no --dataset, or --mean and --std, given; assuming %s. If your teacher was trained with another "
+            "normalisation, results will be wrong.",
             spec.describe_normalisation(),
         )

@@ -1,26 +1,33 @@
-"""What the paper's two data sets fix: normalisation, and how long to train. No data is read."""
+"""What data sets fix: shape, normalisation and augmentation. No data is read."""
 
 from dataclasses import replace
 from typing import Literal
 
 from beliefmatch.functional.augmentation import Augmentation
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.normalisation import CIFAR10, SVHN
+from beliefmatch.networks.normalisation import CIFAR10, CIFAR100, FASHION_MNIST, IMAGENET, MNIST, SVHN
 from beliefmatch.runs.schema.export import NormalisationFrom
 
-Dataset = Literal["cifar10", "svhn"]
-INPUTS: dict[Dataset, InputSpec] = {"cifar10": CIFAR10, "svhn": SVHN}
+Dataset = Literal["cifar10", "cifar100", "svhn", "mnist", "fashion_mnist", "imagenet"]
+INPUTS: dict[Dataset, InputSpec] = {
+    "cifar10": CIFAR10,
+    "cifar100": CIFAR100,
+    "svhn": SVHN,
+    "mnist": MNIST,
+    "fashion_mnist": FASHION_MNIST,
+    "imagenet": IMAGENET,
+}
 USUAL: Dataset = "cifar10"
-"""Where the user names none. The normalisation that follows is then a default, not the user's."""
+"""Where the user names none. Shape and normalisation that follow are then defaults, not the user's."""
 
 
 def choose_augmentation(
     augmentation: Augmentation | None, dataset: Dataset | None, shape: tuple[int, ...] | None
 ) -> Augmentation:
-    """Return the user's choice, or else the paper's: crops and mirror images on CIFAR-10 alone."""
+    """Return the user's choice, or else the literature's: crops and mirror images on CIFAR alone."""
     if augmentation is not None:
         return augmentation
-    return "crop_flip" if (dataset or USUAL) == "cifar10" and shape is None else "none"
+    return "crop_flip" if (dataset or USUAL) in ("cifar10", "cifar100") and shape is None else "none"
 
 
 def choose_inputs(
@@ -30,7 +37,7 @@ def choose_inputs(
     std: tuple[float, ...] | None,
     known: InputSpec | None = None,
 ) -> InputSpec:
-    """Return the inputs that the user gives, then those of the teacher's checkpoint, then those of the data set.
+    """Return the inputs that the user gives, then those of the teacher's own name or file, then a default.
 
     A shape of the user's own has its own normalisation, unless the teacher's is known for as many channels, or the user
     named a data set whose inputs have this shape. The data set's normalisation serves inputs of its shape alone.
@@ -43,12 +50,14 @@ def choose_inputs(
         known: what `Network.known_inputs` returned.
 
     Returns:
-        The spec, with where its normalisation is from: `user` only if the user gave both mean and std.
+        The spec, with where its shape and its normalisation are from: the latter is `user` only if the user gave both
+        mean and std.
 
     Raises:
         SettingsError: mean or std do not fit the shape.
     """
     basis = _basis(dataset, shape, known)
+    shape_from: NormalisationFrom | None = "user" if shape is not None else basis.shape_from
     shape = basis.shape if shape is None else shape
     fits = shape[:1] == basis.shape[:1]
     source: NormalisationFrom | None = basis.normalisation_from if fits else "default"
@@ -61,16 +70,25 @@ def choose_inputs(
         mean=mean or (basis.mean if fits else None),
         std=std or (basis.std if fits else None),
         normalisation_from=source,
+        shape_from=shape_from,
     )
 
 
 def _basis(dataset: Dataset | None, shape: tuple[int, ...] | None, known: InputSpec | None) -> InputSpec:
-    """Return what is known of the inputs without the user's shape, mean and std."""
-    usual = replace(INPUTS[dataset or USUAL], normalisation_from="default" if dataset is None else "user")
-    if known is None:
+    """Return what is known of the inputs without the user's shape, mean and std.
+
+    A known normalisation that is a default is that of a model's own configuration, whose weights are others: the user's
+    data set goes before it.
+    """
+    user: NormalisationFrom = "default" if dataset is None else "user"
+    usual = replace(INPUTS[dataset or USUAL], normalisation_from=user, shape_from=user)
+    if known is None or (known.normalisation_from == "default" and dataset is not None):
         if shape is None or (dataset is not None and shape == usual.shape):
             return usual
-        return InputSpec(shape=shape, normalisation_from="default")
+        return InputSpec(shape=shape, normalisation_from="default", shape_from="user")
+    known = replace(known, shape_from="checkpoint")
     if known.normalisation_from == "checkpoint":
         return known
-    return usual if known.shape == usual.shape else replace(known, normalisation_from="default")
+    if known.shape == usual.shape and known.normalisation_from is None:
+        return replace(usual, shape_from="checkpoint")
+    return replace(known, normalisation_from="default")

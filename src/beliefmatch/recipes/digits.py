@@ -17,7 +17,7 @@ DEFAULTS = Defaults(
     each_round="one generator step and five student steps",
     batch_size=128,
     student=NamedStudent(architecture=STUDENT_ARCHITECTURE),
-    inputs=replace(DIGITS, normalisation_from="user"),
+    inputs=replace(DIGITS, normalisation_from="user", shape_from="user"),
 )
 
 

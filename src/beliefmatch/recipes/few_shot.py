@@ -5,7 +5,6 @@ from typing import Literal
 
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.optimisers import StepwiseSgd
-from beliefmatch.recipes.datasets import USUAL
 from beliefmatch.recipes.setup import Defaults, Setup
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.training.transfer import Transfer
@@ -53,7 +52,7 @@ def few_shot(
 
 
 def _published_rounds(setup: Setup, images_per_class: int | None) -> int:
-    if (setup.dataset or USUAL) == "cifar10" or images_per_class is None:
+    if setup.dataset != "svhn" or images_per_class is None:
         return DEFAULTS.rounds
     batch_size = DEFAULTS.batch_size if setup.batch_size is None else setup.batch_size
     return SVHN_EPOCHS * -(-images_per_class * NUM_CLASSES // max(1, batch_size))

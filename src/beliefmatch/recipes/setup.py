@@ -50,14 +50,15 @@ class Setup:
     """Smaller network that learns. Default: the recipe's, where it has one."""
     dataset: Dataset | None = None
     """What the teacher was trained on: sets the normalisation, and what else the recipe has for it. No data is read.
-    Default: cifar10, and the run warns that its normalisation is a default."""
+    Default: what the teacher's own name or file says, or else cifar10, of which the run warns."""
     shape: tuple[int, ...] | None = None
     """Shape of one input instead of the dataset's, such as 1 28 28 for grey images or 64 for a vector. Its
     normalisation is then none but mean and std."""
     mean: tuple[float, ...] | None = None
-    """Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1]."""
+    """Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1]; one number serves all."""
     std: tuple[float, ...] | None = None
-    """Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1]."""
+    """Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1]; one number
+    serves all."""
     taps: tuple[str, ...] | None = None
     """Activations for attention transfer, as TEACHER_MODULE=STUDENT_MODULE; one name if they are called alike.
     Default: those that both architectures declare, or else the last of each resolution that both reach."""

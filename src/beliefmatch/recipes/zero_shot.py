@@ -29,5 +29,5 @@ def zero_shot(
     Both divergences are divided by the number of classes: the released code averages the KL over classes too, and its
     attention weight and clip belong to that scale.
     """
-    defaults = replace(DEFAULTS, rounds=ROUNDS[setup.dataset or USUAL])
+    defaults = replace(DEFAULTS, rounds=ROUNDS.get(setup.dataset or USUAL, DEFAULTS.rounds))
     return setup.make_transfer("zero_shot", defaults, source=source, objective=objective, optimiser=optimiser)

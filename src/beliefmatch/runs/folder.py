@@ -238,7 +238,8 @@ def _comparable(settings: RunSettings) -> dict[str, Any]:
     """Return settings as JSON without what changes nothing that is computed."""
     content: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
     # The teacher counts by its bytes: neither where it lies, nor whether its number of classes was given.
-    for part, name in (("teacher", "weights"), ("teacher", "num_classes"), ("inputs", "normalisation_from")):
+    without_effect = (("teacher", "weights"), ("teacher", "num_classes"))
+    for part, name in (*without_effect, ("inputs", "normalisation_from"), ("inputs", "shape_from")):
         if isinstance(content["transfer"].get(part), dict):
             content["transfer"][part].pop(name, None)
     return content

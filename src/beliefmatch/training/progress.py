@@ -9,7 +9,7 @@ from html import escape
 from typing import Any, Literal
 
 Display = Literal["full", "quiet", "json"]
-"""full: progress and tables. quiet: errors alone. json: one JSON object a line on the standard output."""
+"""full: progress and tables. quiet: warnings and errors alone. json: one JSON object a line on the standard output."""
 
 LOSSES = {"generator_loss": "generator", "points_loss": "points", "student_loss": "student"}
 CONFIDENCES = ("teacher_confidence", "student_confidence")

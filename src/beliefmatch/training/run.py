@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from beliefmatch.networks.cost import measure_latency, peak_memory
-from beliefmatch.networks.normalisation import warn_of_default_normalisation
+from beliefmatch.networks.normalisation import warn_of_default_inputs
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.result import Result
 from beliefmatch.runs.schema.row import Row
@@ -162,7 +162,7 @@ def _begin_folder(prepared: Prepared, options: RunOptions, folder: RunFolder, ma
     fabric.launch()
     if fabric.is_global_zero:
         folder.begin(settings)
-        warn_of_default_normalisation(prepared.transfer.inputs)
+        warn_of_default_inputs(prepared.transfer.inputs)
         log_taps(prepared)
     fabric.barrier()
 

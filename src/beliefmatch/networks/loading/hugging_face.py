@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from beliefmatch.networks.loading.suggestions import near_paths
 
 PREFIX = "hf:"
 EXTRA = "beliefmatch[hf]"
+RESCALE_TOLERANCE = 1e-4
+"""How far the largest pixel may be from 1 and count as 1: configurations write 1 / 255 in few digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,7 @@ class FromHuggingFace(AbstractOrigin):
             for key in ("image_mean", "image_std")
         )
         is_known = not normalised or (mean is not None and std is not None)
+        mean, std = _of_scaled_pixels(mean, std, preprocessor)
         source = "checkpoint" if is_known else None
         return InputSpec(shape=(channels, *size), mean=mean, std=std, normalisation_from=source)
 
@@ -173,6 +176,17 @@ def _check_no_kernels(config: Any, repository: str) -> None:
             chosen = getattr(part, name, None)
             if chosen is not None and not re.fullmatch(r"\w+(\|\w+)?", str(chosen)):
                 raise NetworkError(f"{repository} is refused: its {name} is {chosen}, which may be code of the hub")
+
+
+def _of_scaled_pixels(
+    mean: tuple[float, ...] | None, std: tuple[float, ...] | None, preprocessor: Mapping[str, Any]
+) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    """Return mean and std of pixels in [0, 1], where the preprocessor scales stored pixels otherwise, or not at all."""
+    factor = preprocessor.get("rescale_factor", 1 / 255) if preprocessor.get("do_rescale", True) else 1.0
+    largest = 255 * factor if isinstance(factor, int | float) and factor > 0 else 1.0
+    if abs(largest - 1) < RESCALE_TOLERANCE:
+        return mean, std
+    return tuple(value / largest for value in mean or (0.0,)), tuple(value / largest for value in std or (1.0,))
 
 
 def _for_each_channel(constant: object, channels: int) -> tuple[float, ...] | None:

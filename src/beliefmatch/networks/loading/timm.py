@@ -45,18 +45,20 @@ class FromTimm(AbstractOrigin):
         return self._create(pretrained=True, in_channels=spec.shape[0], num_classes=None)
 
     def known_inputs(self) -> InputSpec | None:
-        """Return what pretrained weights were trained with; an architecture alone does not say."""
-        if not self._is_pretrained:
-            return None
+        """Return what timm's configuration says; its normalisation is a default where the weights are not timm's."""
         timm, name, arguments = self._find()
         config = timm.get_pretrained_cfg(name)
         if config is None:
             return None
         # timm itself raises the error for an invalid size, when it makes the network.
         size = height_and_width(arguments.get("img_size")) or tuple(config.input_size[1:])
-        # The constants are of timm's own channels, whatever the user asks for.
-        shape = (config.input_size[0], *size)
-        return InputSpec(shape=shape, mean=tuple(config.mean), std=tuple(config.std), normalisation_from="checkpoint")
+        channels, constants = config.input_size[0], {"mean": tuple(config.mean), "std": tuple(config.std)}
+        if self._is_pretrained:
+            # The constants are of timm's own channels, whatever the user asks for.
+            return InputSpec(shape=(channels, *size), **constants, normalisation_from="checkpoint")
+        asked = arguments.get("in_chans", channels)
+        fitting = constants if asked == channels else {}
+        return InputSpec(shape=(asked, *size), **fitting, normalisation_from="default")
 
     def _check_classes(self) -> None:
         """Check that the name asks for the number of classes of the weights: timm would make a fresh head otherwise."""

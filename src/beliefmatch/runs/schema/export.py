@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 NormalisationFrom = Literal["user", "checkpoint", "default"]
-"""Who gave a normalisation: the user, the teacher's own name or file, or the default, where none of them did."""
+"""Who gave a normalisation, or a shape: the user, the teacher's own name or file, or the default, where none did."""
 
 
 @dataclass(frozen=True, kw_only=True)
