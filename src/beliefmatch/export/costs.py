@@ -9,7 +9,7 @@ from beliefmatch.errors import ExportError
 from beliefmatch.export.base import FormatName, input_name
 from beliefmatch.export.formats import FORMATS
 from beliefmatch.export.graph import DeployedGraph, example_of
-from beliefmatch.networks.cost import measure_cost, time_interleaved
+from beliefmatch.networks.cost import fewest_examples, measure_cost, time_interleaved
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.runs.schema.export import Deployed
 
@@ -55,6 +55,8 @@ def measure_deployed(
         }
     with torch.inference_mode():
         seconds = dict(zip(calls, time_interleaved(list(calls.values())), strict=True))
+    for role, graph in graphs.items():
+        seconds[role, "torch"] /= fewest_examples(graph.network)
     found = [
         Deployed(
             bytes=len(contents[role]) if role in contents else None,
@@ -68,8 +70,8 @@ def measure_deployed(
 
 
 def _torch_call(graph: DeployedGraph, spec: InputSpec) -> Call:
-    example = example_of(spec, graph.pixels, batch_size=1)
-    return lambda: graph(example)
+    examples = example_of(spec, graph.pixels, batch_size=fewest_examples(graph.network))
+    return lambda: graph(examples)
 
 
 def _onnxruntime_call(content: bytes, graph: DeployedGraph, spec: InputSpec) -> Call:

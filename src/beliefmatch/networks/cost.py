@@ -1,5 +1,6 @@
 """What a network costs: parameters, multiply-accumulates, bytes, time."""
 
+import math
 import re
 import resource
 import sys
@@ -12,11 +13,12 @@ from statistics import median
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.converted import ConvertedProgram
 from beliefmatch.networks.modes import evaluating
 
 
@@ -47,10 +49,23 @@ def cost_of(network: nn.Module, macs: int) -> Cost:
 
 def count_macs(network: nn.Module, spec: InputSpec) -> int:
     """Count multiply-accumulates for one example, in one pass in eval mode."""
-    first = next(iter(network.parameters()), torch.zeros(()))
+    num_examples = fewest_examples(network)
     with evaluating(network), torch.no_grad(), _counting() as counter:
-        network(torch.zeros((1, *spec.shape), dtype=first.dtype, device=first.device))
-    return counter.get_total_flops() // 2
+        network(_zeros(network, spec, num_examples))
+    return counter.get_total_flops() // (2 * num_examples)
+
+
+def fewest_examples(network: nn.Module) -> int:
+    """Return how many examples a network computes at least: those of a program's fixed batch, or else 1.
+
+    A shorter batch would be padded, and its cost be that of the whole one.
+    """
+    return (network.batch_size or 1) if isinstance(network, ConvertedProgram) else 1
+
+
+def _zeros(network: nn.Module, spec: InputSpec, num_examples: int) -> Tensor:
+    first = next(iter(network.parameters()), torch.zeros(()))
+    return torch.zeros((num_examples, *spec.shape), dtype=first.dtype, device=first.device)
 
 
 @contextmanager
@@ -98,21 +113,23 @@ def measure_latency(
         num_timed: batches that are timed.
 
     Returns:
-        Median seconds of each.
+        Median seconds of each. A program of a fixed batch size is timed with whole batches of that size: its seconds
+        are the share of them that `batch_size` examples have.
     """
+    sizes = [math.ceil(batch_size / least) * least for least in map(fewest_examples, networks)]
     with evaluating(*networks), torch.no_grad():
-        calls = [_one_batch(network, spec, batch_size) for network in networks]
-        return time_interleaved(calls, num_timed=num_timed)
+        calls = [_call(network, spec, size) for network, size in zip(networks, sizes, strict=True)]
+        seconds = time_interleaved(calls, num_timed=num_timed)
+    return [each * batch_size / size for each, size in zip(seconds, sizes, strict=True)]
 
 
-def _one_batch(network: nn.Module, spec: InputSpec, batch_size: int) -> Callable[[], object]:
-    first = next(iter(network.parameters()), torch.zeros(()))
-    batch = torch.zeros((batch_size, *spec.shape), dtype=first.dtype, device=first.device)
+def _call(network: nn.Module, spec: InputSpec, num_examples: int) -> Callable[[], object]:
+    examples = _zeros(network, spec, num_examples)
 
     def run() -> None:
-        network(batch)
-        if batch.is_cuda:
-            torch.cuda.synchronize(batch.device)
+        network(examples)
+        if examples.is_cuda:
+            torch.cuda.synchronize(examples.device)
 
     return run
 

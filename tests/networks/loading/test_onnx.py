@@ -18,6 +18,11 @@ from torch import nn
 
 from beliefmatch import load_model
 from beliefmatch.errors import NetworkError, TapError
+from beliefmatch.export import costs
+from beliefmatch.export.costs import measure_deployed
+from beliefmatch.export.graph import DeployedGraph
+from beliefmatch.networks import cost
+from beliefmatch.networks.cost import count_macs, measure_latency
 from beliefmatch.networks.gradients import check_gradient
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network, make_network
@@ -120,6 +125,26 @@ def test_a_model_of_a_fixed_batch_teaches_in_pieces_and_is_not_tapped(tmp_path: 
     assert teacher.inspection.feature_maps == {}
     with pytest.raises(TapError, match="nothing can be tapped in a program that takes a fixed number of examples"):
         outputs_of(model, batch, outputs=["program"])
+
+
+def test_cost_of_a_model_of_a_fixed_batch_is_that_of_one_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, spec = Rigid().eval(), InputSpec(shape=(3, 8, 8))
+    model = load_model(str(export(network, tmp_path / "model.onnx", 3, 8, 8, new=False, dynamic=False)))
+    assert count_macs(model, spec) == Teacher(model, spec).inspection.macs == count_macs(network, spec)
+    assert count_macs(network, spec) == 3 * 4 * 9 * 36 + 4 * 36 * 5
+    sizes: list[int] = []
+    model.register_forward_pre_hook(lambda _model, inputs: sizes.append(len(inputs[0])))
+    monkeypatch.setattr(cost, "time_interleaved", lambda calls, **_options: [(call(), 6.0)[1] for call in calls])
+    assert measure_latency([network, model], spec) == [6.0, 2.0]
+    assert measure_latency([network, model], spec, batch_size=4) == [6.0, 4.0]
+    assert sizes == [3, 6]
+    monkeypatch.setattr(costs, "time_interleaved", lambda calls: [(call(), 6.0)[1] for call in calls])
+    graphs = [DeployedGraph(each, spec, None) for each in (network, model)]
+    found = measure_deployed("safetensors", spec, graphs[0], b"", graphs[1])
+    assert [each.torch_latency for each in (found.student, found.teacher)] == [6.0, 2.0]
+    assert [each.macs for each in (found.student, found.teacher)] == [count_macs(network, spec)] * 2
 
 
 def written(path: Path, *operators: onnx.NodeProto, opset: int = 17, kind: int = TensorProto.FLOAT) -> Path:
