@@ -28,6 +28,8 @@ class NetworkFlags:
     where a file of weights fills an architecture."""
     strip_prefix: str | None = None
     """What keys of the weights begin with, such as module.; by default it is found and logged."""
+    state_key: str | None = None
+    """Which of several state dicts in the file of weights, such as ema; None: the only one."""
 
 
 def measure(

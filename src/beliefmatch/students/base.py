@@ -30,6 +30,8 @@ class AbstractStudent(ABC):
     """Safetensors file or state dict to start from. None: fresh weights, or those that it brings."""
     strip_prefix: str | None = None
     """What keys of the weights begin with, such as module.; by default it is detected, and logged."""
+    state_key: str | None = None
+    """Which of several state dicts in the file of weights, such as ema; None: the only one."""
     start: Start | None = None
     """teacher: what layers of the same name have in the teacher, their first channels where the student is narrower;
     the two must be of one family. fresh: the weights that it is made with. None: the weights that are given, or else
@@ -60,7 +62,7 @@ def start_student(student: nn.Module, settings: AbstractStudent, teacher: Teache
             f"student.start {settings.start} contradicts the weights that are given to start from: leave one out"
         )
     if settings.weights is not None:
-        weights = read_weights(settings.weights)
+        weights = read_weights(settings.weights, state_key=settings.state_key)
         fit_weights(student, weights, name=str(settings.weights), strip_prefix=settings.strip_prefix)
     elif settings.start == "teacher":
         copied = select_weights(student, teacher.module)

@@ -1,17 +1,24 @@
 """Weights from files: what is read, what is refused."""
 
+import argparse
+import json
 import os
 import pickle
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from beliefmatch.errors import WeightsError
-from beliefmatch.networks.loading.network import make_network
+from beliefmatch import load_model
+from beliefmatch.errors import NetworkError, WeightsError
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
+from beliefmatch.networks.teacher import Teacher
+from beliefmatch.students.named import NamedStudent
 
 
 class Evil:
@@ -145,3 +152,103 @@ def test_other_channels_point_to_the_shape() -> None:
     weights = make_network("lenet_5", in_channels=3, num_classes=10).state_dict()
     with pytest.raises(WeightsError, match=r"conv1.weight has shape .*other channels\? .* begin with 3: --shape 3"):
         fit_weights(lenet(), weights, name="file")
+
+
+def saved(path: Path, **more: Any) -> Path:
+    torch.save({"model": lenet().state_dict(), **more}, path)
+    return path
+
+
+def test_a_checkpoint_of_several_state_dicts_asks_for_one(tmp_path: Path) -> None:
+    state = lenet().state_dict()
+    optimiser = {"state": {0: {"step": torch.ones(3)}}, "param_groups": [{"lr": 0.1}]}
+    more = {"ema": {"module": state, "decay": 0.9}, "optimizer": optimiser, "best": {"score": torch.tensor(1.0)}}
+    path = saved(tmp_path / "w.pt", **more)
+    with pytest.raises(WeightsError, match=r"several state dicts: model, ema.module; choose one with --teacher.state"):
+        read_weights(path)
+    for key in ("ema", "ema.module"):
+        assert torch.equal(read_weights(path, state_key=key)["fc2.weight"], state["fc2.weight"])
+    assert not torch.equal(read_weights(path, state_key="model")["fc2.weight"], state["fc2.weight"])
+    with pytest.raises(WeightsError, match=r"has no state dict 'emma'; the nearest are ema"):
+        read_weights(path, state_key="emma")
+
+
+def test_a_teacher_and_a_student_take_a_state_key(tmp_path: Path) -> None:
+    state = lenet().state_dict()
+    path = saved(tmp_path / "w.pt", ema=state)
+    network = load_model("lenet_5", weights=path, shape=(1, 28, 28), state_key="ema")
+    assert torch.equal(network.state_dict()["fc2.weight"], state["fc2.weight"])
+    student = NamedStudent(architecture="lenet_5", weights=path, state_key="ema")
+    built = student.build(Teacher(network, InputSpec(shape=(1, 28, 28))))
+    assert torch.equal(built.state_dict()["fc2.weight"], state["fc2.weight"])
+
+
+def test_what_training_scripts_keep_beside_the_weights_is_left_out(tmp_path: Path) -> None:
+    kept = {
+        "args": argparse.Namespace(lr=0.1, out=Path("a"), inner=argparse.Namespace(b=np.float32(1))),
+        "metric": np.float64(0.9),
+        "epoch": np.int64(3),
+        "path": Path("a/b"),
+        "windows": PureWindowsPath("c:/d"),
+        "random": np.arange(3),
+    }
+    torch.save({"state_dict": lenet().state_dict(), **kept}, tmp_path / "w.pt")
+    fit_weights(lenet(), read_weights(tmp_path / "w.pt"), name="file")
+
+
+def test_weights_in_several_files_are_read_by_their_index(tmp_path: Path) -> None:
+    state = lenet().state_dict()
+    names = {key: f"model-0000{1 + number % 2}.safetensors" for number, key in enumerate(state)}
+    for file in set(names.values()):
+        save_file({key: state[key] for key in state if names[key] == file}, tmp_path / file)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": names}))
+    found = read_weights(index)
+    assert list(found) == list(state)
+    assert all(torch.equal(found[key], state[key]) for key in state)
+    with pytest.raises(WeightsError, match=r"is a folder, .* there are model.safetensors.index.json, model-00001"):
+        read_weights(tmp_path)
+    index.write_text(json.dumps({"weight_map": names | {"more": "model-00001.safetensors"}}))
+    with pytest.raises(WeightsError, match="names 1 tensors that its files lack, such as more"):
+        read_weights(index)
+    for content in ("{", "{}", '{"weight_map": {"a": "../b"}}', '{"weight_map": {"a": 3}}', '{"weight_map": []}'):
+        index.write_text(content)
+        with pytest.raises(WeightsError, match="no index of weights"):
+            read_weights(index)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_a_torchscript_program_is_named_as_one_with_two_ways_on(tmp_path: Path) -> None:
+    path = tmp_path / "program.pt"
+    torch.jit.save(torch.jit.trace(lenet(), torch.zeros(1, 1, 28, 28)), path)
+    with pytest.raises(WeightsError, match=r"is a TorchScript program.*Either convert it.*; or save its weights"):
+        read_weights(path)
+    with pytest.raises(NetworkError, match="is a TorchScript program"):
+        load_model(str(path))
+    own = tmp_path / "own.py"
+    own.write_text(f"import torch\ndef make(): return torch.jit.load({str(path)!r})\n")
+    with pytest.raises(NetworkError, match=r"own.py:make returned is a TorchScript program"):
+        load_model(f"{own}:make", shape=(1, 28, 28))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_both_ways_on_from_a_torchscript_program_are_open(tmp_path: Path) -> None:
+    network, zeros = lenet().eval(), torch.zeros(2, 1, 28, 28)
+    torch.jit.save(torch.jit.trace(network, zeros), tmp_path / "program.pt")
+    program = torch.jit.load(tmp_path / "program.pt")
+    torch.save(program.state_dict(), tmp_path / "weights.pt")
+    loaded = load_model("lenet_5", weights=tmp_path / "weights.pt", shape=(1, 28, 28))
+    torch.testing.assert_close(loaded(zeros), network(zeros))
+    pytest.importorskip("onnx2torch")
+    torch.onnx.export(program, (zeros,), tmp_path / "model.onnx", dynamo=False, verbose=False)
+    torch.testing.assert_close(load_model(str(tmp_path / "model.onnx"))(zeros), network(zeros))
+
+
+def test_a_path_without_a_folder_is_not_asked_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("transformers")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models" / "my_vit").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    for name in ("models/my_vti", "./my_vit", "my_vit", str(tmp_path / "none"), "file"):
+        with pytest.raises(NetworkError, match=f"no folder at {name}: hf: takes a folder"):
+            Network(architecture=f"hf:{name}").known_inputs()

@@ -99,7 +99,9 @@ class FromHuggingFace(AbstractOrigin):
 
     def _check_repository(self) -> None:
         """Check that what looks like a path is one, before the hub is asked for it."""
-        if not self._is_local and (self._repository.count("/") != 1 or self._repository[:1] in "./~"):
+        path = Path(self._repository)
+        looks_like_a_path = self._repository.count("/") != 1 or self._repository[:1] in "./~" or path.exists()
+        if not self._is_local and (looks_like_a_path or path.parent.is_dir()):
             raise NetworkError(
                 f"no folder at {self._repository}: hf: takes a folder, or a repository as OWNER/NAME"
                 f"{near_paths(Path(self._repository))}"

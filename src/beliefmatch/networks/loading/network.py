@@ -161,6 +161,8 @@ class Network(AbstractNetwork):
     where a file of weights fills an architecture."""
     strip_prefix: str | None = None
     """What keys of the weights begin with, such as module.; by default it is detected, and logged."""
+    state_key: str | None = None
+    """Which of several state dicts in the file of weights, such as ema; None: the only one."""
     outputs: OutputForm | None = None
     """What it returns: logits; probabilities, which sum to 1; or sigmoid, a probability for each class by itself. A
     single output is that of class 1 of two. None: detected by the values that it returns for noise."""
@@ -194,7 +196,7 @@ class Network(AbstractNetwork):
             network = find_origin(self.architecture).load(spec)
         else:
             network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=expected or USUAL_CLASSES)
-            weights = read_weights(self.weights)
+            weights = read_weights(self.weights, state_key=self.state_key)
             fit_weights(network, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
         network.float()
         inspection = self._inspect(network, spec, role)
@@ -233,6 +235,7 @@ def load_model(
     num_classes: int | None = None,
     shape: tuple[int, ...] | None = None,
     strip_prefix: str | None = None,
+    state_key: str | None = None,
     outputs: OutputForm | None = None,
 ) -> nn.Module:
     """Load any network as teachers are loaded.
@@ -244,6 +247,7 @@ def load_model(
             fills an architecture.
         shape: of one input, such as (1, 28, 28); None: what name or file say, or else (3, 32, 32).
         strip_prefix: what keys of the weights begin with, such as `module.`; None: detected, and logged.
+        state_key: which of several state dicts in the file of weights, such as `ema`; None: the only one.
         outputs: what the network returns: logits, probabilities that sum to 1, or probabilities of sigmoids; None:
             detected by the values that it returns for noise.
 
@@ -261,6 +265,7 @@ def load_model(
         weights=Path(weights) if weights is not None else None,
         num_classes=num_classes,
         strip_prefix=strip_prefix,
+        state_key=state_key,
         outputs=outputs,
     )
     spec = InputSpec(shape=shape) if shape is not None else network.known_inputs() or CIFAR10

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -15,6 +16,7 @@ from beliefmatch.errors import BeliefMatchError, NetworkError, first_line, the_n
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin
 from beliefmatch.networks.loading.suggestions import misses_prefix, near_paths, near_prefixes
+from beliefmatch.networks.loading.torch_checkpoint import explain_torchscript
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,8 @@ def _call(architecture: str, location: str, name: str) -> nn.Module:
         raise NetworkError(f"{architecture} failed when called: {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(network, nn.Module):
         raise NetworkError(f"{architecture} returned a {type(network).__name__}, expected a torch.nn.Module")
+    if any(isinstance(module, torch.jit.ScriptModule) for module in network.modules()):
+        raise NetworkError(explain_torchscript(f"what {architecture} returned"))
     if any(is_lazy(parameter) for parameter in network.parameters()):
         raise NetworkError(
             f"{architecture} returned layers that learn their size from the first input: let it run the network once"

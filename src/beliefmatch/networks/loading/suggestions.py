@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from beliefmatch.errors import near_names
+from beliefmatch.networks.loading.torch_checkpoint import explain_torchscript, is_torchscript
 
 PREFIXES = {"timm": "NAME", "torchvision": "NAME", "hf": "FOLDER"}
 """Of names from elsewhere, with what follows them."""
@@ -37,6 +38,8 @@ def near_form(architecture: str) -> str | None:
     suffix = Path(architecture).suffix.lower()
     if suffix == ".py":
         return f"{architecture} names no function in it: write {architecture}:make_network"
+    if is_torchscript(Path(architecture)):
+        return explain_torchscript(Path(architecture))
     if suffix in WEIGHTS:
         return (
             f"{architecture} looks like a file of weights, which says nothing of the layers: name the architecture, "

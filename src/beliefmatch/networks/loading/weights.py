@@ -1,13 +1,11 @@
 """Reading weights from files without running what is in them, and fitting them to a network."""
 
+import json
 import logging
-import pickle
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -16,65 +14,82 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import WeightsError, near_names
 from beliefmatch.networks.loading.state_dict_keys import find_convention
+from beliefmatch.networks.loading.suggestions import WEIGHTS, near_paths
+from beliefmatch.networks.loading.torch_checkpoint import STATE_KEY_FLAGS, choose_state_dict, read_torch_save
 
 logger = logging.getLogger(__name__)
 
-WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net")
-"""Keys under which training scripts put the state dict of the network."""
 
+def read_weights(path: Path, *, state_key: str | None = None) -> dict[str, Tensor]:
+    """Read a state dict from a safetensors file, the index of several, or a file written by `torch.save`.
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from a safetensors file or from a file written by `torch.save`.
+    The kind is recognised by content, not by name. Nothing is unpickled but tensors, containers and plain values.
 
-    The kind is recognised by content, not by name. Nothing is unpickled but tensors and containers.
+    Args:
+        path: of the file.
+        state_key: which of several state dicts in it, such as ema; None: the only one.
 
     Raises:
-        WeightsError: the file is missing, truncated, not a weights file, or a pickle that wants to run code.
+        WeightsError: the file is missing, truncated, not a weights file, a pickle that wants to run code, or one of
+            several state dicts of which none is chosen.
     """
     try:
+        if path.is_dir():
+            raise WeightsError(f"{path} is a folder, expected a file of weights{_files_in(path)}")
         if not path.is_file():
-            raise WeightsError(f"no weights file at {path}")
+            raise WeightsError(f"no weights file at {path}{near_paths(path)}")
         with path.open("rb") as file:
             head = file.read(9)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
     # A safetensors file begins with the length of its JSON header, whose low byte may be that of a pickle.
-    if head[8:] == b"{":
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise WeightsError(f"{path} is a truncated or damaged safetensors file ({error})") from None
-    if head.startswith(b"PK\x03\x04") or head[:1] == b"\x80":
-        return _state_dict_in(_read_torch_save(path), path)
+    is_safetensors = head[8:] == b"{" and head[:1] != b"{"
+    if not is_safetensors and (head.startswith(b"PK\x03\x04") or head[:1] == b"\x80"):
+        return choose_state_dict(read_torch_save(path), path, state_key)
+    if state_key is not None:
+        raise WeightsError(f"{path} holds a single state dict: leave out {STATE_KEY_FLAGS}")
+    if is_safetensors:
+        return _read_safetensors(path)
+    if head[:1] == b"{":
+        return _read_shards(path)
     raise WeightsError(f"{path} is neither a safetensors file nor one written by torch.save")
 
 
-def _read_torch_save(path: Path) -> Any:
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL (\S+)", str(error))
-        what = wanted[1] if wanted else "something other than tensors"
+        return load_file(path)
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is a truncated or damaged safetensors file ({error})") from None
+
+
+def _read_shards(path: Path) -> dict[str, Tensor]:
+    """Read all files that an index names, such as model.safetensors.index.json; they lie beside it."""
+    try:
+        names = json.loads(path.read_text())["weight_map"]
+        files = sorted(set(names.values()))
+        if not all(isinstance(file, str) and Path(file).name == file for file in files):
+            raise TypeError
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise WeightsError(
-            f"{path} is refused: it wants to load {what}, which may run code. Save only the weights: "
-            "torch.save(model.state_dict(), file)"
+            f"{path} is no index of weights: expected weight_map, names of tensors with files in the same folder"
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError):
-        raise WeightsError(f"{path} is truncated or damaged, or was not written by torch.save") from None
+    found: dict[str, Tensor] = {}
+    for file in files:
+        found |= read_weights(path.parent / file)
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise WeightsError(f"{path} names {len(missing)} tensors that its files lack, such as {_few(missing)}")
+    return {name: found[name] for name in names}
 
 
-def _state_dict_in(loaded: Any, path: Path) -> dict[str, Tensor]:
-    if isinstance(loaded, Mapping):
-        for wrapper in WRAPPERS:
-            if isinstance(loaded.get(wrapper), Mapping):
-                return _state_dict_in(loaded[wrapper], path)
-        if loaded and all(isinstance(key, str) and isinstance(value, Tensor) for key, value in loaded.items()):
-            return dict(loaded)
-        found = ", ".join(map(str, list(loaded)[:8])) or "nothing"
-        raise WeightsError(f"{path} holds no state dict: expected names with tensors, found {found}")
-    raise WeightsError(f"{path} holds a {type(loaded).__name__}, expected a state dict")
+def _files_in(folder: Path) -> str:
+    """Return what can be named in a folder, after a colon: an index of weights, or files of weights; or nothing."""
+    names = sorted(each.name for each in folder.iterdir() if each.is_file())
+    fitting = [name for name in names if name.endswith(".index.json")]
+    fitting += [name for name in names if name.endswith(WEIGHTS)]
+    if not fitting:
+        return "; it holds none"
+    return f"; in it there are {', '.join(fitting[:4])}"
 
 
 def fit_weights(

@@ -1,0 +1,149 @@
+"""Checkpoints written by `torch.save`: what may be in them, and which of their state dicts is meant."""
+
+import pickle
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from beliefmatch.errors import WeightsError, the_nearest
+
+STATE_KEY_FLAGS = "--teacher.state-key or --student.state-key"
+MAX_DEPTH = 3
+"""How deep in a checkpoint a state dict is looked for."""
+
+
+class LeftOut:
+    """Stands for a value of a checkpoint that is no weight, such as the arguments of a training script.
+
+    It takes whatever is given and keeps nothing, so that no class of the file's own is made and no code of it runs.
+    """
+
+    def __new__(cls, *_: object) -> Self:
+        """Return one, whatever it is made of."""
+        return super().__new__(cls)
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        """Keep nothing."""
+
+
+LEFT_OUT = (
+    "argparse.Namespace",
+    *(
+        f"{module}.{kind}Path"
+        for module in ("pathlib", "pathlib._local")
+        for kind in ("", "Posix", "Windows", "Pure", "PurePosix", "PureWindows")
+    ),
+    *(
+        f"{module}.multiarray.{function}"
+        for module in ("numpy.core", "numpy._core")
+        for function in ("scalar", "_reconstruct")
+    ),
+    "numpy.dtype",
+    "numpy.ndarray",
+)
+"""Names of harmless types that training scripts keep beside the weights: `LeftOut` stands for each."""
+
+
+def read_torch_save(path: Path) -> Any:
+    """Read a file written by `torch.save`: tensors, containers and plain values, with `LeftOut` for other types.
+
+    Raises:
+        WeightsError: it is a TorchScript program, wants to run code, or is truncated or damaged.
+    """
+    if is_torchscript(path):
+        raise WeightsError(explain_torchscript(path))
+    try:
+        with warnings.catch_warnings(), torch.serialization.safe_globals([(LeftOut, name) for name in LEFT_OUT]):
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        wanted = re.search(r"GLOBAL (\S+)", str(error))
+        what = wanted[1] if wanted else "something other than tensors"
+        raise WeightsError(
+            f"{path} is refused: it wants to load {what}, which may run code. Save only the weights: "
+            "torch.save(model.state_dict(), file)"
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError):
+        raise WeightsError(f"{path} is truncated or damaged, or was not written by torch.save") from None
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether a file is a program that `torch.jit.save` wrote; nothing of it is loaded."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = [name.split("/") for name in archive.namelist()]
+    except (OSError, zipfile.BadZipFile):
+        return False
+    return any(each[-1] == "constants.pkl" for each in parts) and any("code" in each[1:-1] for each in parts)
+
+
+def explain_torchscript(what: Path | str) -> str:
+    """Return what a TorchScript file is, or a network loaded from one, and the two ways on."""
+    return (
+        f"{what} is a TorchScript program, whose layers cannot be read. Either convert it, torch.onnx.export(program, "
+        '(inputs,), "model.onnx", dynamo=False), and name model.onnx as the teacher; or save its weights, '
+        'torch.save(program.state_dict(), "weights.pt"), and name the architecture with --teacher.weights weights.pt; '
+        'program is torch.jit.load("FILE")'
+    )
+
+
+def choose_state_dict(loaded: Any, path: Path, state_key: str | None) -> dict[str, Tensor]:
+    """Return the state dict in what a file holds: the only one, or the one that the user names.
+
+    Args:
+        loaded: content of the file.
+        path: of the file, for messages.
+        state_key: key of the state dict, such as ema, with dots where it lies deeper; None: the only one.
+
+    Raises:
+        WeightsError: there is none, there are several and none is named, or none of this name.
+    """
+    if not isinstance(loaded, Mapping):
+        raise WeightsError(f"{path} holds a {type(loaded).__name__}, expected a state dict")
+    found = _state_dicts_in(loaded)
+    if not found:
+        keys = ", ".join(map(str, list(loaded)[:8])) or "nothing"
+        raise WeightsError(f"{path} holds no state dict: expected names with tensors, found {keys}")
+    if state_key is not None:
+        return _named(found, path, state_key)
+    if len(found) > 1:
+        raise WeightsError(
+            f"{path} holds several state dicts: {', '.join(found)}; choose one with {STATE_KEY_FLAGS}, such as "
+            f"{list(found)[-1]}"
+        )
+    return next(iter(found.values()))
+
+
+def _named(found: dict[str, dict[str, Tensor]], path: Path, state_key: str) -> dict[str, Tensor]:
+    if list(found) == [""]:
+        raise WeightsError(f"{path} is a state dict itself: leave out {STATE_KEY_FLAGS}")
+    named = [key for key in found if key == state_key] or [key for key in found if state_key in key.split(".")]
+    if len(named) != 1:
+        raise WeightsError(f"{path} has no state dict {state_key!r}; {the_nearest(state_key, found)}")
+    return found[named[0]]
+
+
+def _state_dicts_in(loaded: Mapping[Any, Any], key: str = "", depth: int = 0) -> dict[str, dict[str, Tensor]]:
+    """Return all state dicts in nested mappings, by their keys with dots between them."""
+    if _is_state_dict(loaded):
+        return {key: dict(loaded)}
+    found = {}
+    for name, value in loaded.items() if depth < MAX_DEPTH else ():
+        if isinstance(name, str) and isinstance(value, Mapping):
+            found |= _state_dicts_in(value, f"{key}.{name}" if key else name, depth + 1)
+    return found
+
+
+def _is_state_dict(loaded: Mapping[Any, Any]) -> bool:
+    """Whether all are names with tensors, of which not all are single numbers, as a best score is one."""
+    named = all(isinstance(key, str) and isinstance(value, Tensor) for key, value in loaded.items())
+    return named and any(value.dim() > 0 for value in loaded.values())
