@@ -17,7 +17,7 @@ from tiny import named
 def transfer(network: str, shape: tuple[int, ...], **source: Any) -> Any:
     return zero_shot(
         Setup(
-            teacher=Network(architecture=named(network)),
+            teacher=Network(architecture=named(network), allow_untrained=True),
             student=NamedStudent(architecture=named(network)),
             shape=shape,
             rounds=2,

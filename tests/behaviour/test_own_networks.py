@@ -7,10 +7,11 @@ import pytest
 import torch
 from test_command import assert_matches, error_line, transfer
 
-from beliefmatch import load_student
+from beliefmatch import load_model, load_student
 from beliefmatch.cli import main
 from beliefmatch.errors import NetworkError, TapError
 from beliefmatch.networks.loading.network import make_network
+from beliefmatch.networks.loading.python_file import check_trained
 from beliefmatch.networks.taps import outputs_of
 from odd_networks import odd
 
@@ -120,3 +121,48 @@ def test_layers_without_a_size_are_named(tmp_path: Path) -> None:
     file.write_text("from torch import nn\n\ndef make(): return nn.LazyLinear(10)\n")
     with pytest.raises(NetworkError, match="learn their size from the first input"):
         make_network(f"{file}:make", in_channels=1, num_classes=10)
+
+
+RANDOM = """
+import torch
+from torch import nn
+def random():
+    return nn.Sequential(nn.Flatten(), nn.Linear(48, 10))
+def half():
+    network = random()
+    nn.init.ones_(network[1].weight)
+    return network
+def loaded():
+    network = random()
+    network.load_state_dict(torch.load(r"{weights}", weights_only=True))
+    return network
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    torch.save(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 10)).state_dict(), tmp_path / "weights.pt")
+    path = tmp_path / "own.py"
+    path.write_text(RANDOM.format(weights=tmp_path / "weights.pt"))
+    return path
+
+
+def test_a_function_that_loads_no_weights_is_refused(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shape = (3, 4, 4)
+    for name, count in (("random", 2), ("half", 1)):
+        with pytest.raises(
+            NetworkError, match=f"own.py:{name} loads no weights.* {count} of 2 .* add --allow-untrained"
+        ):
+            load_model(f"{own}:{name}", shape=shape)
+        assert load_model(f"{own}:{name}", shape=shape, allow_untrained=True)
+    state = torch.random.get_rng_state()
+    with pytest.raises(NetworkError):
+        check_trained(torch.nn.Flatten(), f"{own}:missing")
+    assert torch.equal(torch.random.get_rng_state(), state)
+    load_model(f"{own}:loaded", shape=shape)
+    load_model(f"{own}:random", shape=shape, weights=own.with_name("weights.pt"))
+    words = ["transfer", "noise", "--teacher", f"{own}:random", "--student", f"{own}:random", "--shape", "3", "4", "4"]
+    words += ["--rounds", "1", "--batch-size", "2", "--folder", str(own.parent / "run")]
+    assert main(words) == 2
+    assert "loads no weights" in capsys.readouterr().err
+    assert main([*words, "--allow-untrained"]) == 0

@@ -45,7 +45,7 @@ MLPS: dict[str, Any] = {
 }
 """Networks without batch-norm, for vectors."""
 PLANE: dict[str, Any] = {
-    "teacher": Network(architecture=named("make_plane_network")),
+    "teacher": Network(architecture=named("make_plane_network"), allow_untrained=True),
     "student": NamedStudent(architecture=named("make_plane_network")),
 }
 

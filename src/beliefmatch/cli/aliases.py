@@ -8,14 +8,18 @@ import tyro
 NETWORKS = ("--teacher", "--student")
 SHORT_NETWORKS = "--teacher NAME and --student NAME are short for --teacher.architecture and --student.architecture."
 """What helps say of it."""
+UNTRAINED = "--allow-untrained"
+"""Short for the teacher's flag of this name."""
 
 
 def spell_out(arguments: Sequence[str]) -> list[str]:
-    """Write `--teacher NAME` and `--teacher=NAME` as `--teacher.architecture NAME`, and the student likewise."""
+    """Write `--teacher NAME` as `--teacher.architecture NAME`, and other short forms likewise."""
     return [_spell_out(word) for word in arguments]
 
 
 def _spell_out(word: str) -> str:
+    if word == UNTRAINED:
+        return f"--teacher.{UNTRAINED.removeprefix('--')}"
     flag, equals, value = word.partition("=")
     return f"{flag}.architecture{equals}{value}" if flag in NETWORKS else word
 

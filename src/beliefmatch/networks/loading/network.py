@@ -18,7 +18,7 @@ from beliefmatch.networks.inspection import Inspection, inspect
 from beliefmatch.networks.loading import given, hugging_face, onnx, pt2, timm, torchvision
 from beliefmatch.networks.loading.base import AbstractOrigin, split_query
 from beliefmatch.networks.loading.converted import ConvertedProgram
-from beliefmatch.networks.loading.python_file import OwnFile
+from beliefmatch.networks.loading.python_file import OwnFile, check_trained
 from beliefmatch.networks.loading.suggestions import ELSEWHERE, near_form
 from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
@@ -163,6 +163,8 @@ class Network(AbstractNetwork):
     """What keys of the weights begin with, such as module.; by default it is detected, and logged."""
     state_key: str | None = None
     """Which of several state dicts in the file of weights, such as ema; None: the only one."""
+    allow_untrained: bool = False
+    """Take a function of yours that loads no weights, so that the network is random."""
     outputs: OutputForm | None = None
     """What it returns: logits; probabilities, which sum to 1; or sigmoid, a probability for each class by itself. A
     single output is that of class 1 of two. None: detected by the values that it returns for noise."""
@@ -183,8 +185,8 @@ class Network(AbstractNetwork):
             role: what to call it in errors: teacher or student.
 
         Raises:
-            NetworkError: the architecture cannot be made, has no weights and none were named, does not take such
-                inputs, or brings another number of classes or form of outputs than the settings give.
+            NetworkError: the architecture cannot be made, has no weights and none were named, is random, does not take
+                such inputs, or brings another number of classes or form of outputs than the settings give.
             ExtraError: the package that it comes from is missing.
             SettingsError: there are no classes.
             WeightsError: the weights cannot be read or do not fit.
@@ -194,6 +196,8 @@ class Network(AbstractNetwork):
             raise SettingsError(f"num_classes must be at least 1; got {expected}")
         if self.weights is None:
             network = find_origin(self.architecture).load(spec)
+            if is_own_code(self.architecture) and not self.allow_untrained:
+                check_trained(network, self.architecture)
         else:
             network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=expected or USUAL_CLASSES)
             weights = read_weights(self.weights, state_key=self.state_key)
@@ -237,6 +241,7 @@ def load_model(
     strip_prefix: str | None = None,
     state_key: str | None = None,
     outputs: OutputForm | None = None,
+    allow_untrained: bool = False,
 ) -> nn.Module:
     """Load any network as teachers are loaded.
 
@@ -250,6 +255,7 @@ def load_model(
         state_key: which of several state dicts in the file of weights, such as `ema`; None: the only one.
         outputs: what the network returns: logits, probabilities that sum to 1, or probabilities of sigmoids; None:
             detected by the values that it returns for noise.
+        allow_untrained: take a function that loads no weights, whose network is random.
 
     Returns:
         A network in eval mode that maps (batch, *shape) to logits (batch, classes), float32, on the CPU.
@@ -267,6 +273,7 @@ def load_model(
         strip_prefix=strip_prefix,
         state_key=state_key,
         outputs=outputs,
+        allow_untrained=allow_untrained,
     )
     spec = InputSpec(shape=shape) if shape is not None else network.known_inputs() or CIFAR10
     return network.load(spec).eval()

@@ -37,6 +37,39 @@ class OwnFile(AbstractOrigin):
         return f"{Path(location).absolute()}:{function}" if location.endswith(".py") else self.architecture
 
 
+SECOND_SEED = 8_675_309
+"""Of the construction that another is compared with."""
+
+
+def check_trained(network: nn.Module, architecture: str) -> None:
+    """Check that a user's function loads weights: two constructions from two seeds are equal then.
+
+    torch's random state stays as it is.
+
+    Args:
+        network: made by the function already, from whatever seed.
+        architecture: name of the function.
+
+    Raises:
+        NetworkError: the two differ.
+    """
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(SECOND_SEED)
+        other = make_own(architecture).state_dict()
+    state = network.state_dict()
+    random = [name for name, tensor in state.items() if name not in other or not _equal(tensor, other[name])]
+    if random:
+        raise NetworkError(
+            f"{architecture} loads no weights, or not all: {len(random)} of {len(state)} tensors differ between two "
+            f"calls, such as {random[0]}, so it would be an untrained teacher. Load trained weights in it, name their "
+            "file with --teacher.weights FILE, or add --allow-untrained"
+        )
+
+
+def _equal(first: Tensor, second: Tensor) -> bool:
+    return first.shape == second.shape and torch.allclose(first, second, rtol=0, atol=0, equal_nan=True)
+
+
 def make_own(architecture: str) -> nn.Module:
     """Build a network by the user's function, as a copy, since the function may return the same one twice.
 
