@@ -1,9 +1,11 @@
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from beliefmatch.networks.loading.network import make_network
-from beliefmatch.students.weight_selection import select_weights
+from beliefmatch.students.weight_selection import select_weights, start_from_teacher
 
 
 def pair(larger: str, smaller: str) -> tuple[nn.Module, nn.Module]:
@@ -46,3 +48,36 @@ def test_what_does_not_fit_stays(smaller: str) -> None:
     copied = select_weights(network, larger)
     for name, tensor in network.state_dict().items():
         assert name in copied or torch.equal(tensor, before[name])
+
+
+@pytest.mark.parametrize(
+    ("larger", "smaller", "counts"),
+    [("lenet_32", "convnet_8", "0 of its 4"), ("cifar_resnet_20", "wide_resnet_16_1", "2 of its 16")],
+)
+def test_a_student_of_another_family_starts_fresh_and_is_warned_of(
+    larger: str, smaller: str, counts: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    teacher, student = pair(larger, smaller)
+    before = copy.deepcopy(student.state_dict())
+    start_from_teacher(student, teacher)
+    assert f"of another family than its teacher ({counts} matrices and kernels fit)" in caplog.text
+    assert all(torch.equal(tensor, before[name]) for name, tensor in student.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("larger", "smaller"),
+    [
+        ("wide_resnet_40_2", "wide_resnet_16_1"),
+        ("cifar_resnet_32", "cifar_resnet_20"),
+        ("lenet_5_bn", "lenet_5_half_bn"),
+        ("mlp_64_64", "mlp_32_32"),
+    ],
+)
+def test_a_student_of_the_family_starts_as_the_teacher(
+    larger: str, smaller: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    teacher, student = pair(larger, smaller)
+    start_from_teacher(student, teacher)
+    tensors = len(student.state_dict())
+    assert caplog.messages == [f"{tensors} of the student's {tensors} tensors start as the teacher's"]

@@ -1,6 +1,5 @@
 """The interface of a student, and how one is built and inspected."""
 
-import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,7 @@ from beliefmatch.networks.inspection import Inspection, check_same_classes, insp
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import OutputForm, give_logits
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.students.weight_selection import select_weights
-
-logger = logging.getLogger(__name__)
+from beliefmatch.students.weight_selection import start_from_teacher
 
 Start = Literal["fresh", "teacher"]
 
@@ -34,8 +31,8 @@ class AbstractStudent(ABC):
     """Which of several state dicts in the file of weights, such as ema; None: the only one."""
     start: Start | None = None
     """teacher: what layers of the same name have in the teacher, their first channels where the student is narrower;
-    the two must be of one family. fresh: the weights that it is made with. None: the weights that are given, or else
-    what the recipe finds right, which mostly is fresh."""
+    a student of another family starts from fresh weights, of which the run warns. fresh: the weights that it is made
+    with. None: the weights that are given, or else what the recipe finds right, which mostly is fresh."""
     outputs: OutputForm | None = None
     """What the network returns: logits; probabilities, which sum to 1; or sigmoid, a probability for each class by
     itself. None: detected by the values that it returns for noise."""
@@ -65,8 +62,7 @@ def start_student(student: nn.Module, settings: AbstractStudent, teacher: Teache
         weights = read_weights(settings.weights, state_key=settings.state_key)
         fit_weights(student, weights, name=str(settings.weights), strip_prefix=settings.strip_prefix)
     elif settings.start == "teacher":
-        copied = select_weights(student, teacher.module)
-        logger.info("%d of the student's %d tensors start as the teacher's", len(copied), len(student.state_dict()))
+        start_from_teacher(student, teacher.module)
     return student.float()
 
 

@@ -20,8 +20,8 @@ class NamedStudent(AbstractStudent):
     """Safetensors file or state dict to start from. None: fresh weights, or those that the name asks for."""
     start: Start | None = None
     """teacher: what layers of the same name have in the teacher, their first channels where the student is narrower;
-    the two must be of one family. fresh: random weights. None: the weights that are given, or else what the recipe
-    finds right, which mostly is fresh."""
+    a student of another family starts from fresh weights, of which the run warns. fresh: random weights. None: the
+    weights that are given, or else what the recipe finds right, which mostly is fresh."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", locate(self.architecture))

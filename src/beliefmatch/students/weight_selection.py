@@ -1,7 +1,35 @@
 """Starting a small network from a larger one: Xu et al. 2024, "Initializing Models with Larger Ones" (ICLR)."""
 
+import logging
+
 import torch
 from torch import Tensor, nn
+
+logger = logging.getLogger(__name__)
+
+FAMILY = 0.5
+"""Fraction of a network's matrices and kernels that fit one of its family at least; by chance far fewer do."""
+
+
+def start_from_teacher(student: nn.Module, teacher: nn.Module) -> None:
+    """Copy the teacher's weights into a student of the same family, in place; one of another starts from fresh weights.
+
+    Two networks are of one family where at least half of the student's matrices and kernels can be cut from one of the
+    same name in the teacher. A few names that two families share by chance are no start.
+    """
+    state, fitting = student.state_dict(), _find_fitting(student, teacher)
+    weights = [name for name, tensor in state.items() if tensor.dim() > 1]
+    fits = len(set(weights).intersection(fitting))
+    if fits >= FAMILY * len(weights):
+        select_weights(student, teacher)
+        logger.info("%d of the student's %d tensors start as the teacher's", len(fitting), len(state))
+        return
+    logger.warning(
+        "the student is of another family than its teacher (%d of its %d matrices and kernels fit), so it starts from "
+        "fresh weights. A student of the teacher's family, narrower or shallower, learns sooner.",
+        fits,
+        len(weights),
+    )
 
 
 def select_weights(network: nn.Module, larger: nn.Module) -> list[str]:
@@ -20,13 +48,18 @@ def select_weights(network: nn.Module, larger: nn.Module) -> list[str]:
         Names of the parameters and buffers that were copied. Those whose name, number of axes or size of kernel
         differs, or that are larger than what there is, keep what they have.
     """
-    given, state = larger.state_dict(), network.state_dict()
-    copied = [name for name, tensor in state.items() if name in given and _fits(tensor, given[name])]
+    given, state, copied = larger.state_dict(), network.state_dict(), _find_fitting(network, larger)
     with torch.no_grad():
         for name in copied:
             first = tuple(slice(size) for size in state[name].shape)
             state[name].copy_(given[name][first])
     return copied
+
+
+def _find_fitting(network: nn.Module, larger: nn.Module) -> list[str]:
+    """Return the names of the tensors that can be cut from one of the same name in a larger network."""
+    given = larger.state_dict()
+    return [name for name, tensor in network.state_dict().items() if name in given and _fits(tensor, given[name])]
 
 
 def _fits(tensor: Tensor, given: Tensor) -> bool:

@@ -159,6 +159,21 @@ def resolve_taps(
     return replace(objective, taps=pairs)
 
 
+def warn_of_larger_student(prepared: Prepared) -> None:
+    """Write a warning to the log where the student has more parameters than its teacher."""
+    student, teacher = (
+        sum(parameter.numel() for parameter in network.parameters())
+        for network in (prepared.student, prepared.teacher.module)
+    )
+    if student > teacher:
+        logger.warning(
+            "the student is larger than its teacher (%s parameters, the teacher has %s), so nothing is compressed. "
+            "Name a smaller student.",
+            f"{student:,}",
+            f"{teacher:,}",
+        )
+
+
 def log_taps(prepared: Prepared) -> None:
     """Log which activations attention transfer compares, or why none."""
     objective = prepared.transfer.objective

@@ -17,7 +17,7 @@ from beliefmatch.training.interruption import deferring_signals
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.pictures import write_curves
 from beliefmatch.training.preflight import preflight
-from beliefmatch.training.prepare import Prepared, log_taps, prepare, prepare_again
+from beliefmatch.training.prepare import Prepared, log_taps, prepare, prepare_again, warn_of_larger_student
 from beliefmatch.training.progress import RunProgress
 from beliefmatch.training.run_settings import settings_of
 from beliefmatch.training.student_files import write_student
@@ -163,6 +163,7 @@ def _begin_folder(prepared: Prepared, options: RunOptions, folder: RunFolder, ma
     if fabric.is_global_zero:
         folder.begin(settings)
         warn_of_default_inputs(prepared.transfer.inputs)
+        warn_of_larger_student(prepared)
         log_taps(prepared)
     fabric.barrier()
 
