@@ -13,6 +13,7 @@ from test_command import error_line
 from beliefmatch.cli import main
 from beliefmatch.cli.tables import comparison_table
 from beliefmatch.errors import CollapseError, SettingsError
+from beliefmatch.measurement.predictions import predict
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.recipes import best, digits, toy, zero_shot
 from beliefmatch.recipes.setup import Setup
@@ -20,7 +21,7 @@ from beliefmatch.report import figures
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.result import Result
 from beliefmatch.students.named import NamedStudent, Start
-from beliefmatch.studies import candidates, kept_timings, sweep
+from beliefmatch.studies import candidates, common_inputs, kept_timings, sweep
 from beliefmatch.studies.compare import Compared, Comparison
 from beliefmatch.studies.kept_timings import parse_time
 from beliefmatch.training import run as running
@@ -77,7 +78,7 @@ def test_every_run_has_its_folder_and_all_are_on_one_page(
     folder = tmp_path / "compared"
     assert compare(folder) == 0
     out = capsys.readouterr().out
-    assert "nothing was measured" in out
+    assert "no data was given, so no accuracy was measured" in out
     assert f"{folder / 'report.html'}" in out
     for name, rounds in ROUNDS.items():
         assert name in out
@@ -91,6 +92,8 @@ def test_every_run_has_its_folder_and_all_are_on_one_page(
     table = json.loads((folder / "table.json").read_text())
     assert [each["recipe"] for each in table["recipes"]] == ["zero_shot", "digits"]
     assert all(len(each["results"]) == 2 for each in table["recipes"])
+    assert "tells which student follows the teacher on made-up inputs, and not how good any is" in page.text
+    assert all(0 < value < 1 for each in table["recipes"] for value in each["common_agreements"])
 
     # Again, with images, another seed and fewer recipes: nothing is timed or done again.
     before = (folder / "digits" / "seed_0" / "student.safetensors").stat().st_mtime_ns
@@ -101,7 +104,7 @@ def test_every_run_has_its_folder_and_all_are_on_one_page(
     assert (folder / "digits" / "seed_0" / "student.safetensors").stat().st_mtime_ns == before
     assert timed == ["zero_shot", "digits"]
     assert compare(folder, "--images", images, recipes=("digits",)) == 0
-    assert "nothing was measured" not in capsys.readouterr().out
+    assert "no data was given" not in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -224,8 +227,7 @@ def compared(recipe: str, *, is_over_budget: bool = False, ended: int = 3) -> Co
         is_over_budget=is_over_budget,
         seeds=(0, 1, 2),
         results=tuple(result if seed < ended else None for seed in range(3)),
-        pseudo_agreements=(0.91, 0.92, 0.93),
-        confidence_gaps=(0.1, 0.2, 0.3),
+        common_agreements=(0.91, 0.92, 0.93),
         collapses=() if ended == 3 else ("constant_source", "pinned"),
     )
 
@@ -237,7 +239,7 @@ def test_the_table_fits_80_columns(tmp_path: Path, *, is_measured: bool) -> None
     console = Console(width=80, record=True, file=StringIO())
     console.print(comparison_table(comparison))
     shown = console.export_text()
-    expected = ("97.47 +- 0.00", "98.12 +- 0.00") if is_measured else ("92.0 +- 1.0", "0.200 +- 0.100")
+    expected = ("97.47 +- 0.00", "98.12 +- 0.00") if is_measured else ("92.00 +- 1.00", "agreement on common inputs, %")
     for words in (*expected, "deep_inversion", "812*", "12,345", "* over the budget", "constant_source", "pinned;"):
         assert words in shown
     assert "\N{HORIZONTAL ELLIPSIS}" not in shown
@@ -321,3 +323,22 @@ def test_rounds_are_timed_on_networks_of_their_own(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
     with pytest.raises(SettingsError, match="more than 0 seconds"):
         time_rounds(tiny_transfer(), options, 0.0)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_without_data_all_runs_are_compared_on_one_set_of_inputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timed: list[str]
+) -> None:
+    seen: list[bytes] = []
+
+    def watched(teacher: Any, student: Any, spec: Any, examples: Any, **settings: Any) -> Any:
+        seen.append(examples.inputs.numpy().tobytes())
+        return predict(teacher, student, spec, examples, **settings)
+
+    monkeypatch.setattr(common_inputs, "predict", watched)
+    assert compare(tmp_path / "compared") == 0
+    assert timed == ["zero_shot", "digits"]
+    assert len(seen) == 4
+    assert len(set(seen)) == 1
+    assert len(seen[0]) == 2 * 256 * 64 * 4
+    assert not (tmp_path / "compared" / "digits" / "seed_0" / "measurement.json").exists()

@@ -67,7 +67,8 @@ def compare(
         std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         batch_size: Examples a batch. Default: each recipe's own.
         seeds: Of the runs; mean and deviation are over them.
-        images: File .npz to measure every run on, afterwards; see beliefmatch measure. Without it nothing is measured.
+        images: File .npz to measure every run on, afterwards; see beliefmatch measure. Without it agreement alone is
+            measured, on inputs that the recipes made, the same for all runs.
         resize: Resize images of another size than the networks take; otherwise they are refused.
         folder: For the runs, RECIPE/seed_N each, and report.html.
         accelerator: Kind of device.
@@ -130,8 +131,7 @@ def _print(found: "Comparison", seconds: float, images: Path | None, display: Di
 
         Console().print(comparison_table(found))
         if images is None:
-            print_text(
-                "no data to measure on was given, so nothing was measured; agreement on its own pseudo batches "
-                "ranks no recipe: repeat the command with --images FILE.npz"
-            )
+            from beliefmatch.studies.common_inputs import WHAT_IT_TELLS
+
+            print_text(WHAT_IT_TELLS)
         print_text(f"all runs on one page: {found.report}")

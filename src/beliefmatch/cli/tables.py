@@ -76,7 +76,7 @@ def comparison_table(comparison: "Comparison") -> Table:
         pad_edge=False,
     )
     table.add_column("recipe", no_wrap=True)
-    quantities = ("accuracy, %", "agreement, %") if comparison.is_measured else ("own batches, %", "confidence gap")
+    quantities = ("accuracy, %", "agreement, %") if comparison.is_measured else ("agreement on common inputs, %",)
     for heading in (*quantities, "seconds", "rounds"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("collapses", overflow="fold")
@@ -91,11 +91,7 @@ def _recipe_row(each: "Compared", *, is_measured: bool) -> list[str]:
             _spread([100 * value for value in each.values(name)], 2) for name in ("student_accuracy", "agreement")
         ]
     else:
-        agreements = [100 * value for value in each.pseudo_agreements if value is not None]
-        quantities = [
-            _spread(agreements, 1),
-            _spread([value for value in each.confidence_gaps if value is not None], 3),
-        ]
+        quantities = [_spread([100 * value for value in each.common_agreements if value is not None], 2)]
     seconds = each.values("seconds")
     num_finished = sum(result is not None for result in each.results)
     collapses = ", ".join(dict.fromkeys(each.collapses)) or "none"

@@ -11,10 +11,12 @@ from beliefmatch.errors import SettingsError
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.recipes.setup import Setup
 from beliefmatch.report.page import write_report
+from beliefmatch.report.quantities import capital
 from beliefmatch.runs.atomic import write_json
 from beliefmatch.runs.schema.measurement import MeasurementRecord
 from beliefmatch.runs.schema.result import Result
 from beliefmatch.studies.candidates import check_inputs, check_recipes, check_starts
+from beliefmatch.studies.common_inputs import WHAT_IT_TELLS, agree_on_common_inputs
 from beliefmatch.studies.kept_timings import Budget
 from beliefmatch.studies.sweep import Cell, Measure, Row, measure_on, result_values, sweep
 from beliefmatch.training.budget import Timing
@@ -38,9 +40,9 @@ class Compared:
     """Whether each run was bound to take longer: not even one round fits."""
     seeds: tuple[int, ...]
     results: tuple[Result | None, ...]
-    pseudo_agreements: tuple[float | None, ...]
-    """On the last logged pseudo batches: of the recipe's own making, so no measure between recipes."""
-    confidence_gaps: tuple[float | None, ...]
+    common_agreements: tuple[float | None, ...]
+    """Agreement with the teacher on inputs that are the same for all runs; see `common_inputs`. None where data was
+    given, too."""
     collapses: tuple[str, ...]
     """Kinds, over all runs."""
 
@@ -96,10 +98,12 @@ def compare(
         logger.warning("%s", warning)
     cells = [_cell(name, setup, timed[name], options, measure) for name in names]
     rows = sweep(cells, seeds, follow=follow, skip_collapsed=True)
-    compared = [_gather(row, timed[row.cell.name], budget) for row in rows]
+    common = agree_on_common_inputs(rows) if measure is None else [(None,) * len(seeds)] * len(rows)
+    compared = [_gather(*each, timed[each[0].cell.name], budget) for each in zip(rows, common, strict=True)]
     write_json(options.folder / TABLE, {"seconds": seconds, "recipes": [asdict(each) for each in compared]})
     runs = [outcome.folder.path for row in rows for outcome in row.outcomes]
-    page = write_report(runs, out=options.folder / "report.html", notes=[f"{warning}." for warning in warnings])
+    notes = [*warnings, *([] if measure else [capital(WHAT_IT_TELLS)])]
+    page = write_report(runs, out=options.folder / "report.html", notes=[f"{note}." for note in notes])
     return Comparison(compared=compared, report=page, is_measured=measure is not None)
 
 
@@ -144,16 +148,13 @@ def _cell(
     )
 
 
-def _gather(row: Row[MeasurementRecord], timed: Timing, budget: Budget) -> Compared:
-    folders = [outcome.folder for outcome in row.outcomes]
-    last = [(folder.read_metrics() or [{}])[-1] for folder in folders]
+def _gather(row: Row[MeasurementRecord], common: tuple[float | None, ...], timed: Timing, budget: Budget) -> Compared:
     return Compared(
         recipe=row.cell.name,
         rounds=timed.rounds,
         is_over_budget=budget.is_exceeded(timed),
         seeds=row.seeds,
         results=tuple(outcome.result for outcome in row.outcomes),
-        pseudo_agreements=tuple(metrics.get("batch_agreement") for metrics in last),
-        confidence_gaps=tuple(metrics.get("confidence_gap") for metrics in last),
-        collapses=tuple(collapse.kind for folder in folders for collapse in folder.read_collapses()),
+        common_agreements=common,
+        collapses=tuple(collapse.kind for outcome in row.outcomes for collapse in outcome.folder.read_collapses()),
     )
