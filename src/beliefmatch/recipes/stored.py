@@ -41,7 +41,7 @@ SETTINGS_TYPES: tuple[type, ...] = (
 def read_transfer(
     folder: RunFolder, *, trust_code: TrustedCode = False, given: GivenNetworks = GivenNetworks()
 ) -> Transfer:
-    """Read the settings of a run.
+    """Read the settings of a run. A file of weights that is gone is sought in the folder, which may have been moved.
 
     Args:
         folder: of the run.
@@ -59,4 +59,7 @@ def read_transfer(
         transfer = replace(transfer, teacher=replace(transfer.teacher, module=GivenNetwork.of(given.teacher).module))
     if given.student is not None and isinstance(transfer.student, GivenStudent):
         transfer = replace(transfer, student=replace(transfer.student, given=given.student))
+    weights = transfer.teacher.weights
+    if weights is not None:
+        transfer = replace(transfer, teacher=replace(transfer.teacher, weights=folder.find_moved(weights)))
     return transfer

@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 from dataclasses import MISSING, asdict, fields, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -142,6 +142,11 @@ class RunFolder:
         if not os.access(existing, os.W_OK | os.X_OK):
             raise FolderError(f"{existing} is not writable: name another --folder")
 
+    def find_moved(self, path: Path) -> Path:
+        """Return a file's path, or that of its name in this folder where it is gone and the folder holds one."""
+        here = self.path / path.name
+        return here.absolute() if here.is_file() and not path.exists() else path
+
     def check_settings(self, settings: RunSettings) -> None:
         """Check that the run in the folder, if there is one, was begun with these settings.
 
@@ -242,7 +247,17 @@ def _comparable(settings: RunSettings) -> dict[str, Any]:
     for part, name in (*without_effect, ("inputs", "normalisation_from"), ("inputs", "shape_from")):
         if isinstance(content["transfer"].get(part), dict):
             content["transfer"][part].pop(name, None)
+    for part in ("teacher", "student"):
+        named = content["transfer"].get(part)
+        if isinstance(named, dict) and isinstance(named.get("architecture"), str):
+            named["architecture"] = _without_folder(named["architecture"])
     return content
+
+
+def _without_folder(architecture: str) -> str:
+    """Return the name of an architecture without the folder of a file in it: a run may go on where it was moved."""
+    prefix, path = ("hf:", architecture[3:]) if architecture.startswith("hf:") else ("", architecture)
+    return f"{prefix}{PurePath(path).name}" if PurePath(path).is_absolute() else architecture
 
 
 def _parse_row(line: bytes, where: str) -> Row:

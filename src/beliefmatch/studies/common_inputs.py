@@ -16,8 +16,8 @@ from beliefmatch.training.trust import TrustedCode, code_named_in
 
 WHAT_IT_TELLS = (
     "no data was given, so no accuracy was measured. Agreement with the teacher is on one set of inputs for all runs, "
-    "an equal part from each recipe's own source: it tells which student follows the teacher on made-up inputs, and not "
-    "how good any is on real data; repeat the command with --images FILE.npz for that"
+    "an equal part from each recipe's own source: it tells which student follows the teacher on made-up inputs, and "
+    "not how good any is on real data; repeat the command with --images FILE.npz for that"
 )
 """What agreement on common inputs can tell, and what not."""
 

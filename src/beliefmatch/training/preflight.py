@@ -1,6 +1,7 @@
 """The preflight: one round on copies before anything is written, so that what is broken fails at once."""
 
 import copy
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,8 @@ from beliefmatch.training.prepare import Prepared
 from beliefmatch.training.state import pack
 from beliefmatch.training.transfer import Transfer
 
+logger = logging.getLogger(__name__)
+
 NUDGE = 0.01
 """Standard deviation of what is added to the parameters of a student before its gradient is checked."""
 WITHOUT_GRADIENTS = "noise, unlabelled, few_shot or best"
@@ -37,6 +40,7 @@ def preflight(prepared: Prepared) -> None:
             value a channel, or gives values that are not finite; or the source follows gradients that do not arrive.
         BeliefMatchError: the source cannot serve these networks.
     """
+    logger.info("preflight: one round on copies of both networks, before anything is written")
     with torch.random.fork_rng(devices=[]):
         try:
             _run_on_copies(_shortened(prepared), prepared)

@@ -1,5 +1,6 @@
 """Running a transfer in a folder: prepare, preflight, train, finish."""
 
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
@@ -23,6 +24,8 @@ from beliefmatch.training.run_settings import settings_of
 from beliefmatch.training.student_files import write_student
 from beliefmatch.training.tensorboard import check_tensorboard
 from beliefmatch.training.transfer import Transfer
+
+logger = logging.getLogger(__name__)
 
 Observer = Callable[[int, Row | None], None]
 """Called after every round with the rounds completed, and with the logged row where one was due."""
@@ -171,6 +174,7 @@ def _begin_folder(prepared: Prepared, options: RunOptions, folder: RunFolder, ma
 def _make_result(attempt: Attempt) -> Result:
     seconds, state = attempt.clock.seconds, attempt.state
     transfer, teacher, fabric = attempt.prepared.transfer, attempt.prepared.teacher, attempt.prepared.fabric
+    logger.info("measuring the latency of both networks, one example at a time")
     teacher_latency, student_latency = measure_latency((teacher.module, state.student), teacher.spec)
     return Result(
         student_accuracy=None,

@@ -5,9 +5,10 @@ from pathlib import Path
 import safetensors.torch
 from torch import nn
 
+from beliefmatch.errors import FolderError
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.given import GivenModule, make_given, name_of
-from beliefmatch.networks.loading.network import make_network
+from beliefmatch.networks.loading.network import is_missing_file, make_network
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import form_of, give_logits
 from beliefmatch.runs.atomic import write_bytes
@@ -103,6 +104,11 @@ def _load_student(
     metadata = read_student(run, trust_code=trust_code if architecture is None else True)
     inputs = from_json(metadata.inputs, InputSpec, file=run.student_metadata, path="inputs")
     name = metadata.architecture if architecture is None else architecture
+    if architecture is None and is_missing_file(metadata.architecture):
+        raise FolderError(
+            f"{run.student_metadata} names {name}, which is not here, as in a folder that was moved: in Python, "
+            f'load_student("{run.path}", architecture="my_file.py:make_network") names it anew'
+        )
     if isinstance(name, str):
         student = make_network(name, in_channels=inputs.shape[0], num_classes=metadata.num_classes)
     else:

@@ -110,8 +110,6 @@ class OfCaller(AbstractOrigin):
 class GivenNetwork(AbstractNetwork):
     """A trained network that the caller gave in Python. Neither it nor its mode changes: runs take copies."""
 
-    weights: Path | None = None
-    """File of weights to load into it. None: it has them."""
     outputs: OutputForm | None = None
     """What it returns; see `Network.outputs`."""
     module: nn.Module | None = field(default=None, compare=False, repr=False, metadata=IN_MEMORY)

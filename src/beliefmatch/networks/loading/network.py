@@ -135,6 +135,12 @@ def is_own_code(architecture: str) -> bool:
     return isinstance(find_origin(architecture), OwnFile)
 
 
+def is_missing_file(architecture: str) -> bool:
+    """Whether a name stands for Python code in a file that does not exist."""
+    location = architecture.rpartition(":")[0]
+    return is_own_code(architecture) and location.endswith(".py") and not Path(location).is_file()
+
+
 def locate(architecture: str) -> str:
     """Return the name of an architecture with any path in it made absolute, so that it can be found from anywhere."""
     return find_origin(architecture).locate()

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 
@@ -15,6 +16,8 @@ class AbstractNetwork(ABC):
 
     architecture: str
     """What it is called in run.json, the report and the model card."""
+    weights: Path | None = None
+    """File of weights to load into it. None: it has them."""
 
     @abstractmethod
     def load_inspected(self, spec: InputSpec, *, role: str) -> tuple[nn.Module, Inspection]:

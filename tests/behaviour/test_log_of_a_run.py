@@ -1,4 +1,4 @@
-"""A student that is larger than its teacher compresses nothing, and the run says so."""
+"""What the log of a run says: that the student is larger than its teacher, and what is done around the rounds."""
 
 from pathlib import Path
 
@@ -17,3 +17,12 @@ def test_a_student_larger_than_its_teacher_is_warned_of(
     words = ["--shape", "12", "--rounds", "1", "--batch-size", "2", "--folder", str(tmp_path / "run")]
     assert main(["transfer", "noise", *teacher, *student, *words]) == 0
     assert ("the student is larger than its teacher (746 parameters" in caplog.text) == larger
+
+
+def test_a_run_says_what_it_does_before_and_after_its_rounds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    words = ["--shape", "12", "--rounds", "1", "--batch-size", "2", "--folder", str(tmp_path / "run")]
+    networks = ["--teacher", named("make_mlp_teacher"), "--student", named("make_mlp_student")]
+    assert main(["transfer", "noise", *networks, *words]) == 0
+    assert [text.partition(":")[0] for text in caplog.messages if text.startswith("preflight")] == ["preflight"]
+    assert "measuring the latency of both networks, one example at a time" in caplog.messages
