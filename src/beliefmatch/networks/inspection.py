@@ -21,6 +21,7 @@ from beliefmatch.networks.output_forms import (
     reach_both_ends,
     warn_of_ambiguity,
 )
+from beliefmatch.networks.output_kinds import OutputKind, resolve_form, warn_of_unknown_kind
 from beliefmatch.networks.pairs import last_feature_maps
 from beliefmatch.networks.recording import (
     NUM_ORDINARY,
@@ -77,7 +78,7 @@ class Inspection:
         return "" if self.outputs == "sigmoid" else self.head
 
 
-def inspect(network: nn.Module, spec: InputSpec, *, role: str, outputs: OutputForm | None = None) -> Inspection:
+def inspect(network: nn.Module, spec: InputSpec, *, role: str, outputs: OutputKind | None = None) -> Inspection:
     """Return what seeded noise shows of a network in eval mode.
 
     One pass, with a graph, gives nearly all; a second one, of one example, counts multiply-accumulates. A third runs
@@ -88,7 +89,7 @@ def inspect(network: nn.Module, spec: InputSpec, *, role: str, outputs: OutputFo
         network: maps (batch, *spec.shape) to something that holds its outputs for each class.
         spec: of its inputs.
         role: what to call it in errors and in the log, and in the names of flags: teacher or student.
-        outputs: form of its outputs, where the user gives it; None: detected by their values.
+        outputs: kind of its outputs, where the user or its configuration gives it; None: detected by their values.
 
     Raises:
         NetworkError: it fails on inputs of this shape, or does not return finite outputs (batch, columns), or they
@@ -145,11 +146,12 @@ def _check_finite(values: Tensor, role: str) -> Tensor:
 
 
 def _find_form(
-    network: nn.Module, spec: InputSpec, values: Tensor, *, role: str, outputs: OutputForm | None
+    network: nn.Module, spec: InputSpec, values: Tensor, *, role: str, outputs: OutputKind | None
 ) -> OutputForm:
     """Return the form of values (batch, columns): what the user gives, or what is detected."""
     if known := form_of(network):
         return known
+    kind, outputs = outputs, resolve_form(outputs, num_columns=values.shape[1], role=role)
     finite = values[values.isfinite().all(dim=1)]
     if outputs is not None:
         check_form(finite, outputs, role=role)
@@ -159,6 +161,8 @@ def _find_form(
     else:
         form = _form_at_extremes(network, spec, finite, role)
     log_form(form, num_columns=values.shape[1], role=role)
+    if kind is None:
+        warn_of_unknown_kind(form, num_columns=values.shape[1], role=role)
     return form
 
 

@@ -119,7 +119,7 @@ def log_form(form: OutputForm, *, num_columns: int, role: str) -> None:
     elif form != "logits":
         logger.warning("the %s returns probabilities of a sigmoid: their log-odds are taken as logits", role)
     if num_columns == 1:
-        logger.warning("the %s has one output: it is taken as the logit of class 1, and 0 as that of class 0", role)
+        logger.info("the %s has one output: it is taken as the logit of class 1, and 0 as that of class 0", role)
 
 
 def warn_of_ambiguity(role: str) -> None:

@@ -6,6 +6,7 @@ from typing import TypeGuard
 from torch import Tensor
 
 from beliefmatch.errors import NetworkError
+from beliefmatch.networks.unsupported import explain_output
 
 
 def logits_of(output: object, *, network: str, batch_size: int) -> Tensor:
@@ -28,7 +29,8 @@ def logits_of(output: object, *, network: str, batch_size: int) -> Tensor:
     """
     found = _find(output, batch_size)
     if found is None:
-        raise NetworkError(f"{network} returned {_describe(output)}, expected logits ({batch_size}, classes)")
+        task = explain_output(output)
+        raise NetworkError(f"{network} returned {_describe(output)}, expected logits ({batch_size}, classes){task}")
     return found
 
 

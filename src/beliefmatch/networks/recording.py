@@ -16,6 +16,7 @@ from beliefmatch.networks.loading.converted import ConvertedProgram
 from beliefmatch.networks.modes import evaluating
 from beliefmatch.networks.outputs import logits_of
 from beliefmatch.networks.sizes import size_hint
+from beliefmatch.networks.unsupported import explain_failure
 
 SIZES = (0.1, 0.1, 1.0, 1.0, 3.0, 10.0, 10.0)
 """Standard deviation of the noise in each example: where one leaves every unit of a network dead or saturated, another
@@ -119,7 +120,7 @@ def record_noise(network: nn.Module, spec: InputSpec, *, role: str) -> tuple[Rec
         raise
     except Exception as error:
         # A network of the user's own can fail in any way.
-        hint = size_hint(network, spec, role=role)
+        hint = explain_failure(network, error) or size_hint(network, spec, role=role)
         raise NetworkError(
             f"the {role} does not take inputs of shape {spec.shape}: {first_line(error)}{hint}"
         ) from error

@@ -9,6 +9,7 @@ from torch import nn
 
 from beliefmatch.errors import NetworkError, near_names
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.output_kinds import OutputKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,10 @@ class AbstractOrigin(ABC):
 
         Where it gives the normalisation too, or that there is none, `normalisation_from` is "checkpoint".
         """
+        return None
+
+    def known_outputs(self) -> OutputKind | None:
+        """Return what its configuration says of its outputs, without loading weights; None where it does not say."""
         return None
 
     def locate(self) -> str:

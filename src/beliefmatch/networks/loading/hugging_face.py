@@ -15,9 +15,13 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin, height_and_width, refuse_misspelt, split_query
 from beliefmatch.networks.loading.packages import only_weights, quiet, require
 from beliefmatch.networks.loading.suggestions import near_paths
+from beliefmatch.networks.output_kinds import OutputKind
+from beliefmatch.networks.unsupported import explain_class
 
 PREFIX = "hf:"
 EXTRA = "beliefmatch[hf]"
+KINDS: dict[str, OutputKind] = {"multi_label_classification": "multi_label", "regression": "regression"}
+"""By problem_type of a configuration."""
 RESCALE_TOLERANCE = 1e-4
 """How far the largest pixel may be from 1 and count as 1: configurations write 1 / 255 in few digits."""
 
@@ -61,6 +65,12 @@ class FromHuggingFace(AbstractOrigin):
         source = "checkpoint" if is_known else None
         return InputSpec(shape=(channels, *size), mean=mean, std=std, normalisation_from=source)
 
+    def known_outputs(self) -> OutputKind | None:
+        """Return what the configuration says of the outputs: transformers takes a single one for a regression."""
+        config = self._config()
+        kind = KINDS.get(str(getattr(config, "problem_type", None)))
+        return kind or ("regression" if getattr(config, "num_labels", None) == 1 else None)
+
     def locate(self) -> str:
         """Return the architecture with the path of its folder made absolute; a repository's name stays as it is."""
         repository, question, query = self.architecture.removeprefix(PREFIX).partition("?")
@@ -87,6 +97,9 @@ class FromHuggingFace(AbstractOrigin):
             config = transformers.AutoConfig.from_pretrained(
                 self._repository, trust_remote_code=False, local_files_only=self._is_local
             )
+        for name in getattr(config, "architectures", None) or ():
+            if task := explain_class(str(name)):
+                raise NetworkError(f"{self._repository} is a {name}: {task}")
         for key in own:
             if not hasattr(config, key):
                 nearest = the_nearest(key, config.to_dict())

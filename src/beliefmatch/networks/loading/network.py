@@ -23,7 +23,8 @@ from beliefmatch.networks.loading.suggestions import ELSEWHERE, near_form
 from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.normalisation import CIFAR10
-from beliefmatch.networks.output_forms import OutputForm, give_logits
+from beliefmatch.networks.output_forms import give_logits
+from beliefmatch.networks.output_kinds import OutputKind
 
 EXAMPLES = (
     *(f"wide_resnet_{depth}_{factor}{raw}" for depth in (16, 28, 40) for factor in (1, 2) for raw in ("", "_raw")),
@@ -171,9 +172,10 @@ class Network(AbstractNetwork):
     """Which of several state dicts in the file of weights, such as ema; None: the only one."""
     allow_untrained: bool = False
     """Take a function of yours that loads no weights, so that the network is random."""
-    outputs: OutputForm | None = None
-    """What it returns: logits; probabilities, which sum to 1; or sigmoid, a probability for each class by itself. A
-    single output is that of class 1 of two. None: detected by the values that it returns for noise."""
+    outputs: OutputKind | None = None
+    """What it returns: logits; probabilities, which sum to 1; sigmoid, a probability for each class by itself; or
+    binary, a single output that is that of class 1 of two. multi_label and regression are not supported, and refused.
+    None: what its configuration says, or else detected by the values that it returns for noise."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", locate(self.architecture))
@@ -222,7 +224,9 @@ class Network(AbstractNetwork):
 
     def _inspect(self, network: nn.Module, spec: InputSpec, role: str) -> Inspection:
         try:
-            return inspect(network, spec, role=role, outputs=self.outputs)
+            return inspect(
+                network, spec, role=role, outputs=self.outputs or find_origin(self.architecture).known_outputs()
+            )
         except NetworkError as error:
             # The name of a program's class says nothing to a user.
             where = f"{self.architecture}: " if isinstance(network, ConvertedProgram) else ""
@@ -246,7 +250,7 @@ def load_model(
     shape: tuple[int, ...] | None = None,
     strip_prefix: str | None = None,
     state_key: str | None = None,
-    outputs: OutputForm | None = None,
+    outputs: OutputKind | None = None,
     allow_untrained: bool = False,
 ) -> nn.Module:
     """Load any network as teachers are loaded.
@@ -259,8 +263,8 @@ def load_model(
         shape: of one input, such as (1, 28, 28); None: what name or file say, or else (3, 32, 32).
         strip_prefix: what keys of the weights begin with, such as `module.`; None: detected, and logged.
         state_key: which of several state dicts in the file of weights, such as `ema`; None: the only one.
-        outputs: what the network returns: logits, probabilities that sum to 1, or probabilities of sigmoids; None:
-            detected by the values that it returns for noise.
+        outputs: what the network returns: logits, probabilities that sum to 1, sigmoid, or binary; None: what its
+            configuration says, or else detected by the values that it returns for noise.
         allow_untrained: take a function that loads no weights, whose network is random.
 
     Returns:

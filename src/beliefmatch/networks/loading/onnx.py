@@ -13,9 +13,12 @@ from beliefmatch.networks.loading.onnx_compatibility import EXTRA, simplify
 from beliefmatch.networks.loading.onnx_names import rename
 from beliefmatch.networks.loading.packages import quiet, require
 from beliefmatch.networks.loading.suggestions import near_paths
+from beliefmatch.networks.unsupported import SCIKIT_LEARN, SEVERAL_INPUTS, TOKENS
 
 SUFFIX = ".onnx"
 FLOAT32 = 1
+INTEGERS = (6, 7)
+SCIKIT_LEARN_DOMAIN = "ai.onnx.ml"
 TYPES = {10: "float16", 11: "float64", 16: "bfloat16"}
 """Numbers of types, as ONNX has them."""
 
@@ -66,9 +69,13 @@ def _input_of(model: Any, name: str) -> ProgramInput:
     """
     weights = {initializer.name for initializer in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in weights]
+    if any(node.domain == SCIKIT_LEARN_DOMAIN for node in model.graph.node):
+        raise NetworkError(f"{name}: {SCIKIT_LEARN}")
     if len(inputs) != 1:
-        raise NetworkError(f"{name} takes {len(inputs)} inputs, expected one: a batch")
+        raise NetworkError(f"{name} takes {len(inputs)} inputs, expected one: a batch; {SEVERAL_INPUTS}")
     kind = inputs[0].type.tensor_type
+    if kind.elem_type in INTEGERS:
+        raise NetworkError(f"{name} takes integers, expected float32; {TOKENS}")
     if kind.elem_type != FLOAT32:
         raise NetworkError(f"{name} takes {TYPES.get(kind.elem_type, 'other values')}, expected float32")
     return read_sizes([size.dim_value or None for size in kind.shape.dim], name=name)

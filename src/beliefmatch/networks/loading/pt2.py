@@ -13,6 +13,7 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.converted import AbstractProgramFile, ConvertedProgram, ProgramInput, read_sizes
 from beliefmatch.networks.loading.packages import quiet
 from beliefmatch.networks.loading.pt2_archive import NAMED, ExportedArchive, read_archive
+from beliefmatch.networks.unsupported import SEVERAL_INPUTS, TOKENS
 
 SUFFIX = ".pt2"
 FLOAT32 = 7
@@ -85,10 +86,11 @@ def _check_program(archive: ExportedArchive) -> ProgramInput:
     given = [spec["user_input"]["arg"] for spec in signature["input_specs"] if "user_input" in spec]
     tensors = [argument["as_tensor"]["name"] for argument in given if "as_tensor" in argument]
     if len(given) != 1 or len(tensors) != 1:
-        raise NetworkError(f"{path} takes {len(given)} inputs, expected one: a batch")
+        raise NetworkError(f"{path} takes {len(given)} inputs, expected one: a batch; {SEVERAL_INPUTS}")
     meta = graph["graph"]["tensor_values"][tensors[0]]
     if meta["dtype"] != FLOAT32:
-        raise NetworkError(f"{path} takes {OTHER_FLOATS.get(meta['dtype'], 'integers')}, expected float32")
+        tokens = "" if meta["dtype"] in OTHER_FLOATS else f"; {TOKENS}"
+        raise NetworkError(f"{path} takes {OTHER_FLOATS.get(meta['dtype'], 'integers')}, expected float32{tokens}")
     return read_sizes([size.get("as_int") for size in meta["sizes"]], name=str(path))
 
 
