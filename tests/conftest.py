@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from beliefmatch.networks.loading.torchvision_operators import define_missing_operators
 from own_process import ForkedPopen, start_together
-from torchvision_operators import define_missing_operators
 
 # Test processes run side by side; with all threads each they would wait for one another more than they compute.
 WORKERS = os.environ.get("PYTEST_XDIST_WORKER_COUNT")

@@ -166,7 +166,7 @@ def _answer(
     words: tuple[str, ...], taken: Connection, answered: Connection, complaints: Connection, env: Mapping[str, str]
 ) -> None:
     from beliefmatch.export import predictions  # noqa: PLC0415
-    from torchvision_operators import define_missing_operators  # noqa: PLC0415
+    from beliefmatch.networks.loading.torchvision_operators import define_missing_operators  # noqa: PLC0415
 
     os.environ.clear()
     os.environ.update(env)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from beliefmatch.errors import ExtraError, first_line
+from beliefmatch.networks.loading.torchvision_operators import NEED_TORCHVISION, define_missing_operators
 
 NOISY = ("transformers", "huggingface_hub", "timm", "torch.export", "onnx", "onnx2torch")
 """Loggers of packages whose warnings do not concern users."""
@@ -31,6 +32,8 @@ def require(module: str, *, install: str) -> Any:
     # Converted networks give such warnings whenever they run, which `quiet` cannot know.
     warnings.filterwarnings("ignore", module="onnx2torch")
     package, line = module.partition(".")[0], f"pip install '{install}'"
+    if package in NEED_TORCHVISION:
+        define_missing_operators()
     try:
         with quiet():
             return importlib.import_module(module)
