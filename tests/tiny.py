@@ -169,7 +169,7 @@ def image_transfer(rounds: int = 3, batch_size: int = 10, seed: int = 0) -> Tran
     """The paper's recipe with attention, on images and networks without batch-norm."""
     return zero_shot(
         Setup(
-            teacher=Network(architecture=named("make_plain_conv")),
+            teacher=Network(architecture=named("make_plain_conv"), allow_untrained=True),
             student=NamedStudent(architecture=named("make_plain_conv")),
             shape=(1, 8, 8),
             taps=("0",),

@@ -231,7 +231,7 @@ BAD: list[tuple[list[object], str]] = [
     (["--teacher.architecture", "nowhere.onnx"], "no file at .*nowhere.onnx"),
     (["--teacher.architecture", own("make_tuple"), "--student.architecture", "x.pt2"], "x.pt2 is a program"),
     (["--teacher.architecture", own("make_tuple"), "--student.architecture", "x.onnx"], "x.onnx is a program"),
-    (["--teacher.architecture", named("make_seven_classes"), "--shape", 1, 8, 8, "--student.architecture", TORCHVISION],
+    (["--teacher", named("make_conv_teacher"), "--shape", 1, 8, 8, "--student.architecture", TORCHVISION],
      "torchvision:squeezenet1_1 takes 3 channels, the inputs have 1"),
 ]  # fmt: skip
 

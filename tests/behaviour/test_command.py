@@ -21,6 +21,7 @@ from tiny import named
 
 TINY: dict[str, Any] = {
     "--teacher.architecture": named("make_conv_teacher"),
+    "--teacher.allow-untrained": True,
     "--student.architecture": named("make_dropout_student"),
     "--source.noise-size": 6,
     "--rounds": 4,

@@ -89,7 +89,7 @@ def test_no_transfer_without_data_reads_images(tmp_path: Path) -> None:
     words = []
     for (recipe, networks, settings), folder in zip(TRANSFERRED, folders, strict=True):
         teacher, student = map(named, NETWORKS[networks])
-        pair = ("--teacher.architecture", teacher, "--student.architecture", student)
+        pair = ("--teacher.architecture", teacher, "--student.architecture", student, "--allow-untrained")
         words.append(("transfer", recipe, *pair, *settings, *SMALL, "--folder", str(folder)))
     done = guarded(TRANSFERS, json.dumps(words))
     assert done.returncode == 0, done.stderr

@@ -26,7 +26,7 @@ from beliefmatch.networks.loading.network import make_network
 from tiny import named
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-CORE = ["--teacher", named("make_plain_conv"), "--shape", 1, 8, 8]
+CORE = ["--teacher", named("make_conv_teacher"), "--shape", 1, 8, 8]
 MESSAGES = {
     "timm": (["--teacher", "timm:resnet18?pretrained"], "timm is not installed: pip install 'beliefmatch[timm]'"),
     "hf": (["--teacher", "hf:some/where"], "package transformers is not installed: pip install 'beliefmatch[hf]'"),

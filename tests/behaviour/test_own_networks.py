@@ -85,7 +85,23 @@ def test_a_recipe_that_follows_no_gradient_takes_networks_without(
     networks = {f"{role}.architecture": odd("make_rounding") for role in ("teacher", "student")}
     settings = networks | {"student.start": "fresh", "rounds": 1, "batch-size": 4, "source.student-steps": 1} | changed
     words = [str(word) for name, value in settings.items() for word in (f"--{name}", value)]
-    assert main(["transfer", recipe, *words, "--shape", "1", "8", "8", "--folder", str(tmp_path / "run")]) == 0
+    assert (
+        main(
+            [
+                "transfer",
+                recipe,
+                "--allow-untrained",
+                *words,
+                "--shape",
+                "1",
+                "8",
+                "8",
+                "--folder",
+                str(tmp_path / "run"),
+            ]
+        )
+        == 0
+    )
 
 
 def test_a_guide_without_gradients_is_refused_by_the_walk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,6 +109,7 @@ def test_a_guide_without_gradients_is_refused_by_the_walk(tmp_path: Path, capsys
     networks = {"teacher.architecture": odd("make_rounding"), "student.architecture": odd("make_double")}
     words = [word for name, value in networks.items() for word in (f"--{name}", value)]
     words += ["--shape", "1", "8", "8", "--images", str(tmp_path / "images.npz"), "--transition", "1"]
+    words += ["--allow-untrained", "--student.allow-untrained"]
     assert main(["measure", *words, "--guided-by", "teacher"]) == 2
     assert_matches("no gradient reaches the inputs of the teacher, which leads .*--guided-by stu", error_line(capsys))
 

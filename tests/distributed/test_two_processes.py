@@ -28,6 +28,7 @@ VECTOR = (
 )
 IMAGES = (
     *("--teacher.architecture", named("make_plain_conv"), "--student.architecture", named("make_plain_conv")),
+    "--allow-untrained",
     *("--shape", "1", "8", "8", "--mean", ".3", "--std", ".4", "--student.start", "fresh", *ON_CPU),
 )
 REFINED = (
