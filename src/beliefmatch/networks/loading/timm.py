@@ -52,13 +52,14 @@ class FromTimm(AbstractOrigin):
             return None
         # timm itself raises the error for an invalid size, when it makes the network.
         size = height_and_width(arguments.get("img_size")) or tuple(config.input_size[1:])
-        channels, constants = config.input_size[0], {"mean": tuple(config.mean), "std": tuple(config.std)}
+        channels, mean, std = config.input_size[0], tuple(config.mean), tuple(config.std)
         if self._is_pretrained:
             # The constants are of timm's own channels, whatever the user asks for.
-            return InputSpec(shape=(channels, *size), **constants, normalisation_from="checkpoint")
+            return InputSpec(shape=(channels, *size), mean=mean, std=std, normalisation_from="checkpoint")
         asked = arguments.get("in_chans", channels)
-        fitting = constants if asked == channels else {}
-        return InputSpec(shape=(asked, *size), **fitting, normalisation_from="default")
+        if asked != channels:
+            return InputSpec(shape=(asked, *size), normalisation_from="default")
+        return InputSpec(shape=(channels, *size), mean=mean, std=std, normalisation_from="default")
 
     def _check_classes(self) -> None:
         """Check that the name asks for the number of classes of the weights: timm would make a fresh head otherwise."""
