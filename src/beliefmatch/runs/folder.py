@@ -44,11 +44,14 @@ class RunFolder:
         self.student = path / "student.safetensors"
         self.student_metadata = path / "student.json"
         self.checkpoint = path / "checkpoint.pt"
+        self.previous_checkpoint = path / "checkpoint_previous.pt"
         self.curves = path / "curves.png"
         self.report = path / "report.html"
         self.pseudo = path / "pseudo"
         self.lock = path / "run.lock"
-        self.held = FileLock(self.lock)
+        # One lock a folder and process, so that a study can hold it from its teacher's training on.
+        self.held = FileLock(self.lock, is_singleton=True)
+        self.holds_lock = False
 
     @property
     def holds_run(self) -> bool:
@@ -134,7 +137,7 @@ class RunFolder:
         if self.holds_run and not resume:
             raise FolderError(f"{self.path} already holds a run: add --resume to continue it, or name another --folder")
         if self.path.is_dir() and not self.holds_run:
-            ours = {*may_hold, self.pseudo.name, self.lock.name} if resume else set(may_hold)
+            ours = {*may_hold, self.lock.name, *((self.pseudo.name,) if resume else ())}
             found = sorted(entry.name for entry in self.path.iterdir() if entry.name not in ours)
             if alien := [name for name in found if not (resume and name.endswith(PARTIAL))]:
                 raise FolderError(f"{self.path} is not empty (it holds {alien[0]}): name another --folder")
@@ -162,22 +165,42 @@ class RunFolder:
                     f"{self.path} was begun with other settings: {'; '.join(changed)}: take those, or another --folder"
                 )
 
-    def begin(self, settings: RunSettings) -> None:
-        """Create the folder, lock it for this process until `release`, and write run.json.
-
-        A run that continues keeps the run.json it has, but for where the teacher lies, who gave its normalisation, and
-        whether its number of classes was given.
+    def acquire(self) -> None:
+        """Create the folder and lock it for this process until `release`.
 
         Raises:
             FolderError: the folder cannot be made or written, or another process runs in it.
         """
-        make_folder(self.pseudo)
+        if self.holds_lock:
+            return
+        make_folder(self.path)
         try:
             self.held.acquire(timeout=0)
         except Timeout:
             raise FolderError(f"another process is running in {self.path}: wait for it, or end it") from None
         except OSError as error:
             raise FolderError(f"cannot write {self.lock}: {error.strerror}") from error
+        self.holds_lock = True
+
+    def begin(self, settings: RunSettings, *, resume: bool = True, may_hold: tuple[str, ...] = ()) -> None:
+        """Create the folder, lock it for this process until `release`, and write run.json.
+
+        A run that continues keeps the run.json it has, but for where the teacher lies, who gave its normalisation, and
+        whether its number of classes was given.
+
+        Args:
+            settings: of the run.
+            resume: see `check_usable`, which looks again here: another process may have run here since it looked first.
+            may_hold: likewise.
+
+        Raises:
+            FolderError: the folder cannot be made or written, another process runs in it, or it is occupied.
+            ResumeError: see `check_settings`.
+        """
+        self.acquire()
+        self.check_usable(resume=resume, may_hold=may_hold)
+        self.check_settings(settings)
+        make_folder(self.pseudo)
         for folder in (self.path, self.pseudo):
             sweep(folder)
         if not self.holds_run:
@@ -189,8 +212,10 @@ class RunFolder:
             write_json(self.run, asdict(replace(metadata, settings=settings)))
 
     def release(self) -> None:
-        """Unlock the folder for other processes. A process that dies unlocks it too."""
-        self.held.release()
+        """Unlock the folder for other processes, if this object locked it. A process that dies unlocks it too."""
+        if self.holds_lock:
+            self.holds_lock = False
+            self.held.release()
 
     def append_metrics(self, row: Row) -> None:
         """Append one line to metrics.jsonl.

@@ -131,15 +131,17 @@ def _complete(cell: Cell[Measured], seed: int, follow: Follow | None, *, skip_co
     began = time.perf_counter()
     folder, transfer = RunFolder(cell.folder(seed)), cell.transfer(seed)
     teacher_seconds = 0.0
-    if train := cell.train_teacher:
-        teacher_seconds = write_teacher(folder, lambda: train(seed), seed=seed, resume=cell.options.resume)
     try:
+        if train := cell.train_teacher:
+            teacher_seconds = write_teacher(folder, lambda: train(seed), seed=seed, resume=cell.options.resume)
         _run(cell, transfer, folder, follow, name=f"{cell.name} seed {seed}")
     except CollapseError as error:
         if not skip_collapsed:
             raise
         # The others are still worth having, and tables and reports name this one.
         logger.error("%s seed %d came to no end: %s", cell.name, seed, error.seen)
+    finally:
+        folder.release()
     is_finished = folder.result.is_file()
     measured = cell.measure(folder, transfer) if cell.measure and is_finished else None
     return Outcome(

@@ -164,7 +164,7 @@ def _begin_folder(prepared: Prepared, options: RunOptions, folder: RunFolder, ma
         preflight(prepared)
     fabric.launch()
     if fabric.is_global_zero:
-        folder.begin(settings)
+        folder.begin(settings, resume=options.resume, may_hold=may_hold)
         warn_of_default_inputs(prepared.transfer.inputs)
         warn_of_larger_student(prepared)
         log_taps(prepared)
