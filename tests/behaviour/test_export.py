@@ -29,6 +29,7 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.report.page import write_report
 from beliefmatch.runs.folder import RunFolder as Folder
+from stored_students import replace_student
 from tiny import HERE, make_conv_teacher
 
 pytestmark = pytest.mark.usefixtures("forked_answers")
@@ -312,7 +313,7 @@ def test_a_card_is_replaced_as_long_as_nobody_changed_it(
     assert export(run, "--out", tmp_path, to="safetensors") == 0
     (tmp_path / "model.safetensors").unlink()
     state = load_file(run / "student.safetensors")
-    save_file({key: tensor + 1 for key, tensor in state.items()}, run / "student.safetensors")
+    replace_student(run, {key: tensor + 1 for key, tensor in state.items()})
     assert export(run, "--out", tmp_path, to="safetensors") == 2
     assert "is the model card of another run" in error_line(capsys)
     (tmp_path / "README.md").write_text((exported / "README.md").read_text() + "\nMy own remark.\n")

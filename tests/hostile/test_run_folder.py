@@ -18,6 +18,7 @@ from beliefmatch.cli import main
 from beliefmatch.errors import BeliefMatchError, FolderError
 from beliefmatch.networks.loading.network import make_network
 from hostile_texts import CANARY, COMMAND, KINDS, TEXTS, outcome, places, replaced
+from stored_students import replace_student
 
 NUM_CASES = 24
 EVIL = f"""
@@ -116,7 +117,7 @@ def test_a_report_imports_nothing(run: Path, capsys: pytest.CaptureFixture[str])
 def test_code_that_is_trusted_is_imported(command: str, run: Path, tmp_path: Path, inputs: Path) -> None:
     """So the canary sings where it should."""
     student_is(f"{tmp_path}/evil.py:make")(run)
-    save_file(make_network("mlp_8", in_channels=8, num_classes=10).state_dict(), run / "student.safetensors")
+    replace_student(run, make_network("mlp_8", in_channels=8, num_classes=10).state_dict())
     match command:
         case "measure":
             words = ("measure", run, "--images", inputs, "--trust-code", "--display", "quiet")

@@ -107,6 +107,7 @@ STUDENT = StudentMetadata(
     outputs=None,
     inputs={"type": "InputSpec"},
     weights="a.st",
+    sha256="ab",
     how_to_load="b",
 )
 SOURCE = SourceMetadata(images="train.npz", indices=(3, 1))

@@ -49,9 +49,7 @@ class RunFolder:
         self.report = path / "report.html"
         self.pseudo = path / "pseudo"
         self.lock = path / "run.lock"
-        # One lock a folder and process, so that a study can hold it from its teacher's training on.
-        self.held = FileLock(self.lock, is_singleton=True)
-        self.holds_lock = False
+        self.held = FileLock(self.lock)
 
     @property
     def holds_run(self) -> bool:
@@ -171,7 +169,7 @@ class RunFolder:
         Raises:
             FolderError: the folder cannot be made or written, or another process runs in it.
         """
-        if self.holds_lock:
+        if self.held.is_locked:
             return
         make_folder(self.path)
         try:
@@ -180,7 +178,6 @@ class RunFolder:
             raise FolderError(f"another process is running in {self.path}: wait for it, or end it") from None
         except OSError as error:
             raise FolderError(f"cannot write {self.lock}: {error.strerror}") from error
-        self.holds_lock = True
 
     def begin(self, settings: RunSettings, *, resume: bool = True, may_hold: tuple[str, ...] = ()) -> None:
         """Create the folder, lock it for this process until `release`, and write run.json.
@@ -212,10 +209,8 @@ class RunFolder:
             write_json(self.run, asdict(replace(metadata, settings=settings)))
 
     def release(self) -> None:
-        """Unlock the folder for other processes, if this object locked it. A process that dies unlocks it too."""
-        if self.holds_lock:
-            self.holds_lock = False
-            self.held.release()
+        """Unlock the folder for other processes. A process that dies unlocks it too."""
+        self.held.release()
 
     def append_metrics(self, row: Row) -> None:
         """Append one line to metrics.jsonl.

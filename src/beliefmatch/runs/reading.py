@@ -8,11 +8,12 @@ import json
 import os
 import stat
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, BinaryIO, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from beliefmatch.errors import FolderError
 
@@ -55,19 +56,30 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_bytes(path: Path, most: int) -> bytes:
-    """Read a regular file of at most so many bytes; a pipe or a device is not waited for.
+    """Read a regular file of at most so many bytes.
 
     Raises:
         FolderError: it is none, is larger, or cannot be read.
     """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise FolderError(f"{path} cannot be read: it has {size:,} bytes, expected at most {most:,}")
+        return file.read(most)
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file to read it; a pipe or a device is not waited for.
+
+    Raises:
+        FolderError: it is none, or cannot be read.
+    """
     try:
         with open(path, "rb", opener=_open_at_once) as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise FolderError(f"{path} cannot be read: it is no regular file")
-            if status.st_size > most:
-                raise FolderError(f"{path} cannot be read: it has {status.st_size:,} bytes, expected at most {most:,}")
-            return file.read(most)
+            yield file
     except OSError as error:
         raise FolderError(f"{path} cannot be read: {error.strerror or error}") from error
 

@@ -162,6 +162,7 @@ def _run(cell: Cell[Any], transfer: Transfer, folder: RunFolder, follow: Follow 
             replace(cell.options, folder=folder.path),
             progress=False,
             on_round=observer,
+            folder=folder,
             may_hold=(TEACHER_FILE,) if cell.train_teacher else (),
         )
 

@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 from beliefmatch.networks.cost import Cost, cost_of
 from beliefmatch.networks.heads import undo_32_bits
 from beliefmatch.runs.folder import RunFolder
-from beliefmatch.training.checkpoint import load_checkpoint
+from beliefmatch.training.checkpoint import find_checkpoint, load_checkpoint
 from beliefmatch.training.clock import Clock
 from beliefmatch.training.collapse_policy import CollapsePolicy, seconds_before
 from beliefmatch.training.execution.base import AbstractExecution
@@ -106,11 +106,12 @@ def _count_passes(state: TransferState, teacher: nn.Module) -> tuple[RemovableHa
 
 def _resume(state: TransferState, folder: RunFolder, fabric: Fabric) -> float:
     """Continue from the checkpoint, if there is one; return the seconds of training so far."""
-    if not folder.checkpoint.is_file():
+    checkpoint = find_checkpoint(folder)
+    if checkpoint is None:
         if fabric.is_global_zero:
             folder.rewind_metrics(0)
         return seconds_before(folder)
-    resumed = load_checkpoint(folder.checkpoint, state, fabric)
+    resumed = load_checkpoint(folder, checkpoint, state, fabric)
     if fabric.is_global_zero:
         folder.rewind_metrics(resumed.round)
         logger.info("continuing %s after round %d", folder.path, resumed.round)

@@ -1,16 +1,21 @@
 """Saving all that moves, and continuing from it bit for bit."""
 
 import io
+import math
+import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from beliefmatch.errors import ResumeError, first_line
-from beliefmatch.runs.atomic import write_bytes
+from beliefmatch.runs.atomic import replacing
+from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.reading import open_regular
 from beliefmatch.training.loop import TransferState
 from beliefmatch.training.state import Packed, pack, unpack
 
@@ -27,8 +32,8 @@ class Resumed:
     """Training time spent so far."""
 
 
-def save_checkpoint(path: Path, state: TransferState, *, seconds: float, fabric: Fabric) -> None:
-    """Write a checkpoint at once, from the first process. All processes must call.
+def save_checkpoint(folder: RunFolder, state: TransferState, *, seconds: float, fabric: Fabric) -> None:
+    """Write a checkpoint at once, from the first process, and keep the one before it. All processes must call.
 
     Raises:
         FolderError: it cannot be written, by a full disk for instance; the old one is untouched.
@@ -43,27 +48,62 @@ def save_checkpoint(path: Path, state: TransferState, *, seconds: float, fabric:
         }
         buffer = io.BytesIO()
         torch.save(content, buffer)
-        write_bytes(path, buffer.getvalue())
+        with replacing(folder.checkpoint, buffer.getvalue()):
+            # A kill after this leaves the previous one, from which the run continues.
+            if folder.checkpoint.is_file():
+                folder.checkpoint.replace(folder.previous_checkpoint)
 
 
-def load_checkpoint(path: Path, state: TransferState, fabric: Fabric) -> Resumed:
+def find_checkpoint(folder: RunFolder) -> Path | None:
+    """Return the newest checkpoint of a run; None where there is none."""
+    return next((path for path in (folder.checkpoint, folder.previous_checkpoint) if os.path.lexists(path)), None)
+
+
+def load_checkpoint(folder: RunFolder, path: Path, state: TransferState, fabric: Fabric) -> Resumed:
     """Load a checkpoint into a state that was started with the same settings.
+
+    Args:
+        folder: of the run.
+        path: of the checkpoint.
+        state: is changed in place.
+        fabric: device and processes.
 
     Raises:
         ResumeError: it is damaged, or belongs to another kind of run.
     """
     try:
-        content: Any = torch.load(path, map_location=fabric.device, weights_only=True)
+        with open_regular(path) as file:
+            _check_records(file)
+            file.seek(0)
+            content: Any = torch.load(file, map_location=fabric.device, weights_only=True)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ResumeError(f"was written by another version: expected checkpoint format {FORMAT}")
         unpack(state, content["state"])
         _set_random_state(content["random_states"][fabric.global_rank])
+        return Resumed(round=state.round, seconds=_check_seconds(content["seconds"]))
     except ResumeError as error:
         raise ResumeError(f"{path} {error}") from error
     except Exception as error:
         # A damaged file can fail in any way, and all of them mean the same to the user.
-        raise ResumeError(f"{path} is damaged and cannot be continued: {first_line(error)}") from error
-    return Resumed(round=state.round, seconds=content["seconds"])
+        way_out = "remove it, and the run begins anew"
+        if path == folder.checkpoint and folder.previous_checkpoint.is_file():
+            way_out = f"remove it, and the run continues from the one before it, {folder.previous_checkpoint.name}"
+        why = first_line(error).removeprefix(f"{path} ")
+        raise ResumeError(f"{path} is damaged and cannot be continued ({why}): {way_out}") from error
+
+
+def _check_records(file: BinaryIO) -> None:
+    """Check the checksum of every record: torch writes them, and does not look at them when it reads."""
+    with zipfile.ZipFile(file) as archive:
+        if damaged := archive.testzip():
+            raise ValueError(f"the checksum of its record {damaged} does not match")
+
+
+def _check_seconds(seconds: Any) -> float:
+    """Return the training time in a checkpoint, if it is one."""
+    if not isinstance(seconds, float) or not 0 <= seconds < math.inf:
+        raise ValueError(f"its training time is {str(seconds)[:60]}, expected seconds")
+    return seconds
 
 
 def _gather_random_states(fabric: Fabric) -> list[dict[str, Any]]:

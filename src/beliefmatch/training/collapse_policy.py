@@ -102,10 +102,7 @@ class CollapsePolicy:
         """
         bad_round = int(self.state.first_bad_round)
         if bad_round >= 0:
-            kept = "no checkpoint was written yet"
-            if self.folder.checkpoint.is_file():
-                kept = f"the checkpoint in {self.folder.path} is from before it"
-            seen = f"a loss or gradient stopped being finite in round {bad_round}; {kept}"
+            seen = f"a loss or gradient stopped being finite in round {bad_round}"
             finding = Finding(kind="diverged", since=bad_round, seen=seen)
             self._act(finding, bad_round, round(self.clock.seconds, 3))
 
@@ -162,6 +159,8 @@ class CollapsePolicy:
 
     def _advice(self, finding: Finding) -> str:
         more = f" It began again {self.attempt} times." if self.attempt else ""
+        if finding.kind == "diverged" and self.folder.checkpoint.is_file():
+            more += " The checkpoint is from before it."
         again = "" if self.action == "restart" else ", or --resume --on-collapse restart to begin again by another seed"
         report = f"beliefmatch report {self.folder.path} shows what happened."
         return f"{report}{more} Try {ADVICE[finding.kind]} in another --folder{again}"
@@ -191,7 +190,8 @@ def advance_attempt(folder: RunFolder, fabric: Fabric) -> int:
     attempt = sum(each.action == "restart" for each in folder.read_collapses())
     rows = folder.metrics.with_name(f"metrics_attempt{attempt}.jsonl")
     if fabric.is_global_zero and attempt and not rows.is_file():
-        folder.checkpoint.unlink(missing_ok=True)
+        for checkpoint in (folder.checkpoint, folder.previous_checkpoint):
+            checkpoint.unlink(missing_ok=True)
         pictures = folder.pseudo.with_name(f"pseudo_attempt{attempt}")
         if folder.pseudo.is_dir() and not pictures.is_dir():
             folder.pseudo.rename(pictures)

@@ -73,7 +73,7 @@ class Recorder:
     def write_checkpoint(self) -> None:
         """Write all that moves."""
         seconds = self.clock.seconds
-        save_checkpoint(self.folder.checkpoint, self.state, seconds=seconds, fabric=self.prepared.fabric)
+        save_checkpoint(self.folder, self.state, seconds=seconds, fabric=self.prepared.fabric)
 
     def write_source_metadata(self) -> None:
         """Write what the source found when it was started, where a reader of the run should know it."""

@@ -21,7 +21,7 @@ from beliefmatch.training.preflight import preflight
 from beliefmatch.training.prepare import Prepared, log_taps, prepare, prepare_again, warn_of_larger_student
 from beliefmatch.training.progress import RunProgress
 from beliefmatch.training.run_settings import settings_of
-from beliefmatch.training.student_files import write_student
+from beliefmatch.training.student_files import is_student_whole, write_student
 from beliefmatch.training.tensorboard import check_tensorboard
 from beliefmatch.training.transfer import Transfer
 
@@ -40,6 +40,7 @@ def run(
     progress: bool = True,
     on_round: Observer | None = None,
     may_hold: tuple[str, ...] = (),
+    folder: RunFolder | None = None,
 ) -> Result:
     """Run a transfer to its end in a folder, or continue it there.
 
@@ -54,12 +55,13 @@ def run(
         on_round: called in the first process after every round with the number of rounds completed and the row that
             metrics.jsonl got, or None in rounds that log none. What it raises ends the run, which can be continued.
         may_hold: names of files that a new run may find in its folder.
+        folder: the run folder, where the caller has locked it already; it is unlocked at the end.
 
     Raises:
         BeliefMatchError: a network, a file or a setting does not fit; the folder cannot be used; training collapsed
             and the options ask to stop then.
     """
-    options, folder = options.with_intervals(transfer.rounds), RunFolder(options.folder)
+    options, folder = options.with_intervals(transfer.rounds), folder or RunFolder(options.folder)
     if options.log == "tensorboard":
         check_tensorboard()
     with fastest_kernels(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -132,10 +134,16 @@ def train(attempt: Attempt, observer: Observer | None) -> None:
 
 
 def finish(attempt: Attempt) -> Result:
-    """Write the result, the student and its learning curves, unless an earlier end of the run did."""
+    """Write the result, the student and its learning curves, unless an earlier end of the run did.
+
+    A student that was removed or damaged since is written again.
+    """
     folder, prepared = attempt.recorder.folder, attempt.prepared
     if folder.result.is_file():
         result = folder.read_result()
+        if prepared.fabric.is_global_zero and not is_student_whole(folder):
+            write_student(folder, attempt.state.student, prepared.transfer, prepared.teacher.num_classes)
+            logger.warning("%s was missing or damaged, and was written again", folder.student)
     else:
         result = _make_result(attempt)
         if prepared.fabric.is_global_zero:

@@ -64,7 +64,15 @@ def unpack(state: Any, packed: Packed) -> None:
         elif isinstance(value, Tensor):
             value.copy_(new)
         else:
-            setattr(state, name, new)
+            setattr(state, name, _checked_number(name, new, value))
+
+
+def _checked_number(name: str, new: Any, value: Any) -> Any:
+    """Return a packed value, if it is of the type of the one that it replaces; counters are not below 0."""
+    is_number = isinstance(value, int | float)
+    if is_number and (type(new) is not type(value) or not new >= 0):
+        raise ResumeError(f"is damaged: its {name} is {str(new)[:60]}, expected {type(value).__name__} of at least 0")
+    return new
 
 
 def modules_in(state: Any) -> Iterator[nn.Module]:

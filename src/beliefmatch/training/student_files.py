@@ -1,5 +1,6 @@
 """The student of a run on disk: its weights and what is needed to load them."""
 
+import hashlib
 from pathlib import Path
 
 import safetensors.torch
@@ -13,6 +14,7 @@ from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import form_of, give_logits
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.reading import open_regular
 from beliefmatch.runs.schema.run import StudentMetadata
 from beliefmatch.runs.serialisation import from_json, to_json
 from beliefmatch.training.transfer import Transfer
@@ -26,7 +28,8 @@ def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, num
         FolderError: one of the files cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in student.state_dict().items()}
-    write_bytes(folder.student, safetensors.torch.save(tensors))
+    content = safetensors.torch.save(tensors)
+    write_bytes(folder.student, content)
     folder.write_student_metadata(
         StudentMetadata(
             architecture=to_json(transfer.student)["architecture"],
@@ -34,6 +37,7 @@ def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, num
             outputs=form_of(student),
             inputs=to_json(transfer.inputs),
             weights=folder.student.name,
+            sha256=hashlib.sha256(content).hexdigest(),
             how_to_load="beliefmatch.load_student('the folder of this file')",
         )
     )
@@ -52,6 +56,32 @@ def read_student(folder: RunFolder, *, trust_code: TrustedCode = False) -> Stude
     metadata = folder.read_student()
     check_trusted([metadata.architecture], trust_code, file=folder.student_metadata)
     return metadata
+
+
+def check_weights(folder: RunFolder, metadata: StudentMetadata) -> None:
+    """Check that the student's weights are those that the run wrote, bit for bit.
+
+    Raises:
+        FolderError: they are missing, or other ones.
+    """
+    if not folder.student.exists():
+        raise FolderError(f"{folder.student} is missing: continue the run with --resume, which writes it again")
+    with open_regular(folder.student) as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != metadata.sha256:
+        raise FolderError(
+            f"{folder.student} is damaged: its SHA-256 is {found[:12]}..., {folder.student_metadata.name} says "
+            f"{metadata.sha256[:12]}...; --resume writes it again"
+        )
+
+
+def is_student_whole(folder: RunFolder) -> bool:
+    """Whether the student of a run, with its metadata, is as the run wrote it."""
+    try:
+        check_weights(folder, folder.read_student())
+    except FolderError:
+        return False
+    return True
 
 
 def load_student(
@@ -102,6 +132,7 @@ def _load_student(
     """Load the student of a run as its architecture has it, with its student.json."""
     # Where the caller names the architecture, the one in the folder is not made.
     metadata = read_student(run, trust_code=trust_code if architecture is None else True)
+    check_weights(run, metadata)
     inputs = from_json(metadata.inputs, InputSpec, file=run.student_metadata, path="inputs")
     name = metadata.architecture if architecture is None else architecture
     if architecture is None and is_missing_file(metadata.architecture):

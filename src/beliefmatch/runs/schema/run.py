@@ -51,6 +51,8 @@ class StudentMetadata:
     """The `InputSpec` of both networks: shape and normalisation."""
     weights: str
     """Name of the file of weights, in the same folder."""
+    sha256: str
+    """SHA-256 of that file, hexadecimal."""
     how_to_load: str
     """A line of Python."""
 
