@@ -4,11 +4,19 @@ A settings class gives its own path ("source", "optimiser", or "" for settings o
 are to be checked. A field that is None was left open and passes.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
 
 from beliefmatch.errors import SettingsError
+
+NUM_SEEDS = 2**32
+"""Seeds that give different random numbers."""
+MAX_WHOLE = 2**63
+"""Bound of whole numbers: larger ones overflow where they become floats or tensors."""
+MAX_FLOAT = 1e300
+"""Bound of numbers: products of larger ones overflow. Run folders are read with the same two bounds."""
 
 
 def check_positive(settings: object, path: str, *names: str) -> None:
@@ -45,6 +53,44 @@ def check_finite(settings: object, path: str, *names: str) -> None:
         SettingsError: one is not.
     """
     _check(settings, path, names, math.isfinite, "must be finite")
+
+
+def check_seed(settings: object, path: str, *names: str) -> None:
+    """Check that seeds are from 0 to 2**32 - 1: torch's generator on a CPU takes no more bits of one.
+
+    Raises:
+        SettingsError: one is not.
+    """
+    _check(settings, path, names, lambda value: 0 <= value < NUM_SEEDS, "must be at least 0 and below 2**32")
+
+
+def check_numbers(settings: Any, path: str = "") -> None:
+    """Check that every number in settings, however deep, is finite and of a size that can be stored.
+
+    Whatever else holds for one, such as that it is above 0, its own class checks.
+
+    Args:
+        settings: a dataclass, a tuple, a dict, or a single value.
+        path: of it, for messages.
+
+    Raises:
+        SettingsError: one is not.
+    """
+    if isinstance(settings, int | float):
+        bound = MAX_WHOLE if isinstance(settings, int) else MAX_FLOAT
+        # Nothing that is no number is below anything.
+        if not abs(settings) < bound:
+            shown = f"{settings:.3g}" if isinstance(settings, float) else "a number of that size"
+            raise SettingsError(f"{path} must be finite and below {bound:.0e} in size; got {shown}", path)
+    elif dataclasses.is_dataclass(settings):
+        for field in dataclasses.fields(settings):
+            check_numbers(getattr(settings, field.name), _path(path, field.name))
+    elif isinstance(settings, dict):
+        for name, value in settings.items():
+            check_numbers(value, _path(path, str(name)))
+    elif isinstance(settings, tuple | list):
+        for value in settings:
+            check_numbers(value, path)
 
 
 def check_any_weight(settings: object, path: str, *names: str) -> None:

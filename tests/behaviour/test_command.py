@@ -290,7 +290,7 @@ def test_a_damaged_file_is_named_when_a_run_is_measured(
 def test_lines_after_a_damaged_one_are_written_again(finished: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
-    for name in ("checkpoint.pt", "result.json"):
+    for name in ("checkpoint.pt", "checkpoint_previous.pt", "result.json"):
         (folder / name).unlink()
     good = (folder / "metrics.jsonl").read_bytes()
     (folder / "metrics.jsonl").write_bytes(good[: len(good) // 2] + b"\xff{")

@@ -1,13 +1,16 @@
 """The command: parses, calls the library, prints. Heavy imports stand inside the commands, so --help is instant."""
 
+import functools
 import inspect
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tyro
 
+from beliefmatch.checks import check_numbers
 from beliefmatch.cli.aliases import spell_out
 from beliefmatch.cli.compare import compare
 from beliefmatch.cli.compress import compress
@@ -99,7 +102,23 @@ def _run_command(arguments: Sequence[str]) -> None:
     elif name == "transfer" and rest:
         transfer_by(rest[0], rest[1:])
     else:
-        tyro.cli(COMMANDS[name], prog=f"beliefmatch {name}", args=rest, config=(tyro.conf.AvoidSubcommands,))
+        tyro.cli(
+            _with_checked_numbers(COMMANDS[name]),
+            prog=f"beliefmatch {name}",
+            args=rest,
+            config=(tyro.conf.AvoidSubcommands,),
+        )
+
+
+def _with_checked_numbers(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that checks the numbers of all its flags first."""
+
+    @functools.wraps(command)
+    def checked(*arguments: Any, **flags: Any) -> None:
+        check_numbers(flags)
+        command(*arguments, **flags)
+
+    return checked
 
 
 def _overview() -> str:

@@ -1,6 +1,5 @@
 """Examples from a file, or images from a folder, with or without labels."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from beliefmatch.errors import ExamplesError, first_line
+from beliefmatch.errors import BeliefMatchError, ExamplesError, first_line
 from beliefmatch.networks.examples import AbstractExamples, Images, Inputs, LabelledImages
+from beliefmatch.runs.arrays import names_in, read_arrays
 
 COLOURS = {1: "L", 3: "RGB"}
 """Pillow's name of the mode, by number of channels."""
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
+"""Pillow's names of what is read, whatever a file's name says: for some others it starts programs."""
+MAX_PIXELS = 8 * 10**7
+"""Of an image file."""
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 EXPECTED = (
@@ -51,26 +55,19 @@ def read_examples(path: Path) -> AbstractExamples:
 
 
 def _read_arrays(path: Path) -> dict[str, Any]:
-    if not path.is_file():
+    """Read the arrays of examples, and check that there are inputs of one kind."""
+    if not path.exists():
         raise ExamplesError(f"no file at {path}; {EXPECTED}")
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ExamplesError(f"{path} holds a single array; {EXPECTED}")
-            found = [name for name in ("images", "inputs") if name in file.files]
-            if not found:
-                raise ExamplesError(f"{path} has no array 'images' or 'inputs' (it has {file.files}); {EXPECTED}")
-            if len(found) > 1:
-                raise ExamplesError(f"{path} has both 'images' and 'inputs': leave one out; {EXPECTED}")
-            return {name: file[name] for name in (*found, "labels") if name in file.files}
-    except ExamplesError:
-        raise
-    except OSError as error:
-        raise ExamplesError(f"{path} cannot be read ({error.strerror or first_line(error)}); {EXPECTED}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        # Of a file that is no archive numpy would say how to unpickle it, which nobody should.
-        why = f"cannot be read ({first_line(error)})" if zipfile.is_zipfile(path) else "is no .npz file"
-        raise ExamplesError(f"{path} {why}; {EXPECTED}") from error
+        names = names_in(path)
+        found = [name for name in ("images", "inputs") if name in names]
+        if not found:
+            raise ExamplesError(f"{path} has no array 'images' or 'inputs' (it has {names[:8]})")
+        if len(found) > 1:
+            raise ExamplesError(f"{path} has both 'images' and 'inputs': leave one out")
+        return read_arrays(path, (*found, "labels"))
+    except BeliefMatchError as error:
+        raise ExamplesError(f"{error}; {EXPECTED}") from error
 
 
 def read_images(path: Path) -> Images:
@@ -109,8 +106,12 @@ def read_image_folder(path: Path, *, shape: tuple[int, ...]) -> Images:
     images = np.empty((len(files), height, width, channels), dtype=np.uint8)
     for index, file in enumerate(files):
         try:
-            with Image.open(file) as image:
+            with Image.open(file, formats=FORMATS) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise ExamplesError(f"{file} has more than {MAX_PIXELS:,} pixels")
                 resized = image.convert(COLOURS[channels]).resize((width, height), Image.Resampling.BILINEAR)
+        except ExamplesError:
+            raise
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise ExamplesError(f"{file} cannot be read as an image ({first_line(error)})") from error
         images[index] = np.asarray(resized).reshape(height, width, channels)

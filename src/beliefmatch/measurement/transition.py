@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 
+from beliefmatch.checks import NUM_SEEDS, check_numbers
 from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.measurement.predictions import BATCH_SIZE, Predictions, predict
 from beliefmatch.networks.examples import AbstractExamples, examples_of
@@ -45,6 +46,9 @@ class TransitionPlan:
     """Bytes that the activations of one batch may take. None: see `transition_curves`."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
+        if not 0 <= self.seed < NUM_SEEDS:
+            raise SettingsError(f"seed of transition curves must be at least 0 and below 2**32; got {self.seed}")
         if self.memory_budget is not None and self.memory_budget < 1:
             raise SettingsError(f"memory_budget of transition curves must be above 0; got {self.memory_budget}")
         for name in ("num_images", "num_steps", "step_size"):

@@ -1,5 +1,6 @@
 """The shape and normalisation of network inputs, and their conversion from and to pixels."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -7,11 +8,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from beliefmatch.checks import check_numbers
 from beliefmatch.errors import SettingsError
 from beliefmatch.runs.schema.export import NormalisationFrom
 
 MAX_CONSTANT = 2.0
 """Largest mean or std of pixels in [0, 1]: any above belongs to pixels in [0, 255]."""
+MAX_NUMBERS = 10**8
+"""Numbers that one input may have: an image of three channels may be 5,700 pixels wide and high."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,11 @@ class InputSpec:
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:
             raise SettingsError(f"an input shape needs positive sizes, such as 3 32 32; got {self.shape}")
+        if math.prod(self.shape) > MAX_NUMBERS:
+            raise SettingsError(
+                f"an input of shape {self.shape} has more than {MAX_NUMBERS:,} numbers, which is the most that one may "
+                "have"
+            )
         for name in ("mean", "std"):
             values = getattr(self, name)
             if values is not None and len(values) == 1:
@@ -46,6 +55,7 @@ class InputSpec:
                     f"{name} needs one value for each of the {self.shape[0]} channels of inputs {self.shape}; "
                     f"got {len(values)}"
                 )
+        check_numbers(self)
         if self.std is not None and min(self.std) <= 0:
             raise SettingsError(f"std must be above 0; got {self.std}")
         if self.is_made_of_pixels:

@@ -1,6 +1,5 @@
 """What every recipe is given: two networks, their inputs, and how long to train. It is written here once."""
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +21,10 @@ from beliefmatch.training.transfer import Transfer
 
 SOFT = BeliefMatching(divergence="kl", temperature=20.0, divergence_weight=400.0)
 """The DataFree benchmark's objective: KL at temperature 20, times its square."""
+
+
+MAX_BUDGET = 1_000_000
+"""Times a recipe's rounds: no machine lives as long as that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +68,11 @@ class Setup:
     rounds: int | None = None
     """Rounds. Default: the recipe's, times the budget."""
     budget: float = 1.0
-    """Fraction of the recipe's rounds to do, for small machines. The result records it."""
+    """Fraction of the recipe's rounds to do, for small machines: above 0, at most 1,000,000. The result records it."""
     batch_size: int | None = None
     """Examples a batch, over all devices together. Default: the recipe's."""
     seed: int = 0
-    """Of fresh weights and of all noise, draws and orders."""
+    """Of fresh weights and of all noise, draws and orders: at least 0, below 2**32."""
 
     def make_transfer(
         self,
@@ -127,8 +130,10 @@ def scaled(usual_rounds: int, budget: float) -> int:
     Raises:
         SettingsError: the budget is not above 0.
     """
-    if not 0 < budget < math.inf:
+    if not 0 < budget <= MAX_BUDGET:
         raise SettingsError(
-            f"budget must be above 0, such as 0.01 for a hundredth of the paper's rounds; got {budget}", "budget"
+            f"budget must be above 0 and at most {MAX_BUDGET:,}, such as 0.01 for a hundredth of the paper's "
+            f"rounds; got {budget}",
+            "budget",
         )
     return max(1, round(budget * usual_rounds))

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.image import imread, imsave
+from matplotlib.image import imread
 from numpy.typing import NDArray
+from PIL import Image
 
 from beliefmatch.errors import FolderError
 from beliefmatch.report.class_frequencies import effective_classes
@@ -16,6 +17,7 @@ from beliefmatch.report.figures import png_uri
 from beliefmatch.report.groups import Group
 from beliefmatch.report.pseudo_points import draw_plane, read_plane
 from beliefmatch.report.runs import Run, round_of
+from beliefmatch.runs.reading import MAX_BYTES, read_bytes
 from beliefmatch.runs.schema.row import Row
 
 MAX_PICTURES = 4
@@ -26,6 +28,10 @@ PSEUDO_POINTS = "Pseudo points over time"
 PSEUDO_IMAGES = "Pseudo images over time"
 REAL_IMAGES = "Real images in the batches"
 MIXED = "Batches over time"
+PNG = b"\x89PNG\r\n\x1a\n"
+"""How such files begin; width and height follow."""
+MAX_PIXELS = 8 * 10**7
+"""Of a picture. A grid of 64 images of 1,000 by 1,000 pixels has fewer."""
 EXPLAINED = {
     PSEUDO_POINTS: "Areas are the classes that the teacher gives over the square, dashed lines the borders between the "
     "student's classes, dots the pseudo points.",
@@ -115,23 +121,32 @@ def read_grid(path: Path) -> tuple[bytes, NDArray[np.float32]]:
     Raises:
         FolderError: the file is damaged.
     """
+    png = read_bytes(path, MAX_BYTES)
+    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
+    if not png.startswith(PNG) or not 0 < width * height <= MAX_PIXELS:
+        raise FolderError(
+            f"{path} cannot be read: it is no PNG file of at most {MAX_PIXELS:,} pixels; remove it and build the "
+            "report again"
+        )
     try:
-        png = path.read_bytes()
+        if (factor := -(-max(width, height) // MAX_SIDE)) > 1:
+            # Before it becomes floats, which take four times the memory.
+            png = _shrink(png, factor)
         pixels = np.atleast_3d(imread(io.BytesIO(png), format="png"))[..., :3].astype(np.float32)
     # A damaged picture fails in many ways, a syntax error among them.
     except Exception as error:
         raise FolderError(
             f"{path} cannot be read ({type(error).__name__}): remove it and build the report again"
         ) from error
-    factor = -(-max(pixels.shape[:2]) // MAX_SIDE)
-    if factor == 1:
-        return png, pixels
-    height, width = (side // factor for side in pixels.shape[:2])
-    blocks = pixels[: height * factor, : width * factor].reshape(height, factor, width, factor, -1)
-    shrunk = blocks.mean(axis=(1, 3))
+    return png, pixels
+
+
+def _shrink(png: bytes, factor: int) -> bytes:
+    """Shrink a PNG file by a whole factor; each pixel is the mean of those that it stands for."""
     buffer = io.BytesIO()
-    imsave(buffer, np.broadcast_to(shrunk, (height, width, 3)), format="png")
-    return buffer.getvalue(), shrunk
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
+        image.convert("RGB").reduce(factor).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def _tabulate(rows: Sequence[Row]) -> Table:

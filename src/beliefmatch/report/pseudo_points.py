@@ -1,7 +1,5 @@
 """Pseudo points of two-dimensional inputs, between the decision regions of both networks over the plane."""
 
-import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +10,11 @@ from numpy.typing import NDArray
 
 from beliefmatch.errors import FolderError
 from beliefmatch.report.figures import INK, LINES, draw_figure
+from beliefmatch.runs.arrays import read_arrays
 from beliefmatch.runs.folder import PLANE_HALF_SIDE
+
+MAX_POINTS, MAX_REGION_SIDE = 100_000, 1_000
+"""Of a file. A run writes a batch of points, and maps of 121 by 121."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,26 +39,18 @@ def read_plane(path: Path) -> Plane:
     Raises:
         FolderError: the file is damaged.
     """
+    arrays = read_arrays(path, ("points", "teacher", "student"))
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            plane = Plane(
-                points=arrays["points"].astype(np.float64),
-                teacher=arrays["teacher"].astype(np.int64),
-                student=arrays["student"].astype(np.int64),
-            )
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise FolderError(
-            f"{path} cannot be read ({type(error).__name__}): remove it and build the report again"
-        ) from error
-    if (
-        plane.points.ndim != 2
-        or plane.points.shape[1] != 2
-        or plane.teacher.ndim != 2
-        or min(plane.teacher.shape) < 2
-        or plane.teacher.shape != plane.student.shape
-    ):
-        raise FolderError(f"{path} is damaged: expected points (n, 2) and two square maps; remove it")
-    return plane
+        points, teacher, student = (arrays[name] for name in ("points", "teacher", "student"))
+    except KeyError as error:
+        raise FolderError(f"{path} has no array {error}: remove it and build the report again") from error
+    fits = points.ndim == 2 and points.shape[1] == 2 and len(points) <= MAX_POINTS and bool(np.isfinite(points).all())
+    for regions in (teacher, student):
+        fits &= regions.ndim == 2 and regions.shape == teacher.shape and min(regions.shape) >= 2
+        fits &= max(regions.shape) <= MAX_REGION_SIDE and regions.dtype == np.uint8
+    if not fits:
+        raise FolderError(f"{path} is damaged: expected points (n, 2) and two square maps of classes; remove it")
+    return Plane(points=points.astype(np.float64), teacher=teacher.astype(np.int64), student=student.astype(np.int64))
 
 
 def draw_plane(plane: Plane) -> str:

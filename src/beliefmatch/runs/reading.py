@@ -15,16 +15,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from beliefmatch.checks import MAX_FLOAT, MAX_WHOLE
 from beliefmatch.errors import FolderError
 
 MAX_BYTES = 2**26
 """Bytes that a JSON file may have. The largest of ours holds 2,500 intervals and is far below a megabyte."""
 MAX_DEPTH = 32
 """Objects and lists that may lie in each other. Ours are at most eight deep."""
-MAX_WHOLE = 2**63
-"""Bound of whole numbers: larger ones overflow where they become floats or tensors."""
-MAX_FLOAT = 1e300
-"""Bound of numbers: products of larger ones overflow. Neither infinity nor what is no number is below it."""
 MAX_CHARACTERS = 60
 """Characters of a wrong value that a message shows."""
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from beliefmatch.data.toy import LabelledPoints
 from beliefmatch.errors import FolderError
+from beliefmatch.runs.arrays import read_arrays
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import PLANE_HALF_SIDE, RunFolder
 
@@ -51,9 +52,11 @@ class Snapshot:
     @staticmethod
     def read(path: Path) -> "Snapshot":
         """Read what `training.pictures.write_plane` wrote."""
-        with np.load(path) as file:
-            regions = {name: torch.from_numpy(file[name]) for name in ("teacher", "student")}
-            return Snapshot(round=int(path.stem.removeprefix("round_")), points=file["points"], **regions)
+        arrays = read_arrays(path, ("points", "teacher", "student"))
+        if len(arrays) != 3:
+            raise FolderError(f"{path} is damaged: it holds {sorted(arrays)}, expected points, teacher and student")
+        regions = {name: torch.from_numpy(arrays[name]) for name in ("teacher", "student")}
+        return Snapshot(round=int(path.stem.removeprefix("round_")), points=arrays["points"], **regions)
 
 
 def read_snapshots(folder: RunFolder) -> list[Snapshot]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from lightning_fabric import Fabric
 
+from beliefmatch.checks import NUM_SEEDS
 from beliefmatch.errors import CollapseError, DivergedError
 from beliefmatch.runs.atomic import make_folder
 from beliefmatch.runs.collapse_detection import ADVICE, CollapseDetector, Finding, is_long_enough
@@ -178,7 +179,7 @@ def describe(collapse: Collapse) -> str:
 
 def seed_of(seed: int, attempt: int) -> int:
     """Derive the seed of an attempt."""
-    return (seed + SEED_STEP * attempt) % 2**63
+    return (seed + SEED_STEP * attempt) % NUM_SEEDS
 
 
 def advance_attempt(folder: RunFolder, fabric: Fabric) -> int:

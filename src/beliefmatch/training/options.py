@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from beliefmatch.checks import check_numbers
 from beliefmatch.errors import SettingsError
 from beliefmatch.training.precision import Precision
 
@@ -55,6 +56,7 @@ class RunOptions:
     another seed, at most three times. All of it stands in collapses.json and in the report."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         for name in ("devices", "micro_batch", "log_every", "checkpoint_every", "picture_every"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -16,6 +16,7 @@ from beliefmatch.networks.teacher import Teacher
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.students.base import build_student, inspect_student
+from beliefmatch.training.memory import check_batch_fits, check_inputs_fit
 from beliefmatch.training.options import RunOptions, choose_accelerator
 from beliefmatch.training.precision import ResolvedPrecision, make_fabric, resolve_precision
 from beliefmatch.training.transfer import Transfer
@@ -74,10 +75,12 @@ def prepare_on(
         BeliefMatchError: a network does not fit, or a setting does not fit the networks.
     """
     local_batch_size = transfer.plan.local_batch_size(fabric)
+    check_inputs_fit(transfer, fabric, local_batch_size)
     torch.manual_seed(transfer.seed)
     frozen = Teacher(teacher, transfer.inputs) if teacher else Teacher.load(transfer.teacher, transfer.inputs)
     made, inspection = inspect_student(student, frozen) if student else build_student(transfer.student, frozen)
     _compute_logits_in_32_bits(frozen, made, inspection)
+    check_batch_fits(transfer, frozen, inspection, fabric, local_batch_size)
     return Prepared(
         transfer=resolve(transfer, frozen, made, inspection),
         teacher=frozen,

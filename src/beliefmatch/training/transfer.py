@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from beliefmatch.checks import check_positive
-from beliefmatch.errors import SettingsError
+from beliefmatch.checks import check_numbers, check_positive, check_seed
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.objectives.base import AbstractObjective
@@ -36,7 +35,7 @@ class Transfer:
     student_optimiser: AbstractOptimiser
     """What moves the student, with its schedule over all rounds."""
     seed: int
-    """Of fresh weights and all noise, at least 0 and below 2**63."""
+    """Of fresh weights and all noise, at least 0 and below 2**32."""
     usual_rounds: int | None = None
     """Rounds that the recipe does by default, the paper's where it prints them: what this run is a
     fraction of."""
@@ -50,9 +49,10 @@ class Transfer:
     micro-batch, and so do a source's terms statistics, balance and contrast."""
 
     def __post_init__(self) -> None:
+        check_numbers(self.student_optimiser, "optimiser")
+        check_numbers(self)
         check_positive(self, "", "rounds", "batch_size", "micro_batch")
-        if not 0 <= self.seed < 2**63:
-            raise SettingsError(f"seed must be at least 0 and below 2**63; got {self.seed}", "seed")
+        check_seed(self, "", "seed")
         self.source.check()
         self.objective.check()
         self.student_optimiser.check()

@@ -4,9 +4,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from beliefmatch.errors import NetworkError, SettingsError, the_nearest
+from beliefmatch.memory import check_memory
 from beliefmatch.networks.architectures.cifar_resnet import CifarResNet
 from beliefmatch.networks.architectures.convnet import ConvNet
 from beliefmatch.networks.architectures.fcn import FCN
@@ -36,6 +38,12 @@ EXAMPLES = (
     "fcn_128",
 )
 """Names that stand for all: depths, widths and factors are free where the literature leaves them free."""
+MAX_DEPTH = 2000
+"""Layers of a network of a name; the deepest of the literature has 1,202."""
+MAX_NUMBERS, MAX_DIGITS = 100, 7
+"""Numbers in a name, such as widths, and digits that each may have."""
+SURELY_FITS = 512
+"""Widths below this make no network that is large."""
 USUAL_CLASSES = 10
 """Number of outputs where neither settings nor weights give one."""
 
@@ -93,12 +101,30 @@ class BuiltIn(AbstractOrigin):
 
     def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
         """Build the network that the name describes."""
-        return _make_built_in(self.architecture, in_channels=in_channels, num_classes=num_classes)
+        sizes = {"in_channels": in_channels, "num_classes": num_classes}
+        _check_size(self.architecture, **sizes)
+        return _make_built_in(self.architecture, **sizes)
 
     def load(self, spec: InputSpec) -> nn.Module:
         """Raise an error: an architecture of ours has no weights."""
         self.make(in_channels=spec.shape[0], num_classes=USUAL_CLASSES)
         raise NetworkError(f"{self.architecture} has no weights: name their file with --teacher.weights FILE")
+
+
+def _check_size(architecture: str, *, in_channels: int, num_classes: int) -> None:
+    """Check that a name stands for a network that fits in memory, before it is built."""
+    numbers = re.findall(r"\d+", architecture)
+    if len(numbers) > MAX_NUMBERS or any(len(number) > MAX_DIGITS for number in numbers):
+        raise NetworkError(
+            f"{architecture[:60]} is too large: a name has at most {MAX_NUMBERS} numbers of {MAX_DIGITS} digits"
+        )
+    if max(map(int, (*numbers, in_channels, num_classes))) < SURELY_FITS:
+        return
+    # Tensors on this device have sizes and no memory.
+    with torch.device("meta"):
+        network = _make_built_in(architecture, in_channels=in_channels, num_classes=num_classes)
+    needed = sum(parameter.numel() * parameter.element_size() for parameter in network.parameters())
+    check_memory(needed, f"the parameters of {architecture}", "take a smaller one", error=NetworkError)
 
 
 def _make_built_in(architecture: str, *, in_channels: int, num_classes: int) -> nn.Module:
@@ -148,6 +174,8 @@ def locate(architecture: str) -> str:
 
 
 def _depth(architecture: str, depth: int, *, remainder: int) -> int:
+    if depth > MAX_DEPTH:
+        raise NetworkError(f"{architecture} is too deep: at most {MAX_DEPTH} layers can be built")
     if depth % 6 != remainder or depth <= remainder:
         fitting = ", ".join(str(6 * n + remainder) for n in range(1, 8))
         raise NetworkError(f"{architecture} cannot be: its depth is 6n + {remainder}, that is {fitting} and so on")

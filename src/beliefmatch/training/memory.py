@@ -1,0 +1,77 @@
+"""Whether the batches of a run fit in memory, estimated before any of it is taken.
+
+The estimates are lower bounds: what they refuse cannot run, and what they let through may still be too large.
+"""
+
+import math
+
+import torch
+from lightning_fabric import Fabric
+
+from beliefmatch.errors import SettingsError
+from beliefmatch.memory import check_memory
+from beliefmatch.networks.inspection import Inspection
+from beliefmatch.networks.teacher import Teacher
+from beliefmatch.training.transfer import Transfer
+
+BYTES = 2
+"""Of a number, at least: activations may be in 16 bits."""
+
+
+def check_inputs_fit(transfer: Transfer, fabric: Fabric, local_batch_size: int) -> None:
+    """Check that a batch of inputs and the source's pool fit, before any network is loaded.
+
+    Raises:
+        SettingsError: they do not.
+    """
+    numbers = math.prod(transfer.inputs.shape)
+    free = _free_on(fabric)
+    # The inputs, a copy of them for the networks, and their gradient.
+    check_memory(
+        3 * BYTES * numbers * local_batch_size,
+        f"a batch of {local_batch_size:,} inputs of shape {transfer.inputs.shape}",
+        "take a smaller --batch-size",
+        error=SettingsError,
+        free=free,
+    )
+    capacity = min(getattr(transfer.source, "capacity", 0), transfer.rounds * transfer.batch_size)
+    check_memory(
+        numbers * capacity,
+        f"a pool of {capacity:,} inputs",
+        "take a smaller --source.capacity",
+        error=SettingsError,
+        free=free,
+    )
+
+
+def check_batch_fits(
+    transfer: Transfer, teacher: Teacher, inspection: Inspection, fabric: Fabric, local_batch_size: int
+) -> None:
+    """Check that the activations of both networks for a batch, or a micro-batch, fit.
+
+    Args:
+        transfer: with the micro-batch.
+        teacher: inspected.
+        inspection: of the student.
+        fabric: device.
+        local_batch_size: examples a batch in this process.
+
+    Raises:
+        SettingsError: they do not.
+    """
+    size = min(local_batch_size, transfer.micro_batch or local_batch_size)
+    # The student's are all kept until its gradient has passed; modules that work in place share theirs.
+    kept = sum(math.prod(shape) for shape in inspection.shapes.values()) // 2
+    largest = max(map(math.prod, teacher.inspection.shapes.values()), default=0)
+    check_memory(
+        BYTES * size * (kept + largest),
+        f"the activations of a batch of {size:,} examples",
+        "take a smaller --batch-size, or --micro-batch",
+        error=SettingsError,
+        free=_free_on(fabric),
+    )
+
+
+def _free_on(fabric: Fabric) -> int | None:
+    """Return the free bytes of a CUDA device; None for this machine's own memory."""
+    return torch.cuda.mem_get_info(fabric.device)[0] if fabric.device.type == "cuda" else None
