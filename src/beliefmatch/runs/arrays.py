@@ -7,7 +7,6 @@ compared with the bytes that there are; nothing is unpickled.
 import math
 import warnings
 import zipfile
-import zlib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,18 +16,12 @@ from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from beliefmatch.errors import FolderError, first_line
-from beliefmatch.memory import check_memory, gibibytes
+from beliefmatch.memory import check_memory
+from beliefmatch.runs.archives import BROKEN, check_member
 from beliefmatch.runs.reading import open_regular
 
 MAX_AXES = 16
 """Axes that an array may have."""
-MAX_RATIO, SMALL = 100, 2**26
-"""Times that an array may grow when it is unpacked, where it has more bytes than the second. Real images shrink to a
-half or so; what shrinks a thousandfold is made to fill memory."""
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Methods of compression that numpy writes."""
-ENCRYPTED = 1
-"""Flag of a member."""
 
 
 def read_arrays(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
@@ -55,7 +48,7 @@ def read_arrays(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
                 }
         except zipfile.BadZipFile as error:
             raise FolderError(f"{path} {_why_no_archive(file, error)}") from error
-        except (ValueError, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
+        except BROKEN as error:
             if isinstance(error, FolderError):
                 raise
             raise FolderError(f"{path} cannot be read ({first_line(error)})") from error
@@ -71,7 +64,7 @@ def names_in(path: Path) -> list[str]:
         try:
             with zipfile.ZipFile(file) as archive:
                 return [member.filename.removesuffix(".npy") for member in archive.infolist()]
-        except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
+        except BROKEN as error:
             raise FolderError(f"{path} {_why_no_archive(file, error)}") from error
 
 
@@ -89,14 +82,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) 
     """Read one array, after a check of all that is said about it."""
     name = member.filename.removesuffix(".npy")
     where = f"{path}: {name}"
-    if member.flag_bits & ENCRYPTED:
-        raise FolderError(f"{where} is encrypted")
-    if member.compress_type not in METHODS:
-        raise FolderError(f"{where} is compressed in a way that np.savez_compressed does not use")
-    if member.file_size > SMALL and member.file_size > MAX_RATIO * max(member.compress_size, 1):
-        raise FolderError(
-            f"{where} is refused: {member.compress_size:,} bytes would become {gibibytes(member.file_size)}"
-        )
+    check_member(member, where)
     with archive.open(member) as content:
         shape, is_fortran, dtype = _read_header(content, where)
         num_bytes = math.prod(shape) * dtype.itemsize

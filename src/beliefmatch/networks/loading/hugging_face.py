@@ -1,6 +1,5 @@
 """Image classifiers of transformers: `hf:FOLDER` or `hf:OWNER/NAME`, with changes to their configuration after a ?."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,13 +9,14 @@ from typing import Any
 
 from torch import nn
 
-from beliefmatch.errors import BeliefMatchError, NetworkError, WeightsError, first_line, the_nearest
+from beliefmatch.errors import BeliefMatchError, FolderError, NetworkError, WeightsError, first_line, the_nearest
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin, height_and_width, refuse_misspelt, split_query
 from beliefmatch.networks.loading.packages import only_weights, quiet, require
 from beliefmatch.networks.loading.suggestions import near_paths
 from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.networks.unsupported import explain_class
+from beliefmatch.runs.reading import read_json
 
 PREFIX = "hf:"
 EXTRA = "beliefmatch[hf]"
@@ -154,15 +154,12 @@ class FromHuggingFace(AbstractOrigin):
                     path = Path(hub.hf_hub_download(self._repository, name))
             except Exception:  # Where it is missing, or cannot be reached, nothing is known of it.
                 return {}
-        try:
-            found = json.loads(path.read_text())
-        except OSError:
+        if not path.exists():
             return {}
-        except ValueError as error:
-            raise NetworkError(f"{path} is damaged: {first_line(error)}") from error
-        if not isinstance(found, dict):
-            raise NetworkError(f"{path} is damaged: it holds a {type(found).__name__}, expected names and values")
-        return found
+        try:
+            return read_json(path)
+        except FolderError as error:
+            raise NetworkError(str(error)) from error
 
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:

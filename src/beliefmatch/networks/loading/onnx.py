@@ -1,5 +1,6 @@
 """An ONNX model as a teacher: converted by onnx2torch into a network of torch's modules."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from beliefmatch.networks.loading.packages import quiet, require
 from beliefmatch.networks.loading.suggestions import near_paths
 from beliefmatch.networks.unsupported import SCIKIT_LEARN, SEVERAL_INPUTS, TOKENS
 
+MAX_NUMBERS = 2**27
+"""Numbers that a value within a model may have for one example."""
 SUFFIX = ".onnx"
 FLOAT32 = 1
 INTEGERS = (6, 7)
@@ -86,12 +89,33 @@ def _convert(model: Any, name: str) -> tuple[Any, Any]:
     converter = require("onnx2torch", install=EXTRA)
     simple = simplify(model, name=name)
     names = rename(simple, name=name)
+    _check_sizes(simple, name)
     try:
         return converter.convert(simple), simple
     except Exception as error:
         # Its converters fail in their own ways on attributes that they do not know.
         what = names.restored(f"{type(error).__name__}: {first_line(error)}")
         raise NetworkError(f"{name} cannot be converted: {what}") from error
+
+
+def _check_sizes(model: Any, name: str) -> None:
+    """Check that no value of a model is huge, as far as its sizes follow from the file.
+
+    Raises:
+        NetworkError: one is.
+    """
+    inference = require("onnx.shape_inference", install=EXTRA)
+    try:
+        graph = inference.infer_shapes(model, data_prop=True).graph
+    # What cannot be inferred fails when it is converted, or when it runs.
+    except Exception:
+        return
+    for value in (*graph.value_info, *graph.output):
+        numbers = math.prod(max(size.dim_value, 1) for size in value.type.tensor_type.shape.dim)
+        if numbers > MAX_NUMBERS:
+            raise NetworkError(
+                f"{name} is refused: a value in it has {numbers:,} numbers, expected at most {MAX_NUMBERS:,}"
+            )
 
 
 def _operators(program: Any, model: Any) -> dict[str, str]:

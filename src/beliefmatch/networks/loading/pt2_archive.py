@@ -15,12 +15,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from beliefmatch.errors import NetworkError, first_line
+from beliefmatch.errors import FolderError, NetworkError, first_line
+from beliefmatch.memory import check_memory
 from beliefmatch.networks.loading.suggestions import near_paths
+from beliefmatch.runs.archives import BROKEN, check_member
+from beliefmatch.runs.reading import open_regular
 
 WEIGHTS, CONSTANTS = "data/weights/", "data/constants/"
 WEIGHTS_CONFIG, CONSTANTS_CONFIG = f"{WEIGHTS}model_weights_config.json", f"{CONSTANTS}model_constants_config.json"
 PROGRAM, SAMPLES = "models/model.json", "data/sample_inputs/model.pt"
+NEEDED = re.compile(
+    r"data/(weights|constants)/(model_(weights|constants)_config\.json|(weight|tensor)_\d+)|models/model\.json"
+    r"|archive_format|archive_version|byteorder"
+)
+"""Records that are read; no other is unpacked."""
+POWERS = {"Pow": 8, "PowByNatural": 8, "FloatPow": 8, "LShift": 62}
+"""By function of two numbers, the most that the second may be, so that no size takes for ever to work out."""
+MAX_POWERS, MAX_EXPRESSION = 4, 10_000
+"""Such functions in an expression, and characters that it may have."""
 VERSIONS = ("archive_format", "archive_version", "byteorder")
 
 OPERATORS = re.compile(
@@ -126,11 +138,17 @@ def read_archive(path: Path) -> ExportedArchive:
 def _read_records(path: Path) -> dict[str, bytes]:
     """Read the records of a zip file by name, without the folder that holds them all."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
-    except OSError as error:
-        raise NetworkError(f"{path} cannot be read: {error.strerror or first_line(error)}{near_paths(path)}") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            members = {member.filename.partition("/")[2]: member for member in archive.infolist()}
+            members = {name: member for name, member in members.items() if NEEDED.fullmatch(name)}
+            for name, member in members.items():
+                check_member(member, f"{path}: {name}")
+            size = sum(member.file_size for member in members.values())
+            check_memory(2 * size, f"what is in {path}", "free some memory", error=FolderError)
+            return {name: archive.read(member) for name, member in members.items()}
+    except FolderError as error:
+        raise NetworkError(f"{error}{near_paths(path)}") from error
+    except BROKEN as error:
         raise NetworkError(f"{path} is no exported program, or is damaged: {first_line(error)}") from error
 
 
@@ -195,6 +213,9 @@ def _check_expression(text: str, path: Path) -> None:
         nodes = list(ast.walk(ast.parse(text, mode="eval")))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         nodes = [None]
+    powers = [node for node in nodes if _is_power(node)]
+    if len(text) > MAX_EXPRESSION or len(powers) > MAX_POWERS or not all(map(_is_small, powers)):
+        raise NetworkError(f"{path} is refused: {text[:60]!r} in it is too large an expression for a size")
     for node in nodes:
         is_allowed = isinstance(node, ALLOWED_NODES)
         if isinstance(node, ast.Call):
@@ -205,6 +226,28 @@ def _check_expression(text: str, path: Path) -> None:
             is_allowed = not isinstance(node.value, str) or bool(re.fullmatch(r"[\w.]*", node.value))
         if not is_allowed:
             raise NetworkError(f"{path} is refused: {text[:60]!r} in it is no expression of sizes, and may run code")
+
+
+def _is_power(node: ast.AST | None) -> bool:
+    """Whether a node of an expression raises to a power, or shifts to the left."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Pow | ast.LShift)
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in POWERS
+
+
+def _is_small(power: ast.AST) -> bool:
+    """Whether an exponent is a small number."""
+    if isinstance(power, ast.BinOp):
+        exponent, most = power.right, 8
+    else:
+        assert isinstance(power, ast.Call)
+        assert isinstance(power.func, ast.Name)
+        exponent, most = power.args[1] if len(power.args) == 2 else None, POWERS[power.func.id]
+    if isinstance(exponent, ast.Call) and len(exponent.args) == 1:
+        exponent = exponent.args[0]
+    if isinstance(exponent, ast.UnaryOp):
+        exponent = exponent.operand
+    return isinstance(exponent, ast.Constant) and isinstance(exponent.value, int | float) and exponent.value <= most
 
 
 def _graphs_in(program: Any) -> Iterator[dict[str, Any]]:

@@ -1,21 +1,35 @@
 """Checkpoints written by `torch.save`: what may be in them, and which of their state dicts is meant."""
 
+import io
 import pickle
+import pickletools
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from io import BufferedReader
+from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import torch
 from torch import Tensor
 
-from beliefmatch.errors import WeightsError, the_nearest
+from beliefmatch.errors import FolderError, WeightsError, the_nearest
+from beliefmatch.runs.archives import BROKEN
+from beliefmatch.runs.reading import open_regular
 
 STATE_KEY_FLAGS = "--teacher.state-key or --student.state-key"
 MAX_DEPTH = 3
 """How deep in a checkpoint a state dict is looked for."""
+MAX_TEXT = 10_000
+"""Characters of a name in a file."""
+OLD_PICKLES = 4
+"""Pickles at the beginning of a file of torch before 1.6."""
+MAX_MESSAGE, MAX_NAME = 1000, 80
+"""Characters of a message of torch's that are read, and of a name in a file that a message shows."""
+MAX_SHOWN = 8
+"""Names in a file that a message shows."""
 
 
 class LeftOut:
@@ -53,35 +67,71 @@ LEFT_OUT = (
 """Names of harmless types that training scripts keep beside the weights: `LeftOut` stands for each."""
 
 
-def read_torch_save(path: Path) -> Any:
+def read_torch_save(file: BufferedReader, path: Path) -> Any:
     """Read a file written by `torch.save`: tensors, containers and plain values, with `LeftOut` for other types.
+
+    Args:
+        file: open at its beginning.
+        path: of the file, for messages.
 
     Raises:
         WeightsError: it is a TorchScript program, wants to run code, or is truncated or damaged.
     """
     if is_torchscript(path):
         raise WeightsError(explain_torchscript(path))
+    _check_texts(file, path)
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals([(LeftOut, name) for name in LEFT_OUT]):
             warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL (\S+)", str(error))
-        what = wanted[1] if wanted else "something other than tensors"
+        wanted = re.search(r"GLOBAL (\S+)", str(error)[:MAX_MESSAGE])
+        what = wanted[1][:MAX_NAME] if wanted else "something other than tensors"
         raise WeightsError(
             f"{path} is refused: it wants to load {what}, which may run code. Save only the weights: "
             "torch.save(model.state_dict(), file)"
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError):
+    # A damaged file fails in any way.
+    except Exception:
         raise WeightsError(f"{path} is truncated or damaged, or was not written by torch.save") from None
+
+
+def _check_texts(file: BufferedReader, path: Path) -> None:
+    """Check that no text in a pickle is huge: torch takes for ever to tell of one. The file is rewound."""
+    try:
+        for stream in _pickles_in(file):
+            for _, argument, _ in pickletools.genops(stream):
+                if isinstance(argument, str | bytes) and len(argument) > MAX_TEXT:
+                    raise WeightsError(
+                        f"{path} is refused: it holds a text of {len(argument):,} characters: {argument[:40]!r}..."
+                    )
+    except WeightsError:
+        raise
+    except Exception:
+        pass  # torch says what is wrong with it.
+    file.seek(0)
+
+
+def _pickles_in(file: BufferedReader) -> Iterator[IO[bytes]]:
+    """Yield the pickles of a file that torch.save wrote."""
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            for name in archive.namelist():
+                if name.endswith("data.pkl"):
+                    yield io.BytesIO(archive.read(name))
+        return
+    file.seek(0)
+    # An older file holds a number, a version, a description of the machine, and then what was saved.
+    for _ in range(OLD_PICKLES):
+        yield file
 
 
 def is_torchscript(path: Path) -> bool:
     """Whether a file is a program that `torch.jit.save` wrote; nothing of it is loaded."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             parts = [name.split("/") for name in archive.namelist()]
-    except (OSError, zipfile.BadZipFile):
+    except (FolderError, *BROKEN):
         return False
     return any(each[-1] == "constants.pkl" for each in parts) and any("code" in each[1:-1] for each in parts)
 
@@ -109,16 +159,16 @@ def choose_state_dict(loaded: Any, path: Path, state_key: str | None) -> dict[st
     """
     if not isinstance(loaded, Mapping):
         raise WeightsError(f"{path} holds a {type(loaded).__name__}, expected a state dict")
-    found = _state_dicts_in(loaded)
+    found = _state_dicts_in(loaded, set())
     if not found:
-        keys = ", ".join(map(str, list(loaded)[:8])) or "nothing"
+        keys = _listed(loaded) or "nothing"
         raise WeightsError(f"{path} holds no state dict: expected names with tensors, found {keys}")
     if state_key is not None:
         return _named(found, path, state_key)
     if len(found) > 1:
         raise WeightsError(
-            f"{path} holds several state dicts: {', '.join(found)}; choose one with {STATE_KEY_FLAGS}, such as "
-            f"{list(found)[-1]}"
+            f"{path} holds several state dicts: {_listed(found)}; choose one with {STATE_KEY_FLAGS}, such as "
+            f"{list(found)[-1][:MAX_NAME]}"
         )
     return next(iter(found.values()))
 
@@ -132,14 +182,24 @@ def _named(found: dict[str, dict[str, Tensor]], path: Path, state_key: str) -> d
     return found[named[0]]
 
 
-def _state_dicts_in(loaded: Mapping[Any, Any], key: str = "", depth: int = 0) -> dict[str, dict[str, Tensor]]:
-    """Return all state dicts in nested mappings, by their keys with dots between them."""
+def _listed(names: Iterable[object]) -> str:
+    return ", ".join(str(name)[:MAX_NAME] for name in islice(names, MAX_SHOWN))
+
+
+def _state_dicts_in(
+    loaded: Mapping[Any, Any], seen: set[int], key: str = "", depth: int = 0
+) -> dict[str, dict[str, Tensor]]:
+    """Return all state dicts in nested mappings, by their keys with dots between them.
+
+    What lies under several keys counts once: a small file could hold it a thousand times, and so a thousand in each.
+    """
+    seen.add(id(loaded))
     if _is_state_dict(loaded):
         return {key: dict(loaded)}
     found = {}
     for name, value in loaded.items() if depth < MAX_DEPTH else ():
-        if isinstance(name, str) and isinstance(value, Mapping):
-            found |= _state_dicts_in(value, f"{key}.{name}" if key else name, depth + 1)
+        if isinstance(name, str) and isinstance(value, Mapping) and id(value) not in seen:
+            found |= _state_dicts_in(value, seen, f"{key}.{name}" if key else name, depth + 1)
     return found
 
 

@@ -1,6 +1,5 @@
 """Reading weights from files without running what is in them, and fitting them to a network."""
 
-import json
 import logging
 import re
 from collections import Counter
@@ -8,16 +7,25 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from beliefmatch.errors import WeightsError, near_names
+from beliefmatch.errors import FolderError, WeightsError, first_line, near_names
 from beliefmatch.networks.loading.state_dict_keys import find_convention
 from beliefmatch.networks.loading.suggestions import WEIGHTS, near_paths
-from beliefmatch.networks.loading.torch_checkpoint import STATE_KEY_FLAGS, choose_state_dict, read_torch_save
+from beliefmatch.networks.loading.torch_checkpoint import (
+    MAX_NAME,
+    STATE_KEY_FLAGS,
+    choose_state_dict,
+    read_torch_save,
+)
+from beliefmatch.runs.archives import check_archive
+from beliefmatch.runs.reading import open_regular, read_json
 
 logger = logging.getLogger(__name__)
+
+MAX_COMPARED = 5_000
+"""Keys among which the nearest to a missing one is looked for."""
 
 
 def read_weights(path: Path, *, state_key: str | None = None) -> dict[str, Tensor]:
@@ -34,52 +42,70 @@ def read_weights(path: Path, *, state_key: str | None = None) -> dict[str, Tenso
             several state dicts of which none is chosen.
     """
     try:
-        if path.is_dir():
-            raise WeightsError(f"{path} is a folder, expected a file of weights{_files_in(path)}")
-        if not path.is_file():
-            raise WeightsError(f"no weights file at {path}{near_paths(path)}")
-        with path.open("rb") as file:
-            head = file.read(9)
+        _check_is_there(path)
+        with open_regular(path) as file:
+            is_index = file.read(1) == b"{"
+        return _read_shards(path, state_key) if is_index else _read_file(path, state_key)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}") from error
-    # A safetensors file begins with the length of its JSON header, whose low byte may be that of a pickle.
-    is_safetensors = head[8:] == b"{" and head[:1] != b"{"
-    if not is_safetensors and (head.startswith(b"PK\x03\x04") or head[:1] == b"\x80"):
-        return choose_state_dict(read_torch_save(path), path, state_key)
-    if state_key is not None:
-        raise WeightsError(f"{path} holds a single state dict: leave out {STATE_KEY_FLAGS}")
-    if is_safetensors:
-        return _read_safetensors(path)
-    if head[:1] == b"{":
-        return _read_shards(path)
-    raise WeightsError(f"{path} is neither a safetensors file nor one written by torch.save")
+    except FolderError as error:
+        raise WeightsError(str(error)) from error
 
 
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
+def _check_is_there(path: Path) -> None:
+    if path.is_dir():
+        raise WeightsError(f"{path} is a folder, expected a file of weights{_files_in(path)}")
+    if not path.exists():
+        raise WeightsError(f"no weights file at {path}{near_paths(path)}")
+
+
+def _read_file(path: Path, state_key: str | None) -> dict[str, Tensor]:
+    """Read a file that holds weights itself."""
+    with open_regular(path) as file:
+        head = file.read(9)
+        file.seek(0)
+        # A safetensors file begins with the length of its JSON header, whose low byte may be that of a pickle.
+        is_safetensors = head[8:] == b"{" and head[:1] != b"{"
+        is_archive = head.startswith(b"PK\x03\x04")
+        if not is_safetensors and (is_archive or head[:1] == b"\x80"):
+            if is_archive:
+                check_archive(file, path)
+            return choose_state_dict(read_torch_save(file, path), path, state_key)
+    if not is_safetensors:
+        raise WeightsError(f"{path} is neither a safetensors file nor one written by torch.save")
+    _refuse_state_key(path, state_key)
     try:
         return load_file(path)
-    except SafetensorError as error:
-        raise WeightsError(f"{path} is a truncated or damaged safetensors file ({error})") from None
+    # Types that torch does not have, and sizes that do not fit, are errors of torch's.
+    except Exception as error:
+        raise WeightsError(f"{path} is a truncated or damaged safetensors file ({first_line(error)})") from None
 
 
-def _read_shards(path: Path) -> dict[str, Tensor]:
+def _read_shards(path: Path, state_key: str | None) -> dict[str, Tensor]:
     """Read all files that an index names, such as model.safetensors.index.json; they lie beside it."""
+    _refuse_state_key(path, state_key)
     try:
-        names = json.loads(path.read_text())["weight_map"]
+        names = read_json(path)["weight_map"]
         files = sorted(set(names.values()))
         if not all(isinstance(file, str) and Path(file).name == file for file in files):
             raise TypeError
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (FolderError, KeyError, TypeError, AttributeError):
         raise WeightsError(
             f"{path} is no index of weights: expected weight_map, names of tensors with files in the same folder"
         ) from None
     found: dict[str, Tensor] = {}
     for file in files:
-        found |= read_weights(path.parent / file)
+        _check_is_there(path.parent / file)
+        found |= _read_file(path.parent / file, None)
     missing = [name for name in names if name not in found]
     if missing:
         raise WeightsError(f"{path} names {len(missing)} tensors that its files lack, such as {_few(missing)}")
     return {name: found[name] for name in names}
+
+
+def _refuse_state_key(path: Path, state_key: str | None) -> None:
+    if state_key is not None:
+        raise WeightsError(f"{path} holds a single state dict: leave out {STATE_KEY_FLAGS}")
 
 
 def _files_in(folder: Path) -> str:
@@ -90,6 +116,12 @@ def _files_in(folder: Path) -> str:
     if not fitting:
         return "; it holds none"
     return f"; in it there are {', '.join(fitting[:4])}"
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor holds numbers that can be copied into a parameter as they are."""
+    is_other = tensor.is_complex() or tensor.is_quantized or tensor.is_meta or tensor.is_nested
+    return tensor.layout == torch.strided and not is_other
 
 
 def fit_weights(
@@ -112,13 +144,16 @@ def fit_weights(
     state = _choose_keys(network, weights, name=name, strip_prefix=strip_prefix)
     expected = network.state_dict()
     for key, tensor in state.items():
+        if not _is_plain(tensor):
+            raise WeightsError(
+                f"{name} does not fit the network: {key} is complex, sparse, quantised, nested or without values, "
+                "expected a plain tensor"
+            )
         if tensor.shape != expected[key].shape:
             raise WeightsError(
                 f"{name} does not fit the network: {key} has shape {tuple(tensor.shape)}, "
                 f"the network expects {tuple(expected[key].shape)} ({_explain_shapes(key, tensor, expected[key])})"
             )
-        if tensor.is_complex() or tensor.layout != torch.strided:
-            raise WeightsError(f"{name} does not fit the network: {key} is complex or sparse, expected a plain tensor")
     network.load_state_dict(state, strict=False)
 
 
@@ -199,11 +234,11 @@ def _explain_keys(missing: list[str], surplus: list[str]) -> str:
     parts = []
     for kind, keys, others in (("missing", missing, surplus), ("not expected", surplus, missing)):
         if keys:
-            nearest = near_names(keys[0], others, most=1, cutoff=0)
-            hint = f" (nearest: {nearest[0]})" if nearest else ""
+            nearest = near_names(keys[0][:MAX_NAME], others[:MAX_COMPARED], most=1, cutoff=0)
+            hint = f" (nearest: {nearest[0][:MAX_NAME]})" if nearest else ""
             parts.append(f"{len(keys)} keys {kind}, such as {_few(keys)}{hint}")
     return "; ".join(parts)
 
 
 def _few(keys: Iterable[str]) -> str:
-    return ", ".join(list(keys)[:3])
+    return ", ".join(key[:MAX_NAME] for key in list(keys)[:3])
