@@ -74,6 +74,10 @@ class ResumeError(BeliefMatchError):
     """A run cannot be continued with these settings or from this checkpoint."""
 
 
+class ProcessError(BeliefMatchError):
+    """A process of a run on several devices is gone, or does not answer."""
+
+
 class ExportError(BeliefMatchError):
     """A network cannot be exported, or its file does not predict what it does."""
 

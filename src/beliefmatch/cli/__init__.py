@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import tyro
@@ -22,9 +23,10 @@ from beliefmatch.cli.measure import measure
 from beliefmatch.cli.progress import PrintableFormatter, is_first_process, print_text
 from beliefmatch.cli.report import report
 from beliefmatch.cli.reproduce import reproduce
+from beliefmatch.cli.streams import lasting_streams
 from beliefmatch.cli.toy import toy
 from beliefmatch.cli.transfer import transfer, transfer_by
-from beliefmatch.errors import BeliefMatchError, SettingsError, did_you_mean
+from beliefmatch.errors import BeliefMatchError, FolderError, SettingsError, did_you_mean, first_line, printable
 
 COMMANDS = {
     "demo": demo,
@@ -43,6 +45,19 @@ COMMANDS = {
 
 ONE_FLAG_A_NETWORK = ("compress", "inspect")
 """Commands that take --student NAME as it is; the others have --student.architecture NAME and more besides."""
+RANKS = ("LOCAL_RANK", "RANK", "NODE_RANK", "WORLD_SIZE")
+"""Environment variables that say which of several processes this is."""
+MAX_MESSAGE = 2000
+"""Characters of an error: a terminal shows no more at a time."""
+MAX_WORD = 4096
+"""Characters of a word of the command line: no path is longer."""
+OUT_OF_MEMORY = (
+    "outofmemoryerror",
+    "can't allocate memory",
+    "not enough memory",
+    "storage size calculation overflowed",
+)
+"""What messages of torch's say where memory runs out."""
 WITH_RESUME = "; the same command with --resume continues from the checkpoint"
 WITHOUT = "; the same command continues"
 CONTINUED = {
@@ -55,31 +70,83 @@ CONTINUED = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code: 0, or 2 after an error that the user can mend."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    handler = logging.StreamHandler()
-    handler.setFormatter(PrintableFormatter("%(message)s"))
-    logging.basicConfig(handlers=[handler])
-    logging.getLogger().setLevel(logging.INFO if is_first_process() else logging.ERROR)
+    with lasting_streams() as out:
+        handler = logging.StreamHandler()
+        handler.setFormatter(PrintableFormatter("%(message)s"))
+        logging.basicConfig(handlers=[handler])
+        logging.getLogger().setLevel(logging.INFO if is_first_process() else logging.ERROR)
+        code = _run(arguments)
+        out.flush()
+        if code == 0 and out.lost_text:
+            assert out.failure is not None
+            return _fail(f"the standard output cannot be written: {out.failure.strerror}; what was asked for is done")
+        return code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run the command; say in one line what a user can mend."""
     try:
+        _check_surroundings()
+        for word in arguments:
+            _check_word(word)
         _run_command(arguments)
     except BeliefMatchError as error:
-        if is_first_process():
-            message = error.in_flags() if isinstance(error, SettingsError) else error
-            sys.stderr.write(f"beliefmatch: error: {message}\n")
-        return 2
+        return _fail(error.in_flags() if isinstance(error, SettingsError) else str(error))
     except KeyboardInterrupt:
         if is_first_process():
             sys.stderr.write(f"beliefmatch: interrupted{CONTINUED.get(next(iter(arguments), ''), '')}\n")
         return 130
-    except BrokenPipeError:
-        # Whoever read the output has read enough. Python would complain once more when it flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception:
+    except OSError as error:
+        # A disk that is full, a name that is too long, a working directory that is gone.
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}")
+    except Exception as error:
+        if message := _out_of_memory(error):
+            return _fail(message)
         # Other processes fail when the first one does, and it has reported why.
         if is_first_process():
             raise
         return 2
     return 0
+
+
+def _fail(message: str) -> int:
+    """Say why a command failed, in the first process, and return its exit code."""
+    if is_first_process():
+        message = printable(message)
+        if len(message) > MAX_MESSAGE:
+            message = f"{message[: MAX_MESSAGE // 2]} ... {message[-MAX_MESSAGE // 2 :]}"
+        sys.stderr.write(f"beliefmatch: error: {message}\n")
+    return 2
+
+
+def _check_surroundings() -> None:
+    """Check what the libraries below take for granted: a working directory, and ranks that are numbers."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise FolderError(f"the working directory is gone ({error.strerror}): change to another") from error
+    for name in RANKS:
+        if not os.environ.get(name, "0").isdecimal():
+            raise SettingsError(f"the environment variable {name} is {os.environ[name]!r}, expected a number: unset it")
+
+
+def _check_word(word: str) -> None:
+    """Check that a word of the command line can be written down again, as run.json does."""
+    if len(word) > MAX_WORD:
+        raise SettingsError(f"a word of the command line has {len(word):,} characters, expected at most {MAX_WORD:,}")
+    try:
+        word.encode()
+    except UnicodeEncodeError as error:
+        raise SettingsError(f"{word!r} holds bytes that are no UTF-8 text: rename it") from error
+
+
+def _out_of_memory(error: Exception) -> str | None:
+    """Return what to do where memory ran out; None where an error is of another kind."""
+    text = f"{type(error).__name__}: {error}".lower()
+    if isinstance(error, MemoryError) or any(sign in text for sign in OUT_OF_MEMORY):
+        return f"memory ran out ({first_line(error)}): take a smaller --batch-size, or other sizes"
+    return None
 
 
 def _run_command(arguments: Sequence[str]) -> None:

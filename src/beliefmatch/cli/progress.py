@@ -9,7 +9,8 @@ from beliefmatch.errors import printable
 
 def is_first_process() -> bool:
     """Whether this is the process that a person started, not one that it started for another device."""
-    return int(os.environ.get("LOCAL_RANK", "0")) == 0
+    rank = os.environ.get("LOCAL_RANK", "0")
+    return not rank.isdecimal() or int(rank) == 0
 
 
 def print_text(text: str) -> None:

@@ -1,6 +1,7 @@
 """The model card: README.md beside exported files, made anew from the run folder. Its text is templates/card.md."""
 
 import hashlib
+import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -128,7 +129,11 @@ def _files_in(folder: RunFolder, directory: Path, spec: InputSpec, network: Netw
     """Return the exported files of a run that lie in a folder, by their names."""
     exports = folder.read_result().exports or {}
     paths = {folder.path / name: export for name, export in exports.items()}
-    found = {path.name: export for path, export in paths.items() if path.parent.resolve() == directory.resolve()}
+    found = {
+        path.name: export
+        for path, export in paths.items()
+        if os.path.realpath(path.parent) == os.path.realpath(directory)
+    }
     return [
         File(name=name, export=found[name], spec=spec_of(found[name], spec), network=network)
         for name in sorted(found)

@@ -153,7 +153,10 @@ def _check(
     target = _resolve_target(folder, to, out)
     if target.exists() and not overwrite:
         raise FolderError(f"{target} is there already: add --overwrite to replace it, or name another --out")
-    if target.parent.resolve() == folder.path.resolve() and target.name in (folder.student.name, TEACHER_FILE):
+    if os.path.realpath(target.parent) == os.path.realpath(folder.path) and target.name in (
+        folder.student.name,
+        TEACHER_FILE,
+    ):
         raise FolderError(f"{target} belongs to the run itself: name another --out")
     existing = next(parent for parent in target.absolute().parents if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
@@ -187,5 +190,5 @@ def _load_teacher(
 
 def _key(folder: RunFolder, target: Path) -> str:
     """Return the name of a file in result.json: in the run folder by its name, elsewhere by its path."""
-    inside = target.parent.resolve() == folder.path.resolve()
-    return target.name if inside else str(target.resolve())
+    inside = os.path.realpath(target.parent) == os.path.realpath(folder.path)
+    return target.name if inside else os.path.realpath(target)

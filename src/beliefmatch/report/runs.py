@@ -1,5 +1,6 @@
 """Reading run folders: what a run was, how far it came, what was measured."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
@@ -78,7 +79,7 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     """
     paths: dict[Path, Path] = {}
     for folder in folders:
-        paths.setdefault(folder.resolve(), folder)
+        paths.setdefault(Path(os.path.realpath(folder)), folder)
     if not paths:
         raise FolderError("a report needs at least one run folder: beliefmatch report RUN [RUN ...]")
     names = [resolved.name for resolved in paths]

@@ -127,6 +127,8 @@ class RunFolder:
         Raises:
             FolderError: the folder is occupied, or is not one that can be written.
         """
+        if not str(self.path).isprintable():
+            raise FolderError(f"{str(self.path)!r} holds characters that cannot be shown: name another --folder")
         try:
             if self.path.exists() and not self.path.is_dir():
                 raise FolderError(f"{self.path} is a file, not a folder")

@@ -14,8 +14,10 @@ from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.training.transfer import Transfer
 
-BYTES = 2
-"""Of a number, at least: activations may be in 16 bits."""
+BYTES = 4
+"""Of a number. In 16 bits activations take half of that, and copies in 32 bits besides."""
+COPIES = 3
+"""Of a batch: its inputs, a copy of them for the networks, and noise or a gradient."""
 
 
 def check_inputs_fit(transfer: Transfer, fabric: Fabric, local_batch_size: int) -> None:
@@ -26,9 +28,8 @@ def check_inputs_fit(transfer: Transfer, fabric: Fabric, local_batch_size: int) 
     """
     numbers = math.prod(transfer.inputs.shape)
     free = _free_on(fabric)
-    # The inputs, a copy of them for the networks, and their gradient.
     check_memory(
-        3 * BYTES * numbers * local_batch_size,
+        COPIES * BYTES * numbers * local_batch_size,
         f"a batch of {local_batch_size:,} inputs of shape {transfer.inputs.shape}",
         "take a smaller --batch-size",
         error=SettingsError,
@@ -64,8 +65,8 @@ def check_batch_fits(
     kept = sum(math.prod(shape) for shape in inspection.shapes.values()) // 2
     largest = max(map(math.prod, teacher.inspection.shapes.values()), default=0)
     check_memory(
-        BYTES * size * (kept + largest),
-        f"the activations of a batch of {size:,} examples",
+        BYTES * (size * (kept + largest) + COPIES * local_batch_size * math.prod(transfer.inputs.shape)),
+        f"a batch of {local_batch_size:,} examples, with the activations of {size:,} at a time,",
         "take a smaller --batch-size, or --micro-batch",
         error=SettingsError,
         free=_free_on(fabric),

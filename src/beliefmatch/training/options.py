@@ -8,11 +8,13 @@ import torch
 
 from beliefmatch.checks import check_numbers
 from beliefmatch.errors import SettingsError
-from beliefmatch.training.precision import Precision
+from beliefmatch.training.precision import TIMEOUT, Precision
 
 OnCollapse = Literal["continue", "stop", "restart"]
 ExecutionName = Literal["auto", "eager", "captured", "compiled"]
 """How rounds are done; see `RunOptions.execution`."""
+MAX_TIMEOUT = 86_400
+"""Seconds; a day."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,9 @@ class RunOptions:
     """Kind of device."""
     devices: int = 1
     """Number of devices, one process each. Each takes its shard of the batch."""
+    timeout: float = TIMEOUT
+    """Seconds that the processes of several devices wait for each other, above 0 and at most 86,400. Then all of them
+    end."""
     precision: Precision = "auto"
     """Floating-point precision. auto: that of the run that is continued; otherwise bf16-mixed on hardware that
     multiplies 16-bit floats, and 32-true on other."""
@@ -61,6 +66,11 @@ class RunOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise SettingsError(f"{name} must be at least 1; got {value}")
+
+        if not 0 < self.timeout <= MAX_TIMEOUT:
+            raise SettingsError(
+                f"timeout must be above 0 and at most {MAX_TIMEOUT:,} seconds; got {self.timeout}", "timeout"
+            )
 
     def with_intervals(self, rounds: int) -> "RunOptions":
         """Return the same options with the intervals that were left open resolved for so many rounds."""

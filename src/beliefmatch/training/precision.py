@@ -1,11 +1,15 @@
 """The floating-point precision that suits a machine, and the fabric that computes in it."""
 
+from datetime import timedelta
 from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
+from lightning_fabric.strategies.ddp import DDPStrategy
 
+TIMEOUT = 300.0
+"""Seconds that processes wait for each other, unless the user says otherwise."""
 ResolvedPrecision = Literal["32-true", "bf16-mixed", "64-true"]
 Precision = Literal["auto", "32-true", "bf16-mixed", "64-true"]
 
@@ -31,9 +35,18 @@ def multiplies_bf16(device_type: str) -> bool:
     return False
 
 
-def make_fabric(accelerator: str, precision: ResolvedPrecision, *, devices: int = 1) -> Fabric:
-    """Build a fabric for one kind of device."""
-    strategy = "ddp" if devices > 1 else "auto"
+def make_fabric(
+    accelerator: str, precision: ResolvedPrecision, *, devices: int = 1, timeout: float = TIMEOUT
+) -> Fabric:
+    """Build a fabric for one kind of device.
+
+    Args:
+        accelerator: kind of device.
+        precision: of all that it computes.
+        devices: number of processes, one a device.
+        timeout: seconds that processes wait for each other.
+    """
+    strategy = DDPStrategy(timeout=timedelta(seconds=timeout)) if devices > 1 else "auto"
     if precision != "bf16-mixed":
         return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=precision)
     # Named as a precision it would be announced once for every fabric.

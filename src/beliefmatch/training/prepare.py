@@ -112,7 +112,7 @@ def resolve_fabric(options: RunOptions) -> Fabric:
         precision: ResolvedPrecision = folder.read_run().settings.precision
     else:
         precision = resolve_precision(options.precision, accelerator)
-    return make_fabric(accelerator, precision, devices=options.devices)
+    return make_fabric(accelerator, precision, devices=options.devices, timeout=options.timeout)
 
 
 def with_micro_batch(transfer: Transfer, options: RunOptions) -> Transfer:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 import torch
 
@@ -19,6 +19,7 @@ from beliefmatch.training.options import RunOptions
 from beliefmatch.training.pictures import write_curves
 from beliefmatch.training.preflight import preflight
 from beliefmatch.training.prepare import Prepared, log_taps, prepare, prepare_again, warn_of_larger_student
+from beliefmatch.training.processes import ending_together
 from beliefmatch.training.progress import RunProgress
 from beliefmatch.training.run_settings import settings_of
 from beliefmatch.training.student_files import is_student_whole, write_student
@@ -64,8 +65,11 @@ def run(
     options, folder = options.with_intervals(transfer.rounds), folder or RunFolder(options.folder)
     if options.log == "tensorboard":
         check_tensorboard()
-    with fastest_kernels(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    with ExitStack() as stack:
+        stack.enter_context(fastest_kernels())
+        stack.enter_context(torch.random.fork_rng(devices=range(torch.cuda.device_count())))
         prepared = prepare(transfer, options)
+        stack.enter_context(ending_together(prepared.fabric, timeout=options.timeout))
         try:
             _begin_folder(prepared, options, folder, may_hold)
             while True:
