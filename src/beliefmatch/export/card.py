@@ -129,11 +129,8 @@ def _files_in(folder: RunFolder, directory: Path, spec: InputSpec, network: Netw
     """Return the exported files of a run that lie in a folder, by their names."""
     exports = folder.read_result().exports or {}
     paths = {folder.path / name: export for name, export in exports.items()}
-    found = {
-        path.name: export
-        for path, export in paths.items()
-        if os.path.realpath(path.parent) == os.path.realpath(directory)
-    }
+    here = os.path.realpath(directory)
+    found = {path.name: export for path, export in paths.items() if os.path.realpath(path.parent) == here}
     return [
         File(name=name, export=found[name], spec=spec_of(found[name], spec), network=network)
         for name in sorted(found)

@@ -190,5 +190,9 @@ def _load_teacher(
 
 def _key(folder: RunFolder, target: Path) -> str:
     """Return the name of a file in result.json: in the run folder by its name, elsewhere by its path."""
-    inside = os.path.realpath(target.parent) == os.path.realpath(folder.path)
-    return target.name if inside else os.path.realpath(target)
+    return target.name if _is_inside(folder, target) else os.path.realpath(target)
+
+
+def _is_inside(folder: RunFolder, target: Path) -> bool:
+    """Whether a file lies in a run folder, through links."""
+    return os.path.realpath(target.parent) == os.path.realpath(folder.path)
