@@ -46,6 +46,10 @@ class Tally:
     tried: int = 0
     tracebacks: list[str] = field(default_factory=list)
     wrong_exits: list[str] = field(default_factory=list)
+    codes: dict[int, int] = field(default_factory=dict)
+    """How many cases ended with each exit code; the parser of flags ends the others."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By kind of case and command, what they took."""
 
     def __str__(self) -> str:
         return f"{self.tried} tried, {len(self.tracebacks)} tracebacks, {len(self.wrong_exits)} wrong exits"
@@ -129,8 +133,9 @@ def case_of_run_folder(chance: random.Random, folder: Path, originals: Originals
         path.write_bytes(damaged(path.read_bytes(), chance))
     words = chance.choice(
         (
-            ["report", str(run)],
-            ["report", str(run)],
+            ["report", str(run)]
+            if path.suffix != ".pt"
+            else [*transfer_words(originals), "--folder", str(run), "--resume"],
             ["measure", str(run), "--images", str(originals.files["npz"]), "--batch-size", "4"],
             ["measure", str(run), "--images", str(originals.files["npz"]), "--transition", "2"],
             ["export", str(run), "--to", "safetensors", "--overwrite"],
@@ -182,7 +187,7 @@ def case_of_program(chance: random.Random, folder: Path, originals: Originals) -
 
 def case_of_flags(chance: random.Random, folder: Path, originals: Originals) -> Case:
     """Give a flag of any command a value that nobody should give."""
-    command, numbers, words = chance.choice(FLAGS)
+    command, numbers, words = chance.choices(FLAGS, FREQUENCIES)[0]
     number = bool(numbers) and chance.random() < 0.6
     flag, value = (
         (chance.choice(numbers), chance.choice(NUMBERS))
@@ -226,6 +231,8 @@ FLAGS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("export", ("--mean", "--std"), ("--to", "--images", "--out", "--teacher-license", "--pixels")),
     ("report", (), ("--out",)),
 )
+FREQUENCIES = (8, 8, 3, 2, 1)
+"""How often each of these commands comes: those that take longest, rarely."""
 KINDS: dict[str, tuple[Kind, int]] = {
     "run folder": (case_of_run_folder, 8),
     "images": (case_of_images, 3),
@@ -253,12 +260,14 @@ def run_cases(originals: Originals, folder: Path, *, seed: int, count: int) -> T
 def _run_case(tally: Tally, name: str, words: list[str]) -> None:
     out, err = io.StringIO(), io.StringIO()
     tally.tried += 1
+    command = f"{name.partition(': ')[2].split()[0]} {words[0]}"
     began = time.perf_counter()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code = main(words)
     except SystemExit as end:
+        tally.seconds[command] = tally.seconds.get(command, 0.0) + time.perf_counter() - began
         # The parser of flags ends like this, with a box of its own.
         code = end.code
         if code not in (0, 2):
@@ -268,6 +277,8 @@ def _run_case(tally: Tally, name: str, words: list[str]) -> None:
         tally.tracebacks.append(f"{name}: {type(error).__name__}: {str(error)[:300]} ({words})")
         return
     seconds = time.perf_counter() - began
+    tally.seconds[command] = tally.seconds.get(command, 0.0) + seconds
+    tally.codes[code] = tally.codes.get(code, 0) + 1
     errors = [line for line in err.getvalue().splitlines() if line.startswith("beliefmatch: error: ")]
     if code not in (0, 2) or len(errors) != (code == 2) or seconds > SECONDS:
         tally.wrong_exits.append(f"{name}: {code}, {errors}, {seconds:.0f} s ({words})")

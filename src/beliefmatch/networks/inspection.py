@@ -55,7 +55,7 @@ class Inspection:
     feature_maps: Mapping[tuple[int, ...], str]
     """By resolution the module whose output is the last feature map; see `pairs.last_feature_maps`."""
     shapes: Mapping[str, tuple[int, ...]]
-    """By name of each module that ran and gave a tensor: its shape without the batch axis. Empty where nothing within
+    """By name of each module that ran once and gave a tensor: its shape without the batch axis. Empty where nothing in
     the network can be tapped."""
     macs: int
     """Multiply-accumulates for one example."""
@@ -108,13 +108,19 @@ def inspect(network: nn.Module, spec: InputSpec, *, role: str, outputs: OutputKi
         # In the order of the network, in which their gaps are summed.
         batch_norms=tuple(name for name, _ in network.named_modules() if name in batch_norms),
         feature_maps=last_feature_maps(recording) if tapped else {},
-        shapes={each.name: tuple(each.output.shape[1:]) for each in recording.modules} if tapped else {},
+        shapes=_shapes_in(recording) if tapped else {},
         macs=_count_macs(network, spec, role),
         takes_any_batch=not getattr(network, "runs_in_pieces", False),
         why_no_gradient=why_no_gradient(recording, values, failure, spec),
         statistics_have_gradient=_statistics_have_gradient(recording),
         dtype=recording.inputs.dtype,
     )
+
+
+def _shapes_in(recording: Recording) -> dict[str, tuple[int, ...]]:
+    """Return the shape of what each module gave, but for those that ran more than once."""
+    shared = recording.shared_modules
+    return {each.name: tuple(each.output.shape[1:]) for each in recording.modules if each.name not in shared}
 
 
 def count_classes(network: nn.Module, spec: InputSpec, *, role: str) -> int:

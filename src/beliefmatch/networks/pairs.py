@@ -65,12 +65,13 @@ def last_feature_maps(recording: Recording) -> FeatureMaps:
         recording: of a batch of several examples, to distinguish a batch of examples from one of windows.
     """
     num_examples, num_axes = len(recording.inputs), recording.inputs.dim()
+    shared = recording.shared_modules
     given = [each for each in recording.modules if each.output.dim() > 2 and len(each.output) == num_examples]
     maps = [each for each in given if each.output.dim() == num_axes and each.size.numel() > 1]
     sizes = {each.size for each in maps if isinstance(each.module, GIVES_MAPS)}
     found: dict[torch.Size, ModuleOutput] = {}
     for each in maps:
-        if each.size in sizes and each.is_unchanged:
+        if each.size in sizes and each.is_unchanged and each.name not in shared:
             found.pop(each.size, None)
             found[each.size] = each
     return {tuple(size): last.name for size, last in found.items() if not _become_tokens(last, given, sizes)}

@@ -1,5 +1,6 @@
 """One pass of a network on noise, with the outputs of its modules."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from beliefmatch.networks.unsupported import explain_failure
 SIZES = (0.1, 0.1, 1.0, 1.0, 3.0, 10.0, 10.0)
 """Standard deviation of the noise in each example: where one leaves every unit of a network dead or saturated, another
 may not. Their number is prime, to distinguish a batch of examples from a batch of windows or of tokens."""
+USUAL_BATCHES = (1, 2, 4, 8, 10, 16, 32, 64, 100, 128)
+"""Numbers of examples that code may name."""
 NUM_ORDINARY = 4
 """Number of examples, the first ones, of the size of network inputs."""
 
@@ -61,6 +64,12 @@ class Recording:
     """Outputs of modules that are tensors, without the network's, in the order of the pass."""
     batch_norm_inputs: dict[str, Tensor] = field(default_factory=dict)
     """By name of each batch-norm layer with running statistics that the batch passed: its input."""
+
+    @property
+    def shared_modules(self) -> set[str]:
+        """Return the names of modules that ran more than once: a tap would not know which output is meant."""
+        counts = Counter(each.name for each in self.modules)
+        return {name for name, count in counts.items() if count > 1}
 
 
 def noise_for(network: nn.Module, spec: InputSpec, *, num_examples: int) -> Tensor:
@@ -107,6 +116,7 @@ def record_noise(network: nn.Module, spec: InputSpec, *, role: str) -> tuple[Rec
     Raises:
         NetworkError: the network fails on inputs of this shape.
     """
+    check_hooks(network, role=role)
     noise = noise_for(network, spec, num_examples=len(SIZES))
     sizes = torch.tensor(SIZES).to(noise).view(-1, *(1 for _ in spec.shape))
     failure: Exception | None = None
@@ -120,10 +130,36 @@ def record_noise(network: nn.Module, spec: InputSpec, *, role: str) -> tuple[Rec
         raise
     except Exception as error:
         # A network of the user's own can fail in any way.
+        if size := _only_batch_size(network, spec):
+            raise NetworkError(
+                f"the {role} takes batches of {size} examples alone: its code names that number, as x.view({size}, -1) "
+                "does; let it take any, as x.flatten(1) does"
+            ) from error
         hint = explain_failure(network, error) or size_hint(network, spec, role=role)
         raise NetworkError(
             f"the {role} does not take inputs of shape {spec.shape}: {first_line(error)}{hint}"
         ) from error
+
+
+def check_hooks(network: nn.Module, *, role: str) -> None:
+    """Check that a network consists of modules of Python code, whose outputs hooks can read.
+
+    Raises:
+        NetworkError: it is, or holds, a module of torch.jit.
+    """
+    for name, module in network.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            where = f"holds a module of torch.jit, {name}" if name else "is a module of torch.jit"
+            raise NetworkError(f"the {role} {where}, which hooks cannot read: give the network that it was made from")
+
+
+def _only_batch_size(network: nn.Module, spec: InputSpec) -> int | None:
+    """Find a number of examples that a network takes although it does not take others; None where none is found."""
+    for size in USUAL_BATCHES:
+        with suppress(Exception):
+            record(network, noise_for(network, spec, num_examples=size), gradient=False)
+            return size
+    return None
 
 
 def _record_program(network: nn.Module, batch: Tensor) -> Recording:

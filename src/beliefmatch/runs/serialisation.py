@@ -72,4 +72,4 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
 
 
 def _show(value: Any) -> str:
-    return str(value["path"]) if isinstance(value, dict) and value.get("type") == "Path" else str(value)
+    return str(value["path"]) if isinstance(value, dict) and value.keys() == {"type", "path"} else str(value)

@@ -12,6 +12,7 @@ from beliefmatch.errors import BeliefMatchError, NetworkError, first_line
 from beliefmatch.functional.micro_batches import smallest_part
 from beliefmatch.networks.gradients import INPUTS_WANTED, check_gradient, raise_no_gradient
 from beliefmatch.networks.inspection import Inspection
+from beliefmatch.networks.placement import is_of_memory_format, keep_contiguous
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.collapse_detection import ADVICE
 from beliefmatch.sources.base import AbstractSource
@@ -43,7 +44,7 @@ def preflight(prepared: Prepared) -> None:
     logger.info("preflight: one round on copies of both networks, before anything is written")
     with torch.random.fork_rng(devices=[]):
         try:
-            _run_on_copies(_shortened(prepared), prepared)
+            _run_in_some_format(_shortened(prepared), prepared)
         except BeliefMatchError:
             raise
         except Exception as error:
@@ -53,6 +54,22 @@ def preflight(prepared: Prepared) -> None:
             raise NetworkError(
                 f"a first round in train mode fails: {type(error).__name__}: {first_line(error)}{hint}"
             ) from error
+
+
+def _run_in_some_format(transfer: Transfer, prepared: Prepared) -> None:
+    """Run on copies; where channels-last memory format makes a network fail, both networks get contiguous tensors."""
+    try:
+        _run_on_copies(transfer, prepared)
+    except RuntimeError as error:
+        if not is_of_memory_format(error):
+            raise
+        for network in (prepared.teacher.module, prepared.student):
+            keep_contiguous(network)
+        _run_on_copies(transfer, prepared)
+        logger.info(
+            "a network uses view() on feature maps, which needs contiguous tensors: both compute so, somewhat slower; "
+            "reshape() or flatten() in its code would take any"
+        )
 
 
 def _shortened(prepared: Prepared) -> Transfer:

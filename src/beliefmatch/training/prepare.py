@@ -11,6 +11,7 @@ from beliefmatch.errors import TapError
 from beliefmatch.networks.heads import compute_in_32_bits
 from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.pairs import choose_pairs
+from beliefmatch.networks.placement import keep_contiguous, keeps_contiguous
 from beliefmatch.networks.taps import find_module, why_no_pairs, why_untappable
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.objectives.base import AbstractObjective
@@ -96,6 +97,8 @@ def prepare_again(prepared: Prepared, *, seed: int) -> Prepared:
     torch.manual_seed(seed)
     student, inspection = build_student(prepared.transfer.student, prepared.teacher)
     _compute_logits_in_32_bits(prepared.teacher, student, inspection)
+    if keeps_contiguous(prepared.student):
+        keep_contiguous(student)
     transfer = replace(prepared.transfer, seed=seed)
     return replace(prepared, transfer=transfer, student=student, inspection=inspection)
 
@@ -192,7 +195,9 @@ def _shape_at(name: str, network: nn.Module, inspection: Inspection) -> tuple[in
         raise TapError(f"nothing can be tapped in {why}")
     find_module(network, name)
     if name not in inspection.shapes:
-        raise TapError(f"module {name!r} did not run or returned no tensor, so nothing could be read from it")
+        raise TapError(
+            f"module {name!r} did not run, ran more than once, or returned no tensor, so nothing could be read from it"
+        )
     return inspection.shapes[name]
 
 
