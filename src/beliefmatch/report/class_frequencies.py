@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from beliefmatch.report.curves import MAX_ROWS, Read, Values, gather, thin
+from beliefmatch.report.curves import MAX_POINTS, MAX_ROWS, Read, Values, gather, thin
 from beliefmatch.report.elements import Cell, Picture, Table, number_cell
 from beliefmatch.report.figures import INK, PAPER, draw_figure, number_rounds
 from beliefmatch.report.groups import Group, batches_of
@@ -52,6 +52,8 @@ def draw_frequencies(group: Group, network: str) -> Picture:
     reads = [_frequency_of(network, number, num_classes) for number in range(num_classes)]
     found = [curve for read in reads if (curve := gather(group.runs, read, label="")) is not None]
     rounds, parts = found[0].rounds, np.stack([curve.mean for curve in found])
+    chosen = thin(len(rounds), MAX_POINTS)
+    rounds, parts = rounds[chosen], parts[:, chosen]
     over = f", mean over {len(group.runs)} runs" if len(group.runs) > 1 else ""
     return Picture(
         title=f"Classes that the {network} gives",

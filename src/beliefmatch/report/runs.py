@@ -14,6 +14,8 @@ from beliefmatch.runs.schema.result import Collapse, Result
 from beliefmatch.runs.schema.row import Row
 from beliefmatch.runs.schema.run import StudentMetadata
 
+MAX_ROWS = 4_000
+"""Rows of a run that a report keeps; no figure shows more points."""
 READ_DATA = ("FewShot", "Unlabelled")
 """Names of the sources whose `reads_data` is true; a report loads none of them."""
 
@@ -113,13 +115,23 @@ def _read_run(path: Path, *, name: str) -> Run:
         num_rounds=num_rounds,
         command=metadata.command,
         versions=metadata.versions,
-        rows=tuple(sorted(folder.read_metrics(), key=lambda row: row["round"])),
+        rows=_thin(sorted(folder.read_metrics(), key=lambda row: row["round"]), folder.pseudo),
         result=folder.read_result() if folder.result.exists() else None,
         measured=folder.read_measurement(),
         collapses=tuple(folder.read_collapses()),
         student_metadata=folder.read_student() if folder.student_metadata.exists() else None,
         pictures=_find_pictures(folder.pseudo),
     )
+
+
+def _thin(rows: list[Row], pseudo: Path) -> tuple[Row, ...]:
+    """Return at most some thousand rows, evenly spaced, with the first, the last and those of pictures among them."""
+    if len(rows) <= MAX_ROWS:
+        return tuple(rows)
+    pictured = {round_of(path) for path in _find_pictures(pseudo)}
+    step = (len(rows) - 1) / (MAX_ROWS - 1)
+    chosen = {round(step * number) for number in range(MAX_ROWS)}
+    return tuple(row for number, row in enumerate(rows) if number in chosen or row["round"] in pictured)
 
 
 def _owns_teacher(path: Path, settings: Settings) -> bool:
