@@ -47,9 +47,9 @@ def measure(folder: Path, completed: int, began: float, checkpoint_seconds: floa
 def soak(folder: Path, teacher: Path, rounds: int) -> list[dict[str, Any]]:
     """Run so many rounds and measure every thousand."""
     setup = Setup(
-        teacher=Network(architecture="lenet_5_half", weights=teacher),
-        student=NamedStudent(architecture="convnet_2"),
-        shape=(1, 28, 28),
+        teacher=Network(architecture="mlp_8", weights=teacher),
+        student=NamedStudent(architecture="mlp_4"),
+        shape=(2,),
         rounds=rounds,
         batch_size=4,
     )
@@ -103,7 +103,7 @@ def _write_teacher(path: Path) -> None:
     from beliefmatch.networks.loading.network import make_network  # noqa: PLC0415
 
     torch.manual_seed(0)
-    safetensors.torch.save_file(make_network("lenet_5_half", in_channels=1, num_classes=10).state_dict(), path)
+    safetensors.torch.save_file(make_network("mlp_8", in_channels=2, num_classes=10).state_dict(), path)
 
 
 if __name__ == "__main__":
