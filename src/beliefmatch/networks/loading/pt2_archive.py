@@ -213,7 +213,7 @@ def _check_expression(text: str, path: Path) -> None:
         nodes = list(ast.walk(ast.parse(text, mode="eval")))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         nodes = [None]
-    powers = [node for node in nodes if _is_power(node)]
+    powers = [node for node in nodes if node is not None and _is_power(node)]
     if len(text) > MAX_EXPRESSION or len(powers) > MAX_POWERS or not all(map(_is_small, powers)):
         raise NetworkError(f"{path} is refused: {text[:60]!r} in it is too large an expression for a size")
     for node in nodes:
@@ -228,7 +228,7 @@ def _check_expression(text: str, path: Path) -> None:
             raise NetworkError(f"{path} is refused: {text[:60]!r} in it is no expression of sizes, and may run code")
 
 
-def _is_power(node: ast.AST | None) -> bool:
+def _is_power(node: ast.AST) -> bool:
     """Whether a node of an expression raises to a power, or shifts to the left."""
     if isinstance(node, ast.BinOp):
         return isinstance(node.op, ast.Pow | ast.LShift)
