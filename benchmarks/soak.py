@@ -68,7 +68,8 @@ def soak(folder: Path, teacher: Path, rounds: int) -> list[dict[str, Any]]:
 
     recorder.save_checkpoint = timed
     try:
-        run(noise(setup), RunOptions(folder=folder, accelerator="cpu", precision="32-true"), observer=observe)
+        options = RunOptions(folder=folder, accelerator="cpu", precision="32-true")
+        run(noise(setup), options, progress=False, on_round=observe)
     finally:
         recorder.save_checkpoint = save
     return found
