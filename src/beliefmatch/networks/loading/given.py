@@ -148,9 +148,9 @@ def _configured_inputs(module: nn.Module) -> InputSpec | None:
     config: Any = getattr(module, "pretrained_cfg", None)
     try:
         if isinstance(config, dict) and config.get("input_size"):
-            constants = {name: tuple(map(float, config[name])) for name in ("mean", "std") if config.get(name)}
-            known = "checkpoint" if len(constants) == 2 else "default"
-            return InputSpec(shape=tuple(config["input_size"]), **constants, normalisation_from=known)
+            mean, std = (tuple(map(float, config.get(name) or ())) or None for name in ("mean", "std"))
+            known = "checkpoint" if mean and std else "default"
+            return InputSpec(shape=tuple(config["input_size"]), mean=mean, std=std, normalisation_from=known)
         config = getattr(module, "config", None)
         if size := height_and_width(getattr(config, "image_size", None)):
             return InputSpec(shape=(int(getattr(config, "num_channels", 3)), *size), normalisation_from="default")
