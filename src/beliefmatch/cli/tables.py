@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from beliefmatch.measurement.agreement import Measurement
+from beliefmatch.measurement.summary import lines_of
 from beliefmatch.runs.schema.export import Export
 from beliefmatch.runs.schema.measurement import INTERVALS, ClassScores, Estimate
 from beliefmatch.runs.schema.result import Result
@@ -128,20 +129,8 @@ def _overall(measurement: Measurement) -> Table:
     )
     table.add_column("quantity")
     table.add_column("value (95 % interval)", justify="right", no_wrap=True)
-    for name, scores in (("teacher", measurement.teacher), ("student", measurement.student)):
-        if scores is None:
-            table.add_row(f"{name} accuracy", "no labels")
-            continue
-        table.add_row(f"{name} accuracy, %", interval(scores.top1))
-        if scores.top5 is not None:
-            table.add_row(f"{name} top-5 accuracy, %", interval(scores.top5))
-        table.add_row(f"{name} calibration error, %", interval(scores.calibration_error))
-    table.add_row("agreement, %", interval(measurement.agreement))
-    table.add_row("KL(teacher || student), nats", _decimal_interval(measurement.divergence))
-    if curves := measurement.transition:
-        low, high = curves.error_interval
-        error = _decimal_interval(Estimate(value=curves.error, low=low, high=high))
-        table.add_row(f"mean transition error, {curves.guided_by} guides (2 standard errors)", error)
+    for name, value, bounds in lines_of(measurement):
+        table.add_row(name, f"{value} ({bounds})" if bounds else value)
     return table
 
 
@@ -174,10 +163,6 @@ def interval(estimate: Estimate | None) -> str:
     if estimate is None:
         return "-"
     return f"{100 * estimate.value:.2f} ({100 * estimate.low:.1f}\N{EN DASH}{100 * estimate.high:.1f})"
-
-
-def _decimal_interval(estimate: Estimate) -> str:
-    return f"{estimate.value:.4f} ({estimate.low:.4f}\N{EN DASH}{estimate.high:.4f})"
 
 
 def percent(fraction: float | None) -> str:

@@ -25,7 +25,9 @@ def lines_of(measurement: "Measurement") -> list[Line]:
     if curves := measurement.transition:
         low, high = curves.error_interval
         error = Estimate(value=curves.error, low=low, high=high)
-        lines.append(_line(f"mean transition error, {curves.guided_by} guides", error, scale=1, digits=4))
+        lines.append(
+            _line(f"mean transition error, {curves.guided_by} guides (2 standard errors)", error, scale=1, digits=4)
+        )
     return lines
 
 
