@@ -5,7 +5,9 @@ import inspect
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,39 +77,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
         handler.setFormatter(PrintableFormatter("%(message)s"))
         logging.basicConfig(handlers=[handler])
         logging.getLogger().setLevel(logging.INFO if is_first_process() else logging.ERROR)
-        code = _run(arguments)
+        with _explaining_errors(arguments) as ending:
+            _check_surroundings()
+            for word in arguments:
+                _check_word(word)
+            _run_command(arguments)
         out.flush()
-        if code == 0 and out.lost_text:
+        if ending.code == 0 and out.lost_text:
             assert out.failure is not None
             return _fail(f"the standard output cannot be written: {out.failure.strerror}; what was asked for is done")
-        return code
+        return ending.code
 
 
-def _run(arguments: Sequence[str]) -> int:
-    """Run the command; say in one line what a user can mend."""
+@dataclass
+class Ending:
+    """How a command ends."""
+
+    code: int = 0
+    """Its exit code."""
+
+
+@contextmanager
+def _explaining_errors(arguments: Sequence[str]) -> Iterator[Ending]:
+    """Say in one line what a user can mend, and set the exit code."""
+    ending = Ending()
     try:
-        _check_surroundings()
-        for word in arguments:
-            _check_word(word)
-        _run_command(arguments)
+        yield ending
     except BeliefMatchError as error:
-        return _fail(error.in_flags() if isinstance(error, SettingsError) else str(error))
+        ending.code = _fail(error.in_flags() if isinstance(error, SettingsError) else str(error))
     except KeyboardInterrupt:
         if is_first_process():
             sys.stderr.write(f"beliefmatch: interrupted{CONTINUED.get(next(iter(arguments), ''), '')}\n")
-        return 130
+        ending.code = 130
     except OSError as error:
         # A disk that is full, a name that is too long, a working directory that is gone.
         where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}")
+        ending.code = _fail(f"{where}{error.strerror or error}")
     except Exception as error:
         if message := _out_of_memory(error):
-            return _fail(message)
+            ending.code = _fail(message)
         # Other processes fail when the first one does, and it has reported why.
-        if is_first_process():
+        elif is_first_process():
             raise
-        return 2
-    return 0
+        else:
+            ending.code = 2
 
 
 def _fail(message: str) -> int:
