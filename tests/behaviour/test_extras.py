@@ -71,7 +71,8 @@ def run_commands(folder: Path, extra: str | None, *commands: Iterable[object]) -
         "for words in json.loads(sys.argv[1]):\n"
         "    with contextlib.redirect_stderr(io.StringIO()) as said:\n"
         "        code = main(words)\n"
-        "    print('said', code, said.getvalue().strip().replace('\\n', ' / '))\n"
+        "    lines = [line for line in said.getvalue().strip().split('\\n') if not line.startswith('Warning: ')]\n"
+        "    print('said', code, ' / '.join(lines))\n"
     )
     hidden = hidden_with(extra)
     assert {"pytest", "tensorboard"} <= hidden

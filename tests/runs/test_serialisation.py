@@ -14,6 +14,7 @@ import pytest
 import beliefmatch
 from beliefmatch import recipes
 from beliefmatch.errors import FolderError
+from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.taps import TapPair
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.optimisers import AbstractOptimiser
@@ -25,7 +26,9 @@ from beliefmatch.training.transfer import Transfer
 from tiny import tiny_transfer, vector_transfer
 
 FILE = Path("run.json")
-ROOMS = tuple(f"{beliefmatch.__name__}.{name}" for name in ("sources", "objectives", "students", "optimisers"))
+ROOMS = tuple(
+    f"{beliefmatch.__name__}.{name}" for name in ("sources", "objectives", "networks", "students", "optimisers")
+)
 """What training wraps them in while a run is under way stands in no settings."""
 
 
@@ -62,7 +65,7 @@ def test_the_types_of_settings_are_all_there_are() -> None:
         room = importlib.import_module(f"beliefmatch.{name}")
         for module in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
             importlib.import_module(module.name)
-    bases = (AbstractSource, AbstractObjective, AbstractStudent, AbstractOptimiser)
+    bases = (AbstractSource, AbstractObjective, AbstractNetwork, AbstractStudent, AbstractOptimiser)
     left, found = list(bases), set()
     while left:
         kind = left.pop()
