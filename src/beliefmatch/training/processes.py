@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 
 from beliefmatch.errors import ProcessError, first_line
 
-WATCH_SECONDS = 1.0
+POLL_SECONDS = 1.0
 """How often a process looks whether the first one lives."""
 
 
@@ -48,12 +48,12 @@ def end_with_parent() -> None:
     """End this process as soon as the one that started it is gone, be it killed."""
     parent = os.getppid()
 
-    def watch() -> None:
+    def wait_for_end() -> None:
         while os.getppid() == parent:
-            time.sleep(WATCH_SECONDS)
+            time.sleep(POLL_SECONDS)
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True, name="end-with-parent").start()
+    threading.Thread(target=wait_for_end, daemon=True, name="end-with-parent").start()
 
 
 def _is_of_processes(error: RuntimeError) -> bool:
