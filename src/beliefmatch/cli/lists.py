@@ -58,7 +58,7 @@ BUILT_IN = (
 
 def architectures() -> None:
     """List the names of networks: those that are built in, and how to name others."""
-    from beliefmatch.networks.loading.network import EXAMPLES
+    from beliefmatch.networks.loading.built_in import EXAMPLES
 
     width = max(len(name) for name, _ in (*BUILT_IN, *ELSEWHERE))
     lines = ["built in:", *(f"  {name:{width}}  {text}" for name, text in BUILT_IN)]

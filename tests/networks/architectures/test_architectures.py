@@ -8,7 +8,8 @@ from beliefmatch.errors import NetworkError
 from beliefmatch.networks.architectures.generators import ImageGenerator, make_generator
 from beliefmatch.networks.cost import measure_cost
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.loading.network import EXAMPLES, make_network
+from beliefmatch.networks.loading.built_in import EXAMPLES
+from beliefmatch.networks.loading.network import make_network
 from beliefmatch.networks.normalisation import CIFAR10
 from tiny import named
 

@@ -28,7 +28,7 @@ OLD_PICKLES = 4
 """Pickles at the beginning of a file of torch before 1.6."""
 MAX_MESSAGE, MAX_NAME = 1000, 80
 """Characters of a message of torch's that are read, and of a name in a file that a message shows."""
-MAX_SHOWN = 8
+MAX_LISTED = 8
 """Names in a file that a message shows."""
 
 
@@ -183,7 +183,7 @@ def _named(found: dict[str, dict[str, Tensor]], path: Path, state_key: str) -> d
 
 
 def _listed(names: Iterable[object]) -> str:
-    return ", ".join(str(name)[:MAX_NAME] for name in islice(names, MAX_SHOWN))
+    return ", ".join(str(name)[:MAX_NAME] for name in islice(names, MAX_LISTED))
 
 
 def _state_dicts_in(
