@@ -4,12 +4,16 @@ import os
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
 
+from beliefmatch.networks.loading.network import make_network
 from conftest import Command
-from shared_folder import DATA, ROOT, needs_data
+from shared_folder import ROOT
 
 README = (ROOT / "README.md").read_text()
 
@@ -21,34 +25,55 @@ def block(language: str) -> str:
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> Path:
-    """A folder beside the working one, where the README expects weights and images; a few of the images suffice."""
-    data = tmp_path.parent / f"{tmp_path.name}_shared" / "data"
-    (data / "cifar10").mkdir(parents=True)
-    (data / "models").symlink_to(DATA / "models")
-    with np.load(DATA / "cifar10" / "test.npz") as images:
-        np.savez(data / "cifar10" / "test.npz", images=images["images"][:200], labels=images["labels"][:200])
-    return data.parent
+def demo_teacher(tmp_path: Path) -> Path:
+    """The file that a demo leaves."""
+    file = tmp_path / "runs" / "demo" / "teacher.safetensors"
+    file.parent.mkdir(parents=True)
+    save_file(make_network("convnet_32", in_channels=1, num_classes=10).state_dict(), file)
+    return file
 
 
-@needs_data
-def test_the_two_commands(command: Command, shared: Path) -> None:
-    text = block("sh").replace("\\\n", "").replace("../shared", str(shared)).replace("--rounds 20", "--rounds 3")
-    transfer, measure = (shlex.split(line) for line in text.strip().splitlines())
-    assert transfer[0] == measure[0] == "beliefmatch"
-    command(*transfer[1:])
-    done = command(*measure[1:])
-    assert "measured on 200 examples" in done.stdout
+MY_MODEL = """
+from torch import nn
+
+def net():
+    return nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+"""
 
 
-@needs_data
-def test_the_python_example(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compress_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    code = block("python").replace("../shared", str(shared)).replace("rounds=20", "rounds=2")
-    assert len(code.strip().splitlines()) <= 12
+    made: dict[str, Any] = {}
+    exec(MY_MODEL, made)
+    images, labels = torch.randn(32, 3, 32, 32), torch.arange(32) % 10
+    names = {"teacher": made["net"](), "student": made["net"](), "test_loader": [(images, labels)]}
+    exec(compile(block("python").replace("minutes=10", "rounds=1"), "README.md", "exec"), names)
+    assert type(names["result"].student) is nn.Sequential
+    assert list(tmp_path.rglob("report.html"))
+    assert list(tmp_path.rglob("student.onnx"))
+
+
+def test_compress_as_a_command(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "my_model.py").write_text(MY_MODEL)
+    made: dict[str, Any] = {}
+    exec(MY_MODEL, made)
+    torch.save(made["net"]().state_dict(), tmp_path / "w.pt")
+    line = block("sh").replace("\\\n", "").replace("--minutes 10", "--plan")
+    assert "student steps" in command(*shlex.split(line)[1:]).stdout
+
+
+@pytest.mark.usefixtures("demo_teacher")
+def test_transfer_as_a_command(command: Command) -> None:
+    line = block("bash").replace("\\\n", "").replace("--rounds 20", "--rounds 2")
+    assert "the student is in" in command(*shlex.split(line)[1:]).stdout
+
+
+@pytest.mark.usefixtures("demo_teacher")
+def test_transfer_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(compile(code, "README.md", "exec"), names)
-    assert type(names["network"]).__name__ == "WideResNet"
+    exec(compile(block("py").replace("rounds=20", "rounds=2"), "README.md", "exec"), names)
+    assert type(names["network"]).__name__ == "ConvNet"
     assert (tmp_path / "runs" / "api" / "result.json").is_file()
 
 
@@ -57,6 +82,10 @@ def test_every_link_to_a_file_leads_somewhere() -> None:
     for target in (first or second for first, second in links):
         if not target.startswith("https://"):
             assert os.path.exists(ROOT / target), target  # noqa: PTH110
+
+
+def test_lines_are_short() -> None:
+    assert not [line for line in README.splitlines() if len(line) > 120]
 
 
 def test_numbers_are_filled_in() -> None:

@@ -68,8 +68,9 @@ def test_pixels(given: Any) -> None:
         (INPUTS.double().numpy(), LABELS),
         TensorDataset(INPUTS, LABELS),
         DataLoader(TensorDataset(INPUTS, LABELS), batch_size=4),
+        list(DataLoader(TensorDataset(INPUTS, LABELS), batch_size=4)),
     ],
-    ids=["tensors", "arrays", "data set", "loader"],
+    ids=["tensors", "arrays", "data set", "loader", "batches"],
 )
 def test_network_inputs(given: Any) -> None:
     found = gather_examples(given, spec=SPEC)

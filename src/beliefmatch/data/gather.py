@@ -34,7 +34,7 @@ def gather_examples(given: Any, labels: Any = None, *, spec: InputSpec) -> Abstr
 
     Args:
         given: `Images` or `Inputs`; a DataLoader, or a Dataset with `__getitem__` and `__len__`, of inputs or of
-            (input, label) or of dictionaries; a tensor or an array, (n, *spec.shape) numbers, (n, height, width,
+            (input, label) or of dictionaries; a list of their items, or of batches; a tensor or an array, (n, *spec.shape) numbers, (n, height, width,
             channels) uint8 or (n, channels, height, width) uint8; a pair of these and labels; a folder of image
             files, in one folder for each class if they have labels; or an .npz file, see `read_examples`.
         labels: (n,) integers from 0, of a tensor or an array alone.
@@ -59,6 +59,8 @@ def gather_examples(given: Any, labels: Any = None, *, spec: InputSpec) -> Abstr
         return _join([_split(batch) for batch in given], spec)
     if hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, Mapping):
         items = [_split(given[index]) for index in range(len(given))]
+        if items and all(inputs.ndim > len(spec.shape) for inputs, _ in items):
+            return _join(items, spec)
         return _join([(one[None], None if label is None else label.reshape(1)) for one, label in items], spec)
     raise WrongTypeError(f"examples are a {type(given).__name__}; {EXPECTED}")
 
