@@ -310,7 +310,7 @@ def test_constants_of_a_preprocessor_may_be_one_number_or_nonsense(tmp_path: Pat
     (folder / "preprocessor_config.json").write_text(json.dumps(content))
     network = Network(architecture=f"hf:{folder}")
     if known is None:
-        with pytest.raises(NetworkError, match="is damaged: it holds a list"):
+        with pytest.raises(NetworkError, match="is damaged: it is a list"):
             network.known_inputs()
         return
     found = network.known_inputs()

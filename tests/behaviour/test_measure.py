@@ -100,7 +100,7 @@ def test_transition_curves_of_a_run_survive_a_measurement_without(images: Path, 
         ((*PAIR, "--transition", "61"), "61 examples on which both networks agree were asked for; there are 60"),
         ((*PAIR, "--transition", "0"), "num_images of transition curves must be above 0"),
         (
-            (*PAIR[:2], "--student.architecture", named("make_seven_classes"), *PAIR[4:]),
+            (*PAIR[:2], "--student.architecture", named("make_seven_classes"), *PAIR[4:], "--student.allow-untrained"),
             "the teacher knows 10 classes and the student 7",
         ),
         ((*PAIR[:4], "--shape", "1", "9", "9"), "images are 8x8, the network takes 9x9"),

@@ -168,13 +168,13 @@ def test_a_function_that_loads_no_weights_is_refused(own: Path, capsys: pytest.C
     shape = (3, 4, 4)
     for name, count in (("random", 2), ("half", 1)):
         with pytest.raises(
-            NetworkError, match=f"own.py:{name} loads no weights.* {count} of 2 .* add --allow-untrained"
+            NetworkError, match=f"own.py:{name} loads no weights.* {count} of 2 .* add --teacher.allow-untrained"
         ):
             load_model(f"{own}:{name}", shape=shape)
         assert load_model(f"{own}:{name}", shape=shape, allow_untrained=True)
     state = torch.random.get_rng_state()
     with pytest.raises(NetworkError):
-        check_trained(torch.nn.Flatten(), f"{own}:missing")
+        check_trained(torch.nn.Flatten(), f"{own}:missing", role="teacher")
     assert torch.equal(torch.random.get_rng_state(), state)
     load_model(f"{own}:loaded", shape=shape)
     load_model(f"{own}:random", shape=shape, weights=own.with_name("weights.pt"))

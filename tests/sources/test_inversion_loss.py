@@ -81,7 +81,7 @@ def test_where_networks_disagree_an_agreed_divergence_counts_nothing() -> None:
     [
         (InversionLossWeights(), "source.terms.l2 are all 0"),
         (InversionLossWeights(balance=-1.0), "source.terms.balance must not be below 0"),
-        (InversionLossWeights(one_hot=float("nan")), "source.terms.one_hot must not be below 0"),
+        (InversionLossWeights(one_hot=float("nan")), "source.terms.one_hot must be finite"),
         (InversionLossWeights(adversarial=1.0, temperature=0.0), "source.terms.temperature must be above 0"),
     ],
 )

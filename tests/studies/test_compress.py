@@ -119,7 +119,7 @@ def test_the_plan_says_what_was_understood(capsys: pytest.CaptureFixture[str]) -
         "1/2.0 of the parameters and 1/2.0 of the MACs; begins with the teacher's weights",
         "1 x 8 x 8 (as you gave it)",
         "mean 0.3, std 0.4 (as you gave it)",
-        "1, each of 20 student steps, in batches of 4, with seed 0",
+        "1, each of 40 student steps, in batches of 4, with seed 0",
         "about 20 seconds on cpu",
         "GiB",
     ):

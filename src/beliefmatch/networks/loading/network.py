@@ -140,7 +140,7 @@ class Network(AbstractNetwork):
         if self.weights is None:
             network = find_origin(self.architecture).load(spec)
             if is_own_code(self.architecture) and not self.allow_untrained:
-                check_trained(network, self.architecture)
+                check_trained(network, self.architecture, role=role)
         else:
             network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=expected or USUAL_CLASSES)
             weights = read_weights(self.weights, state_key=self.state_key)

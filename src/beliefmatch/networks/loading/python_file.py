@@ -41,7 +41,7 @@ SECOND_SEED = 8_675_309
 """Of the construction that another is compared with."""
 
 
-def check_trained(network: nn.Module, architecture: str) -> None:
+def check_trained(network: nn.Module, architecture: str, *, role: str) -> None:
     """Check that a user's function loads weights: two constructions from two seeds are equal then.
 
     torch's random state stays as it is.
@@ -49,6 +49,7 @@ def check_trained(network: nn.Module, architecture: str) -> None:
     Args:
         network: made by the function already, from whatever seed.
         architecture: name of the function.
+        role: what to call the network, and its flags, in the error: teacher or student.
 
     Raises:
         NetworkError: the two differ.
@@ -61,8 +62,8 @@ def check_trained(network: nn.Module, architecture: str) -> None:
     if random:
         raise NetworkError(
             f"{architecture} loads no weights, or not all: {len(random)} of {len(state)} tensors differ between two "
-            f"calls, such as {random[0]}, so it would be an untrained teacher. Load trained weights in it, name their "
-            "file with --teacher.weights FILE, or add --allow-untrained"
+            f"calls, such as {random[0]}, so it would be an untrained {role}. Load trained weights in it, name their "
+            f"file with --{role}.weights FILE, or add --{role}.allow-untrained"
         )
 
 
