@@ -33,10 +33,11 @@ def gather_examples(given: Any, labels: Any = None, *, spec: InputSpec) -> Abstr
     already normalised. Labels are optional.
 
     Args:
-        given: `Images` or `Inputs`; a DataLoader, a Dataset with `__getitem__` and `__len__`, or a list of batches, each
-            of inputs, of (input, label) or of dictionaries; a tensor or an array, (n, *spec.shape) numbers, (n, height,
-            width, channels) uint8 or (n, channels, height, width) uint8; a pair of these and labels; a folder of image
-            files, in one folder for each class if they have labels; or an .npz file, see `read_examples`.
+        given: `Images` or `Inputs`; a DataLoader, a Dataset with `__getitem__` and `__len__`, or a list of batches,
+            each of inputs, of (input, label) or of dictionaries; a tensor or an array, (n, *spec.shape) numbers,
+            (n, height, width, channels) uint8 or (n, channels, height, width) uint8; a pair of these and
+            labels; a folder of image files, in one folder for each class if they have labels; or an .npz file, see
+            `read_examples`.
         labels: (n,) integers from 0, of a tensor or an array alone.
         spec: of the networks' inputs.
 
