@@ -76,7 +76,7 @@ def soak(folder: Path, teacher: Path, rounds: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=20_000)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as place:

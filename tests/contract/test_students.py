@@ -8,12 +8,14 @@ from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.stored import SETTINGS_TYPES
 from beliefmatch.students.base import AbstractStudent, build_student
+from beliefmatch.students.given import GivenStudent
 from beliefmatch.students.named import NamedStudent
-from tiny import make_conv_teacher, named
+from tiny import make_conv_teacher, make_dropout_student, named
 
 STUDENTS: dict[str, AbstractStudent] = {
     "built in": NamedStudent(architecture="convnet_4"),
     "own": NamedStudent(architecture=named("make_dropout_student")),
+    "given": GivenStudent.of(make_dropout_student),
 }
 
 
