@@ -17,6 +17,9 @@ MAX_WHOLE = 2**63
 """Bound of whole numbers: larger ones overflow where they become floats or tensors."""
 MAX_FLOAT = 1e300
 """Bound of numbers: products of larger ones overflow. Run folders are read with the same two bounds."""
+IN_A_ROUND, MAX_IN_A_ROUND = ("_steps", "warm_up", "batches_per_round"), 1_000_000
+"""How names of settings end that count what one round does, and their bound: a round holds what each step measured, and
+nothing can end it before."""
 
 
 def check_positive(settings: object, path: str, *names: str) -> None:
@@ -84,7 +87,10 @@ def check_numbers(settings: Any, path: str = "") -> None:
             raise SettingsError(f"{path} must be finite and below {bound:.0e} in size; got {shown}", path)
     elif dataclasses.is_dataclass(settings):
         for field in dataclasses.fields(settings):
-            check_numbers(getattr(settings, field.name), _path(path, field.name))
+            value, where = getattr(settings, field.name), _path(path, field.name)
+            check_numbers(value, where)
+            if field.name.endswith(IN_A_ROUND) and isinstance(value, int) and value > MAX_IN_A_ROUND:
+                raise SettingsError(f"{where} must be at most {MAX_IN_A_ROUND:,}; got {value:,}", where)
     elif isinstance(settings, dict):
         for name, value in settings.items():
             check_numbers(value, _path(path, str(name)))
