@@ -15,6 +15,7 @@ import tyro
 
 from beliefmatch.checks import check_numbers
 from beliefmatch.cli.aliases import spell_out
+from beliefmatch.cli.cite import cite
 from beliefmatch.cli.compare import compare
 from beliefmatch.cli.compress import compress
 from beliefmatch.cli.demo import demo
@@ -41,6 +42,7 @@ COMMANDS = {
     "measure": measure,
     "report": report,
     "export": export,
+    "cite": cite,
     "toy": toy,
     "reproduce": reproduce,
 }
