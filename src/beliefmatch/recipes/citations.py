@@ -64,8 +64,8 @@ DISTILLATION = Paper(
 ATTENTION = Paper(
     key="zagoruyko2017paying",
     authors=("Zagoruyko, Sergey", "Komodakis, Nikos"),
-    title="Paying More Attention to Attention: Improving the Performance of Convolutional Neural Networks via Attention "
-    "Transfer",
+    title="Paying More Attention to Attention: Improving the Performance of Convolutional Neural Networks via "
+    "Attention Transfer",
     year=2017,
     venue="International Conference on Learning Representations",
     arxiv="1612.03928",
