@@ -1,7 +1,7 @@
 PYTHON ?= python3
 PIP = .venv/bin/pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-all lint
+.PHONY: demo test test-all lint docs
 
 demo: .venv/installed
 	.venv/bin/beliefmatch demo --folder runs/demo --resume
@@ -17,6 +17,10 @@ lint: .venv/installed-dev
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright
 	.venv/bin/lint-imports
+
+docs: .venv/installed-dev
+	.venv/bin/sphinx-build -W --keep-going -b html docs docs/_build/html
+	.venv/bin/sphinx-build -W --keep-going -b doctest -D nb_execution_mode=off docs docs/_build/doctest
 
 .venv/bin/pip:
 	$(PYTHON) -m venv .venv
