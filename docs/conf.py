@@ -52,13 +52,26 @@ nitpick_ignore_regex = [
 
 MARKUP = re.compile(r"(`[^`]*`)|(\*|\||_(?=\W|$))")
 """What docstrings mean literally and reStructuredText does not, outside of backticks."""
+FIELDS = ("attribute", "property")
+"""What autodoc calls fields of classes."""
+DOCSTRINGS: dict[str, list[str]] = {}
+"""Of each name as it was before napoleon read it."""
 
 
 def escape_markup(
-    _app: Sphinx, _kind: str, _name: str, _found: object, _options: object, lines: list[str], *_: Any
+    _app: Sphinx, _kind: str, name: str, _found: object, _options: object, lines: list[str], *_: Any
 ) -> None:
     """Escape the stars and bars of shapes and norms in a docstring, in place."""
     lines[:] = [line if line.lstrip().startswith((">>>", "...")) else _escape(line) for line in lines]
+    DOCSTRINGS[name] = list(lines)
+
+
+def restore_fields(
+    _app: Sphinx, kind: str, name: str, _found: object, _options: object, lines: list[str], *_: Any
+) -> None:
+    """Undo what napoleon makes of a field's docstring, in place: it takes what stands before a colon for its type."""
+    if kind in FIELDS and name in DOCSTRINGS:
+        lines[:] = DOCSTRINGS[name]
 
 
 def _escape(line: str) -> str:
@@ -69,3 +82,4 @@ def setup(app: Sphinx) -> None:
     """Connect the above."""
     # Before napoleon, which writes markup of its own.
     app.connect("autodoc-process-docstring", escape_markup, priority=1)
+    app.connect("autodoc-process-docstring", restore_fields, priority=900)

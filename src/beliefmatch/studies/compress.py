@@ -80,8 +80,8 @@ def compress(
             confidences and agreement in rounds that are logged, else None. What it raises ends the run.
 
     Returns:
-        The student, and what to do next: `result.student`, `result.measure(examples)`, `result.report()`,
-        `result.export("student.onnx")`.
+        The student, and what can be done with it next, as in `result.student`, `result.measure(examples)`,
+        `result.report()` and `result.export("student.onnx")`.
 
     Raises:
         BeliefMatchError: a network, a setting or the folder cannot be used; a `ValueError` that says what to do.
