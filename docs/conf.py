@@ -52,6 +52,10 @@ nitpick_ignore_regex = [
 
 MARKUP = re.compile(r"(`[^`]*`)|(\*|\||_(?=\W|$))")
 """What docstrings mean literally and reStructuredText does not, outside of backticks."""
+# Examples write their files into a folder of their own.
+doctest_global_setup = "import os, tempfile; home = os.getcwd(); os.chdir(tempfile.mkdtemp())"
+doctest_global_cleanup = "os.chdir(home)"
+
 FIELDS = ("attribute", "property")
 """What autodoc calls fields of classes."""
 DOCSTRINGS: dict[str, list[str]] = {}
@@ -62,7 +66,12 @@ def escape_markup(
     _app: Sphinx, _kind: str, name: str, _found: object, _options: object, lines: list[str], *_: Any
 ) -> None:
     """Escape the stars and bars of shapes and norms in a docstring, in place."""
-    lines[:] = [line if line.lstrip().startswith((">>>", "...")) else _escape(line) for line in lines]
+    is_example = False
+    for number, line in enumerate(lines):
+        # An example ends with an empty line.
+        is_example = line.lstrip().startswith(">>>") or (is_example and bool(line.strip()))
+        if not is_example:
+            lines[number] = _escape(line)
     DOCSTRINGS[name] = list(lines)
 
 

@@ -38,6 +38,15 @@ def read_examples(path: Path) -> AbstractExamples:
     Raises:
         ExamplesError: the file is missing or damaged, or an array is missing, one too many, or has another dtype or
             shape, or a value that is not finite.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from beliefmatch import read_examples
+        >>> np.savez("test.npz", images=np.zeros((2, 8, 8, 1), np.uint8), labels=np.array([3, 1]))
+        >>> examples = read_examples(Path("test.npz"))
+        >>> type(examples).__name__, len(examples), examples.labels
+        ('LabelledImages', 2, tensor([3, 1]))
     """
     arrays = _read_arrays(path)
     try:

@@ -83,6 +83,16 @@ def measure_pair(
 
     Raises:
         ExamplesError: examples are not as above, or fewer than the walks shall begin from have the agreement of both.
+
+    Example:
+        >>> import torch
+        >>> from beliefmatch import InputSpec, measure_pair
+        >>> network = torch.nn.Linear(4, 3)
+        >>> measured = measure_pair(network, network, InputSpec(shape=(4,)), torch.randn(50, 4))
+        >>> measured.num_images, measured.agreement.value
+        (50, 1.0)
+        >>> round(measured.agreement.low, 3)  # Wilson's interval is no point, even where all agree
+        0.929
     """
     data = examples_of(examples, labels)
     predictions = predict(teacher, student, spec, data, batch_size=batch_size)

@@ -24,6 +24,17 @@ class InputSpec:
 
     Everything else in the library handles network inputs, already normalised and unbounded; this class alone
     converts between them and pixels.
+
+    Example:
+        >>> import torch
+        >>> from beliefmatch import InputSpec
+        >>> spec = InputSpec(shape=(1, 8, 8), mean=(0.5,), std=(0.25,))
+        >>> white = torch.full((2, 8, 8, 1), 255, dtype=torch.uint8)
+        >>> inputs = spec.from_pixels(white)
+        >>> inputs.shape, inputs.max().item()
+        (torch.Size([2, 1, 8, 8]), 2.0)
+        >>> spec.to_pixels(inputs).max().item()
+        1.0
     """
 
     shape: tuple[int, ...]

@@ -47,6 +47,11 @@ class TapPair:
 
         Raises:
             TapError: a name is empty.
+
+        Example:
+            >>> from beliefmatch import TapPair
+            >>> TapPair.parse("layer2=stage1")
+            TapPair(teacher='layer2', student='stage1')
         """
         teacher, _, student = text.partition("=")
         if not teacher or text.endswith("="):

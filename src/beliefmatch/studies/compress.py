@@ -86,6 +86,20 @@ def compress(
     Raises:
         BeliefMatchError: a network, a setting or the folder cannot be used; a `ValueError` that says what to do.
         WrongTypeError: an argument has another type, a `TypeError`.
+
+    Example:
+        >>> from torch import nn
+        >>> import beliefmatch as bm
+        >>> def make_network(width):
+        ...     return nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 3))
+        >>> teacher = make_network(16)  # stands for one that was trained
+        >>> result = bm.compress(
+        ...     teacher, make_network(8), shape=(4,), rounds=1, folder="runs/example", progress=False
+        ... )
+        >>> result
+        Compression('given in Python: Sequential', 67 of 131 parameters, folder='runs/example')
+        >>> type(result.student).__name__
+        'Sequential'
     """
     where = _new_folder() if folder is None else Path(folder)
     settings = CompressionSettings(

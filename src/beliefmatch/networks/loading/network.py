@@ -210,6 +210,16 @@ def load_model(
             shape, or brings another number of classes or form of outputs than the arguments give.
         ExtraError: the package that it comes from is missing.
         WeightsError: the weights cannot be read or do not fit.
+
+    Example:
+        >>> import torch
+        >>> from beliefmatch import load_model
+        >>> weights = {"fc1.weight": torch.randn(8, 4), "fc1.bias": torch.zeros(8)}
+        >>> weights |= {"fc2.weight": torch.randn(3, 8), "fc2.bias": torch.zeros(3)}
+        >>> torch.save(weights, "weights.pt")
+        >>> network = load_model("mlp_8", weights="weights.pt", num_classes=3, shape=(4,))
+        >>> network(torch.randn(5, 4)).shape, network.training
+        (torch.Size([5, 3]), False)
     """
     network = Network(
         architecture=name,
