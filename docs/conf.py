@@ -38,6 +38,7 @@ nb_merge_streams = True
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 80
 default_role = "code"
 napoleon_numpy_docstring = False
 
