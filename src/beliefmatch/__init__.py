@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from beliefmatch.optimisers import Adam as Adam
     from beliefmatch.optimisers import CosineSgd as CosineSgd
     from beliefmatch.optimisers import StepwiseSgd as StepwiseSgd
+    from beliefmatch.quantization.quantize import QuantizationSettings as QuantizationSettings
+    from beliefmatch.quantization.quantize import Quantized as Quantized
     from beliefmatch.recipes.setup import Setup as Setup
     from beliefmatch.runs.folder import RunFolder as RunFolder
     from beliefmatch.runs.schema.result import Result as Result
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from beliefmatch.students.named import NamedStudent as NamedStudent
     from beliefmatch.studies.compress import compress as compress
     from beliefmatch.studies.compression import Compression as Compression
+    from beliefmatch.studies.quantize import quantize as quantize
     from beliefmatch.training.options import RunOptions as RunOptions
     from beliefmatch.training.run import run as run
     from beliefmatch.training.student_files import load_student as load_student
@@ -78,6 +81,9 @@ HOMES = {
     "load_student": "training.student_files",
     "measure_pair": "measurement.agreement",
     "measure_run": "measurement.run",
+    "Quantized": "quantization.quantize",
+    "QuantizationSettings": "quantization.quantize",
+    "quantize": "studies.quantize",
     "read_examples": "data.images",
     "read_images": "data.images",
     "run": "training.run",

@@ -24,6 +24,7 @@ from beliefmatch.cli.inspect_model import inspect_model
 from beliefmatch.cli.lists import architectures, recipes
 from beliefmatch.cli.measure import measure
 from beliefmatch.cli.progress import PrintableFormatter, is_first_process, print_text
+from beliefmatch.cli.quantize import quantize
 from beliefmatch.cli.report import report
 from beliefmatch.cli.reproduce import reproduce
 from beliefmatch.cli.streams import lasting_streams
@@ -43,6 +44,7 @@ COMMANDS = {
     "report": report,
     "export": export,
     "cite": cite,
+    "quantize": quantize,
     "toy": toy,
     "reproduce": reproduce,
 }

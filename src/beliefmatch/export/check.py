@@ -1,6 +1,7 @@
 """Whether an exported file predicts what the student does."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain, repeat
 
 import torch
@@ -27,6 +28,20 @@ BATCH_SIZES = (1, 7, 56, 64, 128)
 """Of the first batches: one example, and more than the file was traced with. Batches after them have the last size."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How far a file may be from the network that it was made of."""
+
+    logit_tolerance: float | None = LOGIT_TOLERANCE
+    """Largest difference of a logit, in units of the largest logit or of 1. None: any."""
+    least_agreement: float = LEAST_AGREEMENT
+    """Fraction of inputs that must get the same class."""
+
+
+EXACT = Limits()
+"""The same numbers but for rounding."""
+
+
 def check_examples_fit(examples: AbstractExamples, spec: InputSpec, num_classes: int) -> None:
     """Check that examples are what an exported file takes, which resizes none.
 
@@ -41,7 +56,13 @@ def check_examples_fit(examples: AbstractExamples, spec: InputSpec, num_classes:
 
 
 def check_file(
-    process: FreshProcess, student: nn.Module, spec: InputSpec, pixels: Pixels | None, examples: AbstractExamples
+    process: FreshProcess,
+    student: nn.Module,
+    spec: InputSpec,
+    pixels: Pixels | None,
+    examples: AbstractExamples,
+    *,
+    limits: Limits = EXACT,
 ) -> FileCheck:
     """Compare the predictions of a file with the student's.
 
@@ -51,9 +72,10 @@ def check_file(
         spec: of its inputs.
         pixels: what the file takes instead of network inputs.
         examples: to compare on.
+        limits: how far the file may be from the student.
 
     Raises:
-        ExportError: the file gives no predictions, or its logits or classes differ by more than rounding.
+        ExportError: the file gives no predictions, or its logits or classes differ by more than the limits.
     """
     of_student: list[Tensor] = []
     of_file: list[Tensor] = []
@@ -65,21 +87,24 @@ def check_file(
             if of_file[-1].shape != of_student[-1].shape:
                 shapes = tuple(of_file[-1].shape), tuple(of_student[-1].shape)
                 raise ExportError(f"the file gives {shapes[0]} where the student gives {shapes[1]}")
-    return compare(torch.cat(of_student), torch.cat(of_file), name=examples.name, labels=examples.labels)
+    return compare(torch.cat(of_student), torch.cat(of_file), name=examples.name, labels=examples.labels, limits=limits)
 
 
-def compare(of_student: Tensor, of_file: Tensor, *, name: str, labels: Tensor | None = None) -> FileCheck:
+def compare(
+    of_student: Tensor, of_file: Tensor, *, name: str, labels: Tensor | None = None, limits: Limits = EXACT
+) -> FileCheck:
     """Compare logits of the student with those of a file, both (n, classes).
 
     Raises:
-        ExportError: logits or classes differ by more than rounding.
+        ExportError: logits or classes differ by more than the limits.
     """
     difference, largest = float((of_student - of_file).abs().max()), float(of_student.abs().max())
     unit = max(1.0, largest)
     likelihood = of_student.gather(1, of_file.argmax(dim=1, keepdim=True)).squeeze(1)
     agreement = float((likelihood >= of_student.amax(dim=1) - TIE * unit).float().mean())
     # A difference that is not a number is not below any tolerance either.
-    if not (difference <= LOGIT_TOLERANCE * unit and agreement >= LEAST_AGREEMENT):
+    tolerance = float("inf") if limits.logit_tolerance is None else limits.logit_tolerance * unit
+    if not (difference <= tolerance and agreement >= limits.least_agreement):
         raise ExportError(
             f"the file does not predict what the student does on {name}: a logit differs by {difference:.3g} (logits "
             f"go up to {largest:.3g}), and {100 * agreement:.2f} % of classes agree; nothing was left of it"

@@ -1,0 +1,161 @@
+"""The command `quantize`: a network in 8 bits, without data."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from beliefmatch.cli.aliases import left_out
+from beliefmatch.cli.output import set_display
+from beliefmatch.cli.progress import print_text
+from beliefmatch.training.progress import Display, print_json
+
+if TYPE_CHECKING:
+    from beliefmatch.quantization.quantize import Quantized
+    from beliefmatch.runs.schema.quantization import Quantization
+
+
+def quantize(
+    model: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="RUN|MODEL")]],
+    /,
+    *,
+    to: Literal["int8"] = "int8",  # noqa: ARG001
+    out: Annotated[Path | None, left_out("FILE")] = None,
+    weights: Annotated[Path | None, left_out("FILE")] = None,
+    shape: Annotated[tuple[int, ...] | None, left_out("SIZE ...")] = None,
+    mean: Annotated[tuple[float, ...] | None, left_out("NUMBER ...")] = None,
+    std: Annotated[tuple[float, ...] | None, left_out("NUMBER ...")] = None,
+    num_classes: Annotated[int | None, left_out("COUNT")] = None,
+    outputs: Annotated[
+        Literal["logits", "probabilities", "sigmoid"] | None, left_out("{logits,probabilities,sigmoid}")
+    ] = None,
+    pixels: Annotated[Literal["uint8", "unit"] | None, left_out("{uint8,unit}")] = None,
+    images: Annotated[Path | None, left_out("FILE")] = None,
+    calibration: Literal["auto", "noise", "procedural", "refined", "weighted"] = "auto",
+    ranges: Literal["auto", "minmax", "entropy", "percentile"] = "auto",
+    reduce_range: Literal["auto", "yes", "no"] = "auto",
+    keep_float: Annotated[tuple[str, ...], tyro.conf.arg(metavar="auto|none|NODE ...")] = ("auto",),
+    min_agreement: float = 0.95,
+    num_inputs: int = 256,
+    seed: int = 0,
+    overwrite: bool = False,
+    trust_code: bool = False,
+    display: Display = "full",
+) -> None:
+    """Write a network in 8 bits for onnxruntime, calibrated without any data.
+
+    Example: beliefmatch quantize my_model.py:net --weights w.pt --shape 3 32 32 --mean .49 .48 .45 --std .2 .2 .2
+
+    The inputs that it is calibrated on are made from the network alone. What was tried, how far the file agrees with
+    the network in 32 bits, its size and its latency go into a .json file beside it.
+
+    Args:
+        model: Run folder, whose student is meant; or a trained network: my_file.py:function for your own, timm:NAME,
+            torchvision:NAME, hf:FOLDER, an .onnx or .pt2 file, or a built-in name.
+        to: Type of weights and activations.
+        out: File to write. Default: model_int8.onnx in the run folder, or in the working directory.
+        weights: File with the model's weights: safetensors, or a state dict written by torch.save.
+        shape: Shape of one input, such as 3 32 32. Default: what the model's own configuration says.
+        mean: Mean of each channel that the model was trained with, in pixels scaled to [0, 1].
+        std: Standard deviation of each channel that the model was trained with, likewise.
+        num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
+        outputs: What the model returns. Default: detected.
+        pixels: Let the file take pixels and normalise them itself: uint8 from 0 to 255, or unit from 0 to 1. Default:
+            it takes network inputs.
+        images: File .npz to compare on, as measure takes it. Nothing is calibrated on it.
+        calibration: Inputs to calibrate on. auto: what comes nearest to the network in 32 bits.
+        ranges: How activations get their ranges. auto: what comes nearest.
+        reduce_range: Use 7 bits for weights, since 8 overflow on CPUs without VNNI. auto: where this CPU lacks it.
+        keep_float: Nodes that stay in 32 bits. auto: those that cost most, where agreement needs it.
+        min_agreement: Fraction of the pseudo inputs that must get the same class; a file below it is not written.
+        num_inputs: Inputs to calibrate on, and as many to check with.
+        seed: Of these inputs.
+        overwrite: Replace a file that is there.
+        trust_code: Import a Python file that the run folder names, see export.
+        display: Tables, warnings and errors alone, or JSON for scripts.
+    """
+    from beliefmatch.data.images import read_examples
+    from beliefmatch.errors import SettingsError
+    from beliefmatch.quantization.quantize import QuantizationSettings
+    from beliefmatch.studies.quantize import quantize as quantize_model
+
+    set_display(display)
+    if len(keep_float) > 1 and {"auto", "none"} & set(keep_float):
+        raise SettingsError("--keep-float is auto, none, or names of nodes, not both")
+    kept = keep_float[0] if keep_float in (("auto",), ("none",)) else keep_float
+    settings = QuantizationSettings(
+        calibration=None if calibration == "auto" else calibration,
+        ranges=None if ranges == "auto" else ranges,
+        reduce_range=None if reduce_range == "auto" else reduce_range == "yes",
+        keep_float=kept,  # pyright: ignore[reportArgumentType]
+        min_agreement=min_agreement,
+        num_inputs=num_inputs,
+        seed=seed,
+    )
+    quantized = quantize_model(
+        model,
+        out,
+        shape=shape,
+        mean=mean,
+        std=std,
+        weights=weights,
+        num_classes=num_classes,
+        outputs=outputs,
+        pixels=pixels,
+        images=None if images is None else read_examples(images),
+        settings=settings,
+        overwrite=overwrite,
+        trust_code=trust_code,
+    )
+    if display == "json":
+        from dataclasses import asdict
+
+        print_json({"file": str(quantized.file), **asdict(quantized.quantization)})
+    elif display == "full":
+        _print_table(quantized.quantization)
+        print_text("\n".join(_sentences(quantized)))
+
+
+def _print_table(found: "Quantization") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from beliefmatch.cli.tables import percent
+
+    table = Table("calibrated on", "ranges")
+    for title in ("agreement", "KL, nats"):
+        table.add_column(title, justify="right")
+    for each in found.candidates:
+        chosen = (each.calibration, each.ranges) == (found.calibration, found.ranges)
+        style = "bold" if chosen else None
+        table.add_row(each.calibration, each.ranges, percent(each.agreement), f"{each.divergence:.5f}", style=style)
+    Console().print(table)
+
+
+def _sentences(quantized: "Quantized") -> list[str]:
+    """Return what was found, in words."""
+    from beliefmatch.cli.tables import percent
+
+    found = quantized.quantization
+    lines = []
+    for check in (found.pseudo, *([found.images] if found.images else [])):
+        accuracy = ""
+        if check.accuracy is not None and check.student_accuracy is not None:
+            accuracy = f"; accuracy {percent(check.accuracy)}, in 32 bits {percent(check.student_accuracy)}"
+        lines.append(
+            f"{quantized.file.name} gives {percent(check.agreement)} of {check.num_examples} {check.name} the class "
+            f"of the network in 32 bits{accuracy}"
+        )
+    if found.keep_float:
+        kept = ", ".join(found.keep_float)
+        lines.append(f"{len(found.keep_float)} of {found.num_nodes} nodes with weights stayed in 32 bits: {kept}")
+    size = found.bytes / found.float_bytes
+    lines.append(f"size: {found.bytes:,} bytes, in 32 bits {found.float_bytes:,} ({size:.2f} of it)")
+    faster = found.float_latency / found.latency
+    verdict = "" if faster > 1 else "; 8 bits are not faster on this machine"
+    lines.append(
+        f"latency: {1000 * found.latency:.3f} ms, in 32 bits {1000 * found.float_latency:.3f} ms, for one example with "
+        f"{found.threads} threads{verdict}"
+    )
+    lines.append(f"wrote {quantized.file} and {quantized.record}")
+    return lines

@@ -1,0 +1,144 @@
+"""Which inputs and ranges calibrate best, and which layers cost most: decided on held-out pseudo inputs alone."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from beliefmatch.quantization.calibration_inputs import CalibrationInputs, CalibrationName
+from beliefmatch.quantization.comparison import Closeness, compare_logits, predict_by_onnxruntime
+from beliefmatch.quantization.static import CalibratedGraph, PreparedGraph, RangeName, StaticSettings
+from beliefmatch.runs.schema.quantization import LayerCost, QuantizationCandidate
+
+logger = logging.getLogger(__name__)
+
+TRIED: tuple[CalibrationName, ...] = ("weighted", "refined", "procedural")
+"""Noise is never as good, so it is used only where it is asked for."""
+TRIED_RANGES: tuple[RangeName, ...] = ("minmax", "percentile")
+"""Entropy takes longer, and mostly gives the range of minmax."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A quantised file, and what it was chosen from."""
+
+    content: bytes
+    settings: StaticSettings
+    calibration: CalibrationName
+    closeness: Closeness
+    candidates: list[QuantizationCandidate]
+    graph: CalibratedGraph
+    """With its ranges."""
+
+
+def choose_calibration(
+    graph: PreparedGraph,
+    inputs: CalibrationInputs,
+    expected: Tensor,
+    folder: Path,
+    *,
+    settings: StaticSettings,
+    calibration: CalibrationName | None,
+    ranges: RangeName | None,
+) -> Choice:
+    """Quantise with each kind of inputs and of ranges, and return what is nearest to the network in 32 bits.
+
+    Args:
+        graph: to quantise.
+        inputs: to calibrate on, and held-out ones to choose by.
+        expected: (count, classes), logits of the network in 32 bits on the held-out ones.
+        folder: for what is kept meanwhile.
+        settings: all but the ranges.
+        calibration: kind of inputs. None: all but noise are tried.
+        ranges: how activations get their ranges. None: minmax and percentile are tried.
+
+    Raises:
+        ExportError: onnxruntime cannot quantise the graph.
+    """
+    found: list[Choice] = []
+    for name in _names(inputs.by_name, calibration):
+        where = folder / name
+        where.mkdir()
+        calibrated = CalibratedGraph(graph, inputs.by_name[name], where)
+        for each in TRIED_RANGES if ranges is None else (ranges,):
+            chosen = replace(settings, ranges=each)
+            content = calibrated.quantize(chosen)
+            closeness = compare_logits(expected, predict_by_onnxruntime(content, inputs.held_out))
+            found.append(
+                Choice(
+                    content=content,
+                    settings=chosen,
+                    calibration=name,
+                    closeness=closeness,
+                    candidates=[
+                        QuantizationCandidate(
+                            calibration=name,
+                            ranges=each,
+                            agreement=closeness.agreement,
+                            divergence=closeness.divergence,
+                        )
+                    ],
+                    graph=calibrated,
+                )
+            )
+    best = min(found, key=lambda choice: choice.closeness.divergence)
+    return replace(best, candidates=[each for choice in found for each in choice.candidates])
+
+
+def _names(known: Mapping[CalibrationName, Tensor], asked: CalibrationName | None) -> Iterable[CalibrationName]:
+    if asked is None:
+        return [name for name in TRIED if name in known]
+    if asked not in known:
+        logger.warning("no inputs are refined for this network, so procedural ones calibrate it")
+        return ("procedural",)
+    return (asked,)
+
+
+def measure_costs(choice: Choice, inputs: CalibrationInputs, expected: Tensor) -> list[LayerCost]:
+    """Measure what is saved if one node alone stays in 32 bits, the largest saving first.
+
+    Args:
+        choice: the file whose nodes are tried.
+        inputs: the held-out ones count.
+        expected: (count, classes), logits of the network in 32 bits on them.
+    """
+    costs: list[LayerCost] = []
+    for node in choice.graph.graph.nodes:
+        content = choice.graph.quantize(replace(choice.settings, keep_float=(node,)))
+        without = compare_logits(expected, predict_by_onnxruntime(content, inputs.held_out))
+        costs.append(LayerCost(node=node, divergence_saved=choice.closeness.divergence - without.divergence))
+    return sorted(costs, key=lambda cost: -cost.divergence_saved)
+
+
+def keep_costly_layers(
+    choice: Choice, inputs: CalibrationInputs, expected: Tensor, *, min_agreement: float
+) -> tuple[Choice, list[LayerCost]]:
+    """Keep in 32 bits as few nodes as agreement needs, those first that cost most.
+
+    Args:
+        choice: the file in which all nodes are in 8 bits.
+        inputs: the held-out ones count.
+        expected: (count, classes), logits of the network in 32 bits on them.
+        min_agreement: fraction of the held-out inputs that must get the same class.
+
+    Returns:
+        The first choice that agrees enough, or that with all costly nodes kept; and the costs, empty where nothing had
+        to be kept.
+    """
+    if choice.closeness.agreement >= min_agreement:
+        return choice, []
+    costs = measure_costs(choice, inputs, expected)
+    kept: tuple[str, ...] = ()
+    for cost in costs:
+        if cost.divergence_saved <= 0:
+            break
+        kept += (cost.node,)
+        settings = replace(choice.settings, keep_float=kept)
+        content = choice.graph.quantize(settings)
+        closeness = compare_logits(expected, predict_by_onnxruntime(content, inputs.held_out))
+        choice = replace(choice, content=content, settings=settings, closeness=closeness)
+        if closeness.agreement >= min_agreement:
+            break
+    return choice, costs

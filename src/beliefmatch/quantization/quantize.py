@@ -1,0 +1,190 @@
+"""A network in 8 bits: calibrate without data, choose, check in a fresh process, and only then keep the file."""
+
+import copy
+import hashlib
+import importlib.metadata
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from beliefmatch.errors import FolderError, SettingsError
+from beliefmatch.export import onnx
+from beliefmatch.export.check import Limits, check_file
+from beliefmatch.export.fresh_process import fresh_process
+from beliefmatch.export.graph import DeployedGraph, Pixels, check_pixels_fit, example_of
+from beliefmatch.networks.cost import time_interleaved
+from beliefmatch.networks.examples import AbstractExamples, Inputs
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.packages import require
+from beliefmatch.networks.teacher import Teacher
+from beliefmatch.quantization.calibration_inputs import CalibrationName, make_calibration_inputs
+from beliefmatch.quantization.choice import choose_calibration, keep_costly_layers
+from beliefmatch.quantization.comparison import predict_by_onnxruntime, start_session
+from beliefmatch.quantization.static import RangeName, StaticSettings, has_vnni, prepare_graph
+from beliefmatch.runs.atomic import make_folder, replacing, write_json
+from beliefmatch.runs.schema.quantization import Quantization
+
+MIN_AGREEMENT = 0.95
+"""8 bits mostly change less than one class in a hundred. Where one in twenty changes, something is wrong."""
+LEAST_INPUTS, MOST_INPUTS = 32, 65_536
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizationSettings:
+    """How a network is quantised."""
+
+    calibration: CalibrationName | None = None
+    """Inputs that it is calibrated on. None: what comes nearest to the network in 32 bits."""
+    ranges: RangeName | None = None
+    """How activations get their ranges. None: what comes nearest."""
+    reduce_range: bool | None = None
+    """Use 7 bits for weights, since 8 overflow on CPUs without VNNI. None: where this CPU lacks it."""
+    keep_float: tuple[str, ...] | Literal["auto", "none"] = "auto"
+    """Nodes that stay in 32 bits. auto: those that cost most, where too few inputs get the same class otherwise."""
+    min_agreement: float = MIN_AGREEMENT
+    """Fraction of held-out pseudo inputs that must get the same class; a file below it is not written."""
+    num_inputs: int = 256
+    """Inputs to calibrate on, and as many to check with: 32 to 65,536."""
+    seed: int = 0
+    """Of the inputs."""
+
+    def check(self) -> None:
+        """Check the numbers.
+
+        Raises:
+            SettingsError: one is out of range.
+        """
+        if not 0 < self.min_agreement <= 1:
+            raise SettingsError(f"--min-agreement must be above 0 and at most 1; got {self.min_agreement}")
+        if not LEAST_INPUTS <= self.num_inputs <= MOST_INPUTS:
+            raise SettingsError(f"--num-inputs must be from {LEAST_INPUTS} to {MOST_INPUTS}; got {self.num_inputs}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantized:
+    """A file in 8 bits, and what was found."""
+
+    file: Path
+    record: Path
+    """JSON of `quantization`, beside the file."""
+    quantization: Quantization
+
+
+def quantize_network(
+    network: nn.Module,
+    spec: InputSpec,
+    out: Path,
+    *,
+    settings: QuantizationSettings = QuantizationSettings(),
+    teacher: Teacher | None = None,
+    pixels: Pixels | None = None,
+    images: AbstractExamples | None = None,
+    overwrite: bool = False,
+) -> Quantized:
+    """Write a network in 8 bits as an ONNX file for onnxruntime, calibrated on inputs that are made without data.
+
+    Weights get 8 bits with a scale for each channel, activations 8 bits with one scale each. The file is loaded in a
+    fresh process and compared with the network in 32 bits; one that agrees less than asked for is not left.
+
+    Args:
+        network: in 32 bits, returning logits (batch, classes); it does not change.
+        spec: of its inputs.
+        out: ONNX file to write.
+        settings: how.
+        teacher: network that remembers statistics of its training data, from which the inputs are made. None: the
+            network itself.
+        pixels: what the file takes instead of network inputs, see `export.export_student`.
+        images: real examples to compare on besides.
+        overwrite: whether a file that is there may be replaced.
+
+    Raises:
+        SettingsError: a setting is out of range, or what it needs is not installed.
+        FolderError: the file is there already or cannot be written.
+        ExportError: the network cannot be written as ONNX or quantised, or does not agree enough.
+        ExamplesError: the examples do not fit.
+    """
+    settings.check()
+    for package in onnx.ONNX.modules:
+        require(package, install="beliefmatch[onnx]")
+    check_pixels_fit(spec, pixels)
+    record = out.with_suffix(".json")
+    for path in (out, record):
+        if path.exists() and not overwrite:
+            raise FolderError(f"{path} is there already: add --overwrite to replace it, or name another --out")
+    network = copy.deepcopy(network).eval()
+    made = make_calibration_inputs(
+        teacher or Teacher(copy.deepcopy(network), spec), count=settings.num_inputs, seed=settings.seed
+    )
+    graph = DeployedGraph(network, spec, pixels)
+    # Calibrated as network inputs; what makes them of pixels is put before the graph that is quantised.
+    content_32 = onnx.write(graph, spec)
+    prepared = prepare_graph(content_32)
+    inputs = made if pixels is None else made.as_pixels(spec, pixels)
+    expected = predict_by_onnxruntime(content_32, inputs.held_out)
+    with tempfile.TemporaryDirectory() as folder:
+        static = StaticSettings(
+            reduce_range=settings.reduce_range,
+            keep_float=settings.keep_float if isinstance(settings.keep_float, tuple) else (),
+        )
+        choice = choose_calibration(
+            prepared,
+            inputs,
+            expected,
+            Path(folder),
+            settings=static,
+            calibration=settings.calibration,
+            ranges=settings.ranges,
+        )
+        costs = []
+        if settings.keep_float == "auto":
+            choice, costs = keep_costly_layers(choice, inputs, expected, min_agreement=settings.min_agreement)
+    examples = [Inputs(name="held-out pseudo inputs", inputs=made.held_out), *([] if images is None else [images])]
+    limits = [Limits(logit_tolerance=None, least_agreement=least) for least in (settings.min_agreement, 0.0)]
+    make_folder(out.parent)
+    with replacing(out, choice.content) as temporary:
+        with fresh_process(temporary, "onnx", _metadata(spec)) as process:
+            checks = [
+                check_file(process, network, spec, pixels, each, limits=limit)
+                for each, limit in zip(examples, limits, strict=False)
+            ]
+        seconds = _time_both(choice.content, content_32, spec, pixels)
+    quantization = Quantization(
+        calibration=choice.calibration,
+        ranges=choice.settings.ranges,
+        reduce_range=not has_vnni() if settings.reduce_range is None else settings.reduce_range,
+        keep_float=list(choice.settings.keep_float),
+        num_nodes=len(prepared.nodes),
+        candidates=choice.candidates,
+        costs=costs,
+        pseudo=checks[0],
+        images=None if images is None else checks[1],
+        min_agreement=settings.min_agreement,
+        sha256=hashlib.sha256(choice.content).hexdigest(),
+        bytes=len(choice.content),
+        float_bytes=len(content_32),
+        latency=seconds[0],
+        float_latency=seconds[1],
+        threads=torch.get_num_threads(),
+        versions={package: importlib.metadata.version(package) for package in ("torch", *onnx.ONNX.modules)},
+    )
+    write_json(record, asdict(quantization))
+    return Quantized(file=out, record=record, quantization=quantization)
+
+
+def _metadata(spec: InputSpec) -> dict[str, Any]:
+    """Return what a fresh process wants to know of a student; an ONNX file needs none of it."""
+    return {"architecture": "", "num_classes": 0, "outputs": None, "inputs": {"shape": list(spec.shape)}}
+
+
+def _time_both(in_8_bits: bytes, in_32_bits: bytes, spec: InputSpec, pixels: Pixels | None) -> list[float]:
+    """Measure the seconds of one example in both files, in turns."""
+    calls = []
+    for content in (in_8_bits, in_32_bits):
+        session = start_session(content)
+        feed = {session.get_inputs()[0].name: example_of(spec, pixels, batch_size=1).numpy()}
+        calls.append(lambda session=session, feed=feed: session.run(None, feed))
+    return time_interleaved(calls)
