@@ -26,6 +26,9 @@ MADE_AT_ONCE = 256
 """Inputs of which half are refined."""
 REFINING_LIMIT = 2e13
 """Multiply-accumulates that refining may cost, some minutes on a CPU; above them nothing is refined."""
+MIN_EFFECTIVE = 0.25
+"""Effective sample size of the weights at least, as part of what is made: a calibration has few inputs, and a range
+must not hang on a handful."""
 PASSES_OF_A_STEP = 3
 """A step that refines passes the network forwards, and backwards for twice as much."""
 
@@ -73,7 +76,7 @@ def make_calibration_inputs(teacher: Teacher, *, count: int, seed: int) -> Calib
         source.improve(state, teacher, teacher.module, fabric)
         state.rounds += 1
     held = int(state.pool.held)
-    state.importance.solve(held, source.min_effective_fraction)
+    state.importance.solve(held, MIN_EFFECTIVE)
     # In random order, so that both halves hold all kinds.
     order = torch.randperm(held, generator=state.random)
     first, second = order[: held // 2], order[held // 2 :]

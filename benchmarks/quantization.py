@@ -1,0 +1,146 @@
+"""8-bit networks without data beside calibration on real images: accuracy, divergence, size and latency.
+
+    python benchmarks/quantization.py [--only resnet20] [--seeds 0 1 2] [--inputs 256]
+
+For each network and seed, made inputs of each kind and as many real images calibrate onnxruntime's static quantisation
+(8 bits, per channel); `auto` is what `beliefmatch quantize` writes, chosen without data. Test images measure, and
+choose nothing; the real images that calibrate are others. Writes benchmarks/results/quantization.json, row by row, and
+keeps what is there of other networks. The last line is one JSON object: {network: accuracy lost by auto, in points}.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from beliefmatch import Network, QuantizationSettings, read_examples
+from beliefmatch.export import onnx
+from beliefmatch.export.graph import DeployedGraph
+from beliefmatch.functional.classification import correct
+from beliefmatch.networks.examples import Images
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.teacher import Teacher
+from beliefmatch.quantization.comparison import compare_logits, predict_by_onnxruntime
+from beliefmatch.quantization.quantize import quantize_network
+from beliefmatch.quantization.static import CalibratedGraph, StaticSettings, prepare_graph
+from machine import RESULTS, describe_machine, rounded_spread, write_results
+from tasks import CIFAR10, FASHION_BN, TASKS, Task
+
+NUM_TEST = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A public network, what it was trained on, and where real images to calibrate on are."""
+
+    task: Task
+    architecture: str
+    weights: str
+    training_images: str
+
+
+CIFAR, FASHION = "cifar10/train_subset.npz", "fashion_mnist/train.npz"
+SUBJECTS = {
+    "resnet20": Subject(
+        task=CIFAR10,
+        architecture="cifar_resnet_20_b",
+        weights="cifar10/resnet20_chenyaofo",
+        training_images=CIFAR,
+    ),
+    "wrn16_2": Subject(
+        task=CIFAR10, architecture="wide_resnet_16_2", weights="cifar10/wrn16_2_ferles_s0", training_images=CIFAR
+    ),
+    "fashion_bn": Subject(
+        task=FASHION_BN,
+        architecture="lenet_5_bn",
+        weights="fashion_mnist/lenet5_bn_shitrit",
+        training_images=FASHION,
+    ),
+    "mnist": Subject(
+        task=TASKS["mnist"],
+        architecture="lenet_5_tanh",
+        weights="mnist/lenet5_kennygnw",
+        training_images="mnist/train.npz",
+    ),
+}
+
+
+def row_of(in_32_bits: torch.Tensor, in_8_bits: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+    """Compare outputs on test images."""
+    close = compare_logits(in_32_bits, in_8_bits)
+    return {
+        "accuracy": round(100 * float(correct(in_8_bits, labels).float().mean()), 2),
+        "agreement": round(100 * close.agreement, 2),
+        "divergence": round(close.divergence, 5),
+    }
+
+
+def measure(subject: Subject, data: Path, seed: int, num_inputs: int) -> dict[str, Any]:
+    """Quantise one network in every way."""
+    task = subject.task
+    spec = InputSpec(shape=task.shape, mean=task.mean, std=task.std)
+    weights = data / "models" / f"{subject.weights}.safetensors"
+    teacher = Teacher.load(Network(architecture=subject.architecture, weights=weights), spec)
+    test = read_examples(data / task.images)
+    inputs, labels = test.to_inputs(spec, slice(NUM_TEST)), test.needed_labels()[:NUM_TEST]
+    content = onnx.write(DeployedGraph(teacher.module, spec, None), spec)
+    in_32_bits = predict_by_onnxruntime(content, inputs)
+    rows: dict[str, Any] = {"float": row_of(in_32_bits, in_32_bits, labels)}
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = QuantizationSettings(num_inputs=num_inputs, seed=seed)
+        made = quantize_network(teacher.module, spec, Path(folder) / "auto.onnx", settings=settings)
+        found = made.quantization
+        rows["auto"] = row_of(in_32_bits, predict_by_onnxruntime(made.file.read_bytes(), inputs), labels)
+        rows["auto"] |= {
+            "calibration": found.calibration,
+            "ranges": found.ranges,
+            "keep_float": found.keep_float,
+            "bytes": found.bytes,
+            "float_bytes": found.float_bytes,
+            "seconds_a_latency": found.latency,
+            "float_seconds_a_latency": found.float_latency,
+            "seconds": round(time.perf_counter() - began, 1),
+            "candidates": {f"{each.calibration} {each.ranges}": round(each.divergence, 5) for each in found.candidates},
+        }
+        graph = prepare_graph(content)
+        stored = read_examples(data / subject.training_images)
+        assert isinstance(stored, Images)
+        chosen = torch.randperm(len(stored), generator=torch.Generator().manual_seed(seed))[:num_inputs]
+        noise = torch.randn((num_inputs, *spec.shape), generator=torch.Generator().manual_seed(seed))
+        for name, calibrating in (("real", stored.to_inputs(spec, chosen)), ("noise", noise)):
+            where = Path(folder) / name
+            where.mkdir()
+            quantised = CalibratedGraph(graph, calibrating, where).quantize(StaticSettings())
+            rows[name] = row_of(in_32_bits, predict_by_onnxruntime(quantised, inputs), labels)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=SUBJECTS, nargs="+", default=list(SUBJECTS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--inputs", type=int, default=256, help="made inputs, and real images beside them")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    arguments = parser.parse_args()
+    path = RESULTS / "quantization.json"
+    networks: dict[str, Any] = json.loads(path.read_text())["networks"] if path.is_file() else {}
+    for name in arguments.only:
+        runs = [measure(SUBJECTS[name], arguments.data, seed, arguments.inputs) for seed in arguments.seeds]
+        lost = {
+            way: rounded_spread([run["float"]["accuracy"] - run[way]["accuracy"] for run in runs], 2)
+            for way in ("auto", "real", "noise")
+        }
+        networks[name] = {"runs": runs, "accuracy_lost": lost, "inputs": arguments.inputs, "seeds": arguments.seeds}
+        print(name, lost, flush=True)
+        write_results("quantization", {"networks": networks, "machine": describe_machine()})
+    print(json.dumps({name: networks[name]["accuracy_lost"]["auto"][0] for name in arguments.only}))
+
+
+if __name__ == "__main__":
+    main()
