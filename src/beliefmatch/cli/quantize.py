@@ -82,7 +82,8 @@ def quantize(
     set_display(display)
     if len(keep_float) > 1 and {"auto", "none"} & set(keep_float):
         raise SettingsError("--keep-float is auto, none, or names of nodes, not both")
-    kept = keep_float[0] if keep_float in (("auto",), ("none",)) else keep_float
+    names = {"auto": "auto", "none": "none"}
+    kept = names.get(" ".join(keep_float), keep_float)
     settings = QuantizationSettings(
         calibration=None if calibration == "auto" else calibration,
         ranges=None if ranges == "auto" else ranges,
