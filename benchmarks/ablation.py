@@ -66,6 +66,10 @@ VARIANTS: dict[str, Callable[[Transfer], Transfer]] = {
     "learning rate 1e-2": with_optimiser(1e-2),
     "learning rate 1.5e-3": with_optimiser(1.5e-3),
     "frozen batch-norm": lambda transfer: replace(transfer, freeze_batch_norm=True),
+    "no features": lambda transfer: replace(transfer, objective=replace(transfer.objective, feature_weight=0.0)),
+    "features that weigh 30": lambda transfer: replace(
+        transfer, objective=replace(transfer.objective, feature_weight=30.0)
+    ),
     "attention": lambda transfer: replace(transfer, objective=replace(transfer.objective, attention_weight=2500.0)),
     "KL at temperature 1": lambda transfer: replace(transfer, objective=BeliefMatching(divergence="kl")),
     "KL at temperature 4": lambda transfer: replace(

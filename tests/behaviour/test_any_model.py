@@ -162,7 +162,7 @@ def test_two_vision_transformers_share_no_feature_map_and_that_is_said_once(
     words = [*teacher_words("timm", tmp_path), "--student.architecture", TIMM, "--shape", *SHAPE]
     with caplog.at_level("INFO"):
         assert transfer(tmp_path / "run", *words) == 0
-    assert caplog.text.count("attention transfer: none found, none used") == 1
+    assert caplog.text.count("compared activations: none found, none used") == 1
     assert caplog.text.count("attention transfer:") == 1
 
 
@@ -344,12 +344,12 @@ def test_attention_that_cannot_be_says_why_and_what_can_be_done(
     program = "a program of operators without modules: the network that it was exported from can be tapped"
     words = ["--teacher", exported(tmp_path, "pt2"), "--student", "convnet_4"]
     assert transfer(tmp_path / "pt2", *words) == 0
-    assert f"attention transfer: none found, none used: the teacher is {program}" in caplog.text
+    assert f"compared activations: none found, none used: the teacher is {program}" in caplog.text
     refused(tmp_path, capsys, [*words, "--taps", "features=body.0"], f"nothing can be tapped in {program}")
     words = ["--teacher", "mlp_8", "--teacher.weights", tmp_path / "w.pt", "--student", "mlp_4", "--shape", 12]
     torch.save(make_network("mlp_8", in_channels=12, num_classes=10).state_dict(), tmp_path / "w.pt")
     assert transfer(tmp_path / "vectors", *words) == 0
-    assert "attention transfer: none found, none used: vectors have no positions to attend to" in caplog.text
+    assert "compared activations: none found, none used: vectors have no positions to attend to" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -218,7 +218,7 @@ def test_a_run_that_cannot_work_writes_nothing(
     [
         ({"shape": (3, 8, 8)}, r"the teacher does not take inputs of shape \(3, 8, 8\)"),
         ({"shape": (1, 8, 8), "taps": "nowhere=0"}, "no module 'nowhere'; the nearest are .*; all: 0, 1, 2"),
-        ({"shape": (1, 8, 8), "taps": "0=5"}, "attention cannot be compared"),
+        ({"shape": (1, 8, 8), "taps": "0=5"}, "activations cannot be compared"),
         ({"shape": (1, 8, 8), "mean": (0.5, 0.5)}, "mean needs one value for each of the 1 channels"),
     ],
 )

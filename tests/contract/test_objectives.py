@@ -20,6 +20,7 @@ OBJECTIVES: dict[str, AbstractObjective] = {
         label_weight=0.0, divergence_weight=2.88, attention_weight=1000.0, taps=PAIRS
     ),
     "attention": BeliefMatching(attention_weight=250.0, taps=PAIRS),
+    "features": BeliefMatching(feature_weight=10.0, taps=PAIRS),
 }
 
 
@@ -44,7 +45,8 @@ def test_it_cites_where_it_comes_from(objective: AbstractObjective) -> None:
 
 
 def test_terms_are_per_example_finite_and_differentiable(objective: AbstractObjective) -> None:
-    student = beliefs(1, ("b", "d"), 3)
+    channels = 5 if getattr(objective, "feature_weight", 0) else 3
+    student = beliefs(1, ("b", "d"), channels)
     terms = objective(beliefs(0, ("a", "c"), 5), student, None)
     assert terms
     assert all(term.shape == (6,) and term.isfinite().all() for term in terms.values())

@@ -4,9 +4,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from beliefmatch.functional.attention import attention_distance
+from beliefmatch.functional.features import feature_distance
 from beliefmatch.networks.taps import Outputs, TapPair
 
 
@@ -34,8 +36,17 @@ class AbstractObjective(ABC):
         """
 
     @abstractmethod
-    def __call__(self, teacher: Outputs, student: Outputs, labels: Tensor | None) -> dict[str, Tensor]:
-        """Compute the named terms of the loss, weighted, each (batch,). The loss is the mean of their sum."""
+    def __call__(
+        self, teacher: Outputs, student: Outputs, labels: Tensor | None, progress: Tensor | float = 0.0
+    ) -> dict[str, Tensor]:
+        """Compute the named terms of the loss, weighted, each (batch,). The loss is the mean of their sum.
+
+        Args:
+            teacher: its outputs for a batch.
+            student: likewise.
+            labels: (batch,), where the source knows them.
+            progress: (), fraction of the rounds that are completed, on the device.
+        """
 
     def attention(self, teacher: Outputs, student: Outputs) -> Tensor:
         """Compute the sum of attention distances over all tap pairs, of which there is at least one, (batch,)."""
@@ -44,3 +55,12 @@ class AbstractObjective(ABC):
             for pair in self.taps or ()
         ]
         return sum(distances[1:], start=distances[0])
+
+    def features(self, teacher: Outputs, student: Outputs) -> Tensor:
+        """Compute the sum of feature distances over those tap pairs that have equal shapes, (batch,).
+
+        What a narrower student starts from are its teacher's first channels, but matching those did it harm.
+        """
+        both = [(teacher.activations[pair.teacher], student.activations[pair.student]) for pair in self.taps or ()]
+        distances = [feature_distance(*pair) for pair in both if pair[0].shape == pair[1].shape]
+        return sum(distances, start=torch.zeros_like(student.logits[:, 0]))

@@ -44,7 +44,9 @@ class Distillation(AbstractObjective):
         check_positive(self, "objective", "temperature")
         check_any_weight(self, "objective", "label_weight", "divergence_weight", "attention_weight")
 
-    def __call__(self, teacher: Outputs, student: Outputs, labels: Tensor | None) -> dict[str, Tensor]:
+    def __call__(
+        self, teacher: Outputs, student: Outputs, labels: Tensor | None, progress: Tensor | float = 0.0
+    ) -> dict[str, Tensor]:
         """Compute `labels`, `divergence` and `attention`, those whose weight is not 0, each (batch,).
 
         Raises:

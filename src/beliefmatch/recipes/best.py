@@ -15,7 +15,7 @@ def best(
     setup: Setup,
     *,
     source: ProceduralPool = ProceduralPool(),
-    objective: BeliefMatching = SOFT,
+    objective: BeliefMatching = replace(SOFT, feature_weight=10.0),
     optimiser: Adam = Adam(learning_rate=1e-2, gradient_clip=5.0),
 ) -> Transfer:
     """The best student that a teacher alone gave us so far: it learns from procedural images, half of them improved.
@@ -25,7 +25,8 @@ def best(
     batch-norm, half of the images are refined in 30 steps towards what it remembers of its training data, and what
     looks like that data is drawn more often. Other teachers need give no gradient. The student starts from the
     teacher's own weights where both are of one family (Xu et al. 2024), unless it has weights to start from, or
-    `--student.start fresh`. Settings are the same for every task; docs/methods/best.md describes how they were found,
+    `--student.start fresh`. Where feature maps of both have equal shapes it matches those too (Romero et al. 2015),
+    less from round to round. Settings are the same for every task; docs/methods/best.md describes how they were found,
     and what students reach.
     """
     student = setup.student

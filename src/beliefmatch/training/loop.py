@@ -102,12 +102,13 @@ def compute_round(transfer: Transfer, state: TransferState, teacher: Teacher, fa
     batch: TeacherBatch | None = None
     steps: list[StudentStep] = []
     diversities: list[Tensor] = []
+    progress = state.device_round / transfer.rounds
     for given in transfer.source.batches(state.source, fabric):
         if batch is None or given is not batch.given:
             batch = run_teacher(transfer, teacher, given, fabric)
             if len(given.inputs) > 1:
                 diversities.append(diversity(given.inputs))
-        steps.append(step_student(transfer.objective, state, batch, fabric))
+        steps.append(step_student(transfer.objective, state, batch, fabric, progress))
     metrics |= {name: torch.stack([step.losses[name] for step in steps]) for name in steps[0].losses}
     if diversities:
         metrics["batch_diversity"] = torch.stack(diversities)
@@ -179,7 +180,7 @@ def run_teacher(transfer: Transfer, teacher: Teacher, batch: Batch, fabric: Fabr
 
 
 def step_student(
-    objective: AbstractObjective, state: TransferState, batch: TeacherBatch, fabric: Fabric
+    objective: AbstractObjective, state: TransferState, batch: TeacherBatch, fabric: Fabric, progress: Tensor
 ) -> StudentStep:
     """Train the student for one step: gradients of all micro-batches of a batch add up, then the student moves once."""
     taps = [pair.student for pair in objective.taps or ()]
@@ -189,7 +190,7 @@ def step_student(
     for micro_batch in batch.micro_batches:
         with fabric.autocast():
             outputs = outputs_of(state.student, micro_batch.inputs, outputs=taps)
-            terms = objective(micro_batch.teacher_outputs, outputs, micro_batch.labels)
+            terms = objective(micro_batch.teacher_outputs, outputs, micro_batch.labels, progress)
             means = {f"student_{name}": term.sum() / num_examples for name, term in terms.items()}
         loss = torch.stack(list(means.values())).sum()
         loss.backward()

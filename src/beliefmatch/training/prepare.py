@@ -159,7 +159,7 @@ def resolve_taps(
         second = _shape_at(pair.student, student, inspection)
         if len(first) < 2 or first[1:] != second[1:]:
             raise TapError(
-                f"attention cannot be compared: {pair.teacher} of the teacher gives {first}, {pair.student} of the "
+                f"activations cannot be compared: {pair.teacher} of the teacher gives {first}, {pair.student} of the "
                 f"student {second}; expected (channels, positions...) with equal positions"
             )
     return replace(objective, taps=pairs)
@@ -181,12 +181,12 @@ def warn_of_larger_student(prepared: Prepared) -> None:
 
 
 def log_taps(prepared: Prepared) -> None:
-    """Log which activations attention transfer compares, or why none."""
+    """Log which activations the objective compares, or why none."""
     objective = prepared.transfer.objective
     if objective.uses_taps:
         pairs = ", ".join(f"{pair.teacher} with {pair.student}" for pair in objective.taps or ())
         reason = why_no_pairs(prepared.teacher.module, prepared.student, prepared.transfer.inputs)
-        logger.info("attention transfer: %s", pairs or f"none found, none used: {reason}")
+        logger.info("compared activations: %s", pairs or f"none found, none used: {reason}")
 
 
 def _shape_at(name: str, network: nn.Module, inspection: Inspection) -> tuple[int, ...]:

@@ -183,7 +183,7 @@ class CompiledObjective(AbstractObjective):
 
     inner: AbstractObjective
     """Whose terms they are."""
-    run: Callable[[Outputs, Outputs, Tensor | None], dict[str, Tensor]] = field(repr=False)
+    run: Callable[[Outputs, Outputs, Tensor | None, Tensor | float], dict[str, Tensor]] = field(repr=False)
     """Its compiled call."""
 
     @classmethod
@@ -204,6 +204,8 @@ class CompiledObjective(AbstractObjective):
         """
         self.inner.check()
 
-    def __call__(self, teacher: Outputs, student: Outputs, labels: Tensor | None) -> dict[str, Tensor]:
+    def __call__(
+        self, teacher: Outputs, student: Outputs, labels: Tensor | None, progress: Tensor | float = 0.0
+    ) -> dict[str, Tensor]:
         """Compute the terms of the other one, each (batch,)."""
-        return self.run(teacher, student, labels)
+        return self.run(teacher, student, labels, progress)
