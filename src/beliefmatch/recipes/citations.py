@@ -70,6 +70,17 @@ ATTENTION = Paper(
     venue="International Conference on Learning Representations",
     arxiv="1612.03928",
 )
+FEATURES = Paper(
+    key="romero2015fitnets",
+    authors=(
+        *("Romero, Adriana", "Ballas, Nicolas", "Kahou, Samira Ebrahimi", "Chassang, Antoine"),
+        *("Gatta, Carlo", "Bengio, Yoshua"),
+    ),
+    title="FitNets: Hints for Thin Deep Nets",
+    year=2015,
+    venue="International Conference on Learning Representations",
+    arxiv="1412.6550",
+)
 WEIGHT_SELECTION = Paper(
     key="xu2024initializing",
     authors=(
@@ -202,8 +213,10 @@ def _find_papers(transfer: Transfer) -> Iterator[Paper]:
     # L1 on centred logits came with DFAD.
     if "l1" in (getattr(source, "divergence", None), getattr(objective, "divergence", None)):
         yield DFAD
-    if objective.uses_taps:
+    if objective.attention_weight:
         yield ATTENTION
+    if getattr(objective, "feature_weight", 0):
+        yield FEATURES
     if transfer.student.start == "teacher":
         yield WEIGHT_SELECTION
 

@@ -19,7 +19,7 @@ class Overview:
 
 OVERVIEWS: dict[str, Overview] = {
     "best": Overview(
-        what="textures for inputs, refined through the teacher; the student starts from the teacher's weights",
+        what="procedural images, refined through the teacher; the student starts from the teacher's weights",
         paper="ours, with Xu et al. 2024",
         when="first, and wherever you have no reason for another",
         cost="40,000 student steps; minutes for small networks on a CPU",
