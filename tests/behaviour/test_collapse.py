@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+import torch
 from test_command import error_line
 
-from beliefmatch import BeliefMatchError, RunFolder, RunOptions, run
+from beliefmatch import BeliefMatchError, RunFolder, RunOptions, compress, run
 from beliefmatch.cli import main
 from beliefmatch.errors import CollapseError, DivergedError
 from beliefmatch.report.page import write_report
@@ -242,3 +243,24 @@ def test_a_damaged_list_of_collapses_is_named(tmp_path: Path) -> None:
         folder.collapses.write_text(content)
         with pytest.raises(BeliefMatchError, match=r"collapses\.json"):
             folder.read_collapses()
+
+
+class OneClass(torch.nn.Module):
+    """A teacher that gives class 3 to everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(8, 4)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.layer(inputs) + torch.tensor([0.0, 0.0, 0.0, 100.0])
+
+
+@pytest.mark.parametrize("teacher", [OneClass, lambda: torch.nn.Linear(8, 4)], ids=["one class", "several"])
+def test_a_teacher_of_one_class_is_named_in_the_first_round(
+    teacher: Callable[[], torch.nn.Module], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.manual_seed(0)
+    setup = {"shape": (8,), "recipe": "noise", "rounds": 2, "batch_size": 64, "folder": tmp_path / "run"}
+    compress(teacher(), torch.nn.Linear(8, 4), progress=False, **setup)
+    assert caplog.text.count("the teacher gives class 3 to 100.0 % of the") == (teacher is OneClass)

@@ -213,7 +213,7 @@ def _find_papers(transfer: Transfer) -> Iterator[Paper]:
     # L1 on centred logits came with DFAD.
     if "l1" in (getattr(source, "divergence", None), getattr(objective, "divergence", None)):
         yield DFAD
-    if objective.attention_weight:
+    if getattr(objective, "attention_weight", 0):
         yield ATTENTION
     if getattr(objective, "feature_weight", 0):
         yield FEATURES

@@ -38,6 +38,8 @@ UNSURE = 0.01
 CHANCE = 0.2
 """Agreement beyond chance (Cohen's kappa) up to which predictions hardly agree: "slight" in Landis & Koch 1977.
 Networks that are sure of everything and agree, as they may late in training, lie far above it."""
+FEWEST_EXAMPLES = 64
+"""Examples that can show that a teacher gives one class to all."""
 WINDOW_ROWS = 8
 """Logged rows in sequence that must look alike before a collapse is named."""
 WINDOW_FRACTION, LEAST_STEPS, LARGEST_WINDOW = 0.05, 200, 500
@@ -99,6 +101,26 @@ class CollapseDetector:
                 chance = f"they agree hardly more than by chance (kappa {beyond:.2f})"
                 found.append(Finding(kind=kind, since=since, seen=f"{seen}; {chance}"))
         return found
+
+
+def see_constant_teacher(row: Row, batch_size: int) -> str | None:
+    """Return in words that a teacher gives one class to all inputs of a round that differ; None where it does not.
+
+    That is no collapse, for it may be so from the first round on: with a wrong normalisation, or weights that were not
+    loaded.
+
+    Args:
+        row: of the first round that is logged.
+        batch_size: examples a batch.
+    """
+    teacher, num_examples = row["teacher_classes"], batch_size * row["student_steps"]
+    largest = max(teacher)
+    if num_examples < FEWEST_EXAMPLES or largest <= 1 - 1 / FEWEST_EXAMPLES or _see_constant_source(row):
+        return None
+    return (
+        f"the teacher gives class {teacher.index(largest)} to {100 * largest:.1f} % of the {num_examples:,} inputs of "
+        "the first round, so a student can learn little else. Are its mean and std right, and its weights loaded?"
+    )
 
 
 def window(rounds: int, student_steps: int) -> int:

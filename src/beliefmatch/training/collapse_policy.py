@@ -15,7 +15,13 @@ from lightning_fabric import Fabric
 from beliefmatch.checks import NUM_SEEDS
 from beliefmatch.errors import CollapseError, DivergedError
 from beliefmatch.runs.atomic import make_folder
-from beliefmatch.runs.collapse_detection import ADVICE, CollapseDetector, Finding, is_long_enough
+from beliefmatch.runs.collapse_detection import (
+    ADVICE,
+    CollapseDetector,
+    Finding,
+    is_long_enough,
+    see_constant_teacher,
+)
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.result import Collapse
 from beliefmatch.runs.schema.row import Row
@@ -86,6 +92,8 @@ class CollapsePolicy:
             CollapseError: it was asked to stop, or has begun again too often.
             BeginAgain: it was asked to begin again.
         """
+        if row["round"] == 1 and (seen := see_constant_teacher(row, self.transfer.batch_size)):
+            logger.warning("%s", seen)
         findings = self.fabric.broadcast(self.detector.detect(row))
         known = {each.kind for each in self.collapses if each.attempt == self.attempt and each.action == "continue"}
         for finding in findings:
