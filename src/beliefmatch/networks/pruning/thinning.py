@@ -1,0 +1,128 @@
+"""Choosing the channels to remove so that a part of a network's cost is left."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from beliefmatch.errors import NetworkError
+from beliefmatch.networks.cost import count_macs
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.pruning.channel_groups import (
+    ChannelGroup,
+    Removed,
+    find_groups,
+    kept_layers,
+    removed_with,
+    without,
+)
+from beliefmatch.networks.pruning.prunable import ELSE, check_prunable
+from beliefmatch.runs.schema.plan import PrunedLayer
+
+Quantity = Literal["macs", "parameters"]
+QUANTITIES: tuple[Quantity, ...] = ("macs", "parameters")
+NAMES: dict[Quantity, str] = {"macs": "MACs", "parameters": "parameters"}
+"""What messages call them."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Step:
+    """Some channels of a group that go at once."""
+
+    group: ChannelGroup
+    channels: tuple[int, ...]
+    removed_fraction: float
+    """Part of the group that is gone after it."""
+
+
+def channels_at_once(size: int) -> int:
+    """Return by how many channels a group shrinks, so that what is left is a multiple: kernels like those of 4 or 8."""
+    return 8 if size >= 64 else 4 if size >= 16 else 1
+
+
+def steps_of(groups: Sequence[ChannelGroup]) -> list[Step]:
+    """Return all steps in the order in which they are taken: each group loses the same part, its least important first.
+
+    The last step of each group is left out, so that some of its channels always stay.
+    """
+    steps = [step for group in groups for step in _steps_of(group)]
+    return sorted(steps, key=lambda step: step.removed_fraction)
+
+
+def _steps_of(group: ChannelGroup) -> Iterator[Step]:
+    at_once, order, gone = channels_at_once(group.size), group.order, 0
+    while gone + at_once < group.size:
+        # The first step leaves a multiple.
+        size = group.size % at_once if gone == 0 and group.size % at_once else at_once
+        yield Step(
+            group=group,
+            channels=tuple(order[gone : gone + size]),
+            removed_fraction=(gone + size) / group.size,
+        )
+        gone += size
+
+
+def measure_quantity(network: nn.Module, spec: InputSpec, quantity: Quantity) -> int:
+    """Count multiply-accumulates for one example, or parameters."""
+    if quantity == "macs":
+        return count_macs(network, spec)
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def thin(network: nn.Module, spec: InputSpec, *, quantity: Quantity, fraction: float) -> tuple[PrunedLayer, ...]:
+    """Choose the channels that are kept, so that at most a part of a quantity is left, as much as whole steps allow.
+
+    Args:
+        network: on the CPU, in eval mode; it stays as it is.
+        spec: of its inputs.
+        quantity: what is counted.
+        fraction: part of it that may be left, above 0, at most 1, where nothing goes.
+
+    Returns:
+        The layers that lose channels.
+
+    Raises:
+        NetworkError: it is a program, so little cannot be reached, or nothing can be pruned.
+        ExtraError: Torch-Pruning is missing.
+    """
+    check_prunable(network)
+    if fraction == 1:
+        return ()
+    whole = measure_quantity(network, spec, quantity)
+    steps = steps_of(find_groups(network, spec))
+
+    def left(taken: Sequence[Step]) -> float:
+        return measure_quantity(without(network, removed_by(taken)), spec, quantity) / whole
+
+    least = left(steps)
+    if least > fraction:
+        raise NetworkError(
+            f"at least {least:.3f} of the {NAMES[quantity]} of {type(network).__name__} are left when all that can be "
+            f"pruned is pruned, so thin:{quantity}={fraction:g} cannot be reached; {ELSE}"
+        )
+    taken = steps[: _first(len(steps), lambda number: left(steps[:number]) <= fraction)]
+    return kept_layers(network, removed_by(_give_back(taken, lambda fewer: left(fewer) <= fraction)))
+
+
+def _give_back(taken: Sequence[Step], fits: Callable[[Sequence[Step]], bool]) -> Sequence[Step]:
+    """Take back the last step of every group in turn, as far as what is left still fits; one step may be large."""
+    last = {step.group.name: step for step in taken}
+    for step in reversed(last.values()):
+        fewer = [each for each in taken if each is not step]
+        taken = fewer if fits(fewer) else taken
+    return taken
+
+
+def removed_by(steps: Sequence[Step]) -> Removed:
+    """Return what all layers lose by some steps."""
+    return removed_with((step.group, step.channels) for step in steps)
+
+
+def _first(last: int, holds: Callable[[int], bool]) -> int:
+    """Return the first number from 0 to the last for which something holds, as it does for the last."""
+    low, high = 0, last
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low
