@@ -31,10 +31,15 @@ MESSAGES = {
     "timm": (["--teacher", "timm:resnet18?pretrained"], "timm is not installed: pip install 'beliefmatch[timm]'"),
     "hf": (["--teacher", "hf:some/where"], "package transformers is not installed: pip install 'beliefmatch[hf]'"),
     "onnx": (["--teacher", "model.onnx"], "package onnx is not installed: pip install 'beliefmatch[onnx]'"),
+    "prune": ([*CORE, "--student", "thin:0.5"], "torch_pruning is not installed: pip install 'beliefmatch[prune]'"),
     "tensorboard": ([*CORE, "--log", "tensorboard"], "is not installed: pip install 'beliefmatch[tensorboard]'"),
 }
 """By extra: what is typed that needs it, and what is said where it is missing."""
 TORCHVISION = (["--teacher", "torchvision:resnet18"], "torchvision is not installed: pip install 'torchvision'")
+
+
+def with_student(words: list[object]) -> list[object]:
+    return words if "--student" in words else [*words, "--student", "convnet_4"]
 
 
 def with_all_they_need(requirements: Iterable[str]) -> set[str]:
@@ -122,7 +127,7 @@ def test_an_extra_is_enough_for_what_it_is_for_and_says_what_others_are_for(tmp_
         extra,
         transfer(tmp_path / "run", *made_with(extra, tmp_path)),
         ["export", "--trust-code", tmp_path / "run", "--to", "onnx", "--display", "quiet"],
-        *(transfer(tmp_path / "refused", *words, "--student", "convnet_4") for words, _ in others.values()),
+        *(transfer(tmp_path / "refused", *with_student(words)) for words, _ in others.values()),
     )
     assert ran == "0 "
     assert exported == ("0 " if extra == "onnx" else f"2 beliefmatch: error: the {MESSAGES['onnx'][1]}")
@@ -138,7 +143,7 @@ def test_the_core_transfers_and_says_what_each_extra_is_for(tmp_path: Path) -> N
         tmp_path,
         None,
         transfer(tmp_path / "run", *CORE, "--student", "convnet_4"),
-        *(transfer(tmp_path / "refused", *words, "--student", "convnet_4") for words, _ in messages),
+        *(transfer(tmp_path / "refused", *with_student(words)) for words, _ in messages),
     )
     assert done == "0 "
     for said, (_, message) in zip(refused, messages, strict=True):
@@ -156,7 +161,7 @@ def test_the_core_needs_no_extra(tmp_path: Path) -> None:
         ["export", "--trust-code", tmp_path / "run", "--to", "pt2", "--display", "quiet"],
         ["export", "--trust-code", tmp_path / "run", "--to", "safetensors", "--display", "quiet"],
         ["report", tmp_path / "run"],
-        *(transfer(tmp_path / "refused", *words, "--student", "convnet_4") for words, _ in messages),
+        *(transfer(tmp_path / "refused", *with_student(words)) for words, _ in messages),
         ["export", "--trust-code", tmp_path / "run", "--to", "onnx", "--display", "quiet"],
     )
     worked, refused = done[:4], [*done[4:], exported]

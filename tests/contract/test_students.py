@@ -10,11 +10,13 @@ from beliefmatch.recipes.stored import SETTINGS_TYPES
 from beliefmatch.students.base import AbstractStudent, build_student
 from beliefmatch.students.given import GivenStudent
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.students.pruned import PrunedStudent
 from tiny import make_conv_teacher, make_dropout_student, named
 
 STUDENTS: dict[str, AbstractStudent] = {
     "built in": NamedStudent(architecture="convnet_4"),
     "own": NamedStudent(architecture=named("make_dropout_student")),
+    "pruned": PrunedStudent(architecture="thin:0.5"),
     "given": GivenStudent.of(make_dropout_student),
 }
 

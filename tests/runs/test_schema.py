@@ -21,6 +21,7 @@ from beliefmatch.runs.schema.measurement import (
     NetworkScores,
     Transition,
 )
+from beliefmatch.runs.schema.plan import PrunedLayer, PruningPlan
 from beliefmatch.runs.schema.result import Collapse, Collapses, Result
 from beliefmatch.runs.schema.row import LoggedRow
 from beliefmatch.runs.schema.run import RunMetadata, RunSettings, SourceMetadata, StudentMetadata
@@ -28,7 +29,8 @@ from beliefmatch.runs.schema.run import RunMetadata, RunSettings, SourceMetadata
 PAGE = Path(__file__).parents[2] / "docs" / "run_folder.md"
 DECLARED = (
     *(RunMetadata, RunSettings, LoggedRow, Result, Collapse, Collapses, Export, FileCheck, Deployed),
-    *(MeasurementRecord, NetworkScores, Estimate, ClassScores, Transition, StudentMetadata, SourceMetadata),
+    *(MeasurementRecord, NetworkScores, Estimate, ClassScores, Transition, StudentMetadata, PruningPlan, PrunedLayer),
+    SourceMetadata,
 )
 
 CHECK = FileCheck(name="noise", num_examples=3, largest_logit=2.0, max_logit_difference=0.0, agreement=1.0)
@@ -103,6 +105,11 @@ RUN = RunMetadata(
 )
 STUDENT = StudentMetadata(
     architecture="convnet_4",
+    plan=PruningPlan(
+        num_outputs=10,
+        dropped=("2",),
+        layers=(PrunedLayer(name="0", outputs=(0, 3), inputs=None, num_outputs=4, num_inputs=None),),
+    ),
     num_classes=10,
     outputs=None,
     inputs={"type": "InputSpec"},

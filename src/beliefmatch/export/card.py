@@ -21,6 +21,7 @@ from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.export import Export, FileCheck
 from beliefmatch.runs.schema.measurement import INTERVALS
+from beliefmatch.training.transfer import Transfer
 
 TEMPLATES = Path(__file__).parent / "templates"
 CARD = "README.md"
@@ -138,6 +139,12 @@ def _files_in(folder: RunFolder, directory: Path, spec: InputSpec, network: Netw
     ]
 
 
+def _student_name(folder: RunFolder, transfer: Transfer) -> str:
+    metadata = folder.read_student()
+    name = without_folder(metadata.architecture)
+    return name if metadata.plan is None else f"{transfer.student.architecture} of {name}"
+
+
 def _run_name(folder: RunFolder) -> str:
     return hashlib.sha256(folder.student.read_bytes()).hexdigest()[:16]
 
@@ -176,7 +183,7 @@ def _render(folder: RunFolder, directory: Path) -> str:
         measurement=measurement,
         files=files,
         network=network,
-        student=without_folder(network.architecture),
+        student=_student_name(folder, transfer),
         teacher=without_folder(transfer.teacher.architecture),
         licence=next((file.export.teacher_license for file in files if file.export.teacher_license), None),
         is_free=not transfer.source.reads_data,

@@ -149,6 +149,11 @@ def _check(
             f"the student was {folder.read_student().architecture}, and a {to} file holds weights alone, which could "
             "not be checked in a fresh process: export to onnx or pt2, or take student.safetensors of the run folder"
         )
+    if not FORMATS[to].holds_graph and folder.read_student().plan is not None:
+        raise ExportError(
+            f"a pruned student is more than a name and weights, which is all that a {to} file holds: export to onnx or "
+            "pt2, or take the run folder, which beliefmatch.load_student reads"
+        )
     check_pixels_fit(spec, pixels)
     target = _resolve_target(folder, to, out)
     if target.exists() and not overwrite:

@@ -17,6 +17,7 @@ from beliefmatch.sources.pooled import PooledSettings
 from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.students.base import AbstractStudent
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.students.pruned import PrunedStudent, asks_for_pruning
 from beliefmatch.training.transfer import Transfer
 
 SOFT = BeliefMatching(divergence="kl", temperature=20.0, divergence_weight=400.0)
@@ -98,6 +99,8 @@ class Setup:
         student = self.student or defaults.student
         if student is None:
             raise SettingsError(f"student is missing: {recipe} needs one, such as convnet_8", "student")
+        if isinstance(student, NamedStudent) and asks_for_pruning(student.architecture):
+            student = PrunedStudent.of(student)
         if isinstance(source, PooledSettings | Unlabelled | FewShot):
             source = replace(source, augmentation=choose_augmentation(source.augmentation, self.dataset, self.shape))
         return Transfer(

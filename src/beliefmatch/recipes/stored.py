@@ -24,6 +24,7 @@ from beliefmatch.sources.procedural_pool import ProceduralPool
 from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.students.given import GivenStudent
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.students.pruned import PrunedStudent
 from beliefmatch.training.transfer import Transfer
 from beliefmatch.training.trust import TrustedCode, check_trusted, code_named_in
 
@@ -32,7 +33,7 @@ SETTINGS_TYPES: tuple[type, ...] = (
     Unlabelled,
     *(BeliefMatching, Distillation),
     *(Network, GivenNetwork),
-    *(NamedStudent, GivenStudent),
+    *(NamedStudent, GivenStudent, PrunedStudent),
     *(Adam, CosineSgd, StepwiseSgd),
 )
 """Each source, objective, teacher, student and optimiser. What their own fields hold is found by the annotations."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from beliefmatch.report.elements import Cell, Part, Section, Table, text_cell
 from beliefmatch.report.groups import Group
+from beliefmatch.report.pruning import pruning_parts
 from beliefmatch.report.runs import Run
 from beliefmatch.report.settings import differing
 
@@ -85,7 +86,10 @@ def student_section(runs: Sequence[Run]) -> Section:
     if run is None or run.student_metadata is None:
         text = "There is no student to load yet: continue the run to its end."
         return Section(name="student", title="Loading the student", text=text)
-    architecture, classes = run.student_metadata.architecture, run.student_metadata.num_classes
+    plan, classes = run.student_metadata.plan, run.student_metadata.num_classes
+    architecture = run.student_metadata.architecture
+    if plan is not None:
+        architecture = f"{run.settings.get('student.architecture', 'pruned')} of {architecture}"
     others = " The students of the other runs load alike." if len(runs) > 1 else ""
     code = (
         "import beliefmatch\n\n"
@@ -96,5 +100,5 @@ def student_section(runs: Sequence[Run]) -> Section:
         title="Loading the student",
         text=f"{architecture}, {classes} classes, inputs of shape {run.settings.get('inputs.shape', 'unknown')}. Its "
         f"weights are student.safetensors in the run folder; student.json beside them says the rest.{others}",
-        parts=(Part(code=code),),
+        parts=(Part(code=code), *pruning_parts(plan)),
     )

@@ -12,6 +12,7 @@ from beliefmatch.networks.cost import Cost, cost_of, peak_memory
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.runs.schema.export import NormalisationFrom
+from beliefmatch.students.pruned import PrunedStudent
 from beliefmatch.training.budget import Timing, time_rounds
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.prepare import prepare
@@ -69,6 +70,8 @@ class CompressionPlan:
     def _student(self) -> str:
         student = self.transfer.student
         start = "the teacher's weights, where both have a layer" if student.start == "teacher" else "fresh weights"
+        if isinstance(student, PrunedStudent) and student.start != "fresh":
+            start = "what is left of the teacher's weights"
         if student.weights is not None:
             start = f"the weights in {student.weights}"
         elif student.has_weights:

@@ -14,6 +14,7 @@ from beliefmatch.networks.output_forms import OutputForm
 from beliefmatch.students.base import AbstractStudent, Start
 from beliefmatch.students.given import GivenStudent
 from beliefmatch.students.named import NamedStudent
+from beliefmatch.students.pruned import PrunedStudent
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.transfer import Transfer
 
@@ -86,9 +87,11 @@ def transfer_of(settings: CompressionSettings) -> tuple[Transfer, GivenNetworks]
             f"recipe {settings.recipe} needs more than compress gives it, such as images: use beliefmatch transfer "
             f"{settings.recipe}, or in Python give functools.partial(recipes.{settings.recipe}, source=...)"
         ) from error
+    given = teacher.module if isinstance(teacher, GivenNetwork) else None
+    # A pruned student is made of its teacher's architecture.
+    made_from = given if isinstance(transfer.student, PrunedStudent) else None
     return transfer, GivenNetworks(
-        teacher=teacher.module if isinstance(teacher, GivenNetwork) else None,
-        student=student.given if isinstance(student, GivenStudent) else None,
+        teacher=given, student=student.given if isinstance(student, GivenStudent) else made_from
     )
 
 

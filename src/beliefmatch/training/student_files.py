@@ -4,19 +4,22 @@ import hashlib
 from pathlib import Path
 
 import safetensors.torch
-from torch import nn
+from torch import Tensor, nn
 
-from beliefmatch.errors import FolderError
+from beliefmatch.errors import FolderError, NetworkError
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.given import GivenModule, make_given, name_of
 from beliefmatch.networks.loading.network import is_missing_file, make_network
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import form_of, give_logits
+from beliefmatch.networks.pruning.narrowing import apply_plan, forget_plan, plan_of
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.reading import open_regular
+from beliefmatch.runs.schema.plan import PruningPlan
 from beliefmatch.runs.schema.run import StudentMetadata
 from beliefmatch.runs.serialisation import from_json, to_json
+from beliefmatch.students.pruned import PrunedStudent
 from beliefmatch.training.transfer import Transfer
 from beliefmatch.training.trust import TrustedCode, check_trusted
 
@@ -30,9 +33,11 @@ def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, num
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in student.state_dict().items()}
     content = safetensors.torch.save(tensors)
     write_bytes(folder.student, content)
+    plan = plan_of(student) if isinstance(transfer.student, PrunedStudent) else None
     folder.write_student_metadata(
         StudentMetadata(
-            architecture=to_json(transfer.student)["architecture"],
+            architecture=(transfer.student if plan is None else transfer.teacher).architecture,
+            plan=plan,
             num_classes=num_classes,
             outputs=form_of(student),
             inputs=to_json(transfer.inputs),
@@ -141,8 +146,28 @@ def _load_student(
             f'load_student("{run.path}", architecture="my_file.py:make_network") names it anew'
         )
     if isinstance(name, str):
-        student = make_network(name, in_channels=inputs.shape[0], num_classes=metadata.num_classes)
+        num_outputs = metadata.num_classes if metadata.plan is None else metadata.plan.num_outputs
+        student = make_network(name, in_channels=inputs.shape[0], num_classes=num_outputs)
     else:
         student = make_given(name, name_of(name))
-    fit_weights(student, read_weights(run.student), name=str(run.student))
+    weights = read_weights(run.student)
+    if metadata.plan is not None and not _fits(student, weights):
+        _prune(student, metadata.plan, run)
+    fit_weights(student, weights, name=str(run.student))
     return student.float().eval(), metadata
+
+
+def _prune(network: nn.Module, plan: PruningPlan, run: RunFolder) -> None:
+    """Apply a plan to the teacher's architecture, and leave nothing of ours in it."""
+    try:
+        apply_plan(network, plan)
+    except NetworkError as error:
+        raise FolderError(f"{run.student_metadata} is damaged: plan: {error}") from error
+    forget_plan(network)
+
+
+def _fits(network: nn.Module, weights: dict[str, Tensor]) -> bool:
+    """Whether a network has tensors of these names and shapes already, as one that the caller gave may have."""
+    return {name: tensor.shape for name, tensor in network.state_dict().items()} == {
+        name: tensor.shape for name, tensor in weights.items()
+    }

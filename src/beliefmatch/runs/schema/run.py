@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from beliefmatch.runs.schema.plan import PruningPlan
+
 Json = Any
 """A JSON value of which the reader knows the type: `runs.serialisation` makes settings of it again."""
 
@@ -42,7 +44,9 @@ class StudentMetadata:
     """What is needed to load the student, besides its weights."""
 
     architecture: str
-    """Name of the architecture, as `NamedStudent` takes it."""
+    """Name of the architecture, as `NamedStudent` takes it; the teacher's, where there is a plan."""
+    plan: PruningPlan | None
+    """How the student was made from its teacher's architecture. None: it is the architecture as it is."""
     num_classes: int
     """Number of classes."""
     outputs: Literal["logits", "probabilities", "sigmoid"] | None

@@ -1,0 +1,149 @@
+"""A student that is made from its teacher: with fewer channels, thin:0.5, or fewer blocks, shallow:0.5."""
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from beliefmatch.errors import SettingsError, did_you_mean
+from beliefmatch.networks.loading.weights import fit_weights, read_weights
+from beliefmatch.networks.modes import evaluating
+from beliefmatch.networks.output_forms import LogitsHook
+from beliefmatch.networks.outputs import logits_of
+from beliefmatch.networks.pruning.blocks import drop_blocks
+from beliefmatch.networks.pruning.narrowing import apply_plan
+from beliefmatch.networks.pruning.pseudo_inputs import draw_pseudo_inputs
+from beliefmatch.networks.pruning.thinning import Quantity, thin
+from beliefmatch.networks.teacher import Teacher
+from beliefmatch.runs.schema.plan import PruningPlan
+from beliefmatch.students.base import AbstractStudent
+from beliefmatch.students.named import NamedStudent
+
+Method = Literal["thin", "shallow"]
+METHODS: dict[Method, tuple[Quantity, ...]] = {"thin": ("macs", "parameters"), "shallow": ("macs",)}
+"""By what a name begins with: quantities of which it can keep a part, the usual one first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruningRequest:
+    """What a name such as thin:parameters=0.3 asks for."""
+
+    method: Method
+    quantity: Quantity
+    """Of which a part is kept."""
+    fraction: float
+    """Most that is kept of it, above 0, at most 1."""
+
+    @classmethod
+    def parse(cls, name: str) -> "PruningRequest":
+        """Read a name.
+
+        Raises:
+            SettingsError: the quantity is unknown, or the part is out of (0, 1].
+        """
+        method, _, rest = name.partition(":")
+        assert method in METHODS, name
+        key, equals, number = rest.rpartition("=")
+        known = METHODS[method]
+        if equals and key not in known:
+            others = "" if method == "thin" else ", and thin:parameters=0.3 prunes channels"
+            raise SettingsError(
+                f"student {name} keeps a part of {key!r}; {did_you_mean(key, known)}{others}", "student"
+            )
+        try:
+            fraction = float(number)
+        except ValueError:
+            fraction = math.nan
+        if not 0 < fraction <= 1:
+            raise SettingsError(
+                f"student {name} must name the part that is kept, above 0 and at most 1, such as {method}:0.5; got "
+                f"{number or 'none'}",
+                "student",
+            )
+        return cls(method=method, quantity=known[0] if not equals else key, fraction=fraction)
+
+    def __str__(self) -> str:
+        """Return the one name that stands for all that ask for this."""
+        key = "" if self.quantity == METHODS[self.method][0] else f"{self.quantity}="
+        return f"{self.method}:{key}{self.fraction!r}"
+
+
+def asks_for_pruning(name: str) -> bool:
+    """Whether the name of a student asks for one that is made from its teacher."""
+    return name.partition(":")[0] in METHODS
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrunedStudent(AbstractStudent):
+    """The teacher with fewer channels or fewer blocks. It starts with what is left of the teacher's weights."""
+
+    architecture: str
+    """thin:0.5 keeps half of the multiply-accumulates and thin:parameters=0.3 so many of the parameters, in fewer
+    channels; shallow:0.5 drops residual blocks."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "architecture", str(PruningRequest.parse(self.architecture)))
+        object.__setattr__(self, "weights", self.weights and self.weights.absolute())
+        if self.start and self.has_weights:
+            raise SettingsError(
+                f"student.start {self.start} contradicts the weights that are given to start from: leave one out",
+                "student.start",
+            )
+
+    @classmethod
+    def of(cls, student: NamedStudent) -> "PrunedStudent":
+        """Return what a student stands for whose name asks for pruning."""
+        return cls(**vars(student))
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether weights to start from are given by a file."""
+        return self.weights is not None
+
+    def build(self, teacher: Teacher) -> nn.Module:
+        """Copy the teacher and prune the copy; the same teacher gives the same student.
+
+        Raises:
+            NetworkError: the teacher cannot be traced, or so little cannot be kept of it.
+            ExtraError: Torch-Pruning is missing.
+            WeightsError: weights are given, and cannot be read or do not fit.
+        """
+        student = copy.deepcopy(teacher.module).cpu().float()
+        apply_plan(student, self._plan(student, teacher))
+        if self.weights is not None:
+            weights = read_weights(self.weights, state_key=self.state_key)
+            fit_weights(student, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
+        elif self.start == "fresh":
+            _draw_weights(student)
+        return student.train().requires_grad_(requires_grad=True)
+
+    def _plan(self, network: nn.Module, teacher: Teacher) -> PruningPlan:
+        request = PruningRequest.parse(self.architecture)
+        num_outputs = _count_outputs(network, teacher)
+        if request.method == "shallow":
+            dropped = drop_blocks(network, teacher.spec, fraction=request.fraction)
+            return PruningPlan(num_outputs=num_outputs, dropped=dropped, layers=())
+        layers = thin(network, teacher.spec, quantity=request.quantity, fraction=request.fraction)
+        return PruningPlan(num_outputs=num_outputs, dropped=(), layers=layers)
+
+
+def _count_outputs(network: nn.Module, teacher: Teacher) -> int:
+    """Return the number of outputs before they become logits: a network of a single one has two classes."""
+    bare = copy.deepcopy(network)
+    for key, hook in list(bare._forward_hooks.items()):
+        if isinstance(hook, LogitsHook):
+            del bare._forward_hooks[key]
+    batch = draw_pseudo_inputs(teacher.spec, 2)
+    with evaluating(bare), torch.no_grad():
+        output = bare(batch.to(next(iter(bare.parameters()), batch)))
+    return logits_of(output, network=type(network).__name__, batch_size=len(batch)).shape[1]
+
+
+def _draw_weights(network: nn.Module) -> None:
+    """Draw fresh weights for all layers that know how, as torch does for each of its kind."""
+    for module in network.modules():
+        if callable(reset := getattr(module, "reset_parameters", None)):
+            reset()
