@@ -134,8 +134,10 @@ def find_groups(network: nn.Module, spec: InputSpec) -> list[ChannelGroup]:
     found, problem = _trace(network, spec), ""
     inputs, groups = draw_pseudo_inputs(spec, NUM_TRIED), []
     inputs = inputs.to(next(iter(network.parameters()), inputs))
+    with evaluating(network), torch.no_grad():
+        num_outputs = network(inputs).shape[1]
     for group in found:
-        if why := _why_not(network, group, inputs):
+        if why := _why_not(network, group, inputs, num_outputs):
             problem = problem or f", such as {group.name}, where {why}"
         else:
             groups.append(group)
@@ -147,20 +149,21 @@ def find_groups(network: nn.Module, spec: InputSpec) -> list[ChannelGroup]:
     return groups
 
 
-def _why_not(network: nn.Module, group: ChannelGroup, inputs: Tensor) -> str | None:
+def _why_not(network: nn.Module, group: ChannelGroup, inputs: Tensor, num_outputs: int) -> str | None:
     """Return why a group cannot go, or None where it can."""
     if group.size < 2:
         return "there is a single channel"
     removed = removed_with([(group, group.order[: group.size // 2])])
     try:
         narrowed, silent = without(network, removed), _silenced(network, removed)
-        with evaluating(narrowed, silent, network), torch.no_grad():
-            expected, given, whole = silent(inputs), narrowed(inputs), network(inputs)
+        with evaluating(narrowed, silent), torch.no_grad():
+            given = narrowed(inputs)
+            if given.shape[1] != num_outputs:
+                return "the network's outputs change their number"
+            expected = silent(inputs)
     except Exception as error:
         # It is the user's network.
         return f"the network fails without half of them ({first_line(error)})"
-    if given.shape != whole.shape:
-        return "the network's outputs change their number"
     mixes = any(isinstance(network.get_submodule(each.layer), nn.LayerNorm) for each in group.members)
     largest = (expected - given).abs().max()
     if not mixes and bool(largest > TOLERANCE * expected.abs().max()):
