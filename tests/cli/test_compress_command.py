@@ -85,6 +85,25 @@ def test_inspect_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
     assert [each["architecture"] for each in found["students"]] == ["convnet_8", "convnet_4"]
 
 
+def test_inspect_shows_what_each_group_of_channels_is_worth(capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(make_network("convnet_16", in_channels=1, num_classes=10).state_dict(), "w.pt")
+    model = ("inspect", "convnet_16", "--weights", "w.pt", *INPUTS, "--prune")
+    run(*model)
+    written = capsys.readouterr().out
+    for words in ("agreement with itself on 256 pseudo inputs", "without 75 %", "--student thin:0.5 keeps half"):
+        assert words in written
+    assert "drops blocks" not in written
+    run(*model, "--display", "json")
+    found = json.loads(capsys.readouterr().out)["pruning"]
+    assert [(each["name"], each["channels"]) for each in found["groups"]] == [
+        ("conv1", 16),
+        ("conv2", 32),
+        ("conv3", 64),
+    ]
+    assert all(len(each["agreements"]) == 3 for each in found["groups"])
+    assert found["blocks"] == []
+
+
 def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
     run("recipes")
     shown = capsys.readouterr().out

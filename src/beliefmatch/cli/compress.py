@@ -51,7 +51,8 @@ def compress(
     Args:
         teacher: Trained network: my_file.py:function for your own, timm:NAME, torchvision:NAME, hf:FOLDER, an .onnx or
             .pt2 file, or a built-in name; beliefmatch architectures lists names.
-        student: Smaller network that learns, named likewise; beliefmatch inspect MODEL suggests some.
+        student: Smaller network that learns, named likewise; beliefmatch inspect MODEL suggests some. thin:0.5 makes it
+            of the teacher, with half of the MACs in fewer channels; shallow:0.7 leaves residual blocks out.
         weights: File with the teacher's weights: safetensors, or a state dict written by torch.save.
         shape: Shape of one input, such as 3 32 32 for colour images or 64 for a vector. Default: what the teacher's
             own configuration says.

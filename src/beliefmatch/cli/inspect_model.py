@@ -10,6 +10,7 @@ import tyro
 from beliefmatch.cli.aliases import left_out
 from beliefmatch.cli.output import set_display
 from beliefmatch.cli.progress import print_text
+from beliefmatch.cli.sensitivity import print_sensitivity
 from beliefmatch.training.progress import Display, print_json
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def inspect_model(
     outputs: Annotated[
         Literal["logits", "probabilities", "sigmoid"] | None, left_out("{logits,probabilities,sigmoid}")
     ] = None,
+    prune: bool = False,
     display: Display = "full",
 ) -> None:
     """Print what is understood of a model, students that would fit, and the compress command to type.
@@ -45,8 +47,10 @@ def inspect_model(
         std: Standard deviation of each channel that it was trained with, likewise.
         num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
         outputs: What it returns. Default: detected.
+        prune: Show, too, how much it minds the loss of each group of channels and of each residual block.
         display: Tables, warnings and errors alone, or JSON for scripts.
     """
+    from beliefmatch.networks.pruning.sensitivity import measure_sensitivity
     from beliefmatch.networks.teacher import Teacher
     from beliefmatch.studies.compression_plan import describe_inputs
     from beliefmatch.studies.compression_settings import CompressionSettings, transfer_of
@@ -67,6 +71,7 @@ def inspect_model(
     )
     transfer, _ = transfer_of(settings)
     teacher = Teacher.load(transfer.teacher, transfer.inputs)
+    sensitivity = measure_sensitivity(teacher.module, teacher.spec) if prune else None
     first, *students = suggest_students(model, teacher)
     typed = {"--weights": weights and (weights,), "--shape": shape, "--mean": mean, "--std": std}
     typed |= {"--num-classes": num_classes and (num_classes,), "--outputs": outputs and (outputs,)}
@@ -80,15 +85,19 @@ def inspect_model(
             "model": asdict(first),
             "classes": teacher.num_classes,
             "students": [asdict(each) for each in students],
+            "pruning": sensitivity and asdict(sensitivity),
         }
         print_json(found | {"shape": transfer.inputs.shape, "outputs": teacher.inspection.outputs, "command": line})
     elif display == "full":
         facts = [("model", model), *_facts(teacher), *describe_inputs(transfer.inputs, shape_given=shape is not None)]
         print_text("\n".join(f"{name:14}{text}" for name, text in facts))
         _print_table(first, students)
+        if sensitivity is not None:
+            print_sensitivity(sensitivity)
         if not students:
             print_text(
-                "no network of ours is smaller and fits: name a student of your own, --student my_file.py:function"
+                "no network of ours is smaller and fits: --student thin:0.5 makes one of the model itself, or name one "
+                "of your own, --student my_file.py:function"
             )
             return
         print_text(_estimate(first, students[0], teacher))

@@ -48,6 +48,7 @@ class PruningRequest:
         assert method in METHODS, name
         key, equals, number = rest.rpartition("=")
         known = METHODS[method]
+        quantity = next((each for each in known if each == key), known[0])
         if equals and key not in known:
             others = "" if method == "thin" else ", and thin:parameters=0.3 prunes channels"
             raise SettingsError(
@@ -63,7 +64,7 @@ class PruningRequest:
                 f"{number or 'none'}",
                 "student",
             )
-        return cls(method=method, quantity=known[0] if not equals else key, fraction=fraction)
+        return cls(method=method, quantity=quantity, fraction=fraction)
 
     def __str__(self) -> str:
         """Return the one name that stands for all that ask for this."""

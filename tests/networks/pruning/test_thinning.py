@@ -96,12 +96,13 @@ def test_what_is_left_is_a_multiple_of_four_or_eight() -> None:
 
 
 def test_the_least_important_channels_go_first() -> None:
-    network = nn.Sequential(nn.Linear(6, 8, bias=False), nn.ReLU(), nn.Linear(8, 3, bias=False)).eval()
-    nn.init.ones_(network[0].weight)
-    nn.init.ones_(network[2].weight)
+    first, second = nn.Linear(6, 8, bias=False), nn.Linear(8, 3, bias=False)
+    network = nn.Sequential(first, nn.ReLU(), second).eval()
+    nn.init.ones_(first.weight)
+    nn.init.ones_(second.weight)
     with torch.no_grad():
-        network[0].weight[[1, 6]] = 0.1
-        network[2].weight[:, 4] = 0.1
+        first.weight[[1, 6]] = 0.1
+        second.weight[:, 4] = 0.1
     layers = thin(network, InputSpec(shape=(6,)), quantity="parameters", fraction=5 / 8)
     assert layers[0].outputs == (0, 2, 3, 5, 7)
     assert layers[1].inputs == (0, 2, 3, 5, 7)
@@ -175,7 +176,9 @@ class Detached(nn.Module):
 
 
 def traced() -> nn.Module:
-    return torch.jit.trace(nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 3)), torch.zeros(1, 6))
+    program = torch.jit.trace(nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 3)), torch.zeros(1, 6))
+    assert isinstance(program, nn.Module)
+    return program
 
 
 @pytest.mark.parametrize(
