@@ -13,6 +13,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 BUDGETS = {
     "cifar_resnet.py": ["--rounds", "1", "--batch-size", "8", "--test-images", "500", "--data"],
     "onnx_teacher.py": ["--rounds", "2", "--data"],
+    "pruned_student.py": ["--rounds", "1"],
     "tabular_digits.py": ["--rounds", "2"],
     "timm_student.py": ["--rounds", "2", "--batch-size", "8", "--data"],
     "vision_transformer.py": ["--rounds", "20"],

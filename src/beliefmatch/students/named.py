@@ -15,7 +15,8 @@ class NamedStudent(AbstractStudent):
     """A network made by name, with fresh weights or with given ones to start from."""
 
     architecture: str
-    """Built-in name such as wide_resnet_16_1; timm:NAME, torchvision:NAME, hf:FOLDER, file.py:function for your own."""
+    """Built-in name such as wide_resnet_16_1; timm:NAME, torchvision:NAME, hf:FOLDER, file.py:function for your own;
+    thin:0.5 or shallow:0.7 for the teacher with fewer channels or blocks."""
     weights: Path | None = None
     """Safetensors file or state dict to start from. None: fresh weights, or those that the name asks for."""
     start: Start | None = None
