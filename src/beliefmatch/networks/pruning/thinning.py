@@ -106,11 +106,15 @@ def thin(network: nn.Module, spec: InputSpec, *, quantity: Quantity, fraction: f
 
 
 def _give_back(taken: Sequence[Step], fits: Callable[[Sequence[Step]], bool]) -> Sequence[Step]:
-    """Take back the last step of every group in turn, as far as what is left still fits; one step may be large."""
-    last = {step.group.name: step for step in taken}
-    for step in reversed(last.values()):
-        fewer = [each for each in taken if each is not step]
-        taken = fewer if fits(fewer) else taken
+    """Take back the last steps of groups in turn, as far as what is left still fits: one step may be large."""
+    blocked: set[str] = set()
+    while open_ := {step.group.name: step for step in taken if step.group.name not in blocked}:
+        for name, step in reversed(open_.items()):
+            fewer = [each for each in taken if each is not step]
+            if fits(fewer):
+                taken = fewer
+            else:
+                blocked.add(name)
     return taken
 
 
