@@ -140,6 +140,7 @@ PLANS: dict[str, Callable[[dict[str, Any]], None]] = {
     r"plan: the plan keeps outputs of '0' .* from 0 to 7": lambda plan: plan["layers"][0].update(outputs=[8]),
     r"plan: the plan narrows 'no', which is not in the network": lambda plan: plan["layers"][0].update(name="no"),
     r"plan: the plan drops 'no', which is not in the network": lambda plan: plan.update(dropped=["no"]),
+    r"plan\.num_outputs is -1, expected at least 1": lambda plan: plan.update(num_outputs=-1),
     r"plan\.more is unknown": lambda plan: plan.update(more=1),
 }
 

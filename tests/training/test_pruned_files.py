@@ -1,5 +1,6 @@
 """Pruned students on disk: what is loaded gives the outputs of what was written."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 import beliefmatch as bm
+from beliefmatch.errors import FolderError
 from beliefmatch.networks.loading.given import GivenNetwork
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.networks.loading.trained import AbstractNetwork
@@ -75,3 +77,11 @@ def test_a_pruned_network_is_pruned_again(second: str, tmp_path: Path) -> None:
     made = written(GivenNetwork.of(first), first, second, (3, 16, 16), again)
     inputs = torch.randn(2, 3, 16, 16)
     assert torch.equal(load_student(again, architecture=load_student(tmp_path))(inputs), made(inputs))
+
+
+def test_a_number_of_classes_below_1_is_one_line(tmp_path: Path) -> None:
+    written(bm.Network(architecture="mlp_64_48"), make("mlp_64_48"), "thin:1", (12,), tmp_path)
+    content = json.loads((tmp_path / "student.json").read_text())
+    (tmp_path / "student.json").write_text(json.dumps(content | {"plan": None, "num_classes": -1}))
+    with pytest.raises(FolderError, match=r"student\.json is damaged: num_classes is -1, expected at least 1"):
+        load_student(tmp_path)

@@ -147,6 +147,9 @@ def _load_student(
         )
     if isinstance(name, str):
         num_outputs = metadata.num_classes if metadata.plan is None else metadata.plan.num_outputs
+        if num_outputs < 1:
+            path = "num_classes" if metadata.plan is None else "plan.num_outputs"
+            raise FolderError(f"{run.student_metadata} is damaged: {path} is {num_outputs}, expected at least 1")
         student = make_network(name, in_channels=inputs.shape[0], num_classes=num_outputs)
     else:
         student = make_given(name, name_of(name))
