@@ -50,6 +50,7 @@ def test_other_names_stand_for_other_students(typed: str) -> None:
             (f"thin:{part}", f"above 0 and at most 1, .* got {part}")
             for part in ("0", "-1", "1.01", "half", "nan", "inf")
         ),
+        ("convnet_8", "is not made by pruning; there are thin, shallow"),
         ("thin", "got none"),
         ("thin:", "got none"),
         ("thin:macs=", "got none"),

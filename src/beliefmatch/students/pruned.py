@@ -45,10 +45,11 @@ class PruningRequest:
             SettingsError: the quantity is unknown, or the part is out of (0, 1].
         """
         method, _, rest = name.partition(":")
-        assert method in METHODS, name
+        if method not in METHODS:
+            raise SettingsError(f"student {name} is not made by pruning; {did_you_mean(method, METHODS)}", "student")
         key, equals, number = rest.rpartition("=")
         known = METHODS[method]
-        quantity = next((each for each in known if each == key), known[0])
+        quantity = key if key in known else known[0]
         if equals and key not in known:
             others = "" if method == "thin" else ", and thin:parameters=0.3 prunes channels"
             raise SettingsError(
