@@ -30,6 +30,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+NAMES = ("--class-names", *"abcdefghij")
 PAIR = (
     *("--teacher.architecture", named("make_conv_teacher"), "--student.architecture", named("make_conv_teacher")),
     *("--shape", "1", "8", "8", "--accelerator", "cpu"),
@@ -59,11 +60,32 @@ def test_without_labels_there_is_agreement_alone(finished: Path, images: Path) -
     assert result.agreement is not None
 
 
+def test_names_of_classes_are_kept_until_others_are_given(finished: Path, images: Path) -> None:
+    command = ["measure", "--trust-code", str(finished), "--images", str(images), "--display", "quiet"]
+    names = [f"digit {number}" for number in range(10)]
+    assert main([*command, "--class-names", *names]) == 0
+    found = RunFolder(finished).read_measurement()
+    assert found is not None
+    assert found.class_names == tuple(names)
+    assert 0 < len(found.disagreements) <= 24
+    assert main(command) == 0
+    assert RunFolder(finished).read_measurement() == found
+
+
+def test_another_number_of_names_than_of_classes_is_one_line(
+    finished: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["measure", "--trust-code", str(finished), "--images", str(images), "--class-names", "cat", "dog"]
+    assert main(command) == 2
+    assert "2 names, but the networks know 10 classes" in error_line(capsys)
+
+
 def test_any_two_networks(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "pair.json"
     walk = ("--transition", "4", "--transition-steps", "3", "--guided-by", "teacher")
-    assert main(["measure", *PAIR, "--images", str(images), *walk, "--out", str(out), "--display", "json"]) == 0
+    assert main(["measure", *PAIR, "--images", str(images), *walk, "--out", str(out), "--display", "json", *NAMES]) == 0
     shown = json.loads(capsys.readouterr().out)
+    assert shown["class_names"] == list("abcdefghij")
     assert shown == json.loads(out.read_text())
     assert shown["agreement"]["value"] == 1
     assert shown["divergence"]["value"] == pytest.approx(0, abs=1e-6)

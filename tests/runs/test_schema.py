@@ -16,6 +16,7 @@ from beliefmatch.runs.reading import read
 from beliefmatch.runs.schema.export import Deployed, Export, FileCheck
 from beliefmatch.runs.schema.measurement import (
     ClassScores,
+    Disagreement,
     Estimate,
     MeasurementRecord,
     NetworkScores,
@@ -29,8 +30,8 @@ from beliefmatch.runs.schema.run import RunMetadata, RunSettings, SourceMetadata
 PAGE = Path(__file__).parents[2] / "docs" / "run_folder.md"
 DECLARED = (
     *(RunMetadata, RunSettings, LoggedRow, Result, Collapse, Collapses, Export, FileCheck, Deployed),
-    *(MeasurementRecord, NetworkScores, Estimate, ClassScores, Transition, StudentMetadata, PruningPlan, PrunedLayer),
-    SourceMetadata,
+    *(MeasurementRecord, NetworkScores, Estimate, ClassScores, Transition, Disagreement, StudentMetadata),
+    *(SourceMetadata, PruningPlan, PrunedLayer),
 )
 
 CHECK = FileCheck(name="noise", num_examples=3, largest_logit=2.0, max_logit_difference=0.0, agreement=1.0)
@@ -90,6 +91,8 @@ MEASUREMENT = MeasurementRecord(
     ),
     confusion=((ESTIMATE,),),
     transition=TRANSITION,
+    class_names=("a cat",),
+    disagreements=(Disagreement(position=7, label=1, teacher_class=0, student_class=1, png="iVBO"),),
 )
 RUN = RunMetadata(
     settings=RunSettings(
@@ -102,6 +105,7 @@ RUN = RunMetadata(
     seed=3,
     command=("beliefmatch", "transfer"),
     versions={"torch": "2.6"},
+    defaults=("source.padding",),
 )
 STUDENT = StudentMetadata(
     architecture="convnet_4",
@@ -188,6 +192,21 @@ def test_curves_of_different_lengths_are_damage(tmp_path: Path) -> None:
         RunFolder(tmp_path).read_measurement()
     with pytest.raises(ValueError, match="differ in length"):
         replace(TRANSITION, guide=())
+
+
+def test_another_number_of_names_than_of_classes_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "measurement.json").write_text(json.dumps(asdict(MEASUREMENT) | {"class_names": ["a", "b"]}))
+    with pytest.raises(FolderError, match=r"measurement\.json is damaged: class_names has 2 names for 1 classes"):
+        RunFolder(tmp_path).read_measurement()
+
+
+@pytest.mark.parametrize("name", ["position", "label", "teacher_class", "student_class"])
+def test_a_number_below_0_is_no_disagreement(name: str, tmp_path: Path) -> None:
+    content = json.loads(json.dumps(asdict(MEASUREMENT)))
+    content["disagreements"][0][name] = -1
+    (tmp_path / "measurement.json").write_text(json.dumps(content))
+    with pytest.raises(FolderError, match=r"disagreements\[0\]: a position, a label or a class is below 0"):
+        RunFolder(tmp_path).read_measurement()
 
 
 def docstrings(kind: type) -> dict[str, str]:

@@ -5,7 +5,7 @@ import inspect
 import json
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from beliefmatch.networks.taps import TapPair
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.optimisers import AbstractOptimiser
 from beliefmatch.recipes.stored import SETTINGS_TYPES
-from beliefmatch.runs.serialisation import classes_in, differences, from_json, to_json
+from beliefmatch.runs.reading import IN_MEMORY
+from beliefmatch.runs.serialisation import classes_in, default_names, differences, from_json, to_json
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.students.base import AbstractStudent
 from beliefmatch.training.transfer import Transfer
@@ -34,6 +35,28 @@ ROOMS = tuple(
 
 def again(content: Any) -> Transfer:
     return from_json(content, Transfer, choices=SETTINGS_TYPES, file=FILE, path="settings.transfer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    first: int
+    second: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    name: str
+    inner: Inner
+    other: Inner | None = None
+    kept: Inner = field(default_factory=lambda: Inner(first=1))
+    module: object = field(default=None, metadata=IN_MEMORY)
+
+
+def test_settings_that_have_the_default_of_their_class_are_named() -> None:
+    outer = Outer(name="a", inner=Inner(first=2))
+    assert default_names(outer) == ["inner.second", "other", "kept"]
+    changed = replace(outer, inner=Inner(first=2, second=3), other=Inner(first=1), kept=Inner(first=3))
+    assert default_names(changed) == ["other.second", "kept.second"]
 
 
 @pytest.mark.parametrize("transfer", [tiny_transfer(), vector_transfer()], ids=["digits", "zero_shot"])
@@ -146,9 +169,9 @@ def test_what_does_not_fit_is_one_line_that_names_file_and_path(
 
 def test_no_field_of_settings_may_be_left_out() -> None:
     content = to_json(tiny_transfer())
-    for field in fields(Transfer):
-        with pytest.raises(FolderError, match=f"settings.transfer.{field.name} is missing"):
-            again({name: value for name, value in content.items() if name != field.name})
+    for each in fields(Transfer):
+        with pytest.raises(FolderError, match=f"settings.transfer.{each.name} is missing"):
+            again({name: value for name, value in content.items() if name != each.name})
 
 
 def test_differences_are_told_field_by_field() -> None:

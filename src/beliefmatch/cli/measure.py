@@ -52,6 +52,7 @@ def measure(
     transition_steps: int = 100,
     transition_seed: int = 0,
     transition_memory: int | None = None,
+    class_names: tuple[str, ...] | None = None,
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     out: Path | None = None,
     trust_code: bool = False,
@@ -81,6 +82,8 @@ def measure(
         transition_steps: Gradient steps from each example to each other class.
         transition_seed: Of the choice of examples.
         transition_memory: MiB that the activations of one batch of walks may take. Default: 128 on a CPU, else 4096.
+        class_names: Name of each class in their order, for the report; or one text file with a name a line. Default:
+            those in the teacher's own configuration (id2label).
         accelerator: Kind of device.
         out: JSON file for all numbers, besides what goes into a run's folder.
         trust_code: Import a Python file that the run folder names as one of its networks, file.py:function. It may do
@@ -88,6 +91,7 @@ def measure(
         display: Tables, warnings and errors alone, or JSON for scripts.
     """
     from beliefmatch.data.images import read_examples
+    from beliefmatch.measurement.class_names import read_class_names
     from beliefmatch.measurement.run import describe, measure_networks, measure_run
     from beliefmatch.measurement.transition import TransitionPlan
     from beliefmatch.networks.normalisation import warn_of_default_inputs
@@ -106,6 +110,7 @@ def measure(
             seed=transition_seed,
             memory_budget=None if transition_memory is None else transition_memory * 2**20,
         )
+    given_names = None if class_names is None else read_class_names(class_names)
     named = teacher.architecture, student.architecture
     if run is not None and any(named):
         raise SettingsError(f"{run} has its own two networks: give either a run folder or two networks, not both")
@@ -119,6 +124,7 @@ def measure(
             resize=resize,
             transition=plan,
             accelerator=accelerator,
+            class_names=given_names,
             trust_code=trust_code,
         )
     else:
@@ -135,6 +141,7 @@ def measure(
             resize=resize,
             transition=plan,
             accelerator=accelerator,
+            class_names=given_names,
         )
     record = describe(measurement, data, transition=plan)
     if out is not None:

@@ -8,12 +8,13 @@ from torch.nn.functional import one_hot
 
 from beliefmatch.functional.calibration_error import NUM_BINS, calibration_error
 from beliefmatch.functional.confidence_intervals import NUM_RESAMPLES, bootstrap, wilson_interval
+from beliefmatch.measurement.disagreements import find_disagreements
 from beliefmatch.measurement.predictions import BATCH_SIZE, TOP, Predictions, predict
 from beliefmatch.measurement.summary import as_html, as_text
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan, measure_transition
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.runs.schema.measurement import ClassScores, Estimate, NetworkScores
+from beliefmatch.runs.schema.measurement import ClassScores, Disagreement, Estimate, NetworkScores
 
 MAX_CONFUSION_CLASSES = 50
 """With more classes most pairs hold no example, and a table of them all says nothing."""
@@ -37,6 +38,10 @@ class Measurement:
     than 50 classes."""
     transition: TransitionCurves | None
     """Where the two part on the way from one class to another. None: not asked for."""
+    disagreements: tuple[Disagreement, ...] = field(default=(), repr=False)
+    """Images to which the two give different classes, at most 24 of them. Empty for examples that are no images."""
+    class_names: tuple[str, ...] | None = field(default=None, repr=False)
+    """Name of each class, in their order. None: not known."""
 
     @property
     def teacher_accuracy(self) -> float | None:
@@ -106,6 +111,7 @@ def measure_pair(
         classes=_by_class(predictions, data.labels),
         confusion=overall.confusion,
         transition=transition and measure_transition(teacher, student, spec, data, transition, predictions=predictions),
+        disagreements=find_disagreements(predictions, data, spec),
     )
 
 

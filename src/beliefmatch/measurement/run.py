@@ -1,5 +1,6 @@
 """Measuring a finished run on examples that it never saw."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import FolderError
 from beliefmatch.measurement.agreement import Measurement, measure_pair
+from beliefmatch.measurement.class_names import choose_class_names
 from beliefmatch.measurement.predictions import BATCH_SIZE
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan
 from beliefmatch.networks.examples import AbstractExamples, examples_of
@@ -79,6 +81,7 @@ def measure_run(
     resize: bool = False,
     transition: TransitionPlan | None = None,
     accelerator: Accelerator = "auto",
+    class_names: Sequence[str] | None = None,
     trust_code: TrustedCode = False,
     given: GivenNetworks = GivenNetworks(),
 ) -> Measurement:
@@ -95,6 +98,8 @@ def measure_run(
         transition: how to walk for the mean transition error; None: leave what an earlier call found on these
             examples.
         accelerator: kind of device to measure on; "auto" takes the fastest there is.
+        class_names: one for each class, for the report. Default: those in the teacher's own configuration, or those
+            that an earlier call was given.
         trust_code: whether to import Python files that the folder names as its networks, or names of those that may be
             imported.
         given: networks that the run was given in Python.
@@ -102,6 +107,7 @@ def measure_run(
     Raises:
         FolderError: see `load_pair`.
         ExamplesError: examples or labels do not fit the networks.
+        SettingsError: there is another number of class names than of classes.
     """
     data = examples_of(examples, labels, name=name)
     teacher, student = load_pair(folder, trust_code=trust_code, given=given)
@@ -114,9 +120,12 @@ def measure_run(
         resize=resize,
         transition=transition,
         accelerator=accelerator,
+        class_names=class_names,
     )
     record = describe(measurement, data, transition=transition)
     earlier = folder.read_measurement()
+    if record.class_names is None and earlier is not None and len(earlier.classes) == len(record.classes):
+        record = replace(record, class_names=earlier.class_names)
     if transition is None and earlier is not None and earlier.fingerprint == data.fingerprint:
         record = replace(record, transition=earlier.transition)
     folder.write_measurement(record)
@@ -142,21 +151,25 @@ def measure_networks(
     resize: bool = False,
     transition: TransitionPlan | None = None,
     accelerator: Accelerator = "auto",
+    class_names: Sequence[str] | None = None,
 ) -> Measurement:
     """Check that examples fit two networks, move both to a device and measure them there. See `measure_run`.
 
     Raises:
         ExamplesError: examples or labels do not fit the networks.
         NetworkError: one does not take these inputs, or the two know different numbers of classes.
+        SettingsError: there is another number of class names than of classes.
     """
     num_classes = count_classes(teacher, spec, role="teacher")
     check_same_classes(num_classes, count_classes(student, spec, role="student"))
+    names = choose_class_names(class_names, teacher, num_classes)
     data = examples_of(examples, labels)
     data.check_fit(spec, num_classes, resize=resize)
     device = Fabric(accelerator=accelerator, devices=1).device
     for network in (teacher, student):
         _move(network, device, spec)
-    return measure_pair(teacher, student, spec, data, batch_size=batch_size, transition=transition)
+    measurement = measure_pair(teacher, student, spec, data, batch_size=batch_size, transition=transition)
+    return replace(measurement, class_names=names)
 
 
 def _move(network: nn.Module, device: torch.device, spec: InputSpec) -> None:
@@ -204,6 +217,8 @@ def describe(
         classes=measurement.classes,
         confusion=measurement.confusion,
         transition=None if curves is None or transition is None else _describe_transition(curves, transition),
+        class_names=measurement.class_names,
+        disagreements=measurement.disagreements,
     )
 
 

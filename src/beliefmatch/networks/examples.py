@@ -72,7 +72,7 @@ class AbstractExamples(ABC):
         """Convert examples from `stored` to network inputs, (batch, *spec.shape), float32."""
 
     @abstractmethod
-    def to_pixels(self, spec: InputSpec, rows: slice = ALL) -> Tensor:
+    def to_pixels(self, spec: InputSpec, rows: slice | Tensor = ALL) -> Tensor:
         """Return some as (batch, height, width, channels) pixels, uint8, for a file that takes those."""
 
     def to_inputs(self, spec: InputSpec, rows: slice | Tensor = ALL, *, device: torch.device | None = None) -> Tensor:
@@ -165,7 +165,7 @@ class Images(AbstractExamples):
         """Return images scaled, resized and normalised."""
         return spec.from_pixels(stored.permute(0, 2, 3, 1))
 
-    def to_pixels(self, spec: InputSpec, rows: slice = ALL) -> Tensor:
+    def to_pixels(self, spec: InputSpec, rows: slice | Tensor = ALL) -> Tensor:
         """Return some as they are stored."""
         return self.images[rows]
 
@@ -234,7 +234,7 @@ class Inputs(AbstractExamples):
         assert stored.shape[1:] == spec.shape
         return stored
 
-    def to_pixels(self, spec: InputSpec, rows: slice = ALL) -> Tensor:
+    def to_pixels(self, spec: InputSpec, rows: slice | Tensor = ALL) -> Tensor:
         """Return some without their normalisation, rounded."""
         return (255 * spec.to_pixels(self.inputs[rows])).round().to(torch.uint8).permute(0, 2, 3, 1)
 

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import MISSING, asdict, fields, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -181,7 +182,14 @@ class RunFolder:
         except OSError as error:
             raise FolderError(f"cannot write {self.lock}: {error.strerror}") from error
 
-    def begin(self, settings: RunSettings, *, resume: bool = True, may_hold: tuple[str, ...] = ()) -> None:
+    def begin(
+        self,
+        settings: RunSettings,
+        *,
+        resume: bool = True,
+        may_hold: tuple[str, ...] = (),
+        defaults: Sequence[str] = (),
+    ) -> None:
         """Create the folder, lock it for this process until `release`, and write run.json.
 
         A run that continues keeps the run.json it has, but for where the teacher lies, who gave its normalisation, and
@@ -191,6 +199,7 @@ class RunFolder:
             settings: of the run.
             resume: see `check_usable`, which looks again here: another process may have run here since it looked first.
             may_hold: likewise.
+            defaults: names of the settings that have the default of their class.
 
         Raises:
             FolderError: the folder cannot be made or written, another process runs in it, or it is occupied.
@@ -204,7 +213,13 @@ class RunFolder:
             sweep(folder)
         if not self.holds_run:
             seed = settings.transfer["seed"]
-            metadata = RunMetadata(settings=settings, seed=seed, command=tuple(sys.argv), versions=versions())
+            metadata = RunMetadata(
+                settings=settings,
+                seed=seed,
+                command=tuple(sys.argv),
+                versions=versions(),
+                defaults=tuple(defaults),
+            )
             write_json(self.run, asdict(metadata))
         elif (metadata := self.read_run()).settings != settings:
             # `check_settings` has seen to it that nothing else differs.

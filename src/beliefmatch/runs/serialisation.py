@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -23,6 +23,24 @@ def to_json(settings: Any) -> Any:
         return [to_json(item) for item in settings]
     assert settings is None or isinstance(settings, bool | int | float | str), f"{settings!r} is no setting"
     return settings
+
+
+def default_names(settings: Any, path: str = "") -> list[str]:
+    """Return the dotted names of the settings that have the default of their class, such as source.padding."""
+    names = []
+    for field in fields(settings):
+        value, name = getattr(settings, field.name), f"{path}.{field.name}" if path else field.name
+        if field.metadata.get("in_memory"):
+            continue
+        if field.default_factory is not MISSING:
+            is_default = value == field.default_factory()
+        else:
+            is_default = field.default is not MISSING and value == field.default
+        if is_default:
+            names.append(name)
+        elif is_dataclass(value):
+            names += default_names(value, name)
+    return names
 
 
 def from_json(

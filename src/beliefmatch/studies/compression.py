@@ -1,5 +1,6 @@
 """What a compression gives: the student, and what can be done with it next."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -50,7 +51,14 @@ class Compression:
         return RunFolder(self.folder).read_result()
 
     def measure(
-        self, examples: Any, labels: Any = None, *, name: str = "", batch_size: int = 100, resize: bool = False
+        self,
+        examples: Any,
+        labels: Any = None,
+        *,
+        name: str = "",
+        batch_size: int = 100,
+        resize: bool = False,
+        class_names: Sequence[str] | None = None,
     ) -> Measurement:
         """Measure teacher and student on examples that training never saw, and write it into the run folder.
 
@@ -61,6 +69,7 @@ class Compression:
             name: what to call the examples in the report.
             batch_size: examples at a time.
             resize: whether images of another size than the networks take are resized; otherwise they are refused.
+            class_names: one for each class, for the report. Default: those in the teacher's own configuration.
 
         Raises:
             BeliefMatchError: the examples cannot be read, or do not fit the networks.
@@ -72,6 +81,7 @@ class Compression:
             name=name,
             batch_size=batch_size,
             resize=resize,
+            class_names=class_names,
             trust_code=self._trusted,
             given=self.given,
         )

@@ -11,6 +11,7 @@ from beliefmatch.networks.normalisation import warn_of_default_inputs
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.result import Result
 from beliefmatch.runs.schema.row import Row
+from beliefmatch.runs.serialisation import default_names
 from beliefmatch.training.attempt import Attempt, begin_attempt
 from beliefmatch.training.collapse_policy import BeginAgain, advance_attempt, seed_of
 from beliefmatch.training.execution.choice import fastest_kernels
@@ -176,7 +177,8 @@ def _begin_folder(prepared: Prepared, options: RunOptions, folder: RunFolder, ma
         preflight(prepared)
     fabric.launch()
     if fabric.is_global_zero:
-        folder.begin(settings, resume=options.resume, may_hold=may_hold)
+        defaults = default_names(prepared.transfer)
+        folder.begin(settings, resume=options.resume, may_hold=may_hold, defaults=defaults)
         warn_of_default_inputs(prepared.transfer.inputs)
         warn_of_larger_student(prepared)
         log_taps(prepared)

@@ -84,6 +84,26 @@ class Transition:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Disagreement:
+    """An image to which the two networks give different classes."""
+
+    position: int
+    """Position of the image among the examples, from 0."""
+    label: int | None
+    """Its label. None: there are no labels."""
+    teacher_class: int
+    """Class that the teacher gives."""
+    student_class: int
+    """Class that the student gives."""
+    png: str = field(repr=False)
+    """The image as a PNG file in base64, at most 64 pixels a side."""
+
+    def __post_init__(self) -> None:
+        if min(self.position, self.label or 0, self.teacher_class, self.student_class) < 0:
+            raise ValueError("a position, a label or a class is below 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class MeasurementRecord:
     """All that was measured on one set of examples. Fractions are in [0, 1]."""
 
@@ -108,6 +128,15 @@ class MeasurementRecord:
     than 50 classes."""
     transition: Transition | None
     """Where the two part on the way from one class to another. None: not measured."""
+    class_names: tuple[str, ...] | None = field(default=None, repr=False)
+    """Name of each class, in their order. None: not known."""
+    disagreements: tuple[Disagreement, ...] = field(default=(), repr=False)
+    """Images to which the two give different classes: at most 24, those with the largest divergence first. Empty where
+    there are none, or the examples are no images."""
+
+    def __post_init__(self) -> None:
+        if self.class_names is not None and len(self.class_names) != len(self.classes):
+            raise ValueError(f"class_names has {len(self.class_names)} names for {len(self.classes)} classes")
 
     @property
     def data(self) -> tuple[str, int, str]:

@@ -37,6 +37,8 @@ class RunMetadata:
     """Words of the command that began the run."""
     versions: dict[str, str]
     """Version by package, and of Python and the platform, when the run began."""
+    defaults: tuple[str, ...] = ()
+    """Names of the settings in `settings.transfer` that have the default of their class, such as source.padding."""
 
 
 @dataclass(frozen=True, kw_only=True)
