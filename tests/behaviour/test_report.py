@@ -26,6 +26,7 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 PHONE = 380
+FRAMES = "[...document.querySelectorAll('.scroll:has(> table)')]"
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,15 @@ def show(browser: webdriver.Chrome, *, width: int, scheme: str) -> None:
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
+def unfold(browser: webdriver.Chrome, *, unfolded: bool = True) -> None:
+    browser.execute_script("document.querySelectorAll('details').forEach((each) => each.open = arguments[0])", unfolded)
+
+
+def wait_for_a_frame(browser: webdriver.Chrome) -> None:
+    """Wait until what watches the sizes of tables has been told."""
+    browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(() => arguments[0]()))")
+
+
 def ask(browser: webdriver.Chrome, script: str, *arguments: Any) -> Any:
     return browser.execute_script(f"return {script}", *arguments)
 
@@ -95,6 +105,7 @@ def undrawn(browser: webdriver.Chrome) -> list[str]:
 def test_all_images_are_drawn_and_nothing_complains(opened: webdriver.Chrome, page: Path, scheme: str) -> None:
     show(opened, width=1100, scheme=scheme)
     opened.get(page.as_uri())
+    unfold(opened)
     assert ask(opened, "document.images.length") >= 3
     sizes = ask(opened, "[...document.querySelectorAll('.drawing svg')].map((each) => each.getBBox().width)")
     assert len(sizes) >= 10
@@ -106,16 +117,55 @@ def test_all_images_are_drawn_and_nothing_complains(opened: webdriver.Chrome, pa
 @pytest.mark.parametrize("unfolded", [False, True])
 def test_a_phone_need_not_scroll_sideways(opened: webdriver.Chrome, unfolded: bool) -> None:
     show(opened, width=PHONE, scheme="light")
-    opened.execute_script("document.querySelectorAll('details').forEach((each) => each.open = arguments[0])", unfolded)
+    unfold(opened, unfolded=unfolded)
     assert ask(opened, "window.innerWidth") == PHONE
     assert ask(opened, "document.scrollingElement.scrollWidth") <= PHONE
     # Wide tables are there, and scroll within their own frame.
-    assert ask(opened, "[...document.querySelectorAll('.scroll')].some((each) => each.scrollWidth > each.clientWidth)")
-    assert ask(opened, "Math.min(...[...document.querySelectorAll('img, svg')].map((each) => each.clientWidth))") > 150
+    assert ask(opened, f"{FRAMES}.some((each) => each.scrollWidth > each.clientWidth)")
+    shown = "[...document.querySelectorAll('svg, .small img')].filter((each) => each.checkVisibility())"
+    assert ask(opened, f"Math.min(...{shown}.map((each) => each.clientWidth))") > 150
+
+
+@pytest.mark.parametrize("width", [PHONE, 1100])
+def test_a_table_that_is_cut_says_so_and_no_other_does(opened: webdriver.Chrome, width: int) -> None:
+    show(opened, width=width, scheme="light")
+    unfold(opened)
+    wait_for_a_frame(opened)
+    tables = ask(
+        opened,
+        f"{FRAMES}.map((each) => [each.scrollWidth > each.clientWidth + 1, "
+        "getComputedStyle(each.querySelector('caption span'), '::after').content.includes('Scroll sideways')])",
+    )
+    assert all(is_cut == says_so for is_cut, says_so in tables)
+    assert any(is_cut for is_cut, _ in tables) or width > PHONE
+
+
+def test_numbers_and_their_headings_stand_at_the_right(opened: webdriver.Chrome) -> None:
+    unfold(opened)
+    ends = ask(
+        opened,
+        "[...document.querySelectorAll('td.number, th.number')].map((each) => getComputedStyle(each).textAlign)",
+    )
+    assert len(ends) > 100
+    assert set(ends) == {"right"}
+    ragged = ask(
+        opened,
+        "[...document.querySelectorAll('.number .detail')].filter((each) => getComputedStyle(each).display != 'block')",
+    )
+    assert ragged == []
+
+
+def test_a_run_is_short_on_a_phone(browser: webdriver.Chrome, page: Path, tmp_path: Path) -> None:
+    """What is not needed at first is folded away: at most eight screens of 800 pixels."""
+    alone = write_report([page.parent], out=tmp_path / "report.html")
+    show(browser, width=PHONE, scheme="light")
+    browser.get(alone.as_uri())
+    assert ask(browser, "document.scrollingElement.scrollHeight") < 6_400
 
 
 def test_figures_fill_a_phone(opened: webdriver.Chrome) -> None:
     show(opened, width=PHONE, scheme="light")
+    unfold(opened)
     widths = ask(opened, "[...document.querySelectorAll('.figures:not(.small) svg')].map((each) => each.clientWidth)")
     assert min(widths) > 0.85 * PHONE
 
@@ -140,7 +190,7 @@ def test_a_click_on_a_heading_sorts(opened: webdriver.Chrome) -> None:
 
 
 def test_numbers_are_sorted_as_numbers(opened: webdriver.Chrome) -> None:
-    opened.execute_script("document.querySelectorAll('details').forEach((each) => each.open = true)")
+    unfold(opened)
     table = opened.find_element(By.CSS_SELECTOR, "figure table.sortable")
     button = table.find_element(By.TAG_NAME, "button")
     rounds: list[list[float]] = []

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from beliefmatch.report.curves import MAX_POINTS, MAX_ROWS, Read, Values, gather, thin
+from beliefmatch.report.curves import MAX_ROWS, Read, Values, gather, thin
 from beliefmatch.report.elements import Cell, Picture, Table, number_cell
 from beliefmatch.report.figures import INK, PAPER, draw_figure, number_rounds
 from beliefmatch.report.groups import Group, batches_of
@@ -14,6 +14,8 @@ from beliefmatch.report.quantities import plainly
 from beliefmatch.runs.collapse_detection import effective_number
 from beliefmatch.runs.schema.row import Row
 
+MAX_POINTS = 120
+"""Of the edge of an area. There are as many edges as classes, and more points of them are not seen."""
 MAX_STACKED = 12
 """Classes that a stack of areas can show apart."""
 MIN_NAMED = 0.07

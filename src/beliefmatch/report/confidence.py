@@ -15,17 +15,26 @@ UNIT = (0.0, 1.02)
 
 def confidence_section(groups: Sequence[Group]) -> Section | None:
     """Return figures of confidence and class balance of both networks; None where no run logged them."""
-    pictures = [*_confidence(groups), *_gap(groups), *_effective_classes(groups), *_diversity(groups)]
+    pictures = [*_gap(groups), *_confidence(groups), *_effective_classes(groups), *_diversity(groups)]
     if len(groups) == 1 and 0 < num_classes_of(groups[0]) <= MAX_STACKED:
         pictures += [draw_frequencies(groups[0], network) for network in reversed(NETWORKS)]
     if not pictures:
         return None
     return Section(
         name="balance",
-        title=f"Class balance and confidence on {batches_of(groups)}",
-        text=f"Outputs of both networks on the batches that the student was trained on. {band_note(groups)}".strip(),
-        parts=(Part(pictures=tuple(pictures)),),
+        title="Confidence and classes",
+        text=f"What both networks return for the {batches_of(groups)} that the student was trained on. "
+        f"{band_note(groups)}".strip(),
+        parts=_parts(pictures, is_measured=any(run.measured is not None for group in groups for run in group.runs)),
     )
+
+
+def _parts(pictures: Sequence[Picture], *, is_measured: bool) -> tuple[Part, ...]:
+    """Return figures folded away; the first stays in sight where nothing better tells how good a student is."""
+    if is_measured:
+        return (Part(pictures=tuple(pictures), folded=f"{len(pictures)} figures"),)
+    rest = (Part(pictures=tuple(pictures[1:]), folded="More figures"),) if pictures[1:] else ()
+    return Part(pictures=tuple(pictures[:1])), *rest
 
 
 def _confidence(groups: Sequence[Group]) -> list[Picture]:

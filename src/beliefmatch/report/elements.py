@@ -16,7 +16,6 @@ class Cell:
     """Stands behind the text, or below it where room is short."""
     value: float | str | None = None
     """What to sort by. None: last."""
-    span: int = 1
     is_number: bool = False
 
 
@@ -31,6 +30,11 @@ class Table:
     over: tuple[tuple[str, int], ...] = ()
     """Headings over groups of columns, each with the number of columns below it."""
     sortable: bool = False
+
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Whether each column holds numbers, which stand at its right."""
+        return tuple(any(row[column].is_number for row in self.rows) for column in range(len(self.columns)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,31 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tile:
+    """A small image with a few words below it, one of many."""
+
+    png: str
+    """Data URI."""
+    alt: str
+    words: tuple[tuple[str, str], ...]
+    """Lines: a name, and what it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a reader can rely on, and what to do next."""
+
+    measured: str
+    """What was measured, as a sentence."""
+    unmeasured: str
+    """What was not; empty where all was."""
+    advice: str
+    """What to do next, as a sentence."""
+    command: str = ""
+    """What to type for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Alarm:
     """What a reader must know before the rest."""
 
@@ -60,17 +89,18 @@ class Alarm:
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Pictures under a heading of their own, and tables below them."""
+    """Pictures under a heading of their own, and tables below them; all of it can be folded away."""
 
     title: str = ""
     text: str = ""
     pictures: tuple[Picture, ...] = ()
+    tiles: tuple[Tile, ...] = ()
     tables: tuple[Table, ...] = ()
     code: str = ""
     small: bool = False
     """Whether the pictures are many and small."""
     folded: str = ""
-    """What the tables are called while they are folded away; empty where they are in sight."""
+    """What it is called while it is folded away; empty where it is in sight."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,16 +113,16 @@ class Section:
     parts: tuple[Part, ...] = ()
 
 
-def text_cell(text: str, *, detail: str = "", value: float | str | None = None, span: int = 1) -> Cell:
+def text_cell(text: str, *, detail: str = "", value: float | str | None = None) -> Cell:
     """Return a cell of words, sorted by them unless a value says otherwise."""
-    return Cell(text=text, detail=detail, value=text if value is None else value, span=span)
+    return Cell(text=text, detail=detail, value=text if value is None else value)
 
 
-def number_cell(kind: Kind, value: float | None, *, missing: str = "", detail: str = "", span: int = 1) -> Cell:
+def number_cell(kind: Kind, value: float | None, *, missing: str = "", detail: str = "") -> Cell:
     """Return a cell of one number, or of words where it is missing."""
     if value is None:
-        return Cell(text=missing, span=span)
-    return Cell(text=show(kind, value), detail=detail, value=value, span=span, is_number=True)
+        return Cell(text=missing)
+    return Cell(text=show(kind, value), detail=detail, value=value, is_number=True)
 
 
 def estimate_cell(kind: Kind, estimate: Estimate | None, *, missing: str = "") -> Cell:
@@ -102,7 +132,7 @@ def estimate_cell(kind: Kind, estimate: Estimate | None, *, missing: str = "") -
     return number_cell(kind, estimate.value, detail=show_bounds(kind, estimate))
 
 
-def mean_cell(kind: Kind, values: Sequence[float], *, missing: str = "", of: int = 0, span: int = 1) -> Cell:
+def mean_cell(kind: Kind, values: Sequence[float], *, missing: str = "", of: int = 0) -> Cell:
     """Return a cell of mean and deviation.
 
     Args:
@@ -110,10 +140,9 @@ def mean_cell(kind: Kind, values: Sequence[float], *, missing: str = "", of: int
         values: of the runs that have one.
         missing: words where none has.
         of: number of runs; where some have no value, the cell says how many have.
-        span: columns that it fills.
     """
     if not values:
-        return Cell(text=missing, span=span)
+        return Cell(text=missing)
     detail = f"({len(values)} of {of} runs)" if 0 < len(values) < of else ""
     mean = sum(values) / len(values)
-    return Cell(text=show_mean(kind, values), detail=detail, value=mean, span=span, is_number=True)
+    return Cell(text=show_mean(kind, values), detail=detail, value=mean, is_number=True)

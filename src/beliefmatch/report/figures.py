@@ -14,8 +14,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from beliefmatch.report.quantities import plainly
 
-WIDTH, HEIGHT = 4.1, 2.9
+WIDTH, HEIGHT = 4.1, 2.6
 """Inches of a figure: at its own size it fills a phone, so its letters stay readable there."""
+PATH = re.compile(r"[MLCQz\d\s.e-]+")
+"""What a path is written with."""
 LEGEND_WIDTH = 300
 """Points. The name of a line takes about 43 of them, and 5.2 for each letter."""
 
@@ -103,9 +105,9 @@ def _inline(drawn: bytes) -> str:
 
 
 def _shorten(value: str) -> str:
-    """Round numbers to hundredths, and put a path on one line."""
+    """Round numbers to hundredths, and put a path on one line without spaces around its letters."""
     rounded = re.sub(r"-?\d+\.\d+", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), value)
-    return rounded.replace("\n", "")
+    return re.sub(r"\s*([MLCQz])\s*", r"\1", rounded) if PATH.fullmatch(rounded) else rounded.replace("\n", "")
 
 
 def png_uri(png: bytes) -> str:

@@ -15,13 +15,16 @@ OTHER_ROWS = ("_loss", "_gradient_norm", "_confidence", "_classes", "_largest_cl
 def learning_curves_section(groups: Sequence[Group]) -> Section | None:
     """Return figures of losses and agreement; None where no run logged any."""
     names = sorted(_logged(groups), key=lambda name: name != "student_loss")
-    pictures = [_draw_loss(groups, name, names) for name in names if name.endswith(LOSS)]
+    losses = [_draw_loss(groups, name, names) for name in names if name.endswith(LOSS)]
+    pictures = losses[:1]
     if "batch_agreement" in names:
-        pictures.append(_draw_agreement(groups))
+        pictures.insert(0, _draw_agreement(groups))
     if not pictures:
         return None
-    parts = (Part(pictures=tuple(pictures)),)
-    return Section(name="curves", title="Learning curves", text=band_note(groups), parts=parts)
+    parts = [Part(pictures=tuple(pictures))]
+    if losses[1:]:
+        parts.append(Part(pictures=tuple(losses[1:]), folded="More losses"))
+    return Section(name="curves", title="Learning curves", text=band_note(groups), parts=tuple(parts))
 
 
 def loss_terms_of(loss: str, names: Sequence[str]) -> list[str]:

@@ -1,7 +1,9 @@
-"""The measurement on examples that training never saw: overall, by class, and where both networks disagree."""
+"""The measurement on examples that training never saw: where both networks disagree, and numbers by class."""
 
 from collections.abc import Callable, Sequence
 
+from beliefmatch.report.class_names import class_cell, names_of
+from beliefmatch.report.disagreements import disagreement_parts
 from beliefmatch.report.elements import Cell, Part, Section, Table, estimate_cell, mean_cell, number_cell
 from beliefmatch.report.groups import Group, count
 from beliefmatch.report.quantities import UNLABELLED, Kind
@@ -9,35 +11,27 @@ from beliefmatch.runs.schema.measurement import INTERVALS, ClassScores, Estimate
 
 Take = Callable[[MeasurementRecord], Estimate | None]
 
-OVERALL: tuple[tuple[str, Kind, Take], ...] = (
-    ("student accuracy", "fraction", lambda found: found.student and found.student.top1),
-    ("teacher accuracy", "fraction", lambda found: found.teacher and found.teacher.top1),
-    ("student top-5 accuracy", "fraction", lambda found: found.student and found.student.top5),
-    ("teacher top-5 accuracy", "fraction", lambda found: found.teacher and found.teacher.top5),
-    ("student calibration error", "fraction", lambda found: found.student and found.student.calibration_error),
-    ("teacher calibration error", "fraction", lambda found: found.teacher and found.teacher.calibration_error),
-    ("agreement", "fraction", lambda found: found.agreement),
-    ("KL(teacher || student), nats", "number", lambda found: found.divergence),
-)
-AFTER = {True: "mean ± sample standard deviation over runs", False: f"with {INTERVALS}"}
-"""What stands behind a number, by whether it is a mean over runs."""
-MAX_PAIRS = 12
+MAX_PAIRS = 6
 """Of classes that are taken for one another."""
 MAX_CLASSES = 20
 """Of a table by class. Where there are more, those on which both networks agree least are shown."""
 
 
 def measurement_section(groups: Sequence[Group]) -> Section | None:
-    """Return tables of what was measured; None where nothing was."""
+    """Return images and tables of what was measured; None where nothing was.
+
+    Raises:
+        FolderError: an image is damaged.
+    """
     measured = [group for group in groups if _found(group)]
     if not measured:
         return None
     named = len(groups) > 1
-    parts = [Part(tables=(_overall(measured, named=named),))]
+    parts = disagreement_parts(groups)
     for group in measured:
-        tables = (_by_class(group), _pairs(group))
-        found = tuple(table for table in tables if table is not None)
-        parts.append(Part(tables=found, folded=f"{group.label}: by class" if named else ""))
+        found = tuple(table for table in (_pairs(group), _by_class(group)) if table is not None)
+        which = f"{group.label}: by" if named else "By"
+        parts.append(Part(tables=found, folded=f"{which} class and by pair of classes"))
     return Section(name="measured", title="Measured on real data", text=_on_what(measured), parts=tuple(parts))
 
 
@@ -49,21 +43,9 @@ def _on_what(groups: Sequence[Group]) -> str:
     sets = dict.fromkeys(found.data for group in groups for found in _found(group))
     sets_words = [count(number, "example") + (f" of {name}" if name else "") for name, number, _ in sets]
     warning = " Runs were measured on different data, so compare their numbers with care." if len(sets) > 1 else ""
-    return f"{', '.join(sets_words)}.{warning}"
-
-
-def _overall(groups: Sequence[Group], *, named: bool) -> Table:
-    rows = []
-    for title, kind, take in OVERALL:
-        cells = [_cell(kind, group, [take(found) for found in _found(group)]) for group in groups]
-        if any(cell.is_number for cell in cells):
-            rows.append((Cell(text=title), *cells))
-    sizes = {len(group.runs) > 1 for group in groups}
-    return Table(
-        caption=f"Overall: {' or '.join(AFTER[averaged] for averaged in sorted(sizes, reverse=True))}",
-        columns=("", *(group.label for group in groups)) if named else ("", "value"),
-        rows=tuple(rows),
-    )
+    averaged = any(len(group.runs) > 1 for group in groups)
+    after = "Numbers are means ± sample standard deviations over runs" if averaged else INTERVALS
+    return f"{', '.join(sets_words)}. {after}.{warning}"
 
 
 def _cell(kind: Kind, group: Group, estimates: Sequence[Estimate | None]) -> Cell:
@@ -86,10 +68,11 @@ def _by_class(group: Group) -> Table | None:
         **({"teacher accuracy": lambda each: each.teacher_accuracy} if labelled else {}),
         "agreement": lambda each: each.agreement,
     }
+    names = names_of(group)
     chosen = sorted(classes, key=lambda number: _mean_agreement(classes[number]))[:MAX_CLASSES]
     rows = tuple(
         (
-            number_cell("exact", number),
+            class_cell(names, number),
             number_cell("exact", sum(each.num_images for each in classes[number]) / len(classes[number])),
             *(_class_cell(group, [take(each) for each in classes[number]]) for take in takes.values()),
         )
@@ -121,10 +104,11 @@ def _pairs(group: Group) -> Table | None:
     most = sorted((pair for pair, mean in means.items() if mean > 0), key=lambda pair: -means[pair])[:MAX_PAIRS]
     if not most:
         return None
+    names = names_of(group)
     rows = tuple(
         (
-            number_cell("exact", teacher),
-            number_cell("exact", student),
+            class_cell(names, teacher),
+            class_cell(names, student),
             _cell("fraction", group, cells[teacher, student]),
         )
         for teacher, student in most

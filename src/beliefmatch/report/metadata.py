@@ -1,17 +1,28 @@
 """The metadata at the end: settings, commands, versions, and how to load a student."""
 
-import shlex
 from collections.abc import Sequence
 
+from beliefmatch.report.commands import began
 from beliefmatch.report.elements import Cell, Part, Section, Table, text_cell
 from beliefmatch.report.groups import Group
 from beliefmatch.report.pruning import pruning_parts
 from beliefmatch.report.runs import Run
-from beliefmatch.report.settings import differing
+from beliefmatch.report.settings import differing, is_default
+
+QUIET = frozenset(
+    {
+        *("teacher", "student", "inputs", "teacher_sha256", "num_processes", "usual_rounds"),
+        *("inputs.normalisation_from", "inputs.shape_from"),
+    }
+)
+"""Settings that are folded away, too: what they say is of use to few."""
 
 
-def settings_section(groups: Sequence[Group]) -> Section:
-    """Return tables of the settings that differ between groups, and of those that all have in common."""
+def settings_section(groups: Sequence[Group], runs: Sequence[Run]) -> Section:
+    """Return tables of the settings that differ between groups, and of those that all have in common.
+
+    Settings that have their default, or none, are folded away with the versions.
+    """
     differ = set(differing([group.settings for group in groups]))
     tables = []
     if differ:
@@ -28,21 +39,31 @@ def settings_section(groups: Sequence[Group]) -> Section:
             )
         )
     common = [(name, _text(groups, name)) for name in _names(groups) if name not in differ]
-    tables.append(
-        Table(
-            caption="Settings of all runs" if len(groups) > 1 or len(groups[0].runs) > 1 else "Settings of the run",
-            columns=("setting", "value"),
-            rows=tuple((text_cell(name), text_cell(text)) for name, text in common),
-            sortable=True,
-        )
-    )
-    commands = "\n".join(
-        dict.fromkeys(shlex.join(run.command) for group in groups for run in group.runs if run.command)
-    )
+    chosen = [(name, text) for name, text in common if _tells(groups, name, text)]
+    several = len(groups) > 1 or len(groups[0].runs) > 1
+    tables.append(_tabulate("Settings of all runs" if several else "Settings of the run", chosen))
+    commands = "\n".join(dict.fromkeys(began(run) for group in groups for run in group.runs if run.command))
     parts = [Part(tables=tuple(tables))]
     if commands:
         parts.append(Part(title="Commands", code=commands))
+    everything = (_tabulate("All settings, with those that have their default", common), _versions(runs))
+    parts.append(Part(tables=everything, folded="All settings and versions"))
     return Section(name="settings", title="Settings", text=f"Seeds: {_seeds(groups)}.", parts=tuple(parts))
+
+
+def _tells(groups: Sequence[Group], name: str, text: str) -> bool:
+    """Whether a setting that all groups have in common says more than its default."""
+    quiet = name in QUIET and not (name == "num_processes" and text != "1")
+    return (
+        not quiet
+        and text != "none"
+        and not all(is_default(name, run.defaults) for group in groups for run in group.runs)
+    )
+
+
+def _tabulate(caption: str, settings: Sequence[tuple[str, str]]) -> Table:
+    rows = tuple((text_cell(name), text_cell(text)) for name, text in settings)
+    return Table(caption=caption, columns=("setting", "value"), rows=rows, sortable=True)
 
 
 def _names(groups: Sequence[Group]) -> dict[str, None]:
@@ -60,15 +81,11 @@ def _seeds(groups: Sequence[Group]) -> str:
     )
 
 
-def versions_section(runs: Sequence[Run]) -> Section:
-    """Return a table of the versions of what computed; where runs differ, each with its run."""
+def _versions(runs: Sequence[Run]) -> Table:
+    """Return the versions of what computed; where runs differ, each with its run."""
     packages = dict.fromkeys(package for run in runs for package in run.versions)
     rows = tuple((text_cell(package), _version(runs, package)) for package in packages)
-    return Section(
-        name="versions",
-        title="Versions",
-        parts=(Part(tables=(Table(caption="What computed", columns=("package", "version"), rows=rows),)),),
-    )
+    return Table(caption="Versions of what computed", columns=("package", "version"), rows=rows)
 
 
 def _version(runs: Sequence[Run], package: str) -> Cell:

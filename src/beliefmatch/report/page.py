@@ -10,14 +10,16 @@ from beliefmatch.report.confidence import confidence_section
 from beliefmatch.report.elements import Part, Section
 from beliefmatch.report.exports import exports_section
 from beliefmatch.report.groups import Group, group_runs
-from beliefmatch.report.headline import headline_sentences, headline_table
+from beliefmatch.report.headline import headline_sentences
 from beliefmatch.report.learning_curves import learning_curves_section
 from beliefmatch.report.measurement import measurement_section
-from beliefmatch.report.metadata import settings_section, student_section, versions_section
+from beliefmatch.report.metadata import settings_section, student_section
+from beliefmatch.report.network_tables import networks_table, run_table
 from beliefmatch.report.pseudo_images import pseudo_section
 from beliefmatch.report.results import runs_table
 from beliefmatch.report.runs import Run, read_runs
 from beliefmatch.report.transition_curves import transition_section
+from beliefmatch.report.verdict import verdict
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
 
@@ -61,6 +63,7 @@ def render(runs: Sequence[Run], notes: Sequence[str] = ()) -> str:
         kind=_kind(runs),
         title=_title(groups),
         sentences=headline_sentences(groups),
+        verdict=verdict(groups),
         alarms=alarms(groups),
         notes=[*notes, *_notes(groups)],
         sections=_sections(groups, runs),
@@ -68,17 +71,19 @@ def render(runs: Sequence[Run], notes: Sequence[str] = ()) -> str:
 
 
 def _sections(groups: Sequence[Group], runs: Sequence[Run]) -> list[Section]:
-    tables = (headline_table(groups), *((runs_table(groups),) if len(runs) > 1 else ()))
+    networks = networks_table(groups)
+    tables = (*(() if networks is None else (networks,)), run_table(groups))
+    if len(runs) > 1:
+        tables += (runs_table(groups),)
     sections = (
-        Section(name="results", title="What came out", parts=(Part(tables=tables),)),
+        Section(name="results", title="Results", parts=(Part(tables=tables),)),
+        measurement_section(groups),
+        transition_section(groups),
         learning_curves_section(groups),
         pseudo_section(groups),
         confidence_section(groups),
-        transition_section(groups),
-        measurement_section(groups),
-        settings_section(groups),
-        versions_section(runs),
         exports_section(runs),
+        settings_section(groups, runs),
         student_section(runs),
     )
     return [section for section in sections if section is not None]

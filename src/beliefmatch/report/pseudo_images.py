@@ -56,7 +56,9 @@ def pseudo_section(groups: Sequence[Group]) -> Section | None:
         return None
     kinds = list(dict.fromkeys(_kind(run) for _, run in found))
     parts = tuple(
-        _part(run, title=group.label if len(groups) > 1 else "", alone=len(group.runs) == 1) for group, run in found
+        part
+        for group, run in found
+        for part in _parts(run, title=group.label if len(groups) > 1 else "", alone=len(group.runs) == 1)
     )
     title = kinds[0] if len(kinds) == 1 else MIXED
     return Section(name="pseudo", title=title, text=" ".join(EXPLAINED[kind] for kind in kinds), parts=parts)
@@ -68,18 +70,17 @@ def _kind(run: Run) -> str:
     return PSEUDO_POINTS if run.is_planar else PSEUDO_IMAGES
 
 
-def _part(run: Run, *, title: str, alone: bool) -> Part:
+def _parts(run: Run, *, title: str, alone: bool) -> tuple[Part, Part]:
     chosen = [run.pictures[at] for at in thin(len(run.pictures), MAX_PICTURES)]
     if run.uses_real_images:
         chosen = chosen[-1:]
-    return Part(
+    pictures = Part(
         title=title,
         text="" if alone else f"Shown is {run.name}, seed {run.seed}.",
         pictures=tuple(_picture(run, path) for path in chosen),
-        tables=(_tabulate([_row(run, path) for path in chosen]),),
         small=True,
-        folded="Data",
     )
+    return pictures, Part(tables=(_tabulate([_row(run, path) for path in chosen]),), folded="Data")
 
 
 def _row(run: Run, picture: Path) -> Row:
@@ -122,8 +123,8 @@ def read_grid(path: Path) -> tuple[bytes, NDArray[np.float32]]:
         FolderError: the file is damaged.
     """
     png = read_bytes(path, MAX_BYTES)
-    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
-    if not png.startswith(PNG) or not 0 < width * height <= MAX_PIXELS:
+    width, height = png_size(png)
+    if not 0 < width * height <= MAX_PIXELS:
         raise FolderError(
             f"{path} cannot be read: it is no PNG file of at most {MAX_PIXELS:,} pixels; remove it and build the "
             "report again"
@@ -139,6 +140,14 @@ def read_grid(path: Path) -> tuple[bytes, NDArray[np.float32]]:
             f"{path} cannot be read ({type(error).__name__}): remove it and build the report again"
         ) from error
     return png, pixels
+
+
+def png_size(png: bytes) -> tuple[int, int]:
+    """Return width and height that a PNG file names in pixels; 0 and 0 where it is none."""
+    if not png.startswith(PNG):
+        return 0, 0
+    width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
+    return width, height
 
 
 def _shrink(png: bytes, factor: int) -> bytes:

@@ -10,6 +10,14 @@ from beliefmatch.report.runs import Run
 from beliefmatch.report.transition_curves import walks_of
 from beliefmatch.runs.schema.measurement import Estimate, MeasurementRecord
 
+MAX_ROUNDS = 1e12
+"""What a recipe is taken to do at most; a file that says more is wrong."""
+
+MEASURED = ("accuracy", "agreement", "divergence", "top5", "calibration_error")
+"""Ends of the names of what only data tells."""
+LABELLED = ("accuracy", "top5", "calibration_error")
+"""Those among them that only labels tell."""
+
 
 def values_of(runs: Sequence[Run], name: str) -> list[float]:
     """Return a field of result.json of the runs that have it."""
@@ -20,19 +28,21 @@ def missing_words(runs: Sequence[Run], name: str) -> str:
     """Return why a field of result.json has no value."""
     if all(run.is_cut_short for run in runs):
         return UNFINISHED
-    if name.endswith("accuracy") and any(run.measured is not None for run in runs):
+    if name.endswith(LABELLED) and any(run.measured is not None for run in runs):
         return UNLABELLED
-    return UNMEASURED if name.endswith(("accuracy", "agreement")) else UNRECORDED
+    return UNMEASURED if name.endswith(MEASURED) else UNRECORDED
 
 
 def estimate_of(measured: MeasurementRecord | None, name: str) -> Estimate | None:
-    """Return the interval that belongs to a field of result.json, where it was measured."""
+    """Return agreement, divergence, or a score of teacher_ or student_ with its interval, where it was measured."""
     if measured is None:
         return None
-    if name == "agreement":
-        return measured.agreement
-    scores = {"teacher_accuracy": measured.teacher, "student_accuracy": measured.student}.get(name)
-    return None if scores is None else scores.top1
+    if name in ("agreement", "divergence"):
+        return measured.agreement if name == "agreement" else measured.divergence
+    network, _, score = name.partition("_")
+    scores = {"teacher": measured.teacher, "student": measured.student}.get(network)
+    found = {"accuracy": "top1", "top5": "top5", "calibration_error": "calibration_error"}.get(score)
+    return None if scores is None or found is None else getattr(scores, found)
 
 
 def runs_table(groups: Sequence[Group]) -> Table:
@@ -47,7 +57,7 @@ def runs_table(groups: Sequence[Group]) -> Table:
         "agreement": lambda _, run: _measured_cell(run, "agreement"),
         **{f"mean transition error, {guide} guides": _error_of(guide) for guide in guides},
         "rounds": lambda _, run: text_cell(f"{run.last_round:,} of {run.num_rounds:,}", value=run.last_round),
-        "cost": lambda _, run: number_cell("cost", run.seconds),
+        "training time": lambda _, run: number_cell("cost", run.seconds),
         "peak memory": lambda _, run: number_cell(
             "bytes", _result(run, "peak_memory"), missing=missing_words([run], "peak_memory")
         ),
@@ -73,3 +83,16 @@ def _error_of(guide: str) -> Callable[[Group, Run], Cell]:
 
 def _result(run: Run, name: str) -> Any:
     return None if run.result is None else getattr(run.result, name)
+
+
+def has_shared_teacher(group: Group, name: str, values: Sequence[float]) -> bool:
+    """Whether values are one teacher's, whom all runs have in common, so that they have no deviation."""
+    return name == "teacher_accuracy" and not group.owns_teachers and len(set(values)) == 1
+
+
+def usual_rounds(run: Run) -> int | None:
+    """Return the rounds that the recipe of a finished run does by default; None where it has no default."""
+    if run.result is None or not run.result.budget or run.result.budget < 0:
+        return None
+    usual = run.result.rounds / run.result.budget
+    return round(usual) if usual < MAX_ROUNDS else None

@@ -29,6 +29,8 @@ class Run:
     """Tells it from the other runs of the report."""
     settings: Settings
     """All settings but the seed."""
+    defaults: frozenset[str]
+    """Names of the settings that have the default of their class."""
     seed: int
     num_rounds: int
     command: tuple[str, ...]
@@ -111,6 +113,7 @@ def _read_run(path: Path, *, name: str) -> Run:
         path=path,
         name=name,
         settings=settings,
+        defaults=frozenset(metadata.defaults),
         seed=seed,
         num_rounds=num_rounds,
         command=metadata.command,

@@ -1,6 +1,6 @@
 """Settings of runs as flat names and short texts, and where they differ."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -35,6 +35,12 @@ def show(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(show(part) for part in value) or "none"
     return str(value)
+
+
+def is_default(name: str, defaults: Collection[str]) -> bool:
+    """Whether a setting, or one that it is a part of, has the default of its class."""
+    parts = name.split(".")
+    return any(".".join(parts[:end]) in defaults for end in range(1, len(parts) + 1))
 
 
 def differing(all_settings: Sequence[Settings]) -> list[str]:

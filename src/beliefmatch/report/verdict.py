@@ -1,0 +1,78 @@
+"""The verdict: what was measured, what was not, and the next command to type."""
+
+from collections.abc import Sequence
+
+from beliefmatch.report.commands import continued, on_folder
+from beliefmatch.report.elements import Verdict
+from beliefmatch.report.groups import Group, count
+from beliefmatch.report.quantities import capital
+from beliefmatch.report.runs import Run
+
+QUANTITIES = ("accuracy", "agreement", "the calibration error", "the mean transition error", "an exported file")
+
+
+def verdict(groups: Sequence[Group]) -> Verdict:
+    """Return what was measured over all runs, what was not, and what to do next."""
+    runs = [run for group in groups for run in group.runs]
+    missing = {name: [run for run in runs if name not in _measured(run)] for name in QUANTITIES}
+    there = [f"{name}{_some(runs, missing[name])}" for name in QUANTITIES if len(missing[name]) < len(runs)]
+    absent = [name for name in QUANTITIES if len(missing[name]) == len(runs)]
+    advice, command = _next(runs, missing)
+    return Verdict(
+        measured=f"{capital(_list(there))}{_on(runs)}." if there else "Nothing on real data.",
+        unmeasured=f"{capital(_list(absent, last='nor'))}." if absent else "",
+        advice=advice,
+        command=command,
+    )
+
+
+def _measured(run: Run) -> set[str]:
+    result, record = run.result, run.measured
+    if result is None:
+        return set()
+    found = {
+        "accuracy": result.student_accuracy is not None,
+        "agreement": result.agreement is not None,
+        "the calibration error": record is not None and record.student is not None,
+        "the mean transition error": record is not None and record.transition is not None,
+        "an exported file": bool(result.exports),
+    }
+    return {name for name, is_there in found.items() if is_there}
+
+
+def _some(runs: Sequence[Run], missing: Sequence[Run]) -> str:
+    return f" ({len(runs) - len(missing)} of {len(runs)} runs)" if missing else ""
+
+
+def _on(runs: Sequence[Run]) -> str:
+    """Return on what was measured, where all runs were measured on the same examples."""
+    sets = {(run.measured.num_images, run.measured.images) for run in runs if run.measured is not None}
+    if len(sets) != 1:
+        return ""
+    ((number, name),) = sets
+    return f", on {count(number, 'example')}{f' of {name}' if name else ''}"
+
+
+def _list(names: Sequence[str], last: str = "and") -> str:
+    *first, end = names
+    return f"{', '.join(first)} {last} {end}" if first else end
+
+
+def _next(runs: Sequence[Run], missing: dict[str, list[Run]]) -> tuple[str, str]:
+    """Return a sentence on what to do next, and the command for it."""
+    cut_short = [run for run in runs if run.is_cut_short]
+    if cut_short:
+        return f"Continue {cut_short[0].name} to its end.", continued(cut_short[0])
+    steps = (
+        ("agreement", "Measure it on examples of yours.", ("measure", "--images", "FILE.npz")),
+        ("an exported file", "Export the student as a file to deploy.", ("export", "--to", "onnx")),
+        (
+            "the mean transition error",
+            "Measure where the two part between classes; this takes long.",
+            ("measure", "--images", "FILE.npz", "--transition", "200"),
+        ),
+    )
+    for name, advice, (command, *flags) in steps:
+        if missing[name]:
+            return advice, on_folder(command, missing[name][0], flags)
+    return "Deploy the exported file; the model card beside it says how to load it.", ""
