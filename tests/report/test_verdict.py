@@ -47,7 +47,7 @@ def judge(*runs: Run) -> Verdict:
 def test_without_data_the_next_step_is_to_measure(run: Run) -> None:
     found = judge(unmeasured(run))
     assert found.measured == "Nothing on real data."
-    assert found.unmeasured.startswith("Accuracy, agreement, the calibration error, the mean transition error nor an")
+    assert found.unmeasured == "Accuracy, agreement, the calibration error and the mean transition error."
     assert found.command == "beliefmatch measure 'my run' --images FILE.npz"
 
 
@@ -56,15 +56,17 @@ def test_what_was_measured_leads_to_an_export(run: Run) -> None:
     assert found.measured == (
         "Accuracy, agreement, the calibration error and the mean transition error, on 200 examples of digits.npz."
     )
-    assert found.unmeasured == "An exported file."
+    assert found.unmeasured == ""
+    assert found.advice.endswith("none was exported yet.")
     assert found.command == "beliefmatch export 'my run' --to onnx"
 
 
 def test_at_last_transition_curves_and_then_nothing(run: Run) -> None:
     assert judge(exported(run)).command == ""
-    assert judge(exported(run)).unmeasured == ""
+    assert judge(exported(run)).advice.startswith("Deploy the exported file")
     assert run.measured is not None
     without = replace(run, measured=replace(run.measured, transition=None))
+    assert judge(without).unmeasured == "The mean transition error."
     assert judge(exported(without)).command.endswith("--transition 200")
 
 

@@ -41,7 +41,7 @@ def _parts(group: Group, run: Run, *, several: bool) -> list[Part]:
     tiles = [_tile(run, run.measured, each) for each in run.measured.disagreements[:MAX_TILES]]
     which = f" of {run.name}" if len(group.runs) > 1 else ""
     title = f"{f'{group.label}: w' if several else 'W'}here the two disagree"
-    text = f"{_count_words(run.measured, len(tiles))}{which}. Where their probabilities differ most stands first."
+    text = f"{_count_words(run.measured, len(tiles))}{which}. Those with the largest difference come first."
     parts = [Part(title=title, text=text, tiles=tuple(tiles[:IN_SIGHT]))]
     if rest := tiles[IN_SIGHT:]:
         parts.append(Part(tiles=tuple(rest), folded=f"{len(rest)} more"))

@@ -11,6 +11,8 @@ from beliefmatch.runs.schema.measurement import INTERVALS, ClassScores, Estimate
 
 Take = Callable[[MeasurementRecord], Estimate | None]
 
+AFTER = {True: "Means over runs stand with ± their sample standard deviation", False: INTERVALS}
+"""What stands with a number, by whether it is a mean over runs."""
 MAX_PAIRS = 6
 """Of classes that are taken for one another."""
 MAX_CLASSES = 20
@@ -43,9 +45,8 @@ def _on_what(groups: Sequence[Group]) -> str:
     sets = dict.fromkeys(found.data for group in groups for found in _found(group))
     sets_words = [count(number, "example") + (f" of {name}" if name else "") for name, number, _ in sets]
     warning = " Runs were measured on different data, so compare their numbers with care." if len(sets) > 1 else ""
-    averaged = any(len(group.runs) > 1 for group in groups)
-    after = "Numbers are means ± sample standard deviations over runs" if averaged else INTERVALS
-    return f"{', '.join(sets_words)}. {after}.{warning}"
+    sizes = sorted({len(group.runs) > 1 for group in groups})
+    return f"{', '.join(sets_words)}. {' '.join(f'{AFTER[averaged]}.' for averaged in sizes)}{warning}"
 
 
 def _cell(kind: Kind, group: Group, estimates: Sequence[Estimate | None]) -> Cell:

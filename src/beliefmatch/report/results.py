@@ -56,7 +56,9 @@ def runs_table(groups: Sequence[Group]) -> Table:
         "teacher accuracy": lambda _, run: _measured_cell(run, "teacher_accuracy"),
         "agreement": lambda _, run: _measured_cell(run, "agreement"),
         **{f"mean transition error, {guide} guides": _error_of(guide) for guide in guides},
-        "rounds": lambda _, run: text_cell(f"{run.last_round:,} of {run.num_rounds:,}", value=run.last_round),
+        "rounds": lambda _, run: Cell(
+            text=f"{run.last_round:,} of {run.num_rounds:,}", value=run.last_round, is_number=True
+        ),
         "training time": lambda _, run: number_cell("cost", run.seconds),
         "peak memory": lambda _, run: number_cell(
             "bytes", _result(run, "peak_memory"), missing=missing_words([run], "peak_memory")

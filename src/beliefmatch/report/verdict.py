@@ -8,7 +8,7 @@ from beliefmatch.report.groups import Group, count
 from beliefmatch.report.quantities import capital
 from beliefmatch.report.runs import Run
 
-QUANTITIES = ("accuracy", "agreement", "the calibration error", "the mean transition error", "an exported file")
+QUANTITIES = ("accuracy", "agreement", "the calibration error", "the mean transition error")
 
 
 def verdict(groups: Sequence[Group]) -> Verdict:
@@ -20,7 +20,7 @@ def verdict(groups: Sequence[Group]) -> Verdict:
     advice, command = _next(runs, missing)
     return Verdict(
         measured=f"{capital(_list(there))}{_on(runs)}." if there else "Nothing on real data.",
-        unmeasured=f"{capital(_list(absent, last='nor'))}." if absent else "",
+        unmeasured=f"{capital(_list(absent))}." if absent else "",
         advice=advice,
         command=command,
     )
@@ -35,7 +35,6 @@ def _measured(run: Run) -> set[str]:
         "agreement": result.agreement is not None,
         "the calibration error": record is not None and record.student is not None,
         "the mean transition error": record is not None and record.transition is not None,
-        "an exported file": bool(result.exports),
     }
     return {name for name, is_there in found.items() if is_there}
 
@@ -53,9 +52,9 @@ def _on(runs: Sequence[Run]) -> str:
     return f", on {count(number, 'example')}{f' of {name}' if name else ''}"
 
 
-def _list(names: Sequence[str], last: str = "and") -> str:
+def _list(names: Sequence[str]) -> str:
     *first, end = names
-    return f"{', '.join(first)} {last} {end}" if first else end
+    return f"{', '.join(first)} and {end}" if first else end
 
 
 def _next(runs: Sequence[Run], missing: dict[str, list[Run]]) -> tuple[str, str]:
@@ -65,14 +64,15 @@ def _next(runs: Sequence[Run], missing: dict[str, list[Run]]) -> tuple[str, str]
         return f"Continue {cut_short[0].name} to its end.", continued(cut_short[0])
     steps = (
         ("agreement", "Measure it on examples of yours.", ("measure", "--images", "FILE.npz")),
-        ("an exported file", "Export the student as a file to deploy.", ("export", "--to", "onnx")),
+        ("a file", "Export the student as a file to deploy: none was exported yet.", ("export", "--to", "onnx")),
         (
             "the mean transition error",
             "Measure where the two part between classes; this takes long.",
             ("measure", "--images", "FILE.npz", "--transition", "200"),
         ),
     )
+    lacking = missing | {"a file": [run for run in runs if run.result is not None and not run.result.exports]}
     for name, advice, (command, *flags) in steps:
-        if missing[name]:
-            return advice, on_folder(command, missing[name][0], flags)
+        if lacking[name]:
+            return advice, on_folder(command, lacking[name][0], flags)
     return "Deploy the exported file; the model card beside it says how to load it.", ""
