@@ -153,7 +153,7 @@ def test_the_card_says_what_is_known_and_what_is_not(exported: Path) -> None:
         "mean [0.3053] and",
         "It gives 10 logits",
         "`model.onnx` needs `pip install numpy onnxruntime`, and neither torch nor beliefmatch",
-        "and tiny.py, which makes the network, beside it",
+        "and `tiny.py`, which makes the network, beside it",
         "| latency, onnxruntime, `model.onnx` | ",
         settings["teacher_sha256"],
         "Licence of the teacher: MIT.",

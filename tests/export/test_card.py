@@ -1,10 +1,13 @@
 """The model card, of exports that are written down and not made."""
 
+import ast
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from beliefmatch import RunOptions, run
 from beliefmatch.errors import FolderError
@@ -13,7 +16,10 @@ from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.export import Deployed, Export, FileCheck
+from hostile_texts import KINDS, TEXTS
 from tiny import tiny_transfer
+
+RENDERER = MarkdownIt("commonmark").enable("table")
 
 CHECK = FileCheck(name="inputs|of mine", num_examples=1234, largest_logit=7.0, max_logit_difference=1e-5, agreement=1.0)
 EXPORT = Export(
@@ -103,10 +109,10 @@ def test_a_card_of_the_same_run_may_be_replaced_and_a_changed_one_not(folder: Ru
         ("hf:google/vit", "`pip install 'beliefmatch[hf]'`"),
         (
             "hf:/home/me/vit?num_layers=2",
-            "`pip install 'beliefmatch[hf]'`, and the folder vit with the network's config.json beside it",
+            "`pip install 'beliefmatch[hf]'`, and the folder `vit` with the network's config.json beside it",
         ),
-        ("/home/me/nets.py:make", "`pip install beliefmatch`, and nets.py, which makes the network, beside it"),
-        ("package.nets:make", "`pip install beliefmatch`, and package.nets, which makes the network, too"),
+        ("/home/me/nets.py:make", "`pip install beliefmatch`, and `nets.py`, which makes the network, beside it"),
+        ("package.nets:make", "`pip install beliefmatch`, and `package.nets`, which makes the network, too"),
     ],
 )
 def test_what_weights_alone_need(architecture: str, needs: str) -> None:
@@ -116,6 +122,48 @@ def test_what_weights_alone_need(architecture: str, needs: str) -> None:
     graph = replace(weights, export=replace(EXPORT, format="pt2"))
     assert graph.needs == "`pip install torch`, and not beliefmatch"
     assert "/home" not in weights.code
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_text_of_a_file_is_no_markup_html_or_link_in_a_card(folder: RunFolder, tmp_path: Path, kind: str) -> None:
+    evil = TEXTS[kind] + " <img src=x onerror=alert(1)> [a](https://b.example) `c` | ``d`` **e** www.f.example"
+    copied = RunFolder(Path(shutil.copytree(folder.path, tmp_path / "run")))
+    check = replace(CHECK, name=evil)
+    export = replace(EXPORT, pseudo=check, images=replace(check, accuracy=0.5), why_noise=evil, why_no_teacher=evil)
+    export = replace(export, versions={evil: evil}, teacher_license=evil, sha256=evil)
+    copied.write_result(replace(copied.read_result(), exports={NAMES["onnx"]: export}))
+    named = replace(copied.read_student(), architecture=f"{TEXTS[kind]}.py:make")
+    copied.write_student_metadata(named)
+    card = write_card(copied, copied.path).read_text()
+    _, _, body = card.partition("\n---\n")
+    body = body.partition("\n")[2]  # The marker is a comment of ours.
+    tokens = [inner for token in RENDERER.parse(body) for inner in (token, *(token.children or ()))]
+    assert not {"html_block", "html_inline", "link_open", "image", "strong_open"} & {token.type for token in tokens}
+    shown = " ".join("".join(letter if letter.isprintable() else " " for letter in evil).split())
+    assert shown in " ".join(token.content for token in tokens if token.type in ("text", "code_inline"))
+    assert all(letter.isprintable() or letter == "\n" for letter in body)
+    assert "https://b" not in re.sub(r"`.*?`", "", body)
+
+
+@pytest.mark.parametrize("name", ['a") or evil("', "it's", "\\", "new\nline", "\udce9", "\U0001f600"])
+def test_a_name_of_a_file_is_a_string_in_the_code_that_loads_it(name: str) -> None:
+    network = Network(architecture="convnet_8", num_classes=10)
+    for form in ("onnx", "pt2", "safetensors"):
+        file = File(name=name, export=replace(EXPORT, format=form), spec=DIGITS, network=network)
+        strings = [node.value for node in ast.walk(ast.parse(file.code)) if isinstance(node, ast.Constant)]
+        assert name in strings
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [(0.01, "- 20 of the 2,000 rounds that"), (1.0, "- 20 rounds,"), (None, "- 20 rounds,"), (1e-320, "- 20 rounds,")],
+)
+def test_rounds_are_told_with_those_that_are_usual(
+    folder: RunFolder, tmp_path: Path, budget: float | None, words: str
+) -> None:
+    copied = RunFolder(Path(shutil.copytree(folder.path, tmp_path / "run")))
+    copied.write_result(replace(copied.read_result(), rounds=20, budget=budget))
+    assert words in write_card(copied, copied.path).read_text()
 
 
 def test_a_check_writes_nothing(folder: RunFolder, tmp_path: Path) -> None:

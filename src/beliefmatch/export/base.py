@@ -1,5 +1,6 @@
 """The interface of a format, and what the code in model cards has in common. One file a format implements it."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -77,6 +78,11 @@ def input_lines(library: Library, pixels: str | None, spec: InputSpec) -> list[s
         f"mean, std = {mean}, {std}",
         f"inputs = ((images{library.to_float} / 255 - mean) / std).{first}",
     ]
+
+
+def quoted(text: str) -> str:
+    """Return a text as a string in Python code, whatever is in it."""
+    return json.dumps(text, ensure_ascii=False).encode(errors="backslashreplace").decode()
 
 
 def without_folder(architecture: str) -> str:

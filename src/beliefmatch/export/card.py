@@ -13,6 +13,7 @@ import jinja2
 from beliefmatch.errors import FolderError
 from beliefmatch.export.base import Format, without_folder
 from beliefmatch.export.formats import FORMATS, check_format
+from beliefmatch.export.markdown import code, escape
 from beliefmatch.export.normalising import KNOWN_FROM, best_known, constants_of, spec_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
@@ -113,11 +114,11 @@ class File:
         installed, known_as = OF_ORIGIN.get(prefix, self.format.needs), without_folder(self.network.architecture)
         if prefix == "hf" and PurePath(rest).is_absolute():
             folder = known_as.removeprefix("hf:").partition("?")[0]
-            return f"{installed}, and the folder {folder} with the network's config.json beside it"
+            return f"{installed}, and the folder {code(folder)} with the network's config.json beside it"
         if prefix not in OF_ORIGIN:
             module = known_as.rpartition(":")[0]
             where = "beside it" if module.endswith(".py") else "too"
-            return f"{installed}, and {module}, which makes the network, {where}"
+            return f"{installed}, and {code(module)}, which makes the network, {where}"
         return installed
 
 
@@ -196,6 +197,8 @@ def _render(folder: RunFolder, directory: Path) -> str:
 
 FILTERS: dict[str, Callable[[Any], str]] = {
     "cell": lambda text: text.replace("|", r"\|"),
+    "code": code,
+    "text": escape,
     "count": lambda value: "not measured" if value is None else f"{value:,}",
     "latency": lambda seconds: "not measured" if seconds is None else f"{1e3 * seconds:.3g} ms",
     "percent": lambda fraction: "" if fraction is None else f"{100 * fraction:.2f} %",

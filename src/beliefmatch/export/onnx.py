@@ -3,7 +3,7 @@
 import torch
 
 from beliefmatch.errors import ExportError, first_line
-from beliefmatch.export.base import NUMPY, Format, input_lines, input_name
+from beliefmatch.export.base import NUMPY, Format, input_lines, input_name, quoted
 from beliefmatch.export.graph import DeployedGraph, hushed, trace
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
@@ -45,7 +45,7 @@ def write_code(file: str, pixels: str | None, spec: InputSpec, _network: Network
         "import numpy as np",
         "import onnxruntime",
         "",
-        f'session = onnxruntime.InferenceSession("{file}")',
+        f"session = onnxruntime.InferenceSession({quoted(file)})",
         *input_lines(NUMPY, pixels, spec),
         f'(logits,) = session.run(["logits"], {{"{name}": {name}}})',
     ]

@@ -5,7 +5,7 @@ import io
 import torch
 
 from beliefmatch.errors import ExportError, first_line
-from beliefmatch.export.base import TORCH, Format, input_lines, input_name
+from beliefmatch.export.base import TORCH, Format, input_lines, input_name, quoted
 from beliefmatch.export.graph import DeployedGraph, hushed, trace
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
@@ -35,7 +35,7 @@ def write_code(file: str, pixels: str | None, spec: InputSpec, _network: Network
         "import torch",
         "",
         'os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"  # tensors are read, nothing is unpickled',
-        f'network = torch.export.load("{file}").module()',
+        f"network = torch.export.load({quoted(file)}).module()",
         *input_lines(TORCH, pixels, spec),
         "with torch.no_grad():",
         f"    logits = network({input_name(pixels)})",

@@ -1,10 +1,8 @@
 """safetensors: the weights alone, for the same architecture."""
 
-import json
-
 import safetensors.torch
 
-from beliefmatch.export.base import TORCH, Format, input_lines, without_folder
+from beliefmatch.export.base import TORCH, Format, input_lines, quoted, without_folder
 from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
@@ -18,8 +16,8 @@ def write(graph: DeployedGraph, _spec: InputSpec) -> bytes:
 
 def write_code(file: str, pixels: str | None, spec: InputSpec, network: Network) -> list[str]:
     """Return lines of Python that load the file into the architecture, built by beliefmatch."""
-    outputs = f", outputs={json.dumps(network.outputs)}" if network.outputs else ""
-    weights = f'weights=Path("{file}"), num_classes={network.num_classes}{outputs}'
+    outputs = f", outputs={quoted(network.outputs)}" if network.outputs else ""
+    weights = f"weights=Path({quoted(file)}), num_classes={network.num_classes}{outputs}"
     return [
         "from pathlib import Path",
         "",
@@ -27,7 +25,7 @@ def write_code(file: str, pixels: str | None, spec: InputSpec, network: Network)
         "",
         "from beliefmatch import InputSpec, Network",
         "",
-        f"network = Network(architecture={json.dumps(without_folder(network.architecture))}, {weights})",
+        f"network = Network(architecture={quoted(without_folder(network.architecture))}, {weights})",
         f"student = network.load(InputSpec(shape={spec.shape})).eval()",
         *input_lines(TORCH, pixels, spec),
         "with torch.no_grad():",
