@@ -5,10 +5,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 from beliefmatch.errors import FolderError, SettingsError
 from beliefmatch.measurement.class_names import MAX_CHARACTERS, choose_class_names, read_class_names
+from beliefmatch.measurement.run import measure_networks
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.network import Network
 
 
 def network(id2label: Any) -> nn.Module:
@@ -65,3 +69,17 @@ def test_a_file_that_holds_no_names_is_told(tmp_path: Path) -> None:
         read_class_names([str(tmp_path / "names.bin")])
     with pytest.raises(FolderError, match="cannot be read"):
         read_class_names([str(tmp_path)])
+
+
+def test_a_model_of_hugging_face_brings_its_names(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    config = transformers.ViTConfig(image_size=8, patch_size=4, id2label={0: "cat", 1: "dog", 2: "cow"}, **sizes)
+    transformers.ViTForImageClassification(config).save_pretrained(tmp_path)
+    spec = InputSpec(shape=(3, 8, 8))
+    teacher, student = (Network(architecture=f"hf:{tmp_path}").load(spec) for _ in range(2))
+    images = torch.randint(256, (20, 8, 8, 3), dtype=torch.uint8)
+    found = measure_networks(teacher, student, spec, images, accelerator="cpu")
+    assert found.class_names == ("cat", "dog", "cow")
+    named = measure_networks(teacher, student, spec, images, accelerator="cpu", class_names=["a", "b", "c"])
+    assert named.class_names == ("a", "b", "c")
