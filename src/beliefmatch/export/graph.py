@@ -13,6 +13,7 @@ from torch.export import Dim, ExportedProgram
 from beliefmatch.errors import ExportError, SettingsError, first_line
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.packages import quiet
+from beliefmatch.networks.passes import changes_inputs
 
 Pixels = Literal["uint8", "unit"]
 """What an exported file takes instead of network inputs: pixels from 0 to 255, or from 0 to 1."""
@@ -36,6 +37,8 @@ class DeployedGraph(nn.Module):
         super().__init__()
         self.network = _make_contiguous(network.float().eval()).requires_grad_(requires_grad=False)
         self.pixels: Pixels | None = pixels
+        # Who runs the file keeps its inputs as they were.
+        self.copies = pixels is None and changes_inputs(self.network, example_of(spec, None, batch_size=TRACED_BATCH))
         channels, *positions = spec.shape
         for name, values in (("mean", spec.mean or (0.0,) * channels), ("std", spec.std or (1.0,) * channels)):
             constants = torch.tensor(values).view(channels, *(1 for _ in positions))
@@ -54,7 +57,7 @@ class DeployedGraph(nn.Module):
             inputs = inputs.float() / 255
         if self.pixels is not None:
             inputs = (inputs - self.mean) / self.std
-        return self.network(inputs)
+        return self.network(inputs.clone() if self.copies else inputs)
 
 
 def _make_contiguous(network: nn.Module) -> nn.Module:

@@ -11,6 +11,7 @@ from beliefmatch.functional.classification import confidence, correct, in_top
 from beliefmatch.functional.divergences import kl_divergence
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.passes import run_network
 
 TOP = 5
 BATCH_SIZE = 100
@@ -45,9 +46,9 @@ def predict(
     parts: list[Predictions] = []
     for inputs, sought in _batches(teacher, spec, examples, batch_size):
         with torch.no_grad():
-            logits = teacher.eval()(inputs).float(), student.eval()(inputs).float()
+            logits = [run_network(network.eval(), inputs).float() for network in (teacher, student)]
         num_classes = logits[0].shape[1]
-        scored = logits if examples.labels is not None else ()
+        scored = logits if examples.labels is not None else []
         right = [correct(each, sought)[:, None] for each in scored]
         top = [in_top(each, sought, min(TOP, num_classes))[:, None] for each in scored]
         gaps = [calibration_error_gaps(confidence(each), hit[:, 0]) for each, hit in zip(scored, right, strict=True)]
@@ -87,7 +88,7 @@ def measure_accuracy(
     right: list[Tensor] = []
     for inputs, targets in _batches(network, spec, labelled, batch_size):
         with torch.no_grad():
-            right.append(correct(network.eval()(inputs), targets))
+            right.append(correct(run_network(network.eval(), inputs), targets))
     return int(torch.cat(right).sum()) / len(labelled)
 
 

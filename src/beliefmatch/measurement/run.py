@@ -17,6 +17,7 @@ from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import check_same_classes, count_classes
 from beliefmatch.networks.loading.given import GivenNetworks
+from beliefmatch.networks.passes import run_network
 from beliefmatch.networks.placement import is_of_memory_format, keep_contiguous
 from beliefmatch.networks.recording import noise_for
 from beliefmatch.networks.teacher import Teacher
@@ -178,7 +179,7 @@ def _move(network: nn.Module, device: torch.device, spec: InputSpec) -> None:
     try:
         with torch.no_grad():
             for inputs in _samples(network, spec):
-                network(inputs)
+                run_network(network, inputs)
     except Exception as error:
         if not is_of_memory_format(error):
             raise

@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.converted import ConvertedProgram
 from beliefmatch.networks.modes import evaluating
+from beliefmatch.networks.passes import run_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +128,7 @@ def _call(network: nn.Module, spec: InputSpec, num_examples: int) -> Callable[[]
     examples = _zeros(network, spec, num_examples)
 
     def run() -> None:
-        network(examples)
+        run_network(network, examples)
         if examples.is_cuda:
             torch.cuda.synchronize(examples.device)
 

@@ -12,6 +12,7 @@ from beliefmatch.functional.attention import attention_map
 from beliefmatch.functional.upcast import upcast
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.outputs import logits_of
+from beliefmatch.networks.passes import run_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +92,7 @@ def outputs_of(
             stack.enter_context(_tap_output(find_module(network, name), name, found.activations))
         for name in inputs:
             stack.enter_context(_tap_input(find_module(network, name), name, found.inputs))
-        # A copy, since a network may begin with an operation in place, and the batch is seen again.
-        output = network(batch.clone())
+        output = run_network(network, batch)
     for name in (*outputs, *inputs):
         if name not in found.activations and name not in found.inputs:
             raise TapError(f"module {name!r} did not run, so nothing could be read from it")
