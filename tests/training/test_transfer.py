@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from beliefmatch.errors import SettingsError, TapError
 from beliefmatch.networks.inspection import inspect
 from beliefmatch.networks.taps import TapPair
 from beliefmatch.optimisers import Adam
 from beliefmatch.sources.adversarial import Adversarial
+from beliefmatch.training.collapse_policy import whose_outputs
 from beliefmatch.training.loop import run_round
 from beliefmatch.training.prepare import resolve_taps
 from beliefmatch.training.run_settings import fingerprint
@@ -61,6 +63,27 @@ def test_a_loss_that_is_not_finite_is_remembered_with_its_round() -> None:
     for _ in range(2):
         run_round(transfer, state, teacher, fabric)
     assert state.first_bad_round.item() == 2
+    assert whose_outputs(state, transfer) == (
+        ": outputs were not finite, of the teacher for 100.0 % and of the student for 100.0 % of a batch of Adversarial"
+    )
+
+
+def test_outputs_that_are_not_finite_are_named_with_their_part_of_the_batch() -> None:
+    transfer, state, teacher, fabric = begin(tiny_transfer())
+    run_round(transfer, state, teacher, fabric)
+
+    def spoil(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        """Without a class for the first three of eight."""
+        return output.index_fill(0, torch.arange(3), float("nan"))
+
+    teacher.module.register_forward_hook(spoil)
+    assert whose_outputs(state, transfer) == ""
+    for _ in range(2):
+        run_round(transfer, state, teacher, fabric)
+    assert state.first_bad_round.item() == 2
+    assert whose_outputs(state, transfer) == (
+        ": outputs were not finite, of the teacher for 37.5 % of a batch of Adversarial"
+    )
 
 
 @pytest.mark.parametrize("fresh", [False, True])

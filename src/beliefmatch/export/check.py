@@ -97,8 +97,15 @@ def compare(
     """Compare logits of the student with those of a file, both (n, classes).
 
     Raises:
-        ExportError: logits or classes differ by more than the limits.
+        ExportError: logits or classes differ by more than the limits, or the student's are not finite.
     """
+    finite = of_student.isfinite().all(dim=1)
+    if not bool(finite.all()):
+        bad = (~finite).nonzero().squeeze(1)
+        raise ExportError(
+            f"the student gives outputs that are not finite for {len(bad)} of {len(finite)} inputs of {name}, the "
+            f"first at index {int(bad[0])}, so no file can be compared with it"
+        )
     difference, largest = float((of_student - of_file).abs().max()), float(of_student.abs().max())
     unit = max(1.0, largest)
     likelihood = of_student.gather(1, of_file.argmax(dim=1, keepdim=True)).squeeze(1)

@@ -87,7 +87,8 @@ def measure_pair(
         transition: how to walk for the mean transition error, which takes far longer than all else; None: not at all.
 
     Raises:
-        ExamplesError: examples are not as above, or fewer than the walks shall begin from have the agreement of both.
+        ExamplesError: examples are not as above, a network gives outputs that are not finite for some, or fewer than
+            the walks shall begin from have the agreement of both.
 
     Example:
         >>> import torch

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from beliefmatch.errors import ExamplesError
 from beliefmatch.functional.calibration_error import calibration_error_gaps
 from beliefmatch.functional.classification import confidence, correct, in_top
 from beliefmatch.functional.divergences import kl_divergence
@@ -24,6 +25,8 @@ class Predictions:
 
     teacher_class: Tensor
     student_class: Tensor
+    finite: Tensor
+    """(examples, 2), whether all outputs of teacher and student are finite."""
     divergence: Tensor
     right: Tensor
     """(examples, 2), whether teacher and student give the label; without columns where there are no labels."""
@@ -42,7 +45,11 @@ class Predictions:
 def predict(
     teacher: nn.Module, student: nn.Module, spec: InputSpec, examples: AbstractExamples, *, batch_size: int
 ) -> Predictions:
-    """Run both networks, in eval mode, over stored examples, a batch at a time."""
+    """Run both networks, in eval mode, over stored examples, a batch at a time.
+
+    Raises:
+        ExamplesError: a network gives outputs that are not finite.
+    """
     parts: list[Predictions] = []
     for inputs, sought in _batches(teacher, spec, examples, batch_size):
         with torch.no_grad():
@@ -57,6 +64,7 @@ def predict(
             Predictions(
                 teacher_class=logits[0].argmax(dim=1),
                 student_class=logits[1].argmax(dim=1),
+                finite=torch.stack([each.isfinite().all(dim=1) for each in logits], dim=1),
                 divergence=kl_divergence(*logits),
                 right=torch.cat([none, *right], dim=1),
                 top=torch.cat([none, *top], dim=1),
@@ -65,8 +73,10 @@ def predict(
             )
         )
     # Fetched here and not batch by batch, so that the host never waits while there are examples left to send.
-    names = ("teacher_class", "student_class", "divergence", "right", "top", "gaps")
+    names = ("teacher_class", "student_class", "finite", "divergence", "right", "top", "gaps")
     whole = {name: torch.cat([getattr(part, name) for part in parts]).cpu() for name in names}
+    for column, role in enumerate(("teacher", "student")):
+        _check_finite(whole["finite"][:, column], role)
     return Predictions(**whole, num_classes=parts[0].num_classes)
 
 
@@ -81,15 +91,28 @@ def measure_accuracy(
     """Measure the fraction of examples that one network, in eval mode, gives their label. See `measure_pair`.
 
     Raises:
-        ExamplesError: there are no labels, or examples are not as `measure_pair` says.
+        ExamplesError: there are no labels, examples are not as `measure_pair` says, or outputs are not finite.
     """
     labelled = examples_of(examples, labels)
     labelled.needed_labels()
-    right: list[Tensor] = []
+    right, finite = list[Tensor](), list[Tensor]()
     for inputs, targets in _batches(network, spec, labelled, batch_size):
         with torch.no_grad():
-            right.append(correct(run_network(network.eval(), inputs), targets))
+            logits = run_network(network.eval(), inputs)
+        right.append(correct(logits, targets))
+        finite.append(logits.isfinite().all(dim=1))
+    _check_finite(torch.cat(finite).cpu(), "network")
     return int(torch.cat(right).sum()) / len(labelled)
+
+
+def _check_finite(finite: Tensor, role: str) -> None:
+    """Check that a network's outputs are finite for all examples: of others no class follows."""
+    if not bool(finite.all()):
+        bad = (~finite).nonzero().squeeze(1)
+        raise ExamplesError(
+            f"the {role} gives outputs that are not finite for {len(bad)} of {len(finite)} examples, the first at "
+            f"index {int(bad[0])}: leave these examples out, or mend the network"
+        )
 
 
 def _batches(

@@ -115,8 +115,8 @@ def _with_reason(path: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Replace a JSON file at once; see `write_bytes`."""
-    write_bytes(path, (json.dumps(content, indent=2) + "\n").encode())
+    """Replace a JSON file at once; see `write_bytes`. It holds no NaN and no infinity, which JSON does not know."""
+    write_bytes(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
 def make_folder(path: Path) -> None:

@@ -237,14 +237,14 @@ class RunFolder:
         """
         try:
             with self.metrics.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+                file.write(json.dumps(row, allow_nan=False) + "\n")
         except OSError as error:
             raise FolderError(f"cannot write {self.metrics}: {error.strerror}") from error
 
     def rewind_metrics(self, last_round: int) -> None:
         """Drop the lines after a round, which a continued run will write again."""
         rows = [row for row in self.read_metrics() if row["round"] <= last_round]
-        write_bytes(self.metrics, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        write_bytes(self.metrics, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows).encode())
 
     def write_result(self, result: Result) -> None:
         """Write result.json at once."""

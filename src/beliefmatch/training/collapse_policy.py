@@ -30,6 +30,7 @@ from beliefmatch.training.loop import TransferState
 from beliefmatch.training.options import OnCollapse
 from beliefmatch.training.prepare import Prepared
 from beliefmatch.training.state import modules_in
+from beliefmatch.training.transfer import Transfer
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,8 @@ class CollapsePolicy:
         """
         bad_round = int(self.state.first_bad_round)
         if bad_round >= 0:
-            seen = f"a loss or gradient stopped being finite in round {bad_round}"
+            whose = whose_outputs(self.state, self.transfer)
+            seen = f"a loss or gradient stopped being finite in round {bad_round}{whose}"
             finding = Finding(kind="diverged", since=bad_round, seen=seen)
             self._act(finding, bad_round, round(self.clock.seconds, 3))
 
@@ -176,6 +178,13 @@ class CollapsePolicy:
 
     def _write(self) -> None:
         self.folder.write_collapses(self.collapses)
+
+
+def whose_outputs(state: TransferState, transfer: Transfer) -> str:
+    """Return whose outputs were not finite in the first bad round, and for how much of a batch; empty: all were."""
+    fractions = zip(("teacher", "student"), state.bad_outputs.tolist(), strict=True)
+    bad = " and ".join(f"of the {role} for {100 * fraction:.1f} %" for role, fraction in fractions if fraction)
+    return bad and f": outputs were not finite, {bad} of a batch of {type(transfer.source).__name__}"
 
 
 def describe(collapse: Collapse) -> str:

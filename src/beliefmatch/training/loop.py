@@ -51,6 +51,9 @@ class TransferState:
     """(), int64: rounds completed, on the device, where a captured round can count them."""
     first_bad_round: Tensor
     """(), int64: first round with a loss or gradient that was not finite, -1 while there is none. On the device."""
+    bad_outputs: Tensor
+    """(2,): fraction of the examples of a batch of that round for which the outputs of teacher and student were not
+    finite: of the first batch with any. On the device."""
 
 
 def start(transfer: Transfer, teacher: Teacher, student: nn.Module, fabric: Fabric) -> TransferState:
@@ -72,6 +75,7 @@ def start(transfer: Transfer, teacher: Teacher, student: nn.Module, fabric: Fabr
         teacher_passes=0,
         device_round=torch.zeros((), dtype=torch.int64, device=fabric.device),
         first_bad_round=torch.full((), -1, device=fabric.device),
+        bad_outputs=torch.zeros(2, device=fabric.device),
     )
 
 
@@ -114,7 +118,7 @@ def compute_round(transfer: Transfer, state: TransferState, teacher: Teacher, fa
         metrics["batch_diversity"] = torch.stack(diversities)
     metrics |= _compare_networks(steps)
     _average_buffers(state, fabric)
-    _note_bad_round(state, metrics)
+    _note_bad_round(state, metrics, steps)
     return metrics
 
 
@@ -234,9 +238,18 @@ def _average_buffers(state: TransferState, fabric: Fabric) -> None:
         average_over_processes([buffer for buffer in buffers if buffer.is_floating_point()], fabric)
 
 
-def _note_bad_round(state: TransferState, metrics: Metrics) -> None:
-    """Note on the device in which round a metric was not finite for the first time."""
+def _note_bad_round(state: TransferState, metrics: Metrics, steps: list[StudentStep]) -> None:
+    """Note on the device in which round a metric was not finite for the first time, and whose outputs were not."""
     finite = torch.cat([value.flatten() for value in metrics.values()]).isfinite().all()
     state.device_round.add_(1)
     known = finite | (state.first_bad_round >= 0)
+    state.bad_outputs.copy_(torch.where(known, state.bad_outputs, _bad_outputs(steps)))
     state.first_bad_round.copy_(torch.where(known, state.first_bad_round, state.device_round))
+
+
+def _bad_outputs(steps: list[StudentStep]) -> Tensor:
+    """Compute for teacher and student the fraction of outputs that are not finite in their first bad step, (2,)."""
+    logits = [torch.stack([getattr(step, f"{role}_logits") for step in steps]) for role in ("teacher", "student")]
+    bad = torch.stack([(~each.isfinite().all(dim=-1)).float().mean(dim=1) for each in logits])
+    first = (bad > 0).float().argmax(dim=1, keepdim=True)
+    return bad.gather(1, first).squeeze(1)

@@ -16,6 +16,7 @@ from beliefmatch.networks.placement import is_of_memory_format, keep_contiguous
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.collapse_detection import ADVICE
 from beliefmatch.sources.base import AbstractSource
+from beliefmatch.training.collapse_policy import whose_outputs
 from beliefmatch.training.loop import run_round, start
 from beliefmatch.training.precision import make_fabric
 from beliefmatch.training.prepare import Prepared
@@ -89,7 +90,8 @@ def _run_on_copies(transfer: Transfer, prepared: Prepared) -> None:
     pack(state)
     if int(state.first_bad_round) >= 0:
         raise NetworkError(
-            f"a first round in train mode fails: a loss or gradient is not finite; try {ADVICE['diverged']}"
+            "a first round in train mode fails: a loss or gradient is not finite"
+            f"{whose_outputs(state, transfer)}; try {ADVICE['diverged']}"
         )
 
 

@@ -21,7 +21,7 @@ NOTEBOOK_SECONDS = 0.5
 
 def print_json(content: dict[str, Any]) -> None:
     """Write an object as one line to the standard output, at once."""
-    sys.stdout.write(json.dumps(content) + "\n")
+    sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
