@@ -13,6 +13,7 @@ from beliefmatch.functional.divergences import kl_divergence
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.passes import run_network
+from beliefmatch.networks.placement import to_format_of
 
 TOP = 5
 BATCH_SIZE = 100
@@ -51,7 +52,7 @@ def predict(
         ExamplesError: a network gives outputs that are not finite.
     """
     parts: list[Predictions] = []
-    for inputs, sought in _batches(teacher, spec, examples, batch_size):
+    for inputs, sought in _batches((teacher, student), spec, examples, batch_size):
         with torch.no_grad():
             logits = [run_network(network.eval(), inputs).float() for network in (teacher, student)]
         num_classes = logits[0].shape[1]
@@ -96,7 +97,7 @@ def measure_accuracy(
     labelled = examples_of(examples, labels)
     labelled.needed_labels()
     right, finite = list[Tensor](), list[Tensor]()
-    for inputs, targets in _batches(network, spec, labelled, batch_size):
+    for inputs, targets in _batches((network,), spec, labelled, batch_size):
         with torch.no_grad():
             logits = run_network(network.eval(), inputs)
         right.append(correct(logits, targets))
@@ -116,12 +117,12 @@ def _check_finite(finite: Tensor, role: str) -> None:
 
 
 def _batches(
-    network: nn.Module, spec: InputSpec, examples: AbstractExamples, batch_size: int
+    networks: tuple[nn.Module, ...], spec: InputSpec, examples: AbstractExamples, batch_size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield network inputs with their labels, or with zeros where there are none."""
-    parameter = next(iter(network.parameters()), torch.zeros(()))
+    parameter = next(iter(networks[0].parameters()), torch.zeros(()))
     labels = torch.zeros(len(examples), dtype=torch.int64) if examples.labels is None else examples.labels
     for start in range(0, len(examples), batch_size):
         rows = slice(start, start + batch_size)
         inputs = examples.to_inputs(spec, rows, device=parameter.device).to(parameter.dtype)
-        yield inputs, labels[rows].to(parameter.device)
+        yield to_format_of(networks, inputs), labels[rows].to(parameter.device)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -17,9 +16,7 @@ from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import check_same_classes, count_classes
 from beliefmatch.networks.loading.given import GivenNetworks
-from beliefmatch.networks.passes import run_network
-from beliefmatch.networks.placement import is_of_memory_format, keep_contiguous
-from beliefmatch.networks.recording import noise_for
+from beliefmatch.networks.placement import choose_format
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.folder import RunFolder
@@ -167,33 +164,10 @@ def measure_networks(
     data = examples_of(examples, labels)
     data.check_fit(spec, num_classes, resize=resize)
     device = Fabric(accelerator=accelerator, devices=1).device
-    for network in (teacher, student):
-        _move(network, device, spec)
+    for role, network in (("teacher", teacher), ("student", student)):
+        choose_format(network.to(device), spec, role=role)
     measurement = measure_pair(teacher, student, spec, data, batch_size=batch_size, transition=transition)
     return replace(measurement, class_names=names)
-
-
-def _move(network: nn.Module, device: torch.device, spec: InputSpec) -> None:
-    """Move a network to a device, in channels-last memory format unless it fails there."""
-    network.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    try:
-        with torch.no_grad():
-            for inputs in _samples(network, spec):
-                run_network(network, inputs)
-    except Exception as error:
-        if not is_of_memory_format(error):
-            raise
-        keep_contiguous(network)
-
-
-def _samples(network: nn.Module, spec: InputSpec) -> list[Tensor]:
-    """Return two inputs in each memory format in which examples may come: of tensors, and of pixels."""
-    noise = noise_for(network, spec, num_examples=2)
-    if not spec.is_made_of_pixels:
-        return [noise]
-    channels, height, width = spec.shape
-    pixels = spec.from_pixels(torch.zeros(2, height, width, channels, dtype=torch.uint8))
-    return [noise, pixels.to(noise)]
 
 
 def describe(

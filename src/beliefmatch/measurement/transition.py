@@ -21,6 +21,7 @@ from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.gradients import check_gradient
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.passes import run_network
+from beliefmatch.networks.placement import to_format_of
 
 NUM_STEPS = 100
 STEP_SIZE = 1.0
@@ -172,8 +173,7 @@ def transition_curves(
         Curves whose second axis runs over the classes label + 1, label + 2, … modulo the number of classes.
     """
     guide, follower = guide.eval(), follower.eval()
-    if inputs.dim() == 4:
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
+    inputs = to_format_of((guide, follower), inputs)
     with torch.no_grad():
         num_classes = run_network(guide, inputs[:1]).shape[1]
     offsets = torch.arange(1, num_classes, device=inputs.device)

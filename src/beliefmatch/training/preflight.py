@@ -12,7 +12,7 @@ from beliefmatch.errors import BeliefMatchError, NetworkError, first_line
 from beliefmatch.functional.micro_batches import smallest_part
 from beliefmatch.networks.gradients import INPUTS_WANTED, check_gradient, raise_no_gradient
 from beliefmatch.networks.inspection import Inspection
-from beliefmatch.networks.placement import is_of_memory_format, keep_contiguous
+from beliefmatch.networks.placement import choose_format, is_of_memory_format, keep_contiguous, keeps_contiguous
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.collapse_detection import ADVICE
 from beliefmatch.sources.base import AbstractSource
@@ -58,7 +58,12 @@ def preflight(prepared: Prepared) -> None:
 
 
 def _run_in_some_format(transfer: Transfer, prepared: Prepared) -> None:
-    """Run on copies; where channels-last memory format makes a network fail, both networks get contiguous tensors."""
+    """Run on copies; a network that channels-last memory format makes fail, or differ, gets contiguous tensors."""
+    for role, network in (("teacher", prepared.teacher.module), ("student", prepared.student)):
+        tried = copy.deepcopy(network)
+        choose_format(tried, transfer.inputs, role=role)
+        if keeps_contiguous(tried):
+            keep_contiguous(network)
     try:
         _run_on_copies(transfer, prepared)
     except RuntimeError as error:
@@ -68,8 +73,8 @@ def _run_in_some_format(transfer: Transfer, prepared: Prepared) -> None:
             keep_contiguous(network)
         _run_on_copies(transfer, prepared)
         logger.info(
-            "a network uses view() on feature maps, which needs contiguous tensors: both compute so, somewhat slower; "
-            "reshape() or flatten() in its code would take any"
+            "a network uses view() on feature maps in train mode, which needs contiguous tensors: both compute so, "
+            "somewhat slower; reshape() or flatten() in its code would take any"
         )
 
 

@@ -1,0 +1,61 @@
+"""Networks whose code depends on the memory format of its tensors give what they give in their own."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from beliefmatch.measurement import TransitionPlan, measure_pair
+from beliefmatch.measurement.run import measure_networks
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.placement import choose_format, is_channels_last, keeps_contiguous
+
+SPEC = InputSpec(shape=(3, 8, 8))
+PIXELS = torch.randint(256, (40, 8, 8, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+PLAN = TransitionPlan(num_images=3, num_steps=3)
+
+
+class Reading(nn.Module):
+    """Reads the numbers of a feature map in some way."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way, self.conv, self.fc = way, nn.Conv2d(3, 4, 3, padding=1), nn.Linear(256, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        match self.way:
+            case "view":
+                return self.fc(x.view(len(x), -1))
+            case "strided":
+                return self.fc(torch.as_strided(x, (len(x), 256), (256, 1)))
+            case "asserting":
+                assert x.is_contiguous()
+        return self.fc(x.flatten(1))
+
+
+@pytest.mark.parametrize("way", ["view", "strided", "asserting"])
+@pytest.mark.parametrize("moved", [False, True])
+def test_classes_are_those_of_the_network_as_it_is(way: str, moved: bool) -> None:
+    network = Reading(way)
+    with torch.no_grad():
+        labels = network(SPEC.from_pixels(PIXELS).contiguous()).argmax(dim=1)
+    measure = measure_networks if moved else measure_pair
+    found = measure(network, network, SPEC, PIXELS, labels, transition=PLAN)
+    assert (found.teacher_accuracy, found.agreement.value) == (1, 1)
+    assert keeps_contiguous(network) == moved
+
+
+def test_a_network_that_reads_any_format_gets_the_faster_one(caplog: pytest.LogCaptureFixture) -> None:
+    network = Reading("any")
+    with caplog.at_level("INFO"):
+        choose_format(network, SPEC, role="teacher")
+    assert is_channels_last(network)
+    assert not keeps_contiguous(network)
+    assert not caplog.text
+
+
+def test_what_computes_something_else_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        choose_format(Reading("strided"), SPEC, role="student")
+    assert "the student does not serve in channels-last memory format, " in caplog.text
+    assert "(it computes something else in it)" in caplog.text
