@@ -95,9 +95,7 @@ def test_a_network_that_cannot_have_channels_last_has_them_first(
     words += ["--rounds", "3", "--batch-size", "4", "--accelerator", "cpu", "--folder", str(tmp_path / "run")]
     with caplog.at_level("INFO"):
         assert main(words) == 0, capsys.readouterr().err
-    assert (
-        "the teacher does not serve in channels-last memory format, so it computes in" in caplog.text
-    )
+    assert "the teacher does not serve in channels-last memory format, so it computes in" in caplog.text
     assert "the student does not serve in channels-last memory format" in caplog.text
 
     np.savez(tmp_path / "images.npz", images=np.zeros((4, 8, 8, 1), np.uint8))

@@ -116,6 +116,7 @@ STUDENT = StudentMetadata(
     ),
     num_classes=10,
     outputs=None,
+    output=None,
     inputs={"type": "InputSpec"},
     weights="a.st",
     sha256="ab",

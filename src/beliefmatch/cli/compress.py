@@ -33,6 +33,7 @@ def compress(
     outputs: Annotated[
         Literal["logits", "probabilities", "sigmoid"] | None, left_out("{logits,probabilities,sigmoid}")
     ] = None,
+    output: Annotated[str | None, left_out("KEY")] = None,
     start: Annotated[Literal["teacher", "fresh"] | None, left_out("{teacher,fresh}")] = None,
     batch_size: Annotated[int | None, left_out("COUNT")] = None,
     seed: int = 0,
@@ -65,6 +66,7 @@ def compress(
         rounds: Rounds, instead of minutes.
         num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
         outputs: What the teacher returns. Default: detected.
+        output: Which of several outputs of the teacher holds the logits: an index, such as 1 for the second, or a key.
         start: teacher: the student begins with the teacher's weights where both have a layer; fresh: with random ones.
             Default: what the recipe finds right.
         batch_size: Examples a batch. Default: the recipe's.
@@ -85,6 +87,7 @@ def compress(
         weights=weights,
         num_classes=num_classes,
         outputs=outputs,
+        output=output,
         shape=shape,
         mean=mean,
         std=std,

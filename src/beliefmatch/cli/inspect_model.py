@@ -31,6 +31,7 @@ def inspect_model(
         Literal["logits", "probabilities", "sigmoid"] | None, left_out("{logits,probabilities,sigmoid}")
     ] = None,
     prune: bool = False,
+    output: Annotated[str | None, left_out("KEY")] = None,
     display: Display = "full",
 ) -> None:
     """Print what is understood of a model, students that would fit, and the compress command to type.
@@ -48,6 +49,7 @@ def inspect_model(
         num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
         outputs: What it returns. Default: detected.
         prune: Show, too, how much it minds the loss of each group of channels and of each residual block.
+        output: Which of several outputs holds the logits: an index, such as 1 for the second, or a key.
         display: Tables, warnings and errors alone, or JSON for scripts.
     """
     from beliefmatch.networks.pruning.sensitivity import measure_sensitivity
@@ -64,6 +66,7 @@ def inspect_model(
         weights=weights,
         num_classes=num_classes,
         outputs=outputs,
+        output=output,
         shape=shape,
         mean=mean,
         std=std,
@@ -75,6 +78,7 @@ def inspect_model(
     first, *students = suggest_students(model, teacher)
     typed = {"--weights": weights and (weights,), "--shape": shape, "--mean": mean, "--std": std}
     typed |= {"--num-classes": num_classes and (num_classes,), "--outputs": outputs and (outputs,)}
+    typed |= {"--output": output and (output,)}
     words = [word for flag, values in typed.items() if values for word in (flag, *map(str, values))]
     line = ""
     if students:

@@ -30,6 +30,8 @@ class NetworkFlags:
     """What keys of the weights begin with, such as module.; by default it is found and logged."""
     state_key: str | None = None
     """Which of several state dicts in the file of weights, such as ema; None: the only one."""
+    output: str | None = None
+    """Which of several outputs holds the logits: an index, such as 1 for the second, or a key. None: the only one."""
     allow_untrained: bool = False
     """Take a function of yours that loads no weights, so that the network is random."""
 

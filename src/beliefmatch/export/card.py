@@ -124,7 +124,12 @@ class File:
 
 def _read_network(folder: RunFolder) -> Network:
     student = folder.read_student()
-    return Network(architecture=student.architecture, num_classes=student.num_classes, outputs=student.outputs)
+    return Network(
+        architecture=student.architecture,
+        num_classes=student.num_classes,
+        outputs=student.outputs,
+        output=student.output,
+    )
 
 
 def _files_in(folder: RunFolder, directory: Path, spec: InputSpec, network: Network) -> list[File]:

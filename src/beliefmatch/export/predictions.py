@@ -52,6 +52,7 @@ def load_safetensors(file: Path, metadata: dict[str, Any]) -> Predict:
         weights=file,
         num_classes=metadata["num_classes"],
         outputs=metadata.get("outputs"),
+        output=metadata.get("output"),
     )
     network = made.load(InputSpec(shape=tuple(metadata["inputs"]["shape"]))).eval()
     return lambda inputs: network(torch.from_numpy(inputs)).detach().numpy()

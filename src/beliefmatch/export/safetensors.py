@@ -17,6 +17,7 @@ def write(graph: DeployedGraph, _spec: InputSpec) -> bytes:
 def write_code(file: str, pixels: str | None, spec: InputSpec, network: Network) -> list[str]:
     """Return lines of Python that load the file into the architecture, built by beliefmatch."""
     outputs = f", outputs={quoted(network.outputs)}" if network.outputs else ""
+    outputs += f", output={quoted(network.output)}" if network.output else ""
     weights = f"weights=Path({quoted(file)}), num_classes={network.num_classes}{outputs}"
     return [
         "from pathlib import Path",

@@ -15,7 +15,7 @@ from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.converted import ConvertedProgram
 from beliefmatch.networks.modes import evaluating
-from beliefmatch.networks.outputs import logits_of
+from beliefmatch.networks.outputs import logits_of, output_hook_of
 from beliefmatch.networks.sizes import size_hint
 from beliefmatch.networks.unsupported import explain_failure
 
@@ -59,7 +59,7 @@ class Recording:
     output: Any = None
     """What the network returned, after its hooks."""
     forward_output: Any = None
-    """What its forward pass returned, before its hooks."""
+    """What its forward pass returned, before its hooks; of several outputs the chosen one."""
     modules: list[ModuleOutput] = field(default_factory=list)
     """Outputs of modules that are tensors, without the network's, in the order of the pass."""
     batch_norm_inputs: dict[str, Tensor] = field(default_factory=dict)
@@ -192,8 +192,9 @@ def _recorded(network: nn.Module, recording: Recording) -> Iterator[None]:
             version = _version(output)
             recording.modules.append(ModuleOutput(name=name, module=module, output=output, version=version))
 
-    def keep_own(_network: nn.Module, _inputs: Any, output: object) -> None:
-        recording.forward_output = output
+    def keep_own(network: nn.Module, inputs: Any, output: object) -> None:
+        hook = output_hook_of(network)
+        recording.forward_output = hook(network, inputs, output) if hook else output
 
     def keep_input(name: str, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
         recording.batch_norm_inputs[name] = inputs[0]

@@ -11,6 +11,7 @@ from beliefmatch.errors import SettingsError
 from beliefmatch.networks.inspection import Inspection, check_same_classes, inspect
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import OutputForm, give_logits
+from beliefmatch.networks.outputs import choose_output
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.students.weight_selection import start_from_teacher
 
@@ -36,6 +37,9 @@ class AbstractStudent(ABC):
     outputs: OutputForm | None = None
     """What the network returns: logits; probabilities, which sum to 1; or sigmoid, a probability for each class by
     itself. None: detected by the values that it returns for noise."""
+    output: str | None = None
+    """Which of several outputs holds them, where that is ambiguous: an index, such as 1 for the second, or a key. None:
+    the entry or attribute logits, or the only tensor (batch, classes)."""
 
     @property
     @abstractmethod
@@ -63,6 +67,7 @@ def start_student(student: nn.Module, settings: AbstractStudent, teacher: Teache
         fit_weights(student, weights, name=str(settings.weights), strip_prefix=settings.strip_prefix)
     elif settings.start == "teacher":
         start_from_teacher(student, teacher.module)
+    choose_output(student, settings.output)
     return student.float()
 
 

@@ -40,6 +40,7 @@ def compress(
     weights: Path | str | None = None,
     num_classes: int | None = None,
     outputs: OutputForm | None = None,
+    output: str | None = None,
     start: Start | None = None,
     batch_size: int | None = None,
     options: RunOptions | None = None,
@@ -72,6 +73,7 @@ def compress(
         weights: file with the teacher's weights, where they are not in it yet.
         num_classes: outputs of a teacher that is made by name and filled from a file of weights. None: 10.
         outputs: what the teacher returns. None: detected.
+        output: which of several outputs of the teacher holds the logits, by index or key, where that is ambiguous.
         start: "teacher": what the student has in common with the teacher begins with the teacher's weights; "fresh":
             the student's own weights. None: what the recipe finds right; best takes "teacher".
         batch_size: examples a batch. None: the recipe's.
@@ -109,6 +111,7 @@ def compress(
         weights=weights,
         num_classes=num_classes,
         outputs=outputs,
+        output=output,
         shape=shape,
         mean=mean,
         std=std,

@@ -35,6 +35,7 @@ class CompressionSettings:
     weights: Path | str | None = None
     num_classes: int | None = None
     outputs: OutputForm | None = None
+    output: str | None = None
     shape: tuple[int, ...] | None = None
     mean: Numbers | None = None
     std: Numbers | None = None
@@ -101,9 +102,15 @@ def _teacher_of(settings: CompressionSettings) -> AbstractNetwork:
         return teacher
     if isinstance(teacher, str | Path):
         name = _name(teacher, "teacher")
-        return Network(architecture=name, weights=weights, num_classes=settings.num_classes, outputs=settings.outputs)
+        return Network(
+            architecture=name,
+            weights=weights,
+            num_classes=settings.num_classes,
+            outputs=settings.outputs,
+            output=settings.output,
+        )
     if is_given(teacher):
-        return GivenNetwork.of(teacher, weights=weights, outputs=settings.outputs)
+        return GivenNetwork.of(teacher, weights=weights, outputs=settings.outputs, output=settings.output)
     raise WrongTypeError(f"teacher is a {type(teacher).__name__}; {_EXPECTED}")
 
 

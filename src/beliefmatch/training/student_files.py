@@ -13,6 +13,7 @@ from beliefmatch.networks.loading.network import is_missing_file, make_network
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import form_of, give_logits
 from beliefmatch.networks.pruning.narrowing import apply_plan, forget_plan, plan_of
+from beliefmatch.networks.outputs import choose_output
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.reading import open_regular
@@ -40,6 +41,7 @@ def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, num
             plan=plan,
             num_classes=num_classes,
             outputs=form_of(student),
+            output=transfer.student.output,
             inputs=to_json(transfer.inputs),
             weights=folder.student.name,
             sha256=hashlib.sha256(content).hexdigest(),
@@ -126,6 +128,7 @@ def load_student_with_logits(
         BeliefMatchError: see `load_student`.
     """
     student, metadata = _load_student(RunFolder(Path(folder)), architecture, trust_code)
+    choose_output(student, metadata.output)
     if metadata.outputs is not None:
         give_logits(student, metadata.outputs)
     return student

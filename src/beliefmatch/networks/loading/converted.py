@@ -13,7 +13,7 @@ from beliefmatch.errors import NetworkError
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin
 from beliefmatch.networks.loading.generated_code import check_generated_code
-from beliefmatch.networks.outputs import logits_of
+from beliefmatch.networks.outputs import OutputHook, logits_of
 
 
 class ConvertedProgram(nn.Module):
@@ -47,6 +47,7 @@ class ConvertedProgram(nn.Module):
         self.batch_size = batch_size
         self.operators = dict(operators)
         self.outputs = outputs
+        self.output_name: str | None = None
         for module in self.modules():
             module.training = False
 
@@ -93,6 +94,8 @@ class ConvertedProgram(nn.Module):
         """Return the logits in the output of the program."""
         if self.outputs is not None:
             output = dict(zip(self.outputs, output, strict=True))
+        if self.output_name is not None:
+            output = OutputHook(output=self.output_name)(self, (), output)
         return logits_of(output, network="the program", batch_size=batch_size)
 
 

@@ -21,6 +21,7 @@ from beliefmatch.networks.loading.python_file import copy_network
 from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import OutputForm, give_logits
+from beliefmatch.networks.outputs import choose_output
 from beliefmatch.runs.reading import IN_MEMORY
 
 PREFIX = "given in Python: "
@@ -112,12 +113,19 @@ class GivenNetwork(AbstractNetwork):
 
     outputs: OutputForm | None = None
     """What it returns; see `Network.outputs`."""
+    output: str | None = None
+    """Which of several outputs; see `Network.output`."""
     module: nn.Module | None = field(default=None, compare=False, repr=False, metadata=IN_MEMORY)
     """The network itself. None: the settings were read from a run folder."""
 
     @classmethod
     def of(
-        cls, given: GivenModule, *, weights: Path | None = None, outputs: OutputForm | None = None
+        cls,
+        given: GivenModule,
+        *,
+        weights: Path | None = None,
+        outputs: OutputForm | None = None,
+        output: str | None = None,
     ) -> "GivenNetwork":
         """Hold a module, or what a function without arguments makes.
 
@@ -126,13 +134,16 @@ class GivenNetwork(AbstractNetwork):
         """
         name = name_of(given)
         module = given if isinstance(given, nn.Module) else _call(given, name)
-        return cls(architecture=name, weights=weights and weights.absolute(), outputs=outputs, module=module)
+        return cls(
+            architecture=name, weights=weights and weights.absolute(), outputs=outputs, output=output, module=module
+        )
 
     def load_inspected(self, spec: InputSpec, *, role: str) -> tuple[nn.Module, Inspection]:
         """Copy the module, load weights into the copy where a file is named, and inspect it."""
         network = make_given(self.module, self.architecture)
         if self.weights is not None:
             fit_weights(network, read_weights(self.weights), name=str(self.weights))
+        choose_output(network, self.output)
         inspection = inspect(network, spec, role=role, outputs=self.outputs)
         if not inspection.returns_logits:
             give_logits(network, inspection.outputs)

@@ -18,6 +18,7 @@ from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.normalisation import CIFAR10
 from beliefmatch.networks.output_forms import give_logits
 from beliefmatch.networks.output_kinds import OutputKind
+from beliefmatch.networks.outputs import choose_output
 
 
 def find_origin(architecture: str) -> AbstractOrigin:
@@ -111,6 +112,9 @@ class Network(AbstractNetwork):
     """What it returns: logits; probabilities, which sum to 1; sigmoid, a probability for each class by itself; or
     binary, a single output that is that of class 1 of two. multi_label and regression are not supported, and refused.
     None: what its configuration says, or else detected by the values that it returns for noise."""
+    output: str | None = None
+    """Which of several outputs holds them, where that is ambiguous: an index, such as 1 for the second, or a key. None:
+    the entry or attribute logits, or the only tensor (batch, classes)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", locate(self.architecture))
@@ -146,6 +150,7 @@ class Network(AbstractNetwork):
             weights = read_weights(self.weights, state_key=self.state_key)
             fit_weights(network, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
         network.float()
+        choose_output(network, self.output)
         inspection = self._inspect(network, spec, role)
         found = inspection.num_classes
         if expected is not None and found != max(2, expected):
@@ -186,6 +191,7 @@ def load_model(
     strip_prefix: str | None = None,
     state_key: str | None = None,
     outputs: OutputKind | None = None,
+    output: str | None = None,
     allow_untrained: bool = False,
 ) -> nn.Module:
     """Load any network as teachers are loaded.
@@ -200,6 +206,7 @@ def load_model(
         state_key: which of several state dicts in the file of weights, such as `ema`; None: the only one.
         outputs: what the network returns: logits, probabilities that sum to 1, sigmoid, or binary; None: what its
             configuration says, or else detected by the values that it returns for noise.
+        output: which of several outputs these are, by index or key; None: the only one that may be.
         allow_untrained: take a function that loads no weights, whose network is random.
 
     Returns:
@@ -228,6 +235,7 @@ def load_model(
         strip_prefix=strip_prefix,
         state_key=state_key,
         outputs=outputs,
+        output=output,
         allow_untrained=allow_untrained,
     )
     spec = InputSpec(shape=shape) if shape is not None else network.known_inputs() or CIFAR10

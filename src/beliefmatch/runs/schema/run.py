@@ -53,6 +53,8 @@ class StudentMetadata:
     """Number of classes."""
     outputs: Literal["logits", "probabilities", "sigmoid"] | None
     """Form of the student's own outputs, as `Network.outputs` has it. None: a tensor of logits alone."""
+    output: str | None
+    """Which of several outputs of the student holds them, as `Network.output` has it. None: there is no choice."""
     inputs: dict[str, Json]
     """The `InputSpec` of both networks: shape and normalisation."""
     weights: str
