@@ -191,7 +191,7 @@ def keep_rates_on_device(optimiser: torch.optim.Optimizer) -> None:
 
 
 def _can_fuse(parameters: list[nn.Parameter]) -> bool:
-    return all(parameter.device.type in ("cpu", "cuda") for parameter in parameters)
+    return all(each.device.type in ("cpu", "cuda") and each.is_floating_point() for each in parameters)
 
 
 def average_over_processes(tensors: list[Tensor], fabric: Fabric) -> None:

@@ -10,6 +10,7 @@ from beliefmatch.errors import ExamplesError
 from beliefmatch.functional.calibration_error import calibration_error_gaps
 from beliefmatch.functional.classification import confidence, correct, in_top
 from beliefmatch.functional.divergences import kl_divergence
+from beliefmatch.networks.dtypes import device_of, dtype_of
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.passes import run_network
@@ -120,9 +121,9 @@ def _batches(
     networks: tuple[nn.Module, ...], spec: InputSpec, examples: AbstractExamples, batch_size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield network inputs with their labels, or with zeros where there are none."""
-    parameter = next(iter(networks[0].parameters()), torch.zeros(()))
+    device, dtype = device_of(networks[0]), dtype_of(networks[0])
     labels = torch.zeros(len(examples), dtype=torch.int64) if examples.labels is None else examples.labels
     for start in range(0, len(examples), batch_size):
         rows = slice(start, start + batch_size)
-        inputs = examples.to_inputs(spec, rows, device=parameter.device).to(parameter.dtype)
-        yield to_format_of(networks, inputs), labels[rows].to(parameter.device)
+        inputs = examples.to_inputs(spec, rows, device=device).to(dtype)
+        yield to_format_of(networks, inputs), labels[rows].to(device)

@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy, softmax
 from beliefmatch.checks import NUM_SEEDS, check_numbers
 from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.measurement.predictions import BATCH_SIZE, Predictions, predict
+from beliefmatch.networks.dtypes import device_of, dtype_of
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.gradients import check_gradient
 from beliefmatch.networks.inputs import InputSpec
@@ -120,17 +121,17 @@ def measure_transition(
     other = "teacher" if plan.guided_by == "student" else "student"
     needed_by = f"leads from class to class: try --guided-by {other}"
     check_gradient(guide, spec, role=plan.guided_by, needed_by=needed_by)
-    parameter = next(iter(guide.parameters()), torch.zeros(()))
+    device, dtype = device_of(guide), dtype_of(guide)
     data = examples_of(examples)
     predictions = predictions or predict(teacher, student, spec, data, batch_size=BATCH_SIZE)
     chosen = choose(predictions.alike, num_examples=plan.num_images, seed=plan.seed)
     # The chosen alone become network inputs: all of them at once may be more than there is room for.
-    inputs = data.to_inputs(spec, chosen, device=parameter.device).to(parameter.dtype)
+    inputs = data.to_inputs(spec, chosen, device=device).to(dtype)
     return transition_curves(
         guide,
         follower,
         inputs,
-        predictions.teacher_class[chosen].to(parameter.device),
+        predictions.teacher_class[chosen].to(device),
         guided_by=plan.guided_by,
         num_steps=plan.num_steps,
         step_size=plan.step_size,

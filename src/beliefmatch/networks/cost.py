@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+from beliefmatch.networks.dtypes import to_inputs_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.converted import ConvertedProgram
 from beliefmatch.networks.modes import evaluating
@@ -65,8 +66,7 @@ def fewest_examples(network: nn.Module) -> int:
 
 
 def _zeros(network: nn.Module, spec: InputSpec, num_examples: int) -> Tensor:
-    first = next(iter(network.parameters()), torch.zeros(()))
-    return torch.zeros((num_examples, *spec.shape), dtype=first.dtype, device=first.device)
+    return to_inputs_of(network, torch.zeros(num_examples, *spec.shape))
 
 
 @contextmanager

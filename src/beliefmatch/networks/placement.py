@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from beliefmatch.errors import first_line
+from beliefmatch.networks.dtypes import cast
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.modes import evaluating
 from beliefmatch.networks.outputs import logits_of
@@ -24,7 +25,7 @@ def move_to_device(network: nn.Module, device: torch.device, dtype: torch.dtype)
 
     One that `keep_contiguous` has seen stays in contiguous format.
     """
-    network.to(device, dtype)
+    cast(network, device, dtype)
     if not keeps_contiguous(network):
         network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 from beliefmatch.errors import NetworkError, first_line
+from beliefmatch.networks.dtypes import to_inputs_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.converted import ConvertedProgram
 from beliefmatch.networks.modes import evaluating
@@ -75,7 +76,7 @@ class Recording:
 def noise_for(network: nn.Module, spec: InputSpec, *, num_examples: int) -> Tensor:
     """Draw seeded noise (num_examples, *spec.shape), where a network's parameters are and of their type."""
     noise = torch.randn((num_examples, *spec.shape), generator=torch.Generator().manual_seed(0))
-    return noise.to(next(iter(network.parameters()), noise))
+    return to_inputs_of(network, noise)
 
 
 def record(network: nn.Module, batch: Tensor, *, gradient: bool) -> Recording:

@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 
 from beliefmatch.functional.batch_norm_moments import batch_norm_moments
 from beliefmatch.functional.batch_norm_statistics import statistics_gap
+from beliefmatch.networks.dtypes import dtype_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import Inspection, inspect
 from beliefmatch.networks.loading.trained import AbstractNetwork
@@ -55,7 +56,7 @@ class Teacher:
     @property
     def dtype(self) -> torch.dtype:
         """Return the floating type of its parameters, which is also that of its inputs."""
-        return next((parameter.dtype for parameter in self.module.parameters()), torch.float32)
+        return dtype_of(self.module)
 
     @property
     def feature_tap(self) -> str | None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from torch import Tensor, nn
 
+from beliefmatch.networks.dtypes import to_inputs_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.modes import evaluating
 from beliefmatch.runs.atomic import write_bytes
@@ -58,9 +59,8 @@ def plane_points(side: int = PLANE_POINTS) -> Tensor:
 
 def plane_classes(network: nn.Module, side: int = PLANE_POINTS) -> Tensor:
     """Compute the most likely class at each of the points of `plane_points`, in eval mode, (side, side), on the CPU."""
-    parameter = next(network.parameters())
     with evaluating(network), torch.no_grad():
-        logits = network(plane_points(side).to(parameter.device, parameter.dtype))
+        logits = network(to_inputs_of(network, plane_points(side)))
     return logits.argmax(dim=1).view(side, side).cpu()
 
 

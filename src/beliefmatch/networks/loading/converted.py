@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
 from beliefmatch.errors import NetworkError
+from beliefmatch.networks.dtypes import to_inputs_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin
 from beliefmatch.networks.loading.generated_code import check_generated_code
@@ -75,7 +76,7 @@ class ConvertedProgram(nn.Module):
         """Find the operator through which no gradient flows from logits to inputs; empty if none is found."""
         generator = torch.Generator().manual_seed(0)
         batch = torch.randn((self.batch_size or 2, *spec.shape), generator=generator)
-        batch = batch.to(next(iter(self.parameters()), batch))
+        batch = to_inputs_of(self, batch)
         where = _GradientTracer(self.program).find_stop(batch, self, generator)
         return self.operators.get(where, where)
 

@@ -120,8 +120,15 @@ def _files_in(folder: Path) -> str:
 
 def _is_plain(tensor: Tensor) -> bool:
     """Whether a tensor holds numbers that can be copied into a parameter as they are."""
-    is_other = tensor.is_complex() or tensor.is_quantized or tensor.is_meta or tensor.is_nested
+    is_other = tensor.is_quantized or tensor.is_meta or tensor.is_nested
     return tensor.layout == torch.strided and not is_other
+
+
+def _may_convert(tensor: Tensor, expected: Tensor) -> bool:
+    """Whether numbers of the type of a tensor mean the same in the type that is expected."""
+    if tensor.is_complex() or expected.is_complex():
+        return tensor.is_complex() and expected.is_complex()
+    return tensor.is_floating_point() or not expected.is_floating_point()
 
 
 def fit_weights(
@@ -146,8 +153,14 @@ def fit_weights(
     for key, tensor in state.items():
         if not _is_plain(tensor):
             raise WeightsError(
-                f"{name} does not fit the network: {key} is complex, sparse, quantised, nested or without values, "
-                "expected a plain tensor"
+                f"{name} does not fit the network: {key} is sparse, quantised, nested or without values, expected a "
+                "plain tensor"
+            )
+        if not _may_convert(tensor, expected[key]):
+            given, wanted = (str(each.dtype).removeprefix("torch.") for each in (tensor, expected[key]))
+            raise WeightsError(
+                f"{name} does not fit the network: {key} is {given}, the network expects {wanted}; integers without "
+                "their scale are no weights, and complex numbers no real ones"
             )
         if tensor.shape != expected[key].shape:
             raise WeightsError(
