@@ -13,7 +13,7 @@ from beliefmatch.export.graph import Pixels
 from beliefmatch.functional.classification import correct
 from beliefmatch.networks.examples import ALL, AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.passes import run_network
+from beliefmatch.networks.passes import run_padded
 from beliefmatch.runs.schema.export import FileCheck
 
 LOGIT_TOLERANCE = 1e-3
@@ -83,7 +83,7 @@ def check_file(
     with torch.no_grad():
         for rows in _batches(len(examples)):
             inputs, taken = both_inputs(examples, spec, pixels, rows)
-            of_student.append(run_network(student, inputs))
+            of_student.append(run_padded(student, inputs))
             of_file.append(process.predict(taken))
             if of_file[-1].shape != of_student[-1].shape:
                 shapes = tuple(of_file[-1].shape), tuple(of_student[-1].shape)

@@ -13,7 +13,7 @@ from beliefmatch.functional.divergences import kl_divergence
 from beliefmatch.networks.dtypes import device_of, dtype_of
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.passes import run_network
+from beliefmatch.networks.passes import run_padded
 from beliefmatch.networks.placement import to_format_of
 
 TOP = 5
@@ -55,7 +55,7 @@ def predict(
     parts: list[Predictions] = []
     for inputs, sought in _batches((teacher, student), spec, examples, batch_size):
         with torch.no_grad():
-            logits = [run_network(network.eval(), inputs).float() for network in (teacher, student)]
+            logits = [run_padded(network.eval(), inputs).float() for network in (teacher, student)]
         num_classes = logits[0].shape[1]
         scored = logits if examples.labels is not None else []
         right = [correct(each, sought)[:, None] for each in scored]
@@ -100,7 +100,7 @@ def measure_accuracy(
     right, finite = list[Tensor](), list[Tensor]()
     for inputs, targets in _batches((network,), spec, labelled, batch_size):
         with torch.no_grad():
-            logits = run_network(network.eval(), inputs)
+            logits = run_padded(network.eval(), inputs)
         right.append(correct(logits, targets))
         finite.append(logits.isfinite().all(dim=1))
     _check_finite(torch.cat(finite).cpu(), "network")

@@ -21,7 +21,7 @@ from beliefmatch.networks.dtypes import device_of, dtype_of
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.gradients import check_gradient
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.passes import run_network
+from beliefmatch.networks.passes import run_padded
 from beliefmatch.networks.placement import to_format_of
 
 NUM_STEPS = 100
@@ -176,7 +176,7 @@ def transition_curves(
     guide, follower = guide.eval(), follower.eval()
     inputs = to_format_of((guide, follower), inputs)
     with torch.no_grad():
-        num_classes = run_network(guide, inputs[:1]).shape[1]
+        num_classes = run_padded(guide, inputs[:1]).shape[1]
     offsets = torch.arange(1, num_classes, device=inputs.device)
     targets = (labels[:, None] + offsets) % num_classes
     starts = torch.arange(len(inputs), device=inputs.device).repeat_interleave(num_classes - 1)
@@ -200,9 +200,9 @@ def _walk(
     recorded: tuple[list[Tensor], list[Tensor]] = [], []
     for step in range(num_steps):
         positions = positions.detach().requires_grad_(step + 1 < num_steps)
-        logits = run_network(guide, positions)
+        logits = run_padded(guide, positions)
         with torch.no_grad():
-            for curve, belief in zip(recorded, (logits, run_network(follower, positions)), strict=True):
+            for curve, belief in zip(recorded, (logits, run_padded(follower, positions)), strict=True):
                 curve.append(softmax(belief, dim=1).gather(1, sought[:, None]).squeeze(1))
         if positions.requires_grad:
             (gradient,) = torch.autograd.grad(cross_entropy(logits, sought, reduction="sum"), positions)
@@ -225,10 +225,12 @@ def bytes_per_example(network: nn.Module, example: Tensor) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        logits = run_network(network, example.detach().requires_grad_())
+        logits = run_padded(network, example.detach().requires_grad_())
     own = {parameter.untyped_storage().data_ptr() for parameter in (*network.parameters(), *network.buffers())}
     del logits
-    return sum(size for pointer, size in kept.items() if pointer not in own) or example.element_size() * example.numel()
+    kept_bytes = sum(size for pointer, size in kept.items() if pointer not in own)
+    # The example passed twice.
+    return kept_bytes // 2 or example.element_size() * example.numel()
 
 
 def choose(alike: Tensor, *, num_examples: int, seed: int) -> Tensor:

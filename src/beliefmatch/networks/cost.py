@@ -50,11 +50,18 @@ def cost_of(network: nn.Module, macs: int) -> Cost:
 
 
 def count_macs(network: nn.Module, spec: InputSpec) -> int:
-    """Count multiply-accumulates for one example, in one pass in eval mode."""
+    """Count multiply-accumulates for one example, in one pass in eval mode; in two where it takes no single example."""
     num_examples = fewest_examples(network)
+    try:
+        return _count_flops(network, spec, num_examples) // (2 * num_examples)
+    except Exception:
+        return _count_flops(network, spec, 2 * num_examples) // (4 * num_examples)
+
+
+def _count_flops(network: nn.Module, spec: InputSpec, num_examples: int) -> int:
     with evaluating(network), torch.no_grad(), _counting() as counter:
         network(_zeros(network, spec, num_examples))
-    return counter.get_total_flops() // (2 * num_examples)
+    return counter.get_total_flops()
 
 
 def fewest_examples(network: nn.Module) -> int:

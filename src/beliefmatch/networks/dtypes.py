@@ -1,4 +1,4 @@
-"""The floating type that a network computes in, and its cast to another; complex numbers and integers stay as they are."""
+"""The floating type that a network computes in, and casts that leave complex numbers and integers as they are."""
 
 import torch
 from torch import Tensor, nn

@@ -25,6 +25,7 @@ from beliefmatch.networks.output_kinds import OutputKind, resolve_form, warn_of_
 from beliefmatch.networks.pairs import last_feature_maps
 from beliefmatch.networks.recording import (
     NUM_ORDINARY,
+    SIZES,
     Recording,
     noise_for,
     record,
@@ -197,4 +198,7 @@ def _count_macs(network: nn.Module, spec: InputSpec, role: str) -> int:
         return count_macs(network, spec)
     except Exception as error:
         # It took several examples.
-        raise NetworkError(f"the {role} does not take a single example: {first_line(error)}") from error
+        raise NetworkError(
+            f"the {role} takes batches of {len(SIZES)} examples, but not of one or two: does its code name that "
+            f"number, as x.view({len(SIZES)}, -1) does? Let it take any, as x.flatten(1) does ({first_line(error)})"
+        ) from error

@@ -30,6 +30,20 @@ def run_network(network: nn.Module, batch: Tensor) -> Any:
     return output
 
 
+def run_padded(network: nn.Module, batch: Tensor) -> Tensor:
+    """Return the logits of a network in eval mode, (batch, classes), for a batch of any size.
+
+    A single example passes with a copy of itself, since networks that squeeze lose the axis of a batch of one.
+
+    Args:
+        network: maps two or more examples (batch, *shape) to logits.
+        batch: network inputs.
+    """
+    if len(batch) != 1:
+        return run_network(network, batch)
+    return run_network(network, batch.repeat(2, *(1 for _ in batch.shape[1:])))[:1]
+
+
 def changes_inputs(network: nn.Module, batch: Tensor) -> bool:
     """Whether a network changes a batch in place in the mode that it is in; it runs once unless that is known."""
     if network.training not in _CHANGES.get(network, {}):
