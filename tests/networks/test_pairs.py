@@ -1,5 +1,7 @@
 """Pairs of activations that attention transfer finds by itself."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -162,3 +164,26 @@ def test_networks_of_timm_have_the_maps_that_their_convolutions_give(
     found = last_feature_maps(timm.create_model(name, **settings), InputSpec(shape=(3, size, size)))
     assert len(found) == num_maps
     assert all(height == width for height, width in found)
+
+
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "models.md"
+
+
+def groups_in_the_docs() -> dict[str, list[str]]:
+    """Read the table of networks and their groups."""
+    table = DOCUMENTED.read_text().partition("| groups, by falling resolution |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `([^`]+)` \| (.+) \|$", table, flags=re.MULTILINE)
+    return {name: re.findall(r"`([^`]+)`", groups) for name, groups in rows}
+
+
+def test_ten_families_are_documented() -> None:
+    assert len(groups_in_the_docs()) >= 10
+    assert groups_in_the_docs()["timm:resnet50"] == ["act1", "layer1", "layer2", "layer3", "layer4"]
+
+
+@pytest.mark.parametrize(("name", "groups"), groups_in_the_docs().items(), ids=groups_in_the_docs())
+def test_groups_are_the_documented_ones(name: str, groups: list[str]) -> None:
+    pytest.importorskip("torchvision" if name.startswith("torchvision") else "timm")
+    network = make_network(name, in_channels=3, num_classes=10)
+    found = last_feature_maps(network, InputSpec(shape=(3, 64, 64)))
+    assert [found[size] for size in sorted(found, reverse=True)] == groups

@@ -103,6 +103,17 @@ def test_taps_that_cannot_be_compared_are_refused() -> None:
         resolve_taps(objective, teacher, state.student, inspect(state.student, teacher.spec, role="student"))
 
 
+def test_a_pair_that_nobody_named_falls_away(caplog: pytest.LogCaptureFixture) -> None:
+    transfer, state, teacher, _ = begin(tiny_transfer())
+    objective = replace(transfer.objective, attention_weight=1.0, taps=None)
+    # Declared by both, but of other resolutions, or never run.
+    teacher.module.attention_taps, state.student.attention_taps = ("0", "2", "3"), ("0", "4", "3")
+    with caplog.at_level("INFO"):
+        found = resolve_taps(objective, teacher, state.student, inspect(state.student, teacher.spec, role="student"))
+    assert found.taps == (TapPair(teacher="0", student="0"),)
+    assert "attention transfer does without 2 and 4: attention cannot be compared" in caplog.text
+
+
 BAD_ADAM = Adam(learning_rate=0.0, gradient_clip=1.0)
 
 

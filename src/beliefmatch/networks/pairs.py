@@ -38,8 +38,8 @@ def choose_pairs(
 ) -> tuple[TapPair, ...]:
     """Pair the activations that both architectures declare; where they do not, those of equal resolution.
 
-    At each resolution that both networks reach, the last feature map of each is taken, in the order in which the
-    teacher leaves them. Vectors of features and tokens have no resolution, and give no pairs.
+    At each resolution that both networks reach, the output of the last group of each is taken, in the order in which
+    the teacher leaves them. Vectors of features and tokens have no resolution, and give no pairs.
 
     Args:
         teacher: may declare its taps.
@@ -55,7 +55,11 @@ def choose_pairs(
 
 
 def last_feature_maps(recording: Recording) -> FeatureMaps:
-    """Find, for each resolution above a single position, the module whose output is the last feature map of that size.
+    """Find, for each resolution above a single position, the group whose output is the last feature map of that size.
+
+    As published attention transfer compares the outputs of groups, it is the last map before the next group changes
+    the resolution: of a ResNet `layer1`, and not the activation within `layer2` before its stride. A module counts as
+    one unless resolutions lie within it that nothing outside has: such a container is looked into.
 
     Resolutions are those of the outputs of convolutions, poolings and normalisations of channels. Maps that a later
     operation changes in place are left out: a hook would not read the module's own output. So is a map that becomes
@@ -69,12 +73,41 @@ def last_feature_maps(recording: Recording) -> FeatureMaps:
     given = [each for each in recording.modules if each.output.dim() > 2 and len(each.output) == num_examples]
     maps = [each for each in given if each.output.dim() == num_axes and each.size.numel() > 1]
     sizes = {each.size for each in maps if isinstance(each.module, GIVES_MAPS)}
+    shapes = {each.output.shape[1:] for each in maps if isinstance(each.module, GIVES_MAPS)}
+    usable = [
+        each
+        for each in maps
+        if each.size in sizes
+        and each.is_unchanged
+        and each.name not in shared
+        # What is no group and no such layer, such as an activation, follows one; a matrix of attention does not.
+        and (any(each.module.children()) or each.output.shape[1:] in shapes)
+    ]
     found: dict[torch.Size, ModuleOutput] = {}
-    for each in maps:
-        if each.size in sizes and each.is_unchanged and each.name not in shared:
-            found.pop(each.size, None)
-            found[each.size] = each
+    for each in _groups(usable, frozenset()):
+        found.pop(each.size, None)
+        found[each.size] = each
     return {tuple(size): last.name for size, last in found.items() if not _become_tokens(last, given, sizes)}
+
+
+def _groups(maps: list[ModuleOutput], known: frozenset[torch.Size]) -> list[ModuleOutput]:
+    """Return the outermost modules, in the order of the pass, and what lies within those that hold further sizes."""
+    names = {each.name for each in maps}
+    outermost = [each for each in maps if not any(above in names for above in _above(each.name))]
+    known |= {each.size for each in outermost}
+    groups: list[ModuleOutput] = []
+    for each in outermost:
+        within = [inner for inner in maps if inner.name.startswith(f"{each.name}.")]
+        if any(inner.size not in known for inner in within):
+            groups += _groups(within, known)
+        groups.append(each)
+    return groups
+
+
+def _above(name: str) -> list[str]:
+    """Return the names of the modules that hold a module."""
+    parts = name.split(".")
+    return [".".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def _become_tokens(last: ModuleOutput, given: list[ModuleOutput], sizes: set[torch.Size]) -> bool:

@@ -12,7 +12,7 @@ from beliefmatch.networks.heads import compute_in_32_bits
 from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.pairs import choose_pairs
 from beliefmatch.networks.placement import keep_contiguous, keeps_contiguous
-from beliefmatch.networks.taps import find_module, why_no_pairs, why_untappable
+from beliefmatch.networks.taps import TapPair, find_module, why_no_pairs, why_untappable
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.runs.folder import RunFolder
@@ -147,22 +147,42 @@ def resolve_taps(
         student: learns from it.
         inspection: of the student.
 
+    A pair that nobody named falls away where it cannot be compared, and the log says so.
+
     Raises:
-        TapError: a name does not exist, its module did not run, or two activations of a pair differ in their positions.
+        TapError: a name does not exist, its module did not run, or two activations of a pair that the user names differ
+            in their positions.
     """
-    pairs = ()
-    if objective.uses_taps:
-        maps = {"teacher_maps": teacher.inspection.feature_maps, "student_maps": inspection.feature_maps}
-        pairs = objective.taps if objective.taps is not None else choose_pairs(teacher.module, student, **maps)
-    for pair in pairs:
-        first = _shape_at(pair.teacher, teacher.module, teacher.inspection)
-        second = _shape_at(pair.student, student, inspection)
-        if len(first) < 2 or first[1:] != second[1:]:
-            raise TapError(
-                f"activations cannot be compared: {pair.teacher} of the teacher gives {first}, {pair.student} of the "
-                f"student {second}; expected (channels, positions...) with equal positions"
-            )
-    return replace(objective, taps=pairs)
+    if not objective.uses_taps:
+        return replace(objective, taps=())
+    if objective.taps is not None:
+        for pair in objective.taps:
+            _check_pair(pair, teacher, student, inspection)
+        return objective
+    maps = {"teacher_maps": teacher.inspection.feature_maps, "student_maps": inspection.feature_maps}
+    pairs: list[TapPair] = []
+    for pair in choose_pairs(teacher.module, student, **maps):
+        try:
+            _check_pair(pair, teacher, student, inspection)
+            pairs.append(pair)
+        except TapError as error:
+            logger.info("%s and %s are not compared: %s", pair.teacher, pair.student, error)
+    return replace(objective, taps=tuple(pairs))
+
+
+def _check_pair(pair: TapPair, teacher: Teacher, student: nn.Module, inspection: Inspection) -> None:
+    """Check that the two activations of a pair can be compared.
+
+    Raises:
+        TapError: see `resolve_taps`.
+    """
+    first = _shape_at(pair.teacher, teacher.module, teacher.inspection)
+    second = _shape_at(pair.student, student, inspection)
+    if len(first) < 2 or first[1:] != second[1:]:
+        raise TapError(
+            f"activations cannot be compared: {pair.teacher} of the teacher gives {first}, {pair.student} of the "
+            f"student {second}; expected (channels, positions...) with equal positions"
+        )
 
 
 def warn_of_larger_student(prepared: Prepared) -> None:
