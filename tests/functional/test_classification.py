@@ -5,7 +5,7 @@ import torch
 from sklearn.metrics import top_k_accuracy_score
 
 from beliefmatch.functional.calibration_error import calibration_error, calibration_error_gaps
-from beliefmatch.functional.classification import class_frequencies, confidence, correct, in_top
+from beliefmatch.functional.classification import agreement, class_frequencies, confidence, correct, in_top
 from scipy_oracle import binned_calibration_error
 
 RANDOM = torch.Generator().manual_seed(0)
@@ -42,3 +42,22 @@ def test_frequencies_sum_to_one() -> None:
     assert frequencies.shape == (10,)
     assert frequencies.sum().item() == pytest.approx(1)
     assert frequencies[3].item() == pytest.approx((LOGITS.argmax(dim=1) == 3).float().mean().item())
+
+
+def test_of_equal_logits_the_lowest_class_counts_as_more_likely() -> None:
+    dead, labels = torch.zeros(10, 10), torch.arange(10)
+    assert correct(dead, labels).tolist() == in_top(dead, labels, 1).tolist() == [True] + 9 * [False]
+    assert in_top(dead, labels, 5).tolist() == 5 * [True] + 5 * [False]
+    assert agreement(dead, torch.eye(10)).sum() == 1
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_rounded_logits_have_the_order_of_a_stable_sort(k: int) -> None:
+    random = torch.Generator().manual_seed(0)
+    logits = torch.randint(4, (500, 10), generator=random).float()
+    labels = torch.randint(10, (500,), generator=random)
+    first = logits.sort(dim=1, descending=True, stable=True).indices[:, :k]
+    expected = (first == labels[:, None]).any(dim=1)
+    assert torch.equal(in_top(logits, labels, k), expected)
+    if k == 1:
+        assert torch.equal(correct(logits, labels), expected)

@@ -110,3 +110,75 @@ def test_counting_leaves_the_paths_of_attention_as_they_were(enabled: bool) -> N
         assert torch.backends.cuda.flash_sdp_enabled()
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+
+
+class Products(nn.Module):
+    """Uses an operator that torch's own counter does not know, on a vector of 64 features."""
+
+    def __init__(self, operator: str) -> None:
+        super().__init__()
+        self.operator = operator
+        self.matrix, self.bilinear = nn.Parameter(torch.randn(10, 64)), nn.Bilinear(16, 17, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        match self.operator:
+            case "mv":
+                return torch.mv(x, self.matrix[0])
+            case "dot":
+                return torch.dot(x[0], self.matrix[0])
+            case "addmv":
+                return torch.addmv(x[:, 0], x, self.matrix[0])
+            case "addbmm":
+                return torch.addbmm(x[:, :10], x[None], self.matrix.T[None])
+            case "addr":
+                return torch.addr(x[:, :1] * self.matrix[:, :64], self.matrix[:, 0], x[0])
+            case "outer":
+                return torch.einsum("...i, ...j -> ...ij", x[:, :16], x[:, 16:32])
+            case "inner":
+                return torch.einsum("bi,oi->bo", x, self.matrix)
+            case "bilinear":
+                return self.bilinear(x[:, :16], x[:, 16:33])
+            case "far":
+                return torch.cdist(x.expand(30, -1), self.matrix)
+            case "fft":
+                return torch.fft.rfft(x).abs()
+        return torch.cdist(x, self.matrix)
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected"),
+    [
+        ("mv", 64),
+        ("dot", 64),
+        ("addmv", 64),
+        ("addbmm", 640),
+        ("addr", 640),
+        ("outer", 256),
+        ("inner", 640),
+        ("bilinear", 2720),
+        ("cdist", 640),
+        ("far", 30 * 640),
+    ],
+)
+def test_operators_that_torch_does_not_count_are_counted(
+    operator: str, expected: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        assert macs(Products(operator), InputSpec(shape=(64,))) == expected
+    assert not caplog.text
+
+
+def test_an_operator_without_a_formula_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        assert macs(Products("fft"), InputSpec(shape=(64,))) == 0
+    assert "multiply-accumulates leave out aten._fft_r2c, for which there is no formula" in caplog.text
+
+
+def test_tied_weights_count_once() -> None:
+    network = nn.Sequential(nn.Linear(16, 16, bias=False), nn.ReLU(), nn.Linear(16, 16, bias=False), nn.Linear(16, 2))
+    network[2].weight = network[0].weight
+    cost = measure_cost(network, InputSpec(shape=(16,)))
+    assert cost.parameters == 256 + 34
+    assert cost.bytes == 4 * (256 + 34)
+    network.register_buffer("view", network[0].weight.detach()[:4])
+    assert measure_cost(network, InputSpec(shape=(16,))).bytes == 4 * (256 + 34)

@@ -1,4 +1,7 @@
-"""Right or wrong, alike or not, sure or unsure: one value per example."""
+"""Right or wrong, alike or not, sure or unsure: one value per example.
+
+Among classes of equal logits the one with the lowest number counts as more likely, everywhere.
+"""
 
 import torch
 from torch import Tensor
@@ -34,5 +37,10 @@ def class_frequencies(logits: Tensor) -> Tensor:
 
 
 def in_top(logits: Tensor, labels: Tensor, k: int) -> Tensor:
-    """Whether the label is among the k most likely classes of logits (batch, classes), (batch,), bool."""
-    return (logits.topk(k, dim=1).indices == labels[:, None]).any(dim=1)
+    """Whether the label is among the k most likely classes of logits (batch, classes), (batch,), bool.
+
+    Ties are resolved as `correct` resolves them, so that k = 1 gives the same, and a larger k never less.
+    """
+    own = logits.gather(1, labels[:, None])
+    lower = torch.arange(logits.shape[1], device=logits.device) < labels[:, None]
+    return ((logits > own) | ((logits == own) & lower)).sum(dim=1) < k

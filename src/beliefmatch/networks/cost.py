@@ -5,22 +5,19 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from beliefmatch.networks.dtypes import to_inputs_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.converted import ConvertedProgram
 from beliefmatch.networks.modes import evaluating
+from beliefmatch.networks.multiply_accumulates import counting_flops
 from beliefmatch.networks.passes import run_network
 
 
@@ -32,7 +29,7 @@ class Cost:
     macs: int
     """Multiply-accumulates of convolutions and matrix products, attention's among them, for one example."""
     bytes: int
-    """Bytes of parameters and buffers."""
+    """Bytes of parameters and buffers; tied weights count once."""
 
 
 def measure_cost(network: nn.Module, spec: InputSpec) -> Cost:
@@ -45,7 +42,20 @@ def cost_of(network: nn.Module, macs: int) -> Cost:
     return Cost(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         macs=macs,
-        bytes=sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values()),
+        bytes=_count_bytes(network),
+    )
+
+
+def _count_bytes(network: nn.Module) -> int:
+    """Count the bytes of parameters and buffers that are kept; of tied ones, which share their memory, once."""
+    tensors = [each for each in network.state_dict().values() if isinstance(each, Tensor)]
+    distinct = {(each.data_ptr() or id(each), each.numel(), each.dtype): each for each in tensors}
+    shared: dict[int, list[Tensor]] = {}
+    for each in distinct.values():
+        shared.setdefault(each.untyped_storage().data_ptr() or id(each), []).append(each)
+    return sum(
+        min(group[0].untyped_storage().nbytes(), sum(each.numel() * each.element_size() for each in group))
+        for group in shared.values()
     )
 
 
@@ -59,9 +69,9 @@ def count_macs(network: nn.Module, spec: InputSpec) -> int:
 
 
 def _count_flops(network: nn.Module, spec: InputSpec, num_examples: int) -> int:
-    with evaluating(network), torch.no_grad(), _counting() as counter:
+    with evaluating(network), torch.no_grad(), counting_flops() as count:
         network(_zeros(network, spec, num_examples))
-    return counter.get_total_flops()
+        return count()
 
 
 def fewest_examples(network: nn.Module) -> int:
@@ -74,35 +84,6 @@ def fewest_examples(network: nn.Module) -> int:
 
 def _zeros(network: nn.Module, spec: InputSpec, num_examples: int) -> Tensor:
     return to_inputs_of(network, torch.zeros(num_examples, *spec.shape))
-
-
-@contextmanager
-def _counting() -> Iterator[FlopCounterMode]:
-    """Count operations, with attention computed as matrix products: fused kernels of a CPU count as nothing."""
-    fast_path = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False, custom_mapping=FUSED) as counter:
-            yield counter
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast_path)
-
-
-def _attention_flops(query: Any, key: Any, value: Any, *_rest: Any, **_options: Any) -> int:
-    return sdpa_flop_count(query, key, value)
-
-
-def _lstm_flops(inputs: Any, first: Any, second: Any, *_rest: Any, **_options: Any) -> int:
-    """Count one direction of one layer: (steps, batch, features), and both weights, (4 hidden, ...)."""
-    steps, batch, _ = inputs
-    return 2 * steps * batch * sum(torch.Size(shape).numel() for shape in (first, second))
-
-
-FUSED: dict[Any, Any] = {
-    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
-    torch.ops.aten.mkldnn_rnn_layer: _lstm_flops,
-}
-"""Kernels of a CPU that torch's own counter does not know: a program may name the first, an LSTM takes the second."""
 
 
 NUM_TIMED = 15

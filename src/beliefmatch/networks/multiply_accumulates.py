@@ -1,0 +1,158 @@
+"""Counting multiply-accumulates of one pass, whatever operators a network uses."""
+
+import logging
+import math
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def counting_flops() -> Iterator[Callable[[], int]]:
+    """Count floating-point operations of convolutions and products while the block lasts: two a multiply-accumulate.
+
+    Attention is computed as matrix products, since fused kernels of a CPU count as nothing. Operators that may multiply
+    and have no formula are named in the log.
+
+    Yields:
+        What returns the number so far.
+    """
+    fast_path = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),  # Such a mode warns of what works without one.
+            _Uncounted() as uncounted,
+            sdpa_kernel(SDPBackend.MATH),
+            FlopCounterMode(display=False, custom_mapping=FORMULAS) as counter,
+            _OuterProducts(counter) as outer,
+        ):
+            uncounted.counted = set(counter.flop_registry)
+            yield lambda: counter.get_total_flops() + outer.flops
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_path)
+    if uncounted.names:
+        logger.info("multiply-accumulates leave out %s, for which there is no formula", ", ".join(uncounted.names))
+
+
+class _OuterProducts(TorchFunctionMode):
+    """Counts torch.einsum where torch computes it elementwise, as an outer product, which no operator tells later."""
+
+    def __init__(self, counter: FlopCounterMode) -> None:
+        self.counter = counter
+        self.flops = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run a function, and count it if it is an einsum of which nothing else was counted."""
+        before = self.counter.get_total_flops()
+        output = func(*args, **(kwargs or {}))
+        if func is torch.einsum and self.counter.get_total_flops() == before:
+            operands = args[1] if isinstance(args[1], list | tuple) else args[1:]
+            self.flops += 2 * math.prod(_sizes_in(args[0], operands).values()) if len(operands) > 1 else 0
+        return output
+
+
+def _sizes_in(equation: str, operands: Any) -> dict[str, int]:
+    """Return the size of each index of an einsum; axes of an ellipsis are counted from the right."""
+    sizes: dict[str, int] = {}
+    for term, operand in zip(equation.replace(" ", "").partition("->")[0].split(","), operands, strict=True):
+        left, dots, right = term.partition("...")
+        middle = [f".{axis}" for axis in reversed(range(operand.dim() - len(left) - len(right)))] if dots else []
+        for index, size in zip([*left, *middle, *right], operand.shape, strict=True):
+            sizes[index] = max(size, sizes.get(index, 1))
+    return sizes
+
+
+class _Uncounted(TorchDispatchMode):
+    """Collects the names of operators that may multiply and have no formula."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[str, None] = {}
+        self.counted: set[Any] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operator, and keep its name if it is one of these."""
+        packet = func.overloadpacket
+        if packet not in self.counted and (func.namespace not in PLAIN or MAY_MULTIPLY.search(packet.__name__)):
+            self.names.setdefault(f"{func.namespace}.{packet.__name__}")
+        return func(*args, **(kwargs or {}))
+
+
+PLAIN = ("aten", "prim", "prims", "profiler")
+"""Namespaces of operators of which few multiply."""
+MAY_MULTIPLY = re.compile(
+    r"fft_|linalg_(?!vector_norm|check)|cdist|euclidean|linear|rnn|lstm|gru|conv|mm|dot|mv(?!lgamma)|matmul|sparse"
+    r"|embedding_bag|grid_sampler|attention"
+)
+
+
+def _attention_flops(query: Any, key: Any, value: Any, *_rest: Any, **_options: Any) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+def _lstm_flops(inputs: Any, first: Any, second: Any, *_rest: Any, **_options: Any) -> int:
+    """Count one direction of one layer: (steps, batch, features), and both weights, (4 hidden, ...)."""
+    steps, batch, _ = inputs
+    return 2 * steps * batch * sum(torch.Size(shape).numel() for shape in (first, second))
+
+
+def _mv_flops(matrix: Any, *_rest: Any, **_options: Any) -> int:
+    """Count (rows, columns) times a vector; a dot product is the same of one row."""
+    return 2 * math.prod(matrix)
+
+
+def _addmv_flops(_added: Any, matrix: Any, *_rest: Any, **_options: Any) -> int:
+    return 2 * math.prod(matrix)
+
+
+def _addbmm_flops(_added: Any, first: Any, second: Any, *_rest: Any, **_options: Any) -> int:
+    """Count (batch, rows, inner) times (batch, inner, columns)."""
+    return 2 * math.prod(first) * second[-1]
+
+
+def _addr_flops(_added: Any, first: Any, second: Any, *_rest: Any, **_options: Any) -> int:
+    return 2 * math.prod(first) * math.prod(second)
+
+
+def _bilinear_flops(*arguments: Any, **_options: Any) -> int:
+    """Count each product of three entries once, over the axes that the three tensors are expanded to."""
+    shapes, expansions = arguments[:3], arguments[3:6]
+    dims = len(shapes[0]) + len(expansions[0])
+    sizes = [1] * dims
+    for shape, expanded in zip(shapes, expansions, strict=True):
+        own = iter(shape)
+        for axis in (axis for axis in range(dims) if axis not in expanded):
+            sizes[axis] = max(sizes[axis], next(own))
+    return 2 * math.prod(sizes)
+
+
+def _distance_flops(first: Any, *_rest: Any, out_shape: Any = None, **_options: Any) -> int:
+    """Count a multiplication for each feature of each pair, (..., rows, features) and (..., columns, features)."""
+    return 2 * math.prod(out_shape) * first[-1]
+
+
+FORMULAS: dict[Any, Any] = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
+    torch.ops.aten.mkldnn_rnn_layer: _lstm_flops,
+    torch.ops.aten.mv: _mv_flops,
+    torch.ops.aten.dot: _mv_flops,
+    torch.ops.aten.vdot: _mv_flops,
+    torch.ops.aten.addmv: _addmv_flops,
+    torch.ops.aten.addbmm: _addbmm_flops,
+    torch.ops.aten.addr: _addr_flops,
+    torch.ops.aten._trilinear: _bilinear_flops,
+    torch.ops.aten._cdist_forward: _distance_flops,
+    torch.ops.aten._euclidean_dist: _distance_flops,
+}
+"""Operators that torch's own counter does not know."""
