@@ -12,8 +12,8 @@ from beliefmatch.networks.loading.given import GivenModule, make_given, name_of
 from beliefmatch.networks.loading.network import is_missing_file, make_network
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import form_of, give_logits
-from beliefmatch.networks.pruning.narrowing import apply_plan, forget_plan, plan_of
 from beliefmatch.networks.outputs import choose_output
+from beliefmatch.networks.pruning.narrowing import apply_plan, forget_plan, plan_of
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.reading import open_regular
