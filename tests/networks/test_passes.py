@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from beliefmatch.export.base import FormatName
 from beliefmatch.export.formats import FORMATS
 from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.measurement import TransitionPlan, measure_pair
@@ -65,7 +66,7 @@ def test_a_network_agrees_with_itself(make: Callable[[], nn.Module]) -> None:
 
 @pytest.mark.parametrize("kind", ["subtraction", "relu"])
 @pytest.mark.parametrize("to", ["onnx", "pt2"])
-def test_files_leave_their_inputs_alone(kind: str, to: str) -> None:
+def test_files_leave_their_inputs_alone(kind: str, to: FormatName) -> None:
     graph, inputs = DeployedGraph(CHANGING[kind](), DIGITS, None), INPUTS.clone()
     expected = graph.network(INPUTS.clone())
     content = FORMATS[to].write(graph, DIGITS)

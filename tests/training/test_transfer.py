@@ -107,7 +107,7 @@ def test_a_pair_that_nobody_named_falls_away(caplog: pytest.LogCaptureFixture) -
     transfer, state, teacher, _ = begin(tiny_transfer())
     objective = replace(transfer.objective, attention_weight=1.0, taps=None)
     # Declared by both, but of other resolutions, or never run.
-    teacher.module.attention_taps, state.student.attention_taps = ("0", "2", "3"), ("0", "4", "3")
+    vars(teacher.module)["attention_taps"], vars(state.student)["attention_taps"] = ("0", "2", "3"), ("0", "4", "3")
     with caplog.at_level("INFO"):
         found = resolve_taps(objective, teacher, state.student, inspect(state.student, teacher.spec, role="student"))
     assert found.taps == (TapPair(teacher="0", student="0"),)
