@@ -42,6 +42,14 @@ def test_defaults_and_what_is_none_are_folded_away(copy: Copy) -> None:
     assert len(in_sight) <= 25 < len(everything)
 
 
+def test_what_is_none_is_folded_away_even_if_it_is_no_default(copy: Copy) -> None:
+    folder = copy("run")
+    edit(folder / "run.json", lambda run: run.update(defaults=[]))
+    in_sight, everything = tables(build(folder))
+    assert "teacher.weights" not in in_sight
+    assert "teacher.weights" in everything
+
+
 def test_a_setting_that_was_changed_is_in_sight(copy: Copy) -> None:
     folder = copy("run")
     names = json.loads((folder / "run.json").read_text())["defaults"]
