@@ -225,9 +225,16 @@ FLAGS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     (
         "measure",
         ("--mean", "--std", "--shape", "--batch-size", "--transition-seed", "--transition-memory", "--transition"),
-        ("--teacher", "--student", "--images", "--teacher.weights", "--out", "--teacher.strip-prefix", "--dataset"),
+        (
+            *("--teacher", "--student", "--images", "--teacher.weights", "--out", "--teacher.strip-prefix"),
+            *("--dataset", "--class-names"),
+        ),
     ),
-    ("measure run", ("--batch-size", "--transition", "--transition-steps"), ("--images", "--out", "--guided-by")),
+    (
+        "measure run",
+        ("--batch-size", "--transition", "--transition-steps"),
+        ("--images", "--out", "--guided-by", "--class-names"),
+    ),
     ("export", ("--mean", "--std"), ("--to", "--images", "--out", "--teacher-license", "--pixels")),
     ("report", (), ("--out",)),
 )

@@ -61,7 +61,8 @@ def test_one_word_may_name_a_file(tmp_path: Path) -> None:
     file.write_text("\ufeffcat\n a dog \n\ncow\n")
     assert read_class_names([str(file)]) == ("cat", "a dog", "", "cow")
     assert read_class_names(["cat", "dog"]) == ("cat", "dog")
-    assert read_class_names(["cat"]) == ("cat",)
+    for word in ("cat", "x" * 5000, "a\0b"):
+        assert read_class_names([word]) == (word,)
 
 
 def test_a_file_that_holds_no_names_is_told(tmp_path: Path) -> None:

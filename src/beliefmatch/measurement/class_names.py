@@ -1,5 +1,6 @@
 """Names of classes: given by the user, or kept in the configuration of a Hugging Face model."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -45,7 +46,8 @@ def read_class_names(words: Sequence[str]) -> tuple[str, ...]:
         FolderError: the file cannot be read.
         SettingsError: the file holds no UTF-8 text.
     """
-    if len(words) != 1 or not Path(words[0]).exists():
+    # Unlike Path.exists, it does not raise for a name that is no path.
+    if len(words) != 1 or not os.path.exists(words[0]):  # noqa: PTH110
         return tuple(words)
     try:
         text = read_bytes(Path(words[0]), MAX_BYTES).decode("utf-8-sig")

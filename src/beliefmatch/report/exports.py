@@ -38,7 +38,7 @@ def _cells(export: Export) -> tuple[Cell, ...]:
     checked, student, unmeasured = export.pseudo, export.student, "not measured"
     return (
         number_cell("bytes", student.bytes, missing=unmeasured),
-        text_cell(f"{checked.max_logit_difference:.2g}", value=checked.max_logit_difference),
+        Cell(text=f"{checked.max_logit_difference:.2g}", value=checked.max_logit_difference, is_number=True),
         number_cell("fraction", checked.agreement, detail=f"on {checked.num_examples:,} {checked.name}"),
         number_cell("fraction", export.images and export.images.agreement, missing="not compared"),
         number_cell("seconds", student.torch_latency, missing=unmeasured),
