@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from beliefmatch.runs.atomic import write_json
-from beliefmatch.runs.folder import versions
+from beliefmatch.runs.versions import versions
 from beliefmatch.studies.sweep import mean_and_deviation
 
 RESULTS = Path(__file__).parent / "results"

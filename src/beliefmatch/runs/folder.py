@@ -1,9 +1,7 @@
 """The folder of a run: names of its files, reading and writing them, and beginning a run in it; without torch."""
 
-import importlib.metadata
 import json
 import os
-import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import MISSING, asdict, fields, replace
@@ -20,6 +18,7 @@ from beliefmatch.runs.schema.result import Collapse, Collapses, Result
 from beliefmatch.runs.schema.row import LoggedRow, Row
 from beliefmatch.runs.schema.run import RunMetadata, RunSettings, SourceMetadata, StudentMetadata
 from beliefmatch.runs.serialisation import differences
+from beliefmatch.runs.versions import versions
 
 TEACHER_FILE = "teacher.safetensors"
 """Name of the teacher's weights in the folders of the demo and the toy, which train one."""
@@ -27,8 +26,6 @@ PLANE_HALF_SIDE = 3.0
 """Half the side of the square around the origin that pictures of two-dimensional inputs show."""
 MAX_METRICS_BYTES = 2**30
 """Bytes that metrics.jsonl may have. A run of a million rounds on 1,000 classes logs a seventh of that."""
-PACKAGES = ("beliefmatch", "torch", "numpy", "lightning-fabric", "safetensors")
-"""Whose versions decide what a run computes."""
 
 
 class RunFolder:
@@ -265,15 +262,6 @@ class RunFolder:
     def write_student_metadata(self, student: StudentMetadata) -> None:
         """Write student.json at once."""
         write_json(self.student_metadata, asdict(student))
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what computes."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        **{package: importlib.metadata.version(package) for package in PACKAGES},
-    }
 
 
 def _comparable(settings: RunSettings) -> dict[str, Any]:
