@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from beliefmatch.data.gather import gather_examples
 from beliefmatch.data.images import read_examples, read_images, read_labelled_images
 from beliefmatch.errors import BeliefMatchError, ExamplesError
 from beliefmatch.networks.examples import Images, Inputs, LabelledImages
+from beliefmatch.networks.inputs import InputSpec
 
 PIXELS = np.zeros((4, 8, 8, 1), np.uint8)
 FEATURES = np.arange(12.0).reshape(4, 3)
@@ -86,3 +88,25 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 def test_where_images_are_needed_inputs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BeliefMatchError, match="has an array 'inputs' where 'images' are needed"):
         read_images(stored(tmp_path, inputs=FEATURES))
+
+
+@pytest.mark.parametrize("kind", [np.bool_, np.complex64, np.float32])
+@pytest.mark.parametrize("form", ["file", "arrays"])
+def test_labels_that_are_no_integers_are_refused(tmp_path: Path, form: str, kind: Any) -> None:
+    labels = np.array([0, 1, 0, 1]).astype(kind)
+    name = np.dtype(kind).name
+    given = (FEATURES, labels) if form == "arrays" else stored(tmp_path, inputs=FEATURES, labels=labels)
+    with pytest.raises(ExamplesError, match=f"labels have dtype {name}, expected integers"):
+        gather_examples(given, spec=InputSpec(shape=(3,)))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32, np.int64])
+def test_labels_of_any_integers_become_int64(tmp_path: Path, kind: Any) -> None:
+    labels = np.array([0, 1, 200, 1]).astype(kind)
+    for data in (
+        read_examples(stored(tmp_path, images=PIXELS, labels=labels)),
+        gather_examples(FEATURES, labels, spec=InputSpec(shape=(3,))),
+    ):
+        assert data.labels is not None
+        assert data.labels.dtype == torch.int64
+        assert data.labels.tolist() == [0, 1, 200, 1]

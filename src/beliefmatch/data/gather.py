@@ -110,8 +110,6 @@ def _join(parts: Iterable[tuple[Tensor, Tensor | None]], spec: InputSpec) -> Abs
 
 
 def _of_tensors(inputs: Tensor, labels: Tensor | None, spec: InputSpec) -> AbstractExamples:
-    if labels is not None and not labels.is_floating_point():
-        labels = labels.long()
     if inputs.dtype != torch.uint8:
         _warn_of_pixels(inputs, spec)
         return Inputs(inputs=inputs, labels=labels)

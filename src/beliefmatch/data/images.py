@@ -52,8 +52,6 @@ def read_examples(path: Path) -> AbstractExamples:
     try:
         tensors = {name: _tensor(array, name) for name, array in arrays.items()}
         labels = tensors.get("labels")
-        if labels is not None and not labels.is_floating_point():
-            labels = labels.long()
         if "inputs" in tensors:
             return Inputs(inputs=tensors["inputs"], labels=labels, name=path.name)
         if labels is None:

@@ -25,7 +25,7 @@ class AbstractExamples(ABC):
     """
 
     labels: Tensor | None = None
-    """(n,), int64, from 0; None where there are none."""
+    """(n,), int64, from 0; other integers are converted. None where there are none."""
     name: str = ""
     """Their name in tables and messages, such as that of their file."""
 
@@ -33,6 +33,7 @@ class AbstractExamples(ABC):
         self._check_stored()
         if self.labels is not None:
             _check_labels(self.labels, len(self))
+            object.__setattr__(self, "labels", self.labels.long())
 
     def __len__(self) -> int:
         return len(self.stored)
@@ -264,6 +265,7 @@ def _check_labels(labels: Tensor, count: int) -> None:
         raise ExamplesError(f"labels have dtype {_name(labels)}, expected integers")
     if labels.shape != (count,):
         raise ExamplesError(f"labels have shape {tuple(labels.shape)}, expected ({count},), one for each example")
+    labels = labels.long()
     if int(labels.min()) < 0:
         raise ExamplesError(f"labels go down to {int(labels.min())}, expected 0 and above")
 
