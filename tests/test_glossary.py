@@ -17,7 +17,7 @@ RETIRED = {
 }
 """Words of the project's own for what the field has a name for."""
 ALLOWED = {
-    "calibration": {"calibration_error", "calibration_error_gaps"},
+    "calibration": {"calibration_error", "calibration_error_gaps", "debiased_calibration_error"},
     "forms": {"output_forms"},
     "terms": {"terms", "loss_terms_of"},
 }

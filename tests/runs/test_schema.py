@@ -65,7 +65,7 @@ RESULT = Result(
     collapses=(COLLAPSE,),
 )
 ESTIMATE = Estimate(value=0.5, low=0.25, high=0.75)
-SCORES = NetworkScores(top1=ESTIMATE, top5=None, calibration_error=ESTIMATE)
+SCORES = NetworkScores(top1=ESTIMATE, top5=None, calibration_error=ESTIMATE, debiased_calibration_error=ESTIMATE)
 TRANSITION = Transition(
     guided_by="student",
     num_images=2,

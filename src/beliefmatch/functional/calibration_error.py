@@ -4,7 +4,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from beliefmatch.functional.confidence_intervals import wilson_interval
+
 NUM_BINS = 15
+NUM_SIMULATIONS = 1000
+MAX_FACTOR, NUM_FACTORS = 4.0, 81
+"""The largest multiple of the observed gaps that an interval may reach, and how many are simulated."""
+
+
+def bin_of(confidence: Tensor, num_bins: int = NUM_BINS) -> Tensor:
+    """Return the number of the bin of each confidence, (batch,)."""
+    edges = torch.linspace(0, 1, num_bins + 1, dtype=confidence.dtype, device=confidence.device)
+    # The first edge is no boundary: a confidence of exactly 0 belongs to the first bin.
+    return torch.bucketize(confidence, edges[1:-1])
 
 
 def calibration_error_gaps(confidence: Tensor, correct: Tensor, num_bins: int = NUM_BINS) -> Tensor:
@@ -21,13 +33,68 @@ def calibration_error_gaps(confidence: Tensor, correct: Tensor, num_bins: int = 
     Returns:
         (batch, bins): the gap in the bin of the example, 0 in all others.
     """
-    edges = torch.linspace(0, 1, num_bins + 1, dtype=confidence.dtype, device=confidence.device)
-    # The first edge is no boundary: a confidence of exactly 0 belongs to the first bin.
-    bins = torch.bucketize(confidence, edges[1:-1])
     gaps = confidence - correct.to(confidence.dtype)
-    return one_hot(bins, num_bins).to(confidence.dtype) * gaps[:, None]
+    return one_hot(bin_of(confidence, num_bins), num_bins).to(confidence.dtype) * gaps[:, None]
 
 
 def calibration_error(mean_gaps: Tensor) -> Tensor:
     """Compute the error, (...,) in [0, 1], of means over examples of `calibration_error_gaps`, (..., bins)."""
     return mean_gaps.abs().sum(dim=-1)
+
+
+def debiased_calibration_error(
+    confidence: Tensor,
+    correct: Tensor,
+    *,
+    num_bins: int = NUM_BINS,
+    level: float = 0.95,
+    num_simulations: int = NUM_SIMULATIONS,
+    seed: int = 0,
+) -> tuple[float, float, float]:
+    """Estimate the expected calibration error without the bias of the usual estimate, and its interval.
+
+    The usual estimate adds absolute values of noise: of a network that is perfectly calibrated it is about .07 for 500
+    examples. Here accuracies are simulated that differ from the mean confidence of each bin by t times the gap that was
+    observed. The estimate is t times the usual one where half of the simulated errors are below the usual one, and the
+    interval holds all t whose simulated errors it does not stand out from; 0 where that is t = 0, calibrated. It covers
+    the true error of 50 to 5,000 examples in 91 to 99 of 100 cases; `benchmarks/coverage.py` counts them.
+
+    Args:
+        confidence: (examples,), probability of the most likely class.
+        correct: (examples,), bool.
+        num_bins: bins of equal width.
+        level: of the interval.
+        num_simulations: for each t.
+        seed: of the simulations.
+
+    Returns:
+        The estimate and the ends of its interval, in [0, 1].
+    """
+    bins = one_hot(bin_of(confidence, num_bins), num_bins).double()
+    counts = bins.sum(dim=0)
+    counts, bins = counts[counts > 0], bins[:, counts > 0]
+    confidences, accuracies = (each.double() @ bins / counts for each in (confidence, correct))
+    weights, gaps = counts / counts.sum(), accuracies - confidences
+    usual = float((weights * gaps.abs()).sum())
+    random = torch.Generator().manual_seed(seed)
+    factors = torch.linspace(0, MAX_FACTOR, NUM_FACTORS, dtype=torch.float64)
+    rates = (confidences + factors[:, None, None] * gaps).clamp(0, 1).expand(-1, num_simulations, -1)
+    hits = torch.binomial(counts.expand_as(rates).contiguous(), rates.contiguous(), generator=random)
+    errors = ((hits / counts - confidences).abs() * weights).sum(dim=-1)
+    truths = ((rates[:, 0] - confidences).abs() * weights).sum(dim=-1)
+    tail = (1 - level) / 2
+    # The larger t, the larger all quantiles, but for chance.
+    quantiles = errors.quantile(torch.tensor([0.5, 1 - tail, tail], dtype=torch.float64), dim=1).cummax(dim=1).values
+    value, low, high = (_truth_at(usual, each, truths) for each in quantiles)
+    # The error is at least the gap over all bins; where nearly all are right, that of few examples hardly shows.
+    overall = torch.stack(wilson_interval(correct.double().mean(), len(correct), level)) - confidence.double().mean()
+    return value, min(low, value), max(high, value, float(overall.abs().max()))
+
+
+def _truth_at(observed: float, quantile: Tensor, truths: Tensor) -> float:
+    """Return the true error at which a quantile of simulated errors is the observed one, interpolated, at least 0."""
+    above = int(torch.searchsorted(quantile, observed))
+    if above == 0 or above == len(truths):
+        return float(truths[min(above, len(truths) - 1)])
+    first, second = quantile[above - 1], quantile[above]
+    return float(truths[above - 1].lerp(truths[above], (observed - first) / (second - first).clamp_min(1e-12)))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from beliefmatch.functional.calibration_error import NUM_BINS, calibration_error
+from beliefmatch.functional.calibration_error import NUM_BINS, calibration_error, debiased_calibration_error
 from beliefmatch.functional.confidence_intervals import NUM_RESAMPLES, bootstrap, wilson_interval
 from beliefmatch.measurement.disagreements import find_disagreements
 from beliefmatch.measurement.predictions import BATCH_SIZE, TOP, Predictions, predict
@@ -120,6 +120,7 @@ class _Overall:
     """Statistics over all examples: fractions of them, and means of what each has."""
 
     def __init__(self, predictions: Predictions, num_resamples: int) -> None:
+        self.predictions = predictions
         self.num_classes = predictions.num_classes
         self.labelled = predictions.right.shape[1] == 2
         columns = [predictions.alike[:, None], predictions.right, predictions.top]
@@ -149,7 +150,13 @@ class _Overall:
         if not self.labelled:
             return None
         right, top, error = self.fractions[1 + network], self.fractions[3 + network], self.means[1 + network]
-        return NetworkScores(top1=right, top5=top if self.num_classes > TOP else None, calibration_error=error)
+        value, low, high = debiased_calibration_error(*self.predictions.confidence_and_right(network))
+        return NetworkScores(
+            top1=right,
+            top5=top if self.num_classes > TOP else None,
+            calibration_error=error,
+            debiased_calibration_error=Estimate(value=value, low=low, high=high),
+        )
 
     @property
     def confusion(self) -> tuple[tuple[Estimate, ...], ...] | None:

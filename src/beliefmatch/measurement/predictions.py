@@ -43,6 +43,11 @@ class Predictions:
         """(examples,), whether both give the same class."""
         return self.teacher_class == self.student_class
 
+    def confidence_and_right(self, network: int) -> tuple[Tensor, Tensor]:
+        """Return the confidence of teacher (0) or student (1) and whether it gives the label, (examples,) each."""
+        right = self.right[:, network]
+        return self.gaps.unflatten(1, (2, -1))[:, network].sum(dim=1) + right, right
+
 
 def predict(
     teacher: nn.Module, student: nn.Module, spec: InputSpec, examples: AbstractExamples, *, batch_size: int

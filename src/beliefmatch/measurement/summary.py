@@ -9,7 +9,12 @@ from beliefmatch.runs.schema.measurement import Estimate, NetworkScores
 if TYPE_CHECKING:
     from beliefmatch.measurement.agreement import Measurement
 
-PERCENT = {"top1": "accuracy, %", "top5": "top-5 accuracy, %", "calibration_error": "calibration error, %"}
+PERCENT = {
+    "top1": "accuracy, %",
+    "top5": "top-5 accuracy, %",
+    "calibration_error": "calibration error, %",
+    "debiased_calibration_error": "calibration error without bias, %",
+}
 """By field of `NetworkScores` that is a fraction: what the table calls it."""
 HEADINGS = ("", "value", "95 % interval")
 Line = tuple[str, str, str]

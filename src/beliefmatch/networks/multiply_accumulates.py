@@ -84,12 +84,12 @@ class _Uncounted(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operator, and keep its name if it is one of these."""
         packet = func.overloadpacket
-        if packet not in self.counted and (func.namespace not in PLAIN or MAY_MULTIPLY.search(packet.__name__)):
+        if packet not in self.counted and (func.namespace not in FEW_MULTIPLY or MAY_MULTIPLY.search(packet.__name__)):
             self.names.setdefault(f"{func.namespace}.{packet.__name__}")
         return func(*args, **(kwargs or {}))
 
 
-PLAIN = ("aten", "prim", "prims", "profiler")
+FEW_MULTIPLY = ("aten", "prim", "prims", "profiler")
 """Namespaces of operators of which few multiply."""
 MAY_MULTIPLY = re.compile(
     r"fft_|linalg_(?!vector_norm|check)|cdist|euclidean|linear|rnn|lstm|gru|conv|mm|dot|mv(?!lgamma)|matmul|sparse"
