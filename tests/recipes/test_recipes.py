@@ -79,7 +79,9 @@ def test_the_best_student_starts_from_its_teacher_unless_it_has_weights(
 def test_the_best_recipe_has_one_set_of_settings() -> None:
     made = [best(Setup(teacher=TEACHER, student=STUDENT, shape=shape)) for shape in ((3, 32, 32), (1, 28, 28), (64,))]
     for transfer in made:
-        assert transfer.objective == BeliefMatching(divergence="kl", divergence_weight=400.0, temperature=20.0)
+        assert transfer.objective == BeliefMatching(
+            divergence="kl", divergence_weight=400.0, temperature=20.0, feature_weight=10.0
+        )
         assert transfer.student_optimiser == made[0].student_optimiser
         assert transfer.source == ProceduralPool()
 

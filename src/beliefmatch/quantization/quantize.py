@@ -177,7 +177,8 @@ def quantize_network(
 
 def _metadata(spec: InputSpec) -> dict[str, Any]:
     """Return what a fresh process wants to know of a student; an ONNX file needs none of it."""
-    return {"architecture": "", "num_classes": 0, "outputs": None, "inputs": {"shape": list(spec.shape)}}
+    shape = {"shape": list(spec.shape)}
+    return {"architecture": "", "num_classes": 0, "outputs": None, "output": None, "inputs": shape}
 
 
 def _time_both(in_8_bits: bytes, in_32_bits: bytes, spec: InputSpec, pixels: Pixels | None) -> list[float]:
