@@ -72,7 +72,7 @@ def predict(
                 teacher_class=logits[0].argmax(dim=1),
                 student_class=logits[1].argmax(dim=1),
                 finite=torch.stack([each.isfinite().all(dim=1) for each in logits], dim=1),
-                divergence=kl_divergence(*logits),
+                divergence=kl_divergence(logits[0], logits[1]),
                 right=torch.cat([none, *right], dim=1),
                 top=torch.cat([none, *top], dim=1),
                 gaps=torch.cat([none, *gaps], dim=1),

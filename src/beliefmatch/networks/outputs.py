@@ -100,7 +100,7 @@ def choose_output(network: nn.Module, output: str | None) -> None:
         return
     if hasattr(network, "output_name"):
         # A program finds its logits itself.
-        network.output_name = output
+        network.output_name = output  # pyright: ignore[reportArgumentType]
     else:
         network.register_forward_hook(OutputHook(output=output))
 
