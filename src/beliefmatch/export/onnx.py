@@ -18,7 +18,7 @@ def write(graph: DeployedGraph, spec: InputSpec) -> bytes:
     Raises:
         ExportError: the network cannot be traced, an operation has no counterpart in ONNX, or it is too large.
     """
-    if sum(tensor.numel() * tensor.element_size() for tensor in graph.state_dict().values()) > MAX_BYTES:
+    if sum(tensor.numel() * tensor.element_size() for tensor in (*graph.parameters(), *graph.buffers())) > MAX_BYTES:
         raise ExportError("the network is larger than the 2 GB that one ONNX file can hold: choose --to pt2")
     program = trace(graph, spec)
     try:

@@ -6,12 +6,12 @@ from beliefmatch.export.base import TORCH, Format, input_lines, quoted, without_
 from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.state_dicts import as_tensors
 
 
 def write(graph: DeployedGraph, _spec: InputSpec) -> bytes:
     """Return the weights."""
-    tensors = {name: tensor.contiguous().clone() for name, tensor in graph.network.state_dict().items()}
-    return safetensors.torch.save(tensors, metadata={"format": "pt"})
+    return safetensors.torch.save(as_tensors(graph.network, role="student"), metadata={"format": "pt"})
 
 
 def write_code(file: str, pixels: str | None, spec: InputSpec, network: Network) -> list[str]:

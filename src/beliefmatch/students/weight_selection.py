@@ -5,6 +5,8 @@ import logging
 import torch
 from torch import Tensor, nn
 
+from beliefmatch.networks.state_dicts import tensors_in
+
 logger = logging.getLogger(__name__)
 
 FAMILY = 0.5
@@ -17,7 +19,7 @@ def start_from_teacher(student: nn.Module, teacher: nn.Module) -> None:
     Two networks are of one family where at least half of the student's matrices and kernels can be cut from one of the
     same name in the teacher. A few names that two families share by chance are no start.
     """
-    state, fitting = student.state_dict(), _find_fitting(student, teacher)
+    state, fitting = tensors_in(student), _find_fitting(student, teacher)
     weights = [name for name, tensor in state.items() if tensor.dim() > 1]
     fits = len(set(weights).intersection(fitting))
     if fits >= FAMILY * len(weights):
@@ -48,7 +50,7 @@ def select_weights(network: nn.Module, larger: nn.Module) -> list[str]:
         Names of the parameters and buffers that were copied. Those whose name, number of axes or size of kernel
         differs, or that are larger than what there is, keep what they have.
     """
-    given, state, copied = larger.state_dict(), network.state_dict(), _find_fitting(network, larger)
+    given, state, copied = tensors_in(larger), tensors_in(network), _find_fitting(network, larger)
     with torch.no_grad():
         for name in copied:
             first = tuple(slice(size) for size in state[name].shape)
@@ -58,8 +60,8 @@ def select_weights(network: nn.Module, larger: nn.Module) -> list[str]:
 
 def _find_fitting(network: nn.Module, larger: nn.Module) -> list[str]:
     """Return the names of the tensors that can be cut from one of the same name in a larger network."""
-    given = larger.state_dict()
-    return [name for name, tensor in network.state_dict().items() if name in given and _fits(tensor, given[name])]
+    given = tensors_in(larger)
+    return [name for name, tensor in tensors_in(network).items() if name in given and _fits(tensor, given[name])]
 
 
 def _fits(tensor: Tensor, given: Tensor) -> bool:

@@ -13,6 +13,7 @@ from beliefmatch.functional.micro_batches import smallest_part
 from beliefmatch.networks.gradients import INPUTS_WANTED, check_gradient, raise_no_gradient
 from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.placement import choose_format, is_of_memory_format, keep_contiguous, keeps_contiguous
+from beliefmatch.networks.state_dicts import as_tensors
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.collapse_detection import ADVICE
 from beliefmatch.sources.base import AbstractSource
@@ -93,6 +94,7 @@ def _run_on_copies(transfer: Transfer, prepared: Prepared) -> None:
     check_gradients(transfer.source, teacher, state.student, prepared.inspection)
     run_round(transfer, state, teacher, fabric)
     pack(state)
+    as_tensors(state.student, role="student")
     if int(state.first_bad_round) >= 0:
         raise NetworkError(
             "a first round in train mode fails: a loss or gradient is not finite"

@@ -4,6 +4,7 @@ import hashlib
 
 from torch import nn
 
+from beliefmatch.networks.state_dicts import bytes_of
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.schema.run import RunSettings
 from beliefmatch.runs.serialisation import to_json
@@ -29,5 +30,6 @@ def fingerprint(network: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        for part in bytes_of(tensor):
+            digest.update(part)
     return digest.hexdigest()

@@ -14,6 +14,7 @@ from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import form_of, give_logits
 from beliefmatch.networks.outputs import choose_output
 from beliefmatch.networks.pruning.narrowing import apply_plan, forget_plan, plan_of
+from beliefmatch.networks.state_dicts import as_tensors
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.reading import open_regular
@@ -31,8 +32,7 @@ def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, num
     Raises:
         FolderError: one of the files cannot be written.
     """
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in student.state_dict().items()}
-    content = safetensors.torch.save(tensors)
+    content = safetensors.torch.save(as_tensors(student, role="student"))
     write_bytes(folder.student, content)
     plan = plan_of(student) if isinstance(transfer.student, PrunedStudent) else None
     folder.write_student_metadata(

@@ -17,6 +17,7 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin
 from beliefmatch.networks.loading.suggestions import misses_prefix, near_paths, near_prefixes
 from beliefmatch.networks.loading.torch_checkpoint import explain_torchscript
+from beliefmatch.networks.state_dicts import are_equal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,17 +59,13 @@ def check_trained(network: nn.Module, architecture: str, *, role: str) -> None:
         torch.manual_seed(SECOND_SEED)
         other = make_own(architecture).state_dict()
     state = network.state_dict()
-    random = [name for name, tensor in state.items() if name not in other or not _equal(tensor, other[name])]
+    random = [name for name, tensor in state.items() if name not in other or not are_equal(tensor, other[name])]
     if random:
         raise NetworkError(
             f"{architecture} loads no weights, or not all: {len(random)} of {len(state)} tensors differ between two "
             f"calls, such as {random[0]}, so it would be an untrained {role}. Load trained weights in it, name their "
             f"file with --{role}.weights FILE, or add --{role}.allow-untrained"
         )
-
-
-def _equal(first: Tensor, second: Tensor) -> bool:
-    return first.shape == second.shape and torch.allclose(first, second, rtol=0, atol=0, equal_nan=True)
 
 
 def make_own(architecture: str) -> nn.Module:

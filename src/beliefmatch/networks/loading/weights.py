@@ -19,6 +19,7 @@ from beliefmatch.networks.loading.torch_checkpoint import (
     choose_state_dict,
     read_torch_save,
 )
+from beliefmatch.networks.state_dicts import extra_state_of
 from beliefmatch.runs.archives import check_archive
 from beliefmatch.runs.reading import open_regular, read_json
 
@@ -151,6 +152,8 @@ def fit_weights(
     state = _choose_keys(network, weights, name=name, strip_prefix=strip_prefix)
     expected = network.state_dict()
     for key, tensor in state.items():
+        if not isinstance(expected[key], Tensor):
+            continue
         if not _is_plain(tensor):
             raise WeightsError(
                 f"{name} does not fit the network: {key} is sparse, quantised, nested or without values, expected a "
@@ -167,7 +170,12 @@ def fit_weights(
                 f"{name} does not fit the network: {key} has shape {tuple(tensor.shape)}, "
                 f"the network expects {tuple(expected[key].shape)} ({_explain_shapes(key, tensor, expected[key])})"
             )
-    network.load_state_dict(state, strict=False)
+    extra = {
+        key: extra_state_of(tensor, name=f"{name}: {key}")
+        for key, tensor in state.items()
+        if not isinstance(expected[key], Tensor)
+    }
+    network.load_state_dict(state | extra, strict=False)
 
 
 def _choose_keys(

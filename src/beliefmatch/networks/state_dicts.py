@@ -1,0 +1,92 @@
+"""State dicts with entries that are no tensors: extra state, and packed parameters of quantised layers."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten
+
+from beliefmatch.errors import NetworkError, WeightsError
+
+EXTRA = "_extra_state"
+"""How keys of extra state end, which `nn.Module.get_extra_state` gives."""
+
+
+def tensors_in(network: nn.Module) -> dict[str, Tensor]:
+    """Return the entries of a network's state dict that are plain tensors."""
+    return {
+        name: value
+        for name, value in network.state_dict().items()
+        if isinstance(value, Tensor) and not value.is_quantized
+    }
+
+
+def bytes_of(value: Any) -> Iterator[bytes]:
+    """Yield the bytes of an entry of a state dict, whatever it is."""
+    leaves, structure = tree_flatten(value)
+    if not isinstance(value, Tensor):
+        yield str(structure).encode()
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor):
+            yield repr(leaf).encode()
+            continue
+        tensor = leaf.detach().cpu()
+        if tensor.is_quantized:
+            yield repr(tensor.qscheme()).encode() + tensor.dequantize().contiguous().numpy().tobytes()
+        else:
+            yield tensor.contiguous().numpy().tobytes()
+
+
+def are_equal(first: Any, second: Any) -> bool:
+    """Whether two entries of state dicts are the same."""
+    if isinstance(first, Tensor) and isinstance(second, Tensor) and not first.is_quantized:
+        return first.shape == second.shape and torch.allclose(first, second, rtol=0, atol=0, equal_nan=True)
+    return list(bytes_of(first)) == list(bytes_of(second))
+
+
+def as_tensors(network: nn.Module, *, role: str) -> dict[str, Tensor]:
+    """Return the state of a network as tensors of their own on the CPU; extra state as the bytes of its JSON.
+
+    Args:
+        network: whose state is kept.
+        role: what to call it in the error.
+
+    Raises:
+        NetworkError: an entry is neither a tensor nor extra state of numbers, texts, lists and dictionaries.
+    """
+    found: dict[str, Tensor] = {}
+    for name, value in network.state_dict().items():
+        if isinstance(value, Tensor) and not value.is_quantized:
+            found[name] = value.detach().cpu().contiguous().clone()
+            continue
+        text = _as_json(value) if name.endswith(EXTRA) else None
+        if text is None:
+            raise NetworkError(
+                f"the state of the {role} has {name}, a {type(value).__name__}, which no file of weights can hold: "
+                "expected tensors, or extra state of numbers, texts, lists and dictionaries"
+            )
+        found[name] = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+    return found
+
+
+def _as_json(value: Any) -> str | None:
+    """Return JSON from which the same value is read again; None where there is none."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return None
+    return text if json.loads(text) == value else None
+
+
+def extra_state_of(tensor: Tensor, *, name: str) -> Any:
+    """Return the extra state that `as_tensors` wrote.
+
+    Raises:
+        WeightsError: the tensor holds something else.
+    """
+    try:
+        return json.loads(bytes(tensor.tolist()).decode())
+    except (ValueError, TypeError) as error:
+        raise WeightsError(f"{name} holds extra state that is damaged: expected the bytes of its JSON") from error
