@@ -1,10 +1,11 @@
 """How often 95 % intervals of `measure` hold the true value: accuracies exactly, calibration errors by simulation.
 
-    python -m benchmarks.coverage
+    python benchmarks/coverage.py [--repeats 200]
 
 The last line is one JSON object with the least and the largest coverage of each kind.
 """
 
+import argparse
 import json
 from collections.abc import Iterator
 
@@ -66,14 +67,16 @@ def true_error(confidence: Tensor, shift: float) -> float:
 
 
 def main() -> None:
-    """Print a line for each size and rate."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=200, help="simulations of a calibration error")
+    arguments = parser.parse_args()
     found: dict[str, list[float]] = {"accuracy": [], "calibration_error": []}
     for size in SIZES:
         for rate in RATES:
             found["accuracy"].append(accuracy_coverage(size, rate))
             print(f"accuracy, {size} examples, rate {rate}: {found['accuracy'][-1]:.1%}")
             for shift in SHIFTS:
-                coverage, bias = calibration_coverage(size, rate, shift)
+                coverage, bias = calibration_coverage(size, rate, shift, repeats=arguments.repeats)
                 found["calibration_error"].append(coverage)
                 print(f"calibration error {shift}, {size} examples, rate {rate}: {coverage:.1%}, bias {bias:+.3f}")
     print(json.dumps({kind: [min(values), max(values)] for kind, values in found.items()}))

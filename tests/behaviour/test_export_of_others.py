@@ -80,7 +80,7 @@ def student_of_card(folder: Path) -> nn.Module:
     name = json.loads(RunFolder(folder).student_metadata.read_text())["architecture"]
     if name.startswith("hf:"):
         shutil.copytree(name.removeprefix("hf:"), place / Path(name).name, dirs_exist_ok=True)
-        assert "`pip install 'beliefmatch[hf]'`, and the folder resnet with" in (folder / "README.md").read_text()
+        assert "`pip install 'beliefmatch[hf]'`, and the folder `resnet` with" in (folder / "README.md").read_text()
     elif not name.startswith("timm:"):
         shutil.copy(name.rpartition(":")[0], place)
     blocks = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), flags=re.DOTALL)

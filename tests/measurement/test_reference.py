@@ -144,6 +144,7 @@ def test_every_number_is_that_of_the_slow_script(habit: str) -> None:
         ("student", found.student, slow.student),
     )
     for role, fast, expected in sides:
+        assert fast is not None
         check(fast.top1, expected.top1)
         check(fast.top5, expected.top5 if num_classes > 5 else None)
         check(fast.calibration_error, expected.calibration_error, share=False)

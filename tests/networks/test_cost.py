@@ -175,12 +175,11 @@ def test_an_operator_without_a_formula_is_named(caplog: pytest.LogCaptureFixture
 
 
 def test_tied_weights_count_once() -> None:
-    network = nn.Sequential(nn.Linear(16, 16, bias=False), nn.ReLU(), nn.Linear(16, 16, bias=False), nn.Linear(16, 2))
-    tied = network[0].weight
-    assert isinstance(tied, torch.Tensor)
-    network[2].weight = tied
+    first, second = nn.Linear(16, 16, bias=False), nn.Linear(16, 16, bias=False)
+    second.weight = first.weight
+    network = nn.Sequential(first, nn.ReLU(), second, nn.Linear(16, 2))
     cost = measure_cost(network, InputSpec(shape=(16,)))
     assert cost.parameters == 256 + 34
     assert cost.bytes == 4 * (256 + 34)
-    network.register_buffer("view", tied.detach()[:4])
+    network.register_buffer("view", first.weight.detach()[:4])
     assert measure_cost(network, InputSpec(shape=(16,))).bytes == 4 * (256 + 34)

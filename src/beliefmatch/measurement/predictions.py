@@ -60,9 +60,9 @@ def predict(
     parts: list[Predictions] = []
     for inputs, sought in _batches((teacher, student), spec, examples, batch_size):
         with torch.no_grad():
-            logits = [run_padded(network.eval(), inputs).float() for network in (teacher, student)]
+            logits = run_padded(teacher.eval(), inputs).float(), run_padded(student.eval(), inputs).float()
         num_classes = logits[0].shape[1]
-        scored = logits if examples.labels is not None else []
+        scored = logits if examples.labels is not None else ()
         right = [correct(each, sought)[:, None] for each in scored]
         top = [in_top(each, sought, min(TOP, num_classes))[:, None] for each in scored]
         gaps = [calibration_error_gaps(confidence(each), hit[:, 0]) for each, hit in zip(scored, right, strict=True)]

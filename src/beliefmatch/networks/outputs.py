@@ -100,7 +100,7 @@ def choose_output(network: nn.Module, output: str | None) -> None:
         return
     if hasattr(network, "output_name"):
         # A program finds its logits itself.
-        network.output_name = output  # pyright: ignore[reportArgumentType]
+        vars(network)["output_name"] = output
     else:
         network.register_forward_hook(OutputHook(output=output))
 
