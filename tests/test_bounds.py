@@ -25,6 +25,7 @@ TRANSFER = ("transfer", "noise", "--teacher", "mlp_8", "--student", "mlp_4", "--
         (("--batch-size", "1000000000000"), "a batch of 1,000,000,000,000 inputs of shape (8,) would take about"),
         (("--shape", "100000001"), "has more than 100,000,000 numbers"),
         (("--source.student-steps", "4294967297"), "--source.student-steps must be at most 1,000,000"),
+        (("--rounds", "4294967297"), "--rounds must be at most 1,000,000,000"),
         (("--budget", "1e308"), "--budget must be above 0 and at most 1,000,000"),
         (("--seed", "4294967296"), "--seed must be at least 0 and below 2**32"),
         (("--timeout", "0"), "--timeout must be above 0 and at most 86,400 seconds"),

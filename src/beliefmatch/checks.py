@@ -20,6 +20,8 @@ MAX_FLOAT = 1e300
 IN_A_ROUND, MAX_IN_A_ROUND = ("_steps", "warm_up", "batches_per_round"), 1_000_000
 """How names of settings end that count what one round does, and their bound: a round holds what each step measured, and
 nothing can end it before."""
+MAX_ROUNDS = 1_000_000_000
+"""Bound of a run's rounds: at a thousand a second, more than a week and a half."""
 
 
 def check_positive(settings: object, path: str, *names: str) -> None:
@@ -89,8 +91,9 @@ def check_numbers(settings: Any, path: str = "") -> None:
         for field in dataclasses.fields(settings):
             value, where = getattr(settings, field.name), _path(path, field.name)
             check_numbers(value, where)
-            if field.name.endswith(IN_A_ROUND) and isinstance(value, int) and value > MAX_IN_A_ROUND:
-                raise SettingsError(f"{where} must be at most {MAX_IN_A_ROUND:,}; got {value:,}", where)
+            most = MAX_IN_A_ROUND if field.name.endswith(IN_A_ROUND) else MAX_ROUNDS if field.name == "rounds" else None
+            if most is not None and isinstance(value, int) and value > most:
+                raise SettingsError(f"{where} must be at most {most:,}; got {value:,}", where)
     elif isinstance(settings, dict):
         for name, value in settings.items():
             check_numbers(value, _path(path, str(name)))
