@@ -20,6 +20,7 @@ from beliefmatch.recipes.setup import Setup
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.training import recorder
+from beliefmatch.training.checkpoint import save_checkpoint
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.run import run
 from machine import describe_machine, write_results
@@ -54,11 +55,10 @@ def soak(folder: Path, teacher: Path, rounds: int) -> list[dict[str, Any]]:
         batch_size=4,
     )
     began, found, spent = time.perf_counter(), [], [0.0]
-    save = recorder.save_checkpoint
 
     def timed(*arguments: Any, **named: Any) -> None:
         start = time.perf_counter()
-        save(*arguments, **named)
+        save_checkpoint(*arguments, **named)
         spent[0] += time.perf_counter() - start
 
     def observe(completed: int, _row: Any) -> None:
@@ -66,12 +66,12 @@ def soak(folder: Path, teacher: Path, rounds: int) -> list[dict[str, Any]]:
             found.append(measure(folder, completed, began, spent[0]))
             print(json.dumps(found[-1]), flush=True)
 
-    recorder.save_checkpoint = timed
+    recorder.save_checkpoint = timed  # pyright: ignore[reportPrivateImportUsage]
     try:
         options = RunOptions(folder=folder, accelerator="cpu", precision="32-true")
         run(noise(setup), options, progress=False, on_round=observe)
     finally:
-        recorder.save_checkpoint = save
+        recorder.save_checkpoint = save_checkpoint  # pyright: ignore[reportPrivateImportUsage]
     return found
 
 

@@ -20,7 +20,8 @@ from beliefmatch.recipes.setup import Setup
 from beliefmatch.report import figures
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.result import Result
-from beliefmatch.students.named import NamedStudent, Start
+from beliefmatch.students.base import Start
+from beliefmatch.students.named import NamedStudent
 from beliefmatch.studies import candidates, common_inputs, kept_timings, sweep
 from beliefmatch.studies.compare import Compared, Comparison
 from beliefmatch.studies.kept_timings import parse_time

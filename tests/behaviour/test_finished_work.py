@@ -14,6 +14,7 @@ from beliefmatch.cli import main
 from beliefmatch.errors import FolderError
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.studies.teacher_file import write_teacher
+from beliefmatch.training.preflight import preflight
 from own_process import KillAfterWrite, start_command
 from tiny import make_plane_network, named
 
@@ -58,7 +59,7 @@ def test_a_run_that_ended_while_another_began_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The second start looked at the folder, was slow, and finds a finished run when it would begin."""
-    folder, preflight = tmp_path / "run", running.preflight
+    folder = tmp_path / "run"
     first: dict[str, Any] = {}
 
     def slow(prepared: Any) -> None:
@@ -77,7 +78,7 @@ def test_a_run_that_ended_while_another_began_is_left_alone(
 def test_a_run_of_other_settings_that_began_meanwhile_is_not_continued(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, preflight = tmp_path / "run", running.preflight
+    folder = tmp_path / "run"
     began: list[bool] = []
 
     def slow(prepared: Any) -> None:

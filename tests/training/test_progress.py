@@ -2,6 +2,7 @@
 
 import builtins
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,7 +39,7 @@ def test_lines_come_every_ten_seconds_and_after_a_minute_every_minute(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = [0.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     progress = RunProgress(301)
     for second in range(301):
         clock[0] = float(second)
