@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from benchmarks.coverage import RATES, SIZES, accuracy_coverage, calibration_coverage, draw_networks
 
 from beliefmatch.functional.calibration_error import (
     calibration_error,
@@ -10,6 +9,7 @@ from beliefmatch.functional.calibration_error import (
     debiased_calibration_error,
 )
 from beliefmatch.functional.confidence_intervals import wilson_interval
+from interval_coverage import RATES, SIZES, accuracy_coverage, calibration_coverage, draw_networks
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from benchmarks.reference.slow_measurement import SlowScores, slow_macs, slow_measurement, slow_wilson
 from torch import Tensor, nn
 
 from beliefmatch.measurement.run import measure_networks
@@ -14,6 +13,7 @@ from beliefmatch.networks.cost import measure_cost
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.given import GivenNetwork
 from beliefmatch.runs.schema.measurement import Estimate
+from reference.slow_measurement import SlowScores, slow_macs, slow_measurement, slow_wilson
 
 pytestmark = pytest.mark.long
 

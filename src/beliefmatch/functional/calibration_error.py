@@ -57,7 +57,7 @@ def debiased_calibration_error(
     examples. Here accuracies are simulated that differ from the mean confidence of each bin by t times the gap that was
     observed. The estimate is t times the usual one where half of the simulated errors are below the usual one, and the
     interval holds all t whose simulated errors it does not stand out from; 0 where that is t = 0, calibrated. It covers
-    the true error of 50 to 5,000 examples in 91 to 99 of 100 cases; `benchmarks/coverage.py` counts them.
+    the true error of 50 to 5,000 examples in 91 to 99 of 100 cases; `benchmarks/interval_coverage.py` counts them.
 
     Args:
         confidence: (examples,), probability of the most likely class.

@@ -1,6 +1,6 @@
 """How often 95 % intervals of `measure` hold the true value: accuracies exactly, calibration errors by simulation.
 
-    python benchmarks/coverage.py [--repeats 200]
+    python benchmarks/interval_coverage.py [--repeats 200]
 
 The last line is one JSON object with the least and the largest coverage of each kind.
 """
