@@ -14,22 +14,15 @@ import argparse
 import inspect
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from beliefmatch import RunOptions, recipes
+from beliefmatch import recipes
 from beliefmatch.measurement.agreement import Measurement
-from beliefmatch.runs.atomic import make_folder, write_json
 from beliefmatch.studies.sweep import Cell, Outcome, sweep
-from beliefmatch.training.budget import time_rounds
 from beliefmatch.training.transfer import Transfer
 from machine import describe_machine, rounded_spread, write_results
-from tasks import TASKS, make_transfer, measure_images, percent, teacher_weights
-
-SPARE = 0.85
-"""Fraction of the budget that rounds are planned for; logs, pictures and checkpoints take some of the rest, and a
-machine that does other work slows down by more than a tenth from one minute to the next."""
+from tasks import TASKS, make_transfer, percent, teacher_weights, timed_cell
 
 
 def takes_any_network(name: str) -> bool:
@@ -40,16 +33,6 @@ def takes_any_network(name: str) -> bool:
 
 
 RECIPES = [name for name in recipes.ALL if takes_any_network(name)]
-
-
-def resolve_rounds(transfer: Transfer, folder: Path, seconds: float) -> int:
-    """Time rounds once, and keep their number for whoever resumes."""
-    kept = folder / "rounds.json"
-    if not kept.is_file():
-        make_folder(folder)
-        rounds = time_rounds(transfer, RunOptions(folder=folder), seconds).rounds
-        write_json(kept, {"rounds": rounds, "seconds": seconds})
-    return json.loads(kept.read_text())["rounds"]
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -74,21 +57,13 @@ def name_runs(arguments: argparse.Namespace) -> str:
 
 
 def make_cell(arguments: argparse.Namespace, name: str) -> Cell[Measurement]:
-    task, folder = TASKS[arguments.task], arguments.folder / name
+    task = TASKS[arguments.task]
 
     def transfer(seed: int) -> Transfer:
         weights = teacher_weights(arguments.task, arguments.data, arguments.folder, seed)
-        made = make_transfer(task, arguments.recipe, weights, seed, arguments.start)
-        seconds = 60 * task.minutes * arguments.share * SPARE
-        return replace(made, rounds=arguments.rounds or resolve_rounds(made, folder, seconds))
+        return make_transfer(task, arguments.recipe, weights, seed, arguments.start)
 
-    return Cell(
-        name=name,
-        transfer=transfer,
-        folder=lambda seed: folder / f"seed_{seed}",
-        options=RunOptions(folder=folder, resume=True),
-        measure=measure_images(task, arguments.data),
-    )
+    return timed_cell(name, task, transfer, arguments)
 
 
 def describe(outcome: Outcome[Measurement]) -> dict[str, Any]:

@@ -16,18 +16,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from beliefmatch import Network, RunOptions, Unlabelled, recipes
+from beliefmatch import Network, Unlabelled, recipes
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.measurement.predictions import measure_accuracy
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.runs.atomic import make_folder, write_json
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.students.pruned import PrunedStudent
-from beliefmatch.studies.sweep import Cell, Outcome, sweep
-from beliefmatch.training.budget import time_rounds
+from beliefmatch.studies.sweep import Outcome, sweep
 from beliefmatch.training.transfer import Transfer
 from machine import describe_machine, rounded_spread, write_results
-from tasks import CIFAR10, FASHION_BN, Task, measure_images, percent
+from tasks import CIFAR10, FASHION_BN, Task, percent, timed_cell
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 RESNET20 = replace(CIFAR10, teacher="cifar_resnet_20", weights="cifar10/resnet20_akamaster", **IMAGENET)
@@ -41,8 +39,6 @@ TASKS = {
 }
 REAL = {"cifar10": "cifar10/train_subset.npz", "fashion_mnist": "fashion_mnist/train.npz"}
 """By folder of a teacher: real images of its training set."""
-SPARE = 0.85
-"""Fraction of the time that rounds are planned for; logs, pictures and checkpoints take some of the rest."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -81,32 +77,6 @@ def make_transfer(arguments: argparse.Namespace, task: Task, seed: int) -> Trans
     return recipes.unlabelled(setup, source=Unlabelled(images=images, num_images=arguments.real, augmentation="crop"))
 
 
-def resolve_rounds(transfer: Transfer, folder: Path, seconds: float) -> int:
-    """Time rounds once, and keep their number for whoever resumes."""
-    kept = folder / "rounds.json"
-    if not kept.is_file():
-        make_folder(folder)
-        write_json(kept, {"rounds": time_rounds(transfer, RunOptions(folder=folder), seconds).rounds})
-    return json.loads(kept.read_text())["rounds"]
-
-
-def make_cell(arguments: argparse.Namespace, name: str) -> Cell[Measurement]:
-    task, folder = TASKS[arguments.task], arguments.folder / name
-
-    def transfer(seed: int) -> Transfer:
-        made = make_transfer(arguments, task, seed)
-        seconds = 60 * task.minutes * arguments.share * SPARE
-        return replace(made, rounds=arguments.rounds or resolve_rounds(made, folder, seconds))
-
-    return Cell(
-        name=name,
-        transfer=transfer,
-        folder=lambda seed: folder / f"seed_{seed}",
-        options=RunOptions(folder=folder, resume=True),
-        measure=measure_images(task, arguments.data),
-    )
-
-
 def measure_before(transfer: Transfer, task: Task, data: Path) -> float:
     """Measure the student as pruning leaves it, in percent."""
     teacher = Teacher.load(transfer.teacher, transfer.inputs)
@@ -141,7 +111,7 @@ def main() -> None:
     name, task = name_runs(arguments), TASKS[arguments.task]
     before = measure_before(make_transfer(arguments, task, arguments.seeds[0]), task, arguments.data)
     print(json.dumps({"before": before}), flush=True)
-    cell = make_cell(arguments, name)
+    cell = timed_cell(name, task, lambda seed: make_transfer(arguments, task, seed), arguments)
     (row,) = sweep([cell], arguments.seeds, report=lambda outcome: print(json.dumps(describe(outcome)), flush=True))
     runs = [describe(outcome) for outcome in row.outcomes]
     mean, deviation = rounded_spread([run["after"] for run in runs], 2)

@@ -1,5 +1,7 @@
 """Teachers, their students and the images that tell how good a student is, for benchmarks that transfer."""
 
+import argparse
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,20 +10,25 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from beliefmatch import LabelledImages, Network, RunFolder, measure_run, read_examples, read_images, recipes
+from beliefmatch import LabelledImages, Network, RunFolder, RunOptions, measure_run, read_examples, read_images, recipes
 from beliefmatch.data.digits import read_digits
 from beliefmatch.data.images import read_labelled_images
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.networks.examples import AbstractExamples, Images
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import make_network
+from beliefmatch.runs.atomic import make_folder, write_json
 from beliefmatch.runs.folder import TEACHER_FILE
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.studies.demo import train_teacher
-from beliefmatch.studies.sweep import Measure
+from beliefmatch.studies.sweep import Cell, Measure
 from beliefmatch.studies.teacher_file import write_teacher
+from beliefmatch.training.budget import time_rounds
 from beliefmatch.training.transfer import Transfer
 
+SPARE = 0.85
+"""Fraction of the budget that rounds are planned for; logs, pictures and checkpoints take some of the rest, and a
+machine that does other work slows down by more than a tenth from one minute to the next."""
 NUM_TEACHER_IMAGES = 50_000
 """Training images of MNIST that our teacher is trained on; settings are chosen on the other 10,000."""
 
@@ -213,6 +220,43 @@ def measure_images(task: Task, data: Path) -> Measure[Measurement]:
     """Return what measures a run on the images of a task."""
     images = task.read(data)
     return lambda folder, _transfer: measure_run(folder, images, name=task.images, trust_code=())
+
+
+def resolve_rounds(transfer: Transfer, folder: Path, seconds: float) -> int:
+    """Time rounds once, and keep their number for whoever resumes."""
+    kept = folder / "rounds.json"
+    if not kept.is_file():
+        make_folder(folder)
+        rounds = time_rounds(transfer, RunOptions(folder=folder), seconds).rounds
+        write_json(kept, {"rounds": rounds, "seconds": seconds})
+    return json.loads(kept.read_text())["rounds"]
+
+
+def timed_cell(
+    name: str, task: Task, transfer: Callable[[int], Transfer], arguments: argparse.Namespace
+) -> Cell[Measurement]:
+    """Return the runs of a task that take a share of its time, or so many rounds as were asked for.
+
+    Args:
+        name: of the runs, and of their folder.
+        task: gives time and images.
+        transfer: of a seed, with any number of rounds.
+        arguments: of the command: folder, data, share and rounds.
+    """
+    folder = arguments.folder / name
+    seconds = 60 * task.minutes * arguments.share * SPARE
+
+    def planned(seed: int) -> Transfer:
+        made = transfer(seed)
+        return replace(made, rounds=arguments.rounds or resolve_rounds(made, folder, seconds))
+
+    return Cell(
+        name=name,
+        transfer=planned,
+        folder=lambda seed: folder / f"seed_{seed}",
+        options=RunOptions(folder=folder, resume=True),
+        measure=measure_images(task, arguments.data),
+    )
 
 
 def percent(fraction: float | None) -> float:
