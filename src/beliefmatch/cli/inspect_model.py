@@ -53,16 +53,13 @@ def inspect_model(
         display: Tables, warnings and errors alone, or JSON for scripts.
     """
     from beliefmatch.networks.pruning.sensitivity import measure_sensitivity
-    from beliefmatch.networks.teacher import Teacher
     from beliefmatch.studies.compression_plan import describe_inputs
-    from beliefmatch.studies.compression_settings import CompressionSettings, transfer_of
+    from beliefmatch.studies.compression_settings import load_alone
     from beliefmatch.studies.suggestions import suggest_students
-    from beliefmatch.training.options import RunOptions
 
     set_display(display)
-    settings = CompressionSettings(
-        teacher=model,
-        student="convnet_8",  # Any: the model alone is loaded.
+    teacher = load_alone(
+        model,
         weights=weights,
         num_classes=num_classes,
         outputs=outputs,
@@ -70,10 +67,7 @@ def inspect_model(
         shape=shape,
         mean=mean,
         std=std,
-        options=RunOptions(folder=Path("none")),
     )
-    transfer, _ = transfer_of(settings)
-    teacher = Teacher.load(transfer.teacher, transfer.inputs)
     sensitivity = measure_sensitivity(teacher.module, teacher.spec) if prune else None
     first, *students = suggest_students(model, teacher)
     typed = {"--weights": weights and (weights,), "--shape": shape, "--mean": mean, "--std": std}
@@ -91,9 +85,9 @@ def inspect_model(
             "students": [asdict(each) for each in students],
             "pruning": sensitivity and asdict(sensitivity),
         }
-        print_json(found | {"shape": transfer.inputs.shape, "outputs": teacher.inspection.outputs, "command": line})
+        print_json(found | {"shape": teacher.spec.shape, "outputs": teacher.inspection.outputs, "command": line})
     elif display == "full":
-        facts = [("model", model), *_facts(teacher), *describe_inputs(transfer.inputs, shape_given=shape is not None)]
+        facts = [("model", model), *_facts(teacher), *describe_inputs(teacher.spec, shape_given=shape is not None)]
         print_text("\n".join(f"{name:14}{text}" for name, text in facts))
         _print_table(first, students)
         if sensitivity is not None:

@@ -11,6 +11,7 @@ from beliefmatch.networks.loading.given import GivenModule, GivenNetwork, GivenN
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.output_forms import OutputForm
+from beliefmatch.networks.teacher import Teacher
 from beliefmatch.students.base import AbstractStudent, Start
 from beliefmatch.students.given import GivenStudent
 from beliefmatch.students.named import NamedStudent
@@ -94,6 +95,38 @@ def transfer_of(settings: CompressionSettings) -> tuple[Transfer, GivenNetworks]
     return transfer, GivenNetworks(
         teacher=given, student=student.given if isinstance(student, GivenStudent) else made_from
     )
+
+
+def load_alone(
+    model: TeacherLike,
+    *,
+    weights: Path | str | None = None,
+    num_classes: int | None = None,
+    outputs: OutputForm | None = None,
+    output: str | None = None,
+    shape: tuple[int, ...] | None = None,
+    mean: Numbers | None = None,
+    std: Numbers | None = None,
+) -> Teacher:
+    """Load a model as `compress` loads a teacher, where no student is made. The arguments are those of `compress`.
+
+    Raises:
+        BeliefMatchError: see `compress`.
+    """
+    settings = CompressionSettings(
+        teacher=model,
+        student="convnet_8",  # Any: it is never built.
+        weights=weights,
+        num_classes=num_classes,
+        outputs=outputs,
+        output=output,
+        shape=shape,
+        mean=mean,
+        std=std,
+        options=RunOptions(folder=Path("none")),
+    )
+    transfer, _ = transfer_of(settings)
+    return Teacher.load(transfer.teacher, transfer.inputs)
 
 
 def _teacher_of(settings: CompressionSettings) -> AbstractNetwork:

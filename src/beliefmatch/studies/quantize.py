@@ -14,8 +14,7 @@ from beliefmatch.networks.teacher import Teacher
 from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.folder import RunFolder
-from beliefmatch.studies.compression_settings import CompressionSettings, Numbers, TeacherLike, transfer_of
-from beliefmatch.training.options import RunOptions
+from beliefmatch.studies.compression_settings import Numbers, TeacherLike, load_alone
 from beliefmatch.training.student_files import load_student_with_logits
 from beliefmatch.training.trust import TrustedCode
 
@@ -69,20 +68,16 @@ def quantize(
         target = folder.path / STEM if out is None else Path(out)
     else:
         assert not isinstance(model, RunFolder)
-        asked = CompressionSettings(
-            teacher=model,
-            student="convnet_8",  # Any: the model alone is loaded.
+        teacher = load_alone(
+            model,
             weights=weights,
             num_classes=num_classes,
             outputs=outputs,
             shape=shape,
             mean=mean,
             std=std,
-            options=RunOptions(folder=Path("none")),
         )
-        transfer, _ = transfer_of(asked)
-        teacher = Teacher.load(transfer.teacher, transfer.inputs)
-        network, spec = teacher.module, transfer.inputs
+        network, spec = teacher.module, teacher.spec
         target = Path(STEM) if out is None else Path(out)
     return quantize_network(
         network,
