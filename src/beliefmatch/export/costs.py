@@ -8,7 +8,8 @@ import torch
 from beliefmatch.errors import ExportError
 from beliefmatch.export.base import FormatName, input_name
 from beliefmatch.export.formats import FORMATS
-from beliefmatch.export.graph import DeployedGraph, example_of
+from beliefmatch.export.graph import DeployedGraph, Pixels, example_of
+from beliefmatch.export.onnx import start_session
 from beliefmatch.networks.cost import fewest_examples, measure_cost, time_interleaved
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.runs.schema.export import Deployed
@@ -51,7 +52,8 @@ def measure_deployed(
     calls: dict[tuple[str, str], Call] = {(role, "torch"): _torch_call(graph, spec) for role, graph in graphs.items()}
     if name == "onnx":
         calls |= {
-            (role, "onnxruntime"): _onnxruntime_call(written, graphs[role], spec) for role, written in contents.items()
+            (role, "onnxruntime"): onnxruntime_call(written, graphs[role].pixels, spec)
+            for role, written in contents.items()
         }
     with torch.inference_mode():
         seconds = dict(zip(calls, time_interleaved(list(calls.values())), strict=True))
@@ -74,11 +76,8 @@ def _torch_call(graph: DeployedGraph, spec: InputSpec) -> Call:
     return lambda: graph(examples)
 
 
-def _onnxruntime_call(content: bytes, graph: DeployedGraph, spec: InputSpec) -> Call:
-    import onnxruntime  # noqa: PLC0415
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    example = {input_name(graph.pixels): example_of(spec, graph.pixels, batch_size=1).numpy()}
+def onnxruntime_call(content: bytes, pixels: Pixels | None, spec: InputSpec) -> Call:
+    """Return what runs an ONNX file on one example, with onnxruntime on the CPU."""
+    session = start_session(content)
+    example = {input_name(pixels): example_of(spec, pixels, batch_size=1).numpy()}
     return lambda: session.run(None, example)

@@ -8,8 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from beliefmatch.export.check import both_inputs
 from beliefmatch.export.graph import Pixels
-from beliefmatch.networks.examples import ALL, Inputs
+from beliefmatch.networks.examples import Inputs
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import Plan
@@ -42,21 +43,18 @@ class CalibrationInputs:
     held_out: Tensor
     """(count, *shape), float32: of the best kind, and none of those above. What is decided without data is decided on
     these."""
-    held_out_name: CalibrationName
 
     def as_pixels(self, spec: InputSpec, pixels: Pixels) -> "CalibrationInputs":
         """Return the same as pixels, for a graph that makes network inputs of them."""
         return CalibrationInputs(
             by_name={name: _to_pixels(inputs, spec, pixels) for name, inputs in self.by_name.items()},
             held_out=_to_pixels(self.held_out, spec, pixels),
-            held_out_name=self.held_out_name,
         )
 
 
 def _to_pixels(inputs: Tensor, spec: InputSpec, pixels: Pixels) -> Tensor:
     """Return network inputs (count, *shape) as what a graph takes, (count, *shape)."""
-    stored = Inputs(name="", inputs=inputs).to_pixels(spec, ALL).permute(0, 3, 1, 2).contiguous()
-    return stored if pixels == "uint8" else stored.float() / 255
+    return both_inputs(Inputs(name="", inputs=inputs), spec, pixels)[1]
 
 
 def make_calibration_inputs(teacher: Teacher, *, count: int, seed: int) -> CalibrationInputs:
@@ -86,7 +84,7 @@ def make_calibration_inputs(teacher: Teacher, *, count: int, seed: int) -> Calib
         kept = first[torch.isin(first, rows)][:count]
         found[name] = state.pool.read(kept).float()
     found["weighted"] = _draw(state, first, count)
-    return CalibrationInputs(by_name=found, held_out=_draw(state, second, count), held_out_name="weighted")
+    return CalibrationInputs(by_name=found, held_out=_draw(state, second, count))
 
 
 def _source_for(teacher: Teacher, count: int) -> ProceduralPool:

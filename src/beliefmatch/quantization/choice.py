@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -58,33 +58,34 @@ def choose_calibration(
         ExportError: onnxruntime cannot quantise the graph.
     """
     found: list[Choice] = []
+    candidates: list[QuantizationCandidate] = []
     for name in _names(inputs.by_name, calibration):
         where = folder / name
         where.mkdir()
         calibrated = CalibratedGraph(graph, inputs.by_name[name], where)
         for each in TRIED_RANGES if ranges is None else (ranges,):
             chosen = replace(settings, ranges=each)
-            content = calibrated.quantize(chosen)
-            closeness = compare_logits(expected, predict_by_onnxruntime(content, inputs.held_out))
+            content, closeness = _quantize(calibrated, chosen, inputs, expected)
+            candidates.append(QuantizationCandidate(calibration=name, ranges=each, **asdict(closeness)))
             found.append(
                 Choice(
                     content=content,
                     settings=chosen,
                     calibration=name,
                     closeness=closeness,
-                    candidates=[
-                        QuantizationCandidate(
-                            calibration=name,
-                            ranges=each,
-                            agreement=closeness.agreement,
-                            divergence=closeness.divergence,
-                        )
-                    ],
+                    candidates=candidates,
                     graph=calibrated,
                 )
             )
-    best = min(found, key=lambda choice: choice.closeness.divergence)
-    return replace(best, candidates=[each for choice in found for each in choice.candidates])
+    return min(found, key=lambda choice: choice.closeness.divergence)
+
+
+def _quantize(
+    graph: CalibratedGraph, settings: StaticSettings, inputs: CalibrationInputs, expected: Tensor
+) -> tuple[bytes, Closeness]:
+    """Return a file in 8 bits, and how near it is on the held-out inputs."""
+    content = graph.quantize(settings)
+    return content, compare_logits(expected, predict_by_onnxruntime(content, inputs.held_out))
 
 
 def _names(known: Mapping[CalibrationName, Tensor], asked: CalibrationName | None) -> Iterable[CalibrationName]:
@@ -106,8 +107,7 @@ def measure_costs(choice: Choice, inputs: CalibrationInputs, expected: Tensor) -
     """
     costs: list[LayerCost] = []
     for node in choice.graph.graph.nodes:
-        content = choice.graph.quantize(replace(choice.settings, keep_float=(node,)))
-        without = compare_logits(expected, predict_by_onnxruntime(content, inputs.held_out))
+        _, without = _quantize(choice.graph, replace(choice.settings, keep_float=(node,)), inputs, expected)
         costs.append(LayerCost(node=node, divergence_saved=choice.closeness.divergence - without.divergence))
     return sorted(costs, key=lambda cost: -cost.divergence_saved)
 
@@ -136,8 +136,7 @@ def keep_costly_layers(
             break
         kept += (cost.node,)
         settings = replace(choice.settings, keep_float=kept)
-        content = choice.graph.quantize(settings)
-        closeness = compare_logits(expected, predict_by_onnxruntime(content, inputs.held_out))
+        content, closeness = _quantize(choice.graph, settings, inputs, expected)
         choice = replace(choice, content=content, settings=settings, closeness=closeness)
         if closeness.agreement >= min_agreement:
             break

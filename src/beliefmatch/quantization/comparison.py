@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from beliefmatch.export.onnx import start_session
 from beliefmatch.functional.classification import agreement
 from beliefmatch.functional.divergences import kl_divergence
 
@@ -32,16 +33,6 @@ def predict_by_onnxruntime(content: bytes, inputs: Tensor) -> Tensor:
     name = session.get_inputs()[0].name
     parts = [session.run(None, {name: batch.numpy()})[0] for batch in inputs.split(PREDICTION_BATCH)]
     return torch.cat([torch.from_numpy(part) for part in parts])
-
-
-def start_session(content: bytes):  # noqa: ANN201
-    """Load an ONNX file with onnxruntime, with as many threads as torch has."""
-    import onnxruntime  # noqa: PLC0415
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def compare_logits(in_32_bits: Tensor, in_8_bits: Tensor) -> Closeness:

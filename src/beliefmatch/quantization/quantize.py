@@ -14,8 +14,9 @@ from torch import nn
 from beliefmatch.errors import FolderError, SettingsError
 from beliefmatch.export import onnx
 from beliefmatch.export.check import Limits, check_file
+from beliefmatch.export.costs import onnxruntime_call
 from beliefmatch.export.fresh_process import fresh_process
-from beliefmatch.export.graph import DeployedGraph, Pixels, check_pixels_fit, example_of
+from beliefmatch.export.graph import DeployedGraph, Pixels, check_pixels_fit
 from beliefmatch.networks.cost import time_interleaved
 from beliefmatch.networks.examples import AbstractExamples, Inputs
 from beliefmatch.networks.inputs import InputSpec
@@ -23,8 +24,8 @@ from beliefmatch.networks.loading.packages import require
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.quantization.calibration_inputs import CalibrationName, make_calibration_inputs
 from beliefmatch.quantization.choice import choose_calibration, keep_costly_layers
-from beliefmatch.quantization.comparison import predict_by_onnxruntime, start_session
-from beliefmatch.quantization.static import RangeName, StaticSettings, has_vnni, prepare_graph
+from beliefmatch.quantization.comparison import predict_by_onnxruntime
+from beliefmatch.quantization.static import RangeName, StaticSettings, prepare_graph
 from beliefmatch.runs.atomic import make_folder, replacing, write_json
 from beliefmatch.runs.schema.quantization import Quantization
 
@@ -116,20 +117,20 @@ def quantize_network(
         if path.exists() and not overwrite:
             raise FolderError(f"{path} is there already: add --overwrite to replace it, or name another --out")
     network = copy.deepcopy(network).eval()
+    static = StaticSettings(
+        reduce_range=settings.reduce_range,
+        keep_float=settings.keep_float if isinstance(settings.keep_float, tuple) else (),
+    )
+    # What cannot be quantised shows before the inputs are made, which may take minutes.
+    content_32 = onnx.write(DeployedGraph(network, spec, pixels), spec)
+    prepared = prepare_graph(content_32)
+    prepared.check_nodes(static.keep_float)
     made = make_calibration_inputs(
         teacher or Teacher(copy.deepcopy(network), spec), count=settings.num_inputs, seed=settings.seed
     )
-    graph = DeployedGraph(network, spec, pixels)
-    # Calibrated as network inputs; what makes them of pixels is put before the graph that is quantised.
-    content_32 = onnx.write(graph, spec)
-    prepared = prepare_graph(content_32)
     inputs = made if pixels is None else made.as_pixels(spec, pixels)
     expected = predict_by_onnxruntime(content_32, inputs.held_out)
     with tempfile.TemporaryDirectory() as folder:
-        static = StaticSettings(
-            reduce_range=settings.reduce_range,
-            keep_float=settings.keep_float if isinstance(settings.keep_float, tuple) else (),
-        )
         choice = choose_calibration(
             prepared,
             inputs,
@@ -151,11 +152,12 @@ def quantize_network(
                 check_file(process, network, spec, pixels, each, limits=limit)
                 for each, limit in zip(examples, limits, strict=False)
             ]
-        seconds = _time_both(choice.content, content_32, spec, pixels)
+        calls = [onnxruntime_call(content, pixels, spec) for content in (choice.content, content_32)]
+        seconds = time_interleaved(calls)
     quantization = Quantization(
         calibration=choice.calibration,
         ranges=choice.settings.ranges,
-        reduce_range=not has_vnni() if settings.reduce_range is None else settings.reduce_range,
+        reduce_range=static.reduces_range,
         keep_float=list(choice.settings.keep_float),
         num_nodes=len(prepared.nodes),
         candidates=choice.candidates,
@@ -179,13 +181,3 @@ def _metadata(spec: InputSpec) -> dict[str, Any]:
     """Return what a fresh process wants to know of a student; an ONNX file needs none of it."""
     shape = {"shape": list(spec.shape)}
     return {"architecture": "", "num_classes": 0, "outputs": None, "output": None, "inputs": shape}
-
-
-def _time_both(in_8_bits: bytes, in_32_bits: bytes, spec: InputSpec, pixels: Pixels | None) -> list[float]:
-    """Measure the seconds of one example in both files, in turns."""
-    calls = []
-    for content in (in_8_bits, in_32_bits):
-        session = start_session(content)
-        feed = {session.get_inputs()[0].name: example_of(spec, pixels, batch_size=1).numpy()}
-        calls.append(lambda session=session, feed=feed: session.run(None, feed))
-    return time_interleaved(calls)

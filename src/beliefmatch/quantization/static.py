@@ -3,6 +3,7 @@
 import inspect
 import logging
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -40,6 +41,11 @@ class StaticSettings:
     keep_float: tuple[str, ...] = ()
     """Names of nodes that stay in 32 bits."""
 
+    @property
+    def reduces_range(self) -> bool:
+        """Whether weights get 7 bits, on this CPU where it was left open."""
+        return not has_vnni() if self.reduce_range is None else self.reduce_range
+
 
 def has_vnni() -> bool:
     """Whether this CPU multiplies 8-bit integers and adds them up in 32 bits, which needs no reduced range."""
@@ -54,6 +60,16 @@ class PreparedGraph:
     model: "onnx.ModelProto"
     nodes: tuple[str, ...]
     """Names of the nodes that have weights to quantise, in the order of the graph."""
+
+    def check_nodes(self, names: Sequence[str]) -> None:
+        """Check that nodes that shall stay in 32 bits are there.
+
+        Raises:
+            SettingsError: one is not.
+        """
+        unknown = [name for name in names if name not in self.nodes]
+        if unknown:
+            raise SettingsError(f"no node is called {unknown[0]!r}; there are {', '.join(self.nodes)}")
 
 
 def prepare_graph(content: bytes) -> PreparedGraph:
@@ -107,15 +123,10 @@ class CalibratedGraph:
         """Return an ONNX file in 8 bits, its scales beside its operators (QDQ).
 
         Raises:
-            SettingsError: a node that shall stay in 32 bits is not there.
             ExportError: onnxruntime cannot quantise the graph.
         """
         from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static  # noqa: PLC0415
 
-        unknown = [name for name in settings.keep_float if name not in self.graph.nodes]
-        if unknown:
-            raise SettingsError(f"no node is called {unknown[0]!r}; there are {', '.join(self.graph.nodes)}")
-        reduce_range = not has_vnni() if settings.reduce_range is None else settings.reduce_range
         methods = {
             "minmax": CalibrationMethod.MinMax,
             "entropy": CalibrationMethod.Entropy,
@@ -130,7 +141,7 @@ class CalibratedGraph:
                     _reader(self.graph.model.graph.input[0].name, self.inputs),
                     quant_format=QuantFormat.QDQ,
                     per_channel=True,
-                    reduce_range=reduce_range,
+                    reduce_range=settings.reduces_range,
                     activation_type=QuantType.QUInt8,
                     weight_type=QuantType.QInt8,
                     nodes_to_exclude=list(settings.keep_float),
