@@ -1,7 +1,8 @@
 """Short forms of flags that the parser knows in full alone, and how helps show flags that may be left out."""
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -27,3 +28,13 @@ def _spell_out(word: str) -> str:
 def left_out(metavar: str) -> Any:
     """Return how a help shows a flag that may be left out: what follows it, and no default beside its text."""
     return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
+
+
+OptionalFile = Annotated[Path | None, left_out("FILE")]
+OptionalShape = Annotated[tuple[int, ...] | None, left_out("SIZE ...")]
+OptionalNumbers = Annotated[tuple[float, ...] | None, left_out("NUMBER ...")]
+OptionalCount = Annotated[int | None, left_out("COUNT")]
+OptionalOutputs = Annotated[
+    Literal["logits", "probabilities", "sigmoid"] | None, left_out("{logits,probabilities,sigmoid}")
+]
+"""Flags of every command that takes a model as it is, such as compress, inspect and quantize."""

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from beliefmatch.cli.aliases import left_out
+from beliefmatch.cli.aliases import (
+    OptionalCount,
+    OptionalFile,
+    OptionalNumbers,
+    OptionalOutputs,
+    OptionalShape,
+    left_out,
+)
 from beliefmatch.cli.output import print_run, set_display
 from beliefmatch.cli.progress import is_first_process, print_text
 from beliefmatch.training.progress import Display, RunProgress
@@ -20,22 +27,20 @@ def compress(
     /,
     *,
     student: Annotated[str, tyro.conf.arg(metavar="NAME")],
-    weights: Annotated[Path | None, left_out("FILE")] = None,
-    shape: Annotated[tuple[int, ...] | None, left_out("SIZE ...")] = None,
-    mean: Annotated[tuple[float, ...] | None, left_out("NUMBER ...")] = None,
-    std: Annotated[tuple[float, ...] | None, left_out("NUMBER ...")] = None,
+    weights: OptionalFile = None,
+    shape: OptionalShape = None,
+    mean: OptionalNumbers = None,
+    std: OptionalNumbers = None,
     minutes: Annotated[float | None, left_out("MINUTES")] = None,
     folder: Annotated[Path | None, left_out("FOLDER")] = None,
     plan: bool = False,
     recipe: str = "best",
-    rounds: Annotated[int | None, left_out("COUNT")] = None,
-    num_classes: Annotated[int | None, left_out("COUNT")] = None,
-    outputs: Annotated[
-        Literal["logits", "probabilities", "sigmoid"] | None, left_out("{logits,probabilities,sigmoid}")
-    ] = None,
+    rounds: OptionalCount = None,
+    num_classes: OptionalCount = None,
+    outputs: OptionalOutputs = None,
     output: Annotated[str | None, left_out("KEY")] = None,
     start: Annotated[Literal["teacher", "fresh"] | None, left_out("{teacher,fresh}")] = None,
-    batch_size: Annotated[int | None, left_out("COUNT")] = None,
+    batch_size: OptionalCount = None,
     seed: int = 0,
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     precision: Literal["auto", "32-true", "64-true", "bf16-mixed"] = "auto",

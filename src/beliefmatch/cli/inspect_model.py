@@ -2,12 +2,18 @@
 
 import shlex
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from beliefmatch.cli.aliases import left_out
+from beliefmatch.cli.aliases import (
+    OptionalCount,
+    OptionalFile,
+    OptionalNumbers,
+    OptionalOutputs,
+    OptionalShape,
+    left_out,
+)
 from beliefmatch.cli.output import set_display
 from beliefmatch.cli.progress import print_text
 from beliefmatch.cli.sensitivity import print_sensitivity
@@ -22,14 +28,12 @@ def inspect_model(
     model: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="MODEL")]],
     /,
     *,
-    weights: Annotated[Path | None, left_out("FILE")] = None,
-    shape: Annotated[tuple[int, ...] | None, left_out("SIZE ...")] = None,
-    mean: Annotated[tuple[float, ...] | None, left_out("NUMBER ...")] = None,
-    std: Annotated[tuple[float, ...] | None, left_out("NUMBER ...")] = None,
-    num_classes: Annotated[int | None, left_out("COUNT")] = None,
-    outputs: Annotated[
-        Literal["logits", "probabilities", "sigmoid"] | None, left_out("{logits,probabilities,sigmoid}")
-    ] = None,
+    weights: OptionalFile = None,
+    shape: OptionalShape = None,
+    mean: OptionalNumbers = None,
+    std: OptionalNumbers = None,
+    num_classes: OptionalCount = None,
+    outputs: OptionalOutputs = None,
     prune: bool = False,
     output: Annotated[str | None, left_out("KEY")] = None,
     display: Display = "full",

@@ -1,11 +1,17 @@
 """The command `quantize`: a network in 8 bits, without data."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from beliefmatch.cli.aliases import left_out
+from beliefmatch.cli.aliases import (
+    OptionalCount,
+    OptionalFile,
+    OptionalNumbers,
+    OptionalOutputs,
+    OptionalShape,
+    left_out,
+)
 from beliefmatch.cli.output import set_display
 from beliefmatch.cli.progress import print_text
 from beliefmatch.training.progress import Display, print_json
@@ -20,17 +26,15 @@ def quantize(
     /,
     *,
     to: Literal["int8"] = "int8",  # noqa: ARG001
-    out: Annotated[Path | None, left_out("FILE")] = None,
-    weights: Annotated[Path | None, left_out("FILE")] = None,
-    shape: Annotated[tuple[int, ...] | None, left_out("SIZE ...")] = None,
-    mean: Annotated[tuple[float, ...] | None, left_out("NUMBER ...")] = None,
-    std: Annotated[tuple[float, ...] | None, left_out("NUMBER ...")] = None,
-    num_classes: Annotated[int | None, left_out("COUNT")] = None,
-    outputs: Annotated[
-        Literal["logits", "probabilities", "sigmoid"] | None, left_out("{logits,probabilities,sigmoid}")
-    ] = None,
+    out: OptionalFile = None,
+    weights: OptionalFile = None,
+    shape: OptionalShape = None,
+    mean: OptionalNumbers = None,
+    std: OptionalNumbers = None,
+    num_classes: OptionalCount = None,
+    outputs: OptionalOutputs = None,
     pixels: Annotated[Literal["uint8", "unit"] | None, left_out("{uint8,unit}")] = None,
-    images: Annotated[Path | None, left_out("FILE")] = None,
+    images: OptionalFile = None,
     calibration: Literal["auto", "noise", "procedural", "refined", "weighted"] = "auto",
     ranges: Literal["auto", "minmax", "entropy", "percentile"] = "auto",
     reduce_range: Literal["auto", "yes", "no"] = "auto",
