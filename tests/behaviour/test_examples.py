@@ -18,11 +18,14 @@ BUDGETS = {
     "timm_student.py": ["--rounds", "2", "--batch-size", "8", "--data"],
     "vision_transformer.py": ["--rounds", "20"],
 }
+SLOW = {"pruned_student.py", "vision_transformer.py"}
 
 
 # torch's exporter, which one example calls as a user would, warns of what others deprecate.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-@pytest.mark.parametrize("name", sorted(BUDGETS))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in SLOW else name for name in sorted(BUDGETS)]
+)
 def test_an_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = list(BUDGETS[name])
     if arguments[-1] == "--data":

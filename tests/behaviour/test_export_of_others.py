@@ -31,7 +31,7 @@ def make_signal_teacher() -> nn.Module:
         return make_signal_network()
 
 
-@pytest.fixture(scope="module", params=list(SHAPES))
+@pytest.fixture(scope="module", params=["timm", pytest.param("hf", marks=pytest.mark.long), "signal"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[int, ...]]:
     """A finished run with a student of each kind, and the shape of its inputs: a transformer, a ResNet, a 1-D one."""
     kind, folder = request.param, tmp_path_factory.mktemp(request.param)

@@ -53,6 +53,7 @@ METHODS: tuple[Method, Method] = ("kd_at", "no_teacher")
 
 
 @needs_data
+@pytest.mark.long
 def test_a_teacher_helps(tmp_path: Path) -> None:
     """With this one seed, where it helps by five points."""
     taught, alone = (accuracy(method, 2, tmp_path / method, rounds=300) for method in METHODS)

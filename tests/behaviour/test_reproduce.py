@@ -83,6 +83,7 @@ def test_figure2_is_drawn(given: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert imread(tmp_path / "figure2.png").max() > 0
 
 
+@pytest.mark.long
 def test_figure2_of_two_pairs_has_a_panel_for_each(
     given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +115,7 @@ def test_what_the_baselines_lack_is_found_before_the_first_run(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.long
 def test_transition_errors_are_measured_and_drawn(given: Path, tmp_path: Path) -> None:
     walk = ("--transition-images", "1", "--transition-steps", "2")
     assert main(words(given, "mte", tmp_path, "--seeds", "0", *walk)) == 0
@@ -134,6 +136,7 @@ def test_more_walks_than_images_are_found_before_the_first_run(
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.long
 def test_the_toy_gets_a_table_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("beliefmatch.studies.toy.NUM_EPOCHS", 1)
     command = ["reproduce", "toy", "--rounds", "2", "--seeds", "0", "1", "--folder", str(tmp_path), "--display", "json"]

@@ -38,6 +38,12 @@ def make_teacher() -> torch.nn.Module:
         return torch.nn.Sequential(torch.nn.Linear(2, 20), torch.nn.Tanh(), torch.nn.Linear(20, 3))
 
 
+THROUGH = [
+    "generator",
+    *(pytest.param(name, marks=pytest.mark.long) for name in get_args(Through) if name != "generator"),
+]
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Networks so small gain nothing from two threads, and wait for each other on a busy machine."""
@@ -66,7 +72,7 @@ def options(folder: Path, *, resume: bool = False) -> RunOptions:
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("through", get_args(Through))
+@pytest.mark.parametrize("through", THROUGH)
 def test_it_measures_and_draws(tmp_path: Path, through: Through) -> None:
     folder = RunFolder(tmp_path / "toy")
     found = run_toy(options(folder.path), seed=0, rounds=4, through=through)
@@ -84,7 +90,7 @@ def test_it_measures_and_draws(tmp_path: Path, through: Through) -> None:
 
 
 @pytest.mark.usefixtures("quick", "undrawn")
-@pytest.mark.parametrize("through", get_args(Through))
+@pytest.mark.parametrize("through", THROUGH)
 def test_one_that_was_stopped_continues_bit_for_bit(tmp_path: Path, through: Through) -> None:
     whole, stopped = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "stopped")
     expected = run_toy(options(whole.path), seed=1, rounds=6, through=through)

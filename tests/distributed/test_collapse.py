@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from beliefmatch.runs.folder import RunFolder
 from collapsing import ROUNDS, named
 from conftest import Command
 
 
+@pytest.mark.long
 def test_both_processes_begin_again(command: Command, tmp_path: Path) -> None:
     words = (
         *("transfer", "digits", "--teacher.architecture", named("make_teacher")),

@@ -69,7 +69,12 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+SLOW = {"wide_resnet_10_1", "channels last"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in SLOW else name for name in NETWORKS]
+)
 def test_onnx_and_pt2_answer_batches_of_any_size(name: str) -> None:
     make, shape = NETWORKS[name]
     network, spec = make(), InputSpec(shape=shape)

@@ -22,7 +22,7 @@ def words(folder: str = "run", *more: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("display", ["full", "json"])
+@pytest.mark.parametrize("display", ["full", pytest.param("json", marks=pytest.mark.long)])
 def test_a_run_outlives_whoever_reads_its_output(display: str) -> None:
     """As `| head -1` does."""
     readers, writers = zip(os.pipe(), os.pipe(), strict=True)
@@ -33,6 +33,7 @@ def test_a_run_outlives_whoever_reads_its_output(display: str) -> None:
     assert Path("run/result.json").is_file()
 
 
+@pytest.mark.long
 def test_a_run_outlives_its_terminal() -> None:
     controller, terminal = os.openpty()
     process = subprocess.Popen(words(), stdout=terminal, stderr=terminal, stdin=terminal, start_new_session=True)
@@ -44,6 +45,7 @@ def test_a_run_outlives_its_terminal() -> None:
     assert Path("run/result.json").is_file()
 
 
+@pytest.mark.long
 def test_a_full_disk_under_the_output_is_told_by_the_exit_code() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(words(), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
@@ -54,12 +56,14 @@ def test_a_full_disk_under_the_output_is_told_by_the_exit_code() -> None:
     assert Path("run/result.json").is_file()
 
 
+@pytest.mark.long
 def test_streams_may_be_closed_from_the_beginning() -> None:
     quoted = " ".join(f"'{word}'" for word in words())
     assert subprocess.run(["/bin/sh", "-c", f"exec {quoted} >&- 2>&-"], check=False).returncode == 0
     assert Path("run/result.json").is_file()
 
 
+@pytest.mark.long
 def test_output_that_lacks_letters_shows_their_numbers() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(words("rün"), env=environment, capture_output=True, text=True, check=True)
@@ -71,9 +75,9 @@ def test_output_that_lacks_letters_shows_their_numbers() -> None:
     [
         (b"x\xff", "holds bytes that are no UTF-8 text"),
         ("x\ny", "holds characters that cannot be shown"),
-        ("a/" * 2400, "a word of the command line has 4,800 characters"),
-        ("a" * 300, "File name too long"),
-        ("loop/x", "Too many levels of symbolic links"),
+        pytest.param("a/" * 2400, "a word of the command line has 4,800 characters", marks=pytest.mark.long),
+        pytest.param("a" * 300, "File name too long", marks=pytest.mark.long),
+        pytest.param("loop/x", "Too many levels of symbolic links", marks=pytest.mark.long),
         ("file/x", "file is not writable"),
     ],
     ids=["bytes", "newline", "long", "long name", "loop", "below a file"],
@@ -120,7 +124,13 @@ def wait_until(condition: object, *, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("fate", ["interrupted", "killed", "child stopped", "child killed"])
+@pytest.mark.parametrize(
+    "fate",
+    [
+        "interrupted",
+        *(pytest.param(fate, marks=pytest.mark.long) for fate in ("killed", "child stopped", "child killed")),
+    ],
+)
 def test_processes_end_together(fate: str) -> None:
     command = words("run", "--devices", "2", "--rounds", "1000000", "--timeout", "20", "--log-every", "10")
     # Other processes are started by the path of the first one's program.

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-TEACHERS = ("torchvision:resnet18", "timm:resnet18")
+TEACHERS = ("torchvision:resnet18", pytest.param("timm:resnet18", marks=pytest.mark.long))
 
 
 @pytest.mark.parametrize("name", TEACHERS)
