@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from beliefmatch.functional.attention import attention_distance
@@ -57,10 +56,9 @@ class AbstractObjective(ABC):
         return sum(distances[1:], start=distances[0])
 
     def features(self, teacher: Outputs, student: Outputs) -> Tensor:
-        """Compute the sum of feature distances over those tap pairs that have equal shapes, (batch,).
-
-        What a narrower student starts from are its teacher's first channels, but matching those did it harm.
-        """
-        both = [(teacher.activations[pair.teacher], student.activations[pair.student]) for pair in self.taps or ()]
-        distances = [feature_distance(*pair) for pair in both if pair[0].shape == pair[1].shape]
-        return sum(distances, start=torch.zeros_like(student.logits[:, 0]))
+        """Compute the sum of feature distances over all tap pairs, of which there is at least one, (batch,)."""
+        distances = [
+            feature_distance(teacher.activations[pair.teacher], student.activations[pair.student])
+            for pair in self.taps or ()
+        ]
+        return sum(distances[1:], start=distances[0])

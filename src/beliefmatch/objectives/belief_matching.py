@@ -32,8 +32,8 @@ class BeliefMatching(AbstractObjective):
     attention_weight: float = 0.0
     """Factor of the attention distance of each tap pair."""
     feature_weight: float = 0.0
-    """Factor of the feature distance of each tap pair of equal shapes, in the first round. It falls to 0 in the last,
-    by the square of a cosine schedule."""
+    """Factor of the feature distance of each tap pair, in the first round. It falls to 0 in the last, by the square of
+    a cosine schedule."""
 
     @property
     def uses_taps(self) -> bool:

@@ -25,8 +25,8 @@ def best(
     batch-norm, half of the images are refined in 30 steps towards what it remembers of its training data, and what
     looks like that data is drawn more often. Other teachers need give no gradient. The student starts from the
     teacher's own weights where both are of one family (Xu et al. 2024), unless it has weights to start from, or
-    `--student.start fresh`. Where feature maps of both have equal shapes it matches those too (Romero et al. 2015),
-    less from round to round. Settings are the same for every task; docs/methods/best.md describes how they were found,
+    `--student.start fresh`. It matches feature maps of one resolution too (Romero et al. 2015), less from round to
+    round. Settings are the same for every task; docs/methods/best.md describes how they were found,
     and what students reach.
     """
     student = setup.student
