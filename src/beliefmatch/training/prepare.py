@@ -203,10 +203,14 @@ def warn_of_larger_student(prepared: Prepared) -> None:
 def log_taps(prepared: Prepared) -> None:
     """Log which activations the objective compares, or why none."""
     objective = prepared.transfer.objective
-    if objective.uses_taps:
-        pairs = ", ".join(f"{pair.teacher} with {pair.student}" for pair in objective.taps or ())
+    if not objective.uses_taps:
+        return
+    if objective.taps:
+        pairs = ", ".join(f"{pair.teacher} with {pair.student}" for pair in objective.taps)
+        logger.info("compared activations: %s", pairs)
+    else:
         reason = why_no_pairs(prepared.teacher.module, prepared.student, prepared.transfer.inputs)
-        logger.info("compared activations: %s", pairs or f"none found, none used: {reason}")
+        logger.info("compared activations: none found, none used: %s", reason)
 
 
 def _shape_at(name: str, network: nn.Module, inspection: Inspection) -> tuple[int, ...]:
