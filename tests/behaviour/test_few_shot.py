@@ -123,7 +123,7 @@ def _largest_gap(first: Path, second: Path) -> float:
     [
         ("few_shot", ("--source.images-per-class", "5"), "5 examples of each class were asked for; class 0 of"),
         ("few_shot", ("--source.images-per-class", "0"), "--source.images-per-class must be above 0; got 0"),
-        ("few_shot", ("--budget", "0"), "--budget must be above 0"),
+        ("few_shot", ("--minutes", "0"), "--minutes must be above 0"),
         ("few_shot", ("--source.images", "nowhere.npz"), "no file at"),
         ("few_shot", ("--shape", "1", "9", "9"), "images are 8x8, the network takes 9x9"),
         ("few_shot", ("--optimiser.drops", "1.5"), "--optimiser.drops must be fractions of all rounds"),
