@@ -20,6 +20,8 @@ MAX_FLOAT = 1e300
 IN_A_ROUND, MAX_IN_A_ROUND = ("_steps", "warm_up", "batches_per_round"), 1_000_000
 """How names of settings end that count what one round does, and their bound: a round holds what each step measured, and
 nothing can end it before."""
+MAX_MINUTES = 1_000_000
+"""Bound of a run's wall time: almost two years."""
 MAX_ROUNDS = 1_000_000_000
 """Bound of a run's rounds: at a thousand a second, more than a week and a half."""
 
@@ -67,6 +69,18 @@ def check_seed(settings: object, path: str, *names: str) -> None:
         SettingsError: one is not.
     """
     _check(settings, path, names, lambda value: 0 <= value < NUM_SEEDS, "must be at least 0 and below 2**32")
+
+
+def check_length(*, minutes: float | None, rounds: int | None = None) -> None:
+    """Check how long a run is to be: minutes, rounds or neither is given, and minutes are a time that can be.
+
+    Raises:
+        SettingsError: both are given, or minutes are out of range.
+    """
+    if minutes is not None and rounds is not None:
+        raise SettingsError("minutes and rounds contradict each other: leave one out", "minutes", "rounds")
+    if minutes is not None and not 0 < minutes < MAX_MINUTES:
+        raise SettingsError(f"minutes must be above 0 and below {MAX_MINUTES:,}, such as 10; got {minutes}", "minutes")
 
 
 def check_numbers(settings: Any, path: str = "") -> None:

@@ -69,13 +69,13 @@ def test_a_run_leaves_all_that_the_readme_promises(finished: Path) -> None:
     result = json.loads((finished / "result.json").read_text())
     assert list(result) == [
         *("student_accuracy", "teacher_accuracy", "agreement"),
-        *("student_parameters", "teacher_parameters", "rounds", "seconds", "budget"),
+        *("student_parameters", "teacher_parameters", "rounds", "seconds", "rounds_fraction"),
         *("student_macs", "teacher_macs", "student_bytes", "teacher_bytes", "student_latency", "teacher_latency"),
         *("peak_memory", "student_passes", "teacher_passes", "exports", "collapses"),
     ]
     # Each round: eight examples in one generator step, and eight in each of five student steps, all fresh.
     assert (result["student_passes"], result["teacher_passes"]) == (4 * 8 * 6, 4 * 8 * 6)
-    assert result["budget"] == 0.01
+    assert result["rounds_fraction"] == 0.01
     assert min(result["student_latency"], result["teacher_latency"], result["peak_memory"]) > 0
     assert (result["student_accuracy"], result["agreement"], result["rounds"]) == (None, None, 4)
     rows = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]

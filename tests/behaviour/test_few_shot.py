@@ -75,12 +75,12 @@ TINY = (
 )
 
 
-def test_the_command_trains_on_a_recorded_subset_and_says_its_budget(tmp_path: Path) -> None:
+def test_the_command_trains_on_a_recorded_subset_and_says_its_fraction(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    more = ("--source.images-per-class", "2", "--method", "kd", "--budget", "0.00005", "--display", "quiet")
+    more = ("--source.images-per-class", "2", "--method", "kd", "--rounds", "4", "--display", "quiet")
     assert main(["transfer", "few_shot", *TINY, *more, "--folder", str(folder)]) == 0
     result = json.loads((folder / "result.json").read_text())
-    assert (result["rounds"], result["budget"]) == (4, pytest.approx(4 / 80_000))
+    assert (result["rounds"], result["rounds_fraction"]) == (4, pytest.approx(4 / 80_000))
     indices = json.loads((folder / "source.json").read_text())["indices"]
     with np.load(IMAGES) as file:
         assert np.bincount(file["labels"][indices]).tolist() == [2] * 10
@@ -101,14 +101,14 @@ def test_a_student_is_fine_tuned_from_its_weights(tmp_path: Path) -> None:
     quiet = ("--display", "quiet")
     assert main(["transfer", "few_shot", *TINY, *quiet, "--rounds", "2", "--folder", str(start)]) == 0
     weights = str(start / "student.safetensors")
-    more = ("--student.weights", weights, "--optimiser.learning-rate", "1e-12", "--budget", "0.01", *quiet)
+    more = ("--student.weights", weights, "--optimiser.learning-rate", "1e-12", "--rounds", "3", *quiet)
     tuned = tmp_path / "tuned"
     assert main(["transfer", "fine_tune", *TINY, *more, "--folder", str(tuned)]) == 0
     # With the statistics frozen and next to no learning rate the student stays what it was.
     first, second = (folder / "student.safetensors" for folder in (start, tuned))
     assert _largest_gap(first, second) < 1e-9
     result = RunFolder(tuned).read_result()
-    assert (result.rounds, result.budget) == (3, 0.01)
+    assert (result.rounds, result.rounds_fraction) == (3, 0.01)
 
 
 def _largest_gap(first: Path, second: Path) -> float:
@@ -123,7 +123,7 @@ def _largest_gap(first: Path, second: Path) -> float:
     [
         ("few_shot", ("--source.images-per-class", "5"), "5 examples of each class were asked for; class 0 of"),
         ("few_shot", ("--source.images-per-class", "0"), "--source.images-per-class must be above 0; got 0"),
-        ("few_shot", ("--budget", "0"), "--budget must be above 0"),
+        ("few_shot", ("--minutes", "0"), "--minutes must be above 0"),
         ("few_shot", ("--source.images", "nowhere.npz"), "no file at"),
         ("few_shot", ("--shape", "1", "9", "9"), "images are 8x8, the network takes 9x9"),
         ("few_shot", ("--optimiser.drops", "1.5"), "--optimiser.drops must be fractions of all rounds"),

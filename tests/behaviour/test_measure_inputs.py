@@ -107,7 +107,7 @@ def test_recipes_are_compared_on_them(kind: str, tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(kept_timings, "time_rounds", calibrated)
     data, folder = stored(tmp_path / "some.npz", kind), tmp_path / "compared"
-    words = [*networks(kind, tmp_path), "--budget", "1s", "--seeds", "0", "--batch-size", "4", "--accelerator", "cpu"]
+    words = [*networks(kind, tmp_path), "--minutes", "1", "--seeds", "0", "--batch-size", "4", "--accelerator", "cpu"]
     common = ["compare", "noise", *words, "--folder", str(folder), "--display", "quiet"]
     assert main([*common, "--images", str(data)]) == 0
     result = bm.RunFolder(folder / "noise" / "seed_0").read_result()
@@ -116,7 +116,7 @@ def test_recipes_are_compared_on_them(kind: str, tmp_path: Path, monkeypatch: py
 
 
 def test_compare_refuses_another_shape_before_any_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [*networks("vectors", tmp_path), "--budget", "1s", "--folder", str(tmp_path / "compared")]
+    words = [*networks("vectors", tmp_path), "--minutes", "1", "--folder", str(tmp_path / "compared")]
     data = stored(tmp_path / "some.npz", "signals")
     assert main(["compare", "noise", *words, "--images", str(data)]) == 2
     assert "inputs have shape (n, 2, 33), the network takes (n, 12)" in error_line(capsys)

@@ -1,4 +1,4 @@
-"""`beliefmatch reproduce` at a tiny budget: tables, pictures, and continuing what was stopped."""
+"""`beliefmatch reproduce` with one round a run: tables, pictures, and continuing what was stopped."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from test_command import error_line
 
 from beliefmatch.cli import main
 from beliefmatch.networks.loading.network import make_network
-from beliefmatch.studies.experiments import Label
+from beliefmatch.studies.experiments import ExperimentSettings, Label, cells_of, parse_teachers
 from beliefmatch.studies.published import IMAGES_PER_CLASS, TABLE1
 
 TINY = ("--rounds", "1", "--batch-size", "2", "--accelerator", "cpu", "--display", "quiet")
@@ -48,9 +48,10 @@ def test_table1_stands_beside_the_papers_and_is_not_done_twice(given: Path, tmp_
     table = (tmp_path / "table.md").read_text()
     assert "WRN-16-1 -> WRN-16-1 | zero-shot, fresh noise" in table
     assert "| KD+AT, M = 200 |" in table
+    assert "| seeds | rounds fraction | teacher, % |" in table
     cells = json.loads((tmp_path / "table.json").read_text())["cells"]
     assert [len(cell["values"]) for cell in cells] == [2, 2, 2]
-    assert cells[0]["budget"] == pytest.approx(1 / 80_000)
+    assert cells[0]["rounds_fraction"] == pytest.approx(1 / 80_000)
     runs = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
     assert len(runs) == 6
     indices = [json.loads((tmp_path / run / "source.json").read_text())["indices"] for run in runs if "kd_at" in run]
@@ -142,7 +143,7 @@ def test_the_toy_gets_a_table_of_its_own(tmp_path: Path, monkeypatch: pytest.Mon
     command = ["reproduce", "toy", "--rounds", "2", "--seeds", "0", "1", "--folder", str(tmp_path), "--display", "json"]
     assert main(command) == 0
     (cell,) = json.loads((tmp_path / "table.json").read_text())["cells"]
-    assert (cell["seeds"], cell["budget"]) == ([0, 1], 2 / 400)
+    assert (cell["seeds"], cell["rounds_fraction"]) == ([0, 1], 2 / 400)
     assert all(0 < value < 100 for value in cell["values"])
     assert (tmp_path / "toy_seed1" / "toy.gif").is_file()
     assert "The notebook prints no agreement" in (tmp_path / "table.md").read_text()
@@ -161,6 +162,26 @@ def test_runs_have_names_of_their_own() -> None:
     assert len({label.folder_name(0) for label in labels}) == len(labels)
 
 
+def test_all_runs_do_the_same_fraction_of_their_published_rounds() -> None:
+    settings = ExperimentSettings(
+        teachers=parse_teachers(["wide_resnet_40_2=x.pt"]),
+        pairs=None,
+        train_images=Path("train.npz"),
+        dataset="cifar10",
+        rounds=None,
+        rounds_fraction=0.01,
+        batch_size=2,
+    )
+    made = {cell.label.method: cell.transfer(0, Path()) for cell in cells_of("figure2", settings)}
+    rounds = {method: (each.rounds, each.usual_rounds) for method, each in made.items()}
+    assert rounds == {
+        "zero-shot": (800, 80_000),
+        "no teacher": (800, 80_000),
+        "KD+AT": (800, 80_000),
+        "zero-shot, fine-tuned": (3, 300),
+    }
+
+
 def test_the_papers_table_is_whole() -> None:
     assert len(TABLE1) == 6
     assert all(row.zero_shot[0].deviation is not None for row in TABLE1.values())
@@ -174,6 +195,7 @@ def test_the_papers_table_is_whole() -> None:
         (("reproduce", "table1", "--images", "x.npz"), "table1 needs a teacher: --teachers wide_resnet_16_2=FILE"),
         (("reproduce", "mte", "--images", "x.npz", "--teachers", "lenet=x"), "'lenet=x' names no teacher"),
         (("reproduce", "mte", "--images", "x.npz", "--pairs", "40"), "'40' names no pair"),
+        (("reproduce", "toy", "--rounds-fraction", "0"), "--rounds-fraction must be above 0 and at most 1,000,000"),
         (("reproduce", "svhn", "--images", "x.npz", "--teachers", "wide_resnet_40_2=x"), "no file at x.npz"),
     ],
 )

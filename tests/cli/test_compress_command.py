@@ -10,7 +10,7 @@ import torch
 from beliefmatch.cli import main
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.recipes.overview import OVERVIEWS
-from beliefmatch.studies import compression_plan
+from beliefmatch.training import budget
 from beliefmatch.training.budget import Timing
 from tiny import named
 
@@ -23,7 +23,7 @@ USUAL = (*INPUTS, "--recipe", "noise", "--batch-size", "4", "--accelerator", "cp
 def timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every round takes twenty seconds, and nobody waits for one."""
     timing = Timing(rounds=1, seconds_per_round=20.0, start_seconds=0.0, device="cpu", threads=1)
-    monkeypatch.setattr(compression_plan, "time_rounds", lambda *_, **__: timing)
+    monkeypatch.setattr(budget, "time_rounds", lambda *_, **__: timing)
     monkeypatch.chdir(tmp_path)
 
 

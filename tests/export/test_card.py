@@ -155,14 +155,14 @@ def test_a_name_of_a_file_is_a_string_in_the_code_that_loads_it(name: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("budget", "words"),
+    ("rounds_fraction", "words"),
     [(0.01, "- 20 of the 2,000 rounds that"), (1.0, "- 20 rounds,"), (None, "- 20 rounds,"), (1e-320, "- 20 rounds,")],
 )
 def test_rounds_are_told_with_those_that_are_usual(
-    folder: RunFolder, tmp_path: Path, budget: float | None, words: str
+    folder: RunFolder, tmp_path: Path, rounds_fraction: float | None, words: str
 ) -> None:
     copied = RunFolder(Path(shutil.copytree(folder.path, tmp_path / "run")))
-    copied.write_result(replace(copied.read_result(), rounds=20, budget=budget))
+    copied.write_result(replace(copied.read_result(), rounds=20, rounds_fraction=rounds_fraction))
     assert words in write_card(copied, copied.path).read_text()
 
 

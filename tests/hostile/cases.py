@@ -217,7 +217,7 @@ FLAGS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         (
             *("--mean", "--std", "--shape", "--batch-size", "--rounds", "--seed", "--optimiser.learning-rate"),
             *("--micro-batch", "--log-every", "--checkpoint-every", "--picture-every", "--teacher.num-classes"),
-            *("--objective.temperature", "--objective.divergence-weight", "--timeout", "--devices", "--budget"),
+            *("--objective.temperature", "--objective.divergence-weight", "--timeout", "--devices", "--minutes"),
             *("--source.student-steps", "--optimiser.momentum"),
         ),
         ("--teacher", "--student", "--folder", "--teacher.weights", "--student.weights", "--taps", "--precision"),

@@ -151,7 +151,7 @@ def test_a_comparison_imports_what_its_command_names_and_nothing_else(
     teacher = finished.parent / "teacher.safetensors"
     np.savez(tmp_path / "inputs.npz", inputs=np.zeros((4, 8), np.float32))
     words = (
-        *("compare", "zero_shot", "--budget", "0.01s", "--teacher", "mlp_8", "--teacher.weights", teacher),
+        *("compare", "zero_shot", "--minutes", "0.0002", "--teacher", "mlp_8", "--teacher.weights", teacher),
         *("--student", "good.py:make", "--shape", 8, "--seeds", 0, "--batch-size", 4, "--accelerator", "cpu"),
         *("--images", "inputs.npz", "--folder", "all"),
     )

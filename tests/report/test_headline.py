@@ -24,7 +24,7 @@ def told(run: Run, **changes: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "budget", "words"),
+    ("rounds", "rounds_fraction", "words"),
     [
         (20, 0.01, "It was trained for 20 of the 2,000 rounds that the recipe usually does, in "),
         (2000, 1.0, "It was trained for 2,000 rounds, in "),
@@ -36,9 +36,9 @@ def told(run: Run, **changes: object) -> str:
     ],
 )
 def test_rounds_are_those_that_were_done_of_those_that_are_usual(
-    run: Run, rounds: int, budget: float | None, words: str
+    run: Run, rounds: int, rounds_fraction: float | None, words: str
 ) -> None:
-    assert words in told(run, rounds=rounds, budget=budget)
+    assert words in told(run, rounds=rounds, rounds_fraction=rounds_fraction)
 
 
 def test_time_is_told_in_seconds_or_in_hours(run: Run) -> None:

@@ -270,7 +270,7 @@ def test_all_that_is_optional_may_be_missing(copy: Copy) -> None:
     for picture in (folder / "pseudo").iterdir():
         picture.unlink()
     (folder / "pseudo").rmdir()
-    missing = ("budget", "student_macs", "teacher_macs", "peak_memory", "student_passes", "teacher_passes")
+    missing = ("rounds_fraction", "student_macs", "teacher_macs", "peak_memory", "student_passes", "teacher_passes")
     edit(folder / "result.json", lambda result: result.update(dict.fromkeys(missing)))
     page = build(folder)
     assert "No round was logged, so there are no curves." in page.text

@@ -17,7 +17,7 @@ from torch import nn
 
 import beliefmatch as bm
 from beliefmatch.errors import SettingsError, WrongTypeError
-from beliefmatch.studies import compression_plan
+from beliefmatch.training import budget
 from beliefmatch.training.budget import Timing
 from tiny import make_conv_teacher, make_plain_conv, named
 
@@ -36,7 +36,7 @@ def timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[float]:
         asked.append(seconds)
         return TIMING
 
-    monkeypatch.setattr(compression_plan, "time_rounds", time_rounds)
+    monkeypatch.setattr(budget, "time_rounds", time_rounds)
     monkeypatch.chdir(tmp_path)
     return asked
 

@@ -7,7 +7,7 @@ import pytest
 
 from beliefmatch import RunOptions
 from beliefmatch.training import budget
-from beliefmatch.training.budget import time_rounds
+from beliefmatch.training.budget import time_rounds, time_run
 from beliefmatch.training.transfer import Transfer
 from tiny import tiny_transfer
 
@@ -82,3 +82,16 @@ def test_timing_that_is_part_of_the_time_does_not_spend_it(
     found = time_rounds(tiny_transfer(), options, seconds, is_within=True)
     assert rounds.done == done
     assert found.seconds_per_round == each
+
+
+def test_what_was_spent_before_is_part_of_the_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = Clocked()
+    monkeypatch.setattr(budget, "begin_rounds", rounds.begin)
+    monkeypatch.setattr("time.perf_counter", lambda: rounds.now)
+    monkeypatch.setattr("time.monotonic", lambda: rounds.now)
+    options = RunOptions(folder=tmp_path / "none", accelerator="cpu")
+    rounds.now = before = 300.0
+    found = time_run(tiny_transfer(), options, 20.0, began=0.0)
+    timing = rounds.now - before
+    assert before + timing + START + FIRST - EACH + found.rounds * EACH == pytest.approx(20 * 60, abs=EACH)
+    assert time_run(tiny_transfer(rounds=7), options, None, began=0.0).rounds == 7

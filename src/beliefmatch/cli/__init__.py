@@ -14,7 +14,7 @@ from typing import Any
 import tyro
 
 from beliefmatch.checks import check_numbers
-from beliefmatch.cli.aliases import spell_out
+from beliefmatch.cli.aliases import check_length_flag, spell_out
 from beliefmatch.cli.cite import cite
 from beliefmatch.cli.compare import compare
 from beliefmatch.cli.compress import compress
@@ -170,6 +170,7 @@ def _run_command(arguments: Sequence[str]) -> None:
     name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     if name not in ONE_FLAG_A_NETWORK:
         rest = spell_out(rest)
+    check_length_flag(name, rest)
     if name in ("-h", "--help"):
         print_text(_overview())
     elif name == "--version":

@@ -6,11 +6,20 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from beliefmatch.errors import SettingsError
+
 NETWORKS = ("--teacher", "--student")
 SHORT_NETWORKS = "--teacher NAME and --student NAME are short for --teacher.architecture and --student.architecture."
 """What helps say of it."""
 UNTRAINED = "--allow-untrained"
 """Short for the teacher's flag of this name."""
+HOW_LONG = {
+    **dict.fromkeys(("compress", "transfer"), "--minutes or --rounds"),
+    **dict.fromkeys(("demo", "toy"), "--rounds"),
+    "compare": "--minutes",
+    "reproduce": "--rounds-fraction",
+}
+"""By command, the flags that say how long a run is. None is spelt so much like --budget that a parser could name it."""
 
 
 def spell_out(arguments: Sequence[str]) -> list[str]:
@@ -23,6 +32,16 @@ def _spell_out(word: str) -> str:
         return f"--teacher.{UNTRAINED.removeprefix('--')}"
     flag, equals, value = word.partition("=")
     return f"{flag}.architecture{equals}{value}" if flag in NETWORKS else word
+
+
+def check_length_flag(command: str, arguments: Sequence[str]) -> None:
+    """Check that nobody looks for the length of a run under --budget, which no command has.
+
+    Raises:
+        SettingsError: it was typed.
+    """
+    if command in HOW_LONG and any(word.partition("=")[0] == "--budget" for word in arguments):
+        raise SettingsError(f"no flag of {command} is called --budget; did you mean {HOW_LONG[command]}?")
 
 
 def left_out(metavar: str) -> Any:

@@ -34,7 +34,7 @@ def compare(
     recipes: tyro.conf.Positional[tuple[str, ...]],
     /,
     *,
-    budget: str,
+    minutes: float,
     teacher: NetworkFlags = NetworkFlags(),
     student: StudentFlags = StudentFlags(),
     dataset: Literal["cifar10", "cifar100", "svhn", "mnist", "fashion_mnist", "imagenet"] | None = None,
@@ -52,13 +52,13 @@ def compare(
 ) -> None:
     """Compare recipes side by side: the same networks, equal wall time, several seeds, one page.
 
-    Some rounds of each recipe are timed first; how many fit into the budget is kept, so schedules are whole. Repeat the
-    command to continue: a finished run is not done again, and recipes and seeds may be added. --teacher NAME and
-    --student NAME are short for --teacher.architecture and --student.architecture.
+    Some rounds of each recipe are timed first; how many fit is kept, so schedules are whole. Repeat the command to
+    continue: a finished run is not done again, and recipes and seeds may be added. --teacher NAME and --student NAME
+    are short for --teacher.architecture and --student.architecture.
 
     Args:
         recipes: Recipes that need no images, such as zero_shot digits. Their own settings stay theirs.
-        budget: Wall time of the rounds of one run, such as 30s, 10m or 1.5h.
+        minutes: Wall time of the rounds of one run, such as 10, or 0.5 for half a minute.
         teacher: Trained network to learn from.
         student: Smaller network that learns. Default: that of each recipe, where it has one.
         dataset: What the teacher was trained on: sets the normalisation of recipes that take it.
@@ -79,11 +79,9 @@ def compare(
     from beliefmatch.recipes.setup import Setup
     from beliefmatch.studies.candidates import check_recipes
     from beliefmatch.studies.compare import compare
-    from beliefmatch.studies.kept_timings import parse_time
     from beliefmatch.training.options import RunOptions
 
     set_display(display)
-    seconds = parse_time(budget)
     check_recipes(recipes)
     if teacher.architecture is None:
         raise SettingsError("name the network to learn from: --teacher NAME is missing")
@@ -100,14 +98,14 @@ def compare(
     found = compare(
         recipes,
         setup,
-        seconds=seconds,
+        minutes=minutes,
         seeds=seeds,
         options=options,
         images=images,
         resize=resize,
         follow=follow_runs(display),
     )
-    _print(found, seconds, images, display)
+    _print(found, minutes, images, display)
 
 
 def _name_student(flags: StudentFlags) -> "NamedStudent | None":
@@ -121,9 +119,9 @@ def _name_student(flags: StudentFlags) -> "NamedStudent | None":
     return None
 
 
-def _print(found: "Comparison", seconds: float, images: Path | None, display: Display) -> None:
+def _print(found: "Comparison", minutes: float, images: Path | None, display: Display) -> None:
     if display == "json":
-        print_json({"seconds": seconds, "recipes": [asdict(each) for each in found.compared]})
+        print_json({"minutes": minutes, "recipes": [asdict(each) for each in found.compared]})
     elif display == "full":
         from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""The command `reproduce`: an experiment of the paper at any budget."""
+"""The command `reproduce`: an experiment of the paper, whole or in part."""
 
 from pathlib import Path
 from typing import Literal
@@ -22,7 +22,7 @@ def reproduce(
     dataset: Literal["cifar10", "svhn"] = "cifar10",
     seeds: tuple[int, ...] = (0, 1, 2),
     rounds: int | None = None,
-    budget: float = 1.0,
+    rounds_fraction: float = 1.0,
     batch_size: int = 128,
     transition_images: int = 1000,
     transition_steps: int = 100,
@@ -30,7 +30,7 @@ def reproduce(
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     display: Display = "full",
 ) -> None:
-    """Run an experiment of the paper at any budget and set the paper's numbers, others' and ours side by side.
+    """Run an experiment of the paper, whole or in part, and set the paper's numbers, others' and ours side by side.
 
     Repeat the command to continue: each single run is resumed, and a finished one is not done again.
 
@@ -43,7 +43,7 @@ def reproduce(
         dataset: What the teachers were trained on, for figure2 and mte.
         seeds: Of the runs; mean and deviation are over them.
         rounds: Rounds of each zero-shot run; all other runs are scaled alike.
-        budget: Fraction of the paper's rounds, where rounds are not given; of our 400 for the toy.
+        rounds_fraction: Fraction of the paper's rounds, where rounds are not given; of our 400 for the toy.
         batch_size: Images a batch.
         transition_images: Images that transition curves begin from.
         transition_steps: Gradient steps of a transition curve.
@@ -62,7 +62,9 @@ def reproduce(
     folder = folder or Path("runs") / experiment
 
     if experiment == "toy":
-        done = reproduce_toy(seeds=seeds, folder=folder, rounds=rounds, budget=budget, follow=follow_runs(display))
+        done = reproduce_toy(
+            seeds=seeds, folder=folder, rounds=rounds, rounds_fraction=rounds_fraction, follow=follow_runs(display)
+        )
     else:
         if images is None:
             raise SettingsError(f"{experiment} is measured on real images: name them with --images FILE.npz")
@@ -72,7 +74,7 @@ def reproduce(
             train_images=train_images,
             dataset="svhn" if experiment == "svhn" else dataset,
             rounds=rounds,
-            budget=budget,
+            rounds_fraction=rounds_fraction,
             batch_size=batch_size,
         )
         done = reproduce(

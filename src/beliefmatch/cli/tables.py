@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_CLASSES = 20
 """With more classes a terminal has no room for the table of confusions."""
-OVER_BUDGET = "*"
+OVER_TIME = "*"
 
 
 def result_table(result: Result, *, teacher_seconds: float | None = None) -> Table:
@@ -65,11 +65,11 @@ def export_table(export: Export) -> Table:
 
 def comparison_table(comparison: "Comparison") -> Table:
     """Return one row a recipe: what was measured, or else its own pseudo batches, and what it cost, in 80 columns."""
-    over = any(each.is_over_budget for each in comparison.compared)
+    over = any(each.is_over_time for each in comparison.compared)
     table = Table(
         title="mean +- deviation over seeds; a dash: not measured",
         title_justify="left",
-        caption=f"{OVER_BUDGET} over the budget: one round, and what comes before it, does not fit" if over else None,
+        caption=f"{OVER_TIME} over the minutes: one round, and what comes before it, does not fit" if over else None,
         caption_justify="left",
         box=SIMPLE_HEAD,
         show_edge=False,
@@ -99,7 +99,7 @@ def _recipe_row(each: "Compared", *, is_measured: bool) -> list[str]:
     return [
         each.recipe,
         *quantities,
-        (f"{fmean(seconds):.0f}" if seconds else "-") + (OVER_BUDGET if each.is_over_budget else ""),
+        (f"{fmean(seconds):.0f}" if seconds else "-") + (OVER_TIME if each.is_over_time else ""),
         f"{each.rounds:,}",
         collapses if num_finished == len(each.seeds) else f"{collapses}; {num_finished} of {len(each.seeds)} ended",
     ]

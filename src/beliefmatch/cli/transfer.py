@@ -2,11 +2,12 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import field, make_dataclass
+from dataclasses import field, make_dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from beliefmatch.checks import check_length
 from beliefmatch.cli.aliases import SHORT_NETWORKS
 from beliefmatch.cli.output import print_run, set_display
 from beliefmatch.cli.progress import is_first_process, print_text
@@ -33,6 +34,7 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
         print_text(f"{transfer.__doc__}\n\n{RECIPES_HELP}")
         return
     from beliefmatch import recipes
+    from beliefmatch.training.budget import choose_rounds
     from beliefmatch.training.options import RunOptions
     from beliefmatch.training.run import run
     from beliefmatch.training.trust import code_named_in
@@ -56,6 +58,7 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
         config=(tyro.conf.AvoidSubcommands,),
     )
     set_display(display)
+    made = choose_rounds(made, options)
     with RunProgress(made.rounds, display) as progress:
         result = run(made, options, progress=False, on_round=progress)
     if is_first_process():
@@ -78,7 +81,7 @@ def _with_flags(name: str, recipe: "Callable[..., Transfer]") -> "Callable[..., 
     from beliefmatch.students.named import NamedStudent
 
     defaults = recipes.defaults_of(name)
-    rounds = f"Rounds, each of {defaults.each_round}. Default: {defaults.rounds}, times the budget."
+    rounds = f"Rounds, each of {defaults.each_round}. Default: {defaults.rounds}."
     setup = make_dataclass(
         "Setup",
         [
@@ -86,14 +89,16 @@ def _with_flags(name: str, recipe: "Callable[..., Transfer]") -> "Callable[..., 
             ("student", NamedStudent, field(default=defaults.student) if defaults.student else field()),
             ("rounds", Annotated[int | None, tyro.conf.arg(help=rounds)], None),
             ("batch_size", int, defaults.batch_size),
+            ("minutes", Annotated[float | None, tyro.conf.arg(help=MINUTES_HELP)], None),
         ],
         bases=(recipes.Setup,),
         frozen=True,
         kw_only=True,
     )
 
-    def make(**settings: Any) -> "Transfer":
-        return recipe(**settings)
+    def make(setup: Any, **settings: Any) -> "Transfer":
+        check_length(minutes=setup.minutes, rounds=setup.rounds)
+        return replace(recipe(setup, **settings), minutes=setup.minutes)
 
     signature = inspect.signature(recipe)
     flat = signature.parameters["setup"].replace(annotation=Annotated[setup, tyro.conf.arg(name="")])
@@ -104,4 +109,8 @@ def _with_flags(name: str, recipe: "Callable[..., Transfer]") -> "Callable[..., 
     return make
 
 
+MINUTES_HELP = (
+    "Wall time of all of it, with loading and timing, instead of rounds: some are timed first, and as many are done as "
+    "fit. A run that is continued keeps their number."
+)
 DISPLAY_HELP = "Progress and tables, warnings and errors alone, or JSON lines for scripts."

@@ -24,10 +24,6 @@ SOFT = BeliefMatching(divergence="kl", temperature=20.0, divergence_weight=400.0
 """The DataFree benchmark's objective: KL at temperature 20, times its square."""
 
 
-MAX_BUDGET = 1_000_000
-"""Times a recipe's rounds: no machine lives as long as that."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Defaults:
     """What a recipe takes where its setup names nothing."""
@@ -67,9 +63,7 @@ class Setup:
     """Activations for attention transfer, as TEACHER_MODULE=STUDENT_MODULE; one name if they are called alike.
     Default: those that both architectures declare, or else the last of each resolution that both reach."""
     rounds: int | None = None
-    """Rounds. Default: the recipe's, times the budget."""
-    budget: float = 1.0
-    """Fraction of the recipe's rounds to do, for small machines: above 0, at most 1,000,000. The result records it."""
+    """Rounds. Default: the recipe's."""
     batch_size: int | None = None
     """Examples a batch, over all devices together. Default: the recipe's."""
     seed: int = 0
@@ -110,7 +104,7 @@ class Setup:
             student=student,
             source=source,
             objective=objective if self.taps is None else replace(objective, taps=tuple(map(TapPair.parse, self.taps))),
-            rounds=scaled(defaults.rounds, self.budget) if self.rounds is None else self.rounds,
+            rounds=defaults.rounds if self.rounds is None else self.rounds,
             usual_rounds=defaults.rounds,
             batch_size=defaults.batch_size if self.batch_size is None else self.batch_size,
             student_optimiser=optimiser,
@@ -125,18 +119,3 @@ class Setup:
             if given is not None and given != only:
                 raise SettingsError(f"{name} is {given}, but {recipe} takes inputs of {name} {only} alone", name)
         return defaults.inputs
-
-
-def scaled(usual_rounds: int, budget: float) -> int:
-    """Scale the rounds that a paper prints by a budget, to at least one.
-
-    Raises:
-        SettingsError: the budget is not above 0.
-    """
-    if not 0 < budget <= MAX_BUDGET:
-        raise SettingsError(
-            f"budget must be above 0 and at most {MAX_BUDGET:,}, such as 0.01 for a hundredth of the paper's "
-            f"rounds; got {budget}",
-            "budget",
-        )
-    return max(1, round(budget * usual_rounds))

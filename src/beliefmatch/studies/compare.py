@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from beliefmatch import recipes
+from beliefmatch.checks import check_length
 from beliefmatch.data.images import read_examples
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.examples import AbstractExamples
@@ -36,7 +37,7 @@ class Compared:
     recipe: str
     rounds: int
     """Of each run, as timed once on the machine that began."""
-    is_over_budget: bool
+    is_over_time: bool
     """Whether each run was bound to take longer: not even one round fits."""
     seeds: tuple[int, ...]
     results: tuple[Result | None, ...]
@@ -64,7 +65,7 @@ def compare(
     names: Sequence[str],
     setup: Setup,
     *,
-    seconds: float,
+    minutes: float,
     seeds: Sequence[int],
     options: RunOptions,
     images: Path | None,
@@ -79,7 +80,7 @@ def compare(
     Args:
         names: of recipes.
         setup: what all are given alike; its seed and rounds do not count.
-        seconds: wall time of the rounds of one run.
+        minutes: wall time of the rounds of one run.
         seeds: of each recipe.
         options: of each run; its folder holds the folders of all.
         images: file to measure on afterwards, see `read_examples`; None: nothing is measured.
@@ -89,9 +90,10 @@ def compare(
     Raises:
         BeliefMatchError: a recipe, a network, a setting or the folder cannot be used.
     """
+    check_length(minutes=minutes)
     transfers = _check(names, setup, seeds)
     measure = None if images is None else _measure(read_examples(images), transfers, options, resize=resize)
-    budget = Budget(seconds=seconds, settings=_what_changes_times(setup, options), folder=options.folder)
+    budget = Budget(minutes=minutes, settings=_what_changes_times(setup, options), folder=options.folder)
     timed = budget.time_recipes(transfers, options)
     warnings = [budget.warning(name, timed[name]) for name in names if budget.is_exceeded(timed[name])]
     for warning in warnings:
@@ -100,7 +102,7 @@ def compare(
     rows = sweep(cells, seeds, follow=follow, skip_collapsed=True)
     common = agree_on_common_inputs(rows) if measure is None else [(None,) * len(seeds)] * len(rows)
     compared = [_gather(*each, timed[each[0].cell.name], budget) for each in zip(rows, common, strict=True)]
-    write_json(options.folder / TABLE, {"seconds": seconds, "recipes": [asdict(each) for each in compared]})
+    write_json(options.folder / TABLE, {"minutes": minutes, "recipes": [asdict(each) for each in compared]})
     runs = [outcome.folder.path for row in rows for outcome in row.outcomes]
     notes = [*warnings, *([] if measure else [capital(WHAT_IT_TELLS)])]
     page = write_report(runs, out=options.folder / "report.html", notes=[f"{note}." for note in notes])
@@ -152,7 +154,7 @@ def _gather(row: Row[MeasurementRecord], common: tuple[float | None, ...], timed
     return Compared(
         recipe=row.cell.name,
         rounds=timed.rounds,
-        is_over_budget=budget.is_exceeded(timed),
+        is_over_time=budget.is_exceeded(timed),
         seeds=row.seeds,
         results=tuple(outcome.result for outcome in row.outcomes),
         common_agreements=common,

@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from beliefmatch.checks import check_length
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.networks.output_forms import OutputForm
@@ -135,10 +136,7 @@ def plan_compression(settings: CompressionSettings) -> CompressionPlan:
     Raises:
         BeliefMatchError: see `compress`.
     """
-    if settings.minutes is not None and settings.rounds is not None:
-        raise SettingsError("minutes and rounds contradict each other: leave one out", "minutes", "rounds")
-    if settings.minutes is not None and not 0 < settings.minutes < 1e6:
-        raise SettingsError(f"minutes must be above 0, such as 10; got {settings.minutes}", "minutes")
+    check_length(minutes=settings.minutes, rounds=settings.rounds)
     transfer, given = transfer_of(settings)
     return _plan_in_folder(transfer, given, settings)
 

@@ -1,9 +1,6 @@
 """What a compression understood of its two networks and what it will do, before anything is done."""
 
-import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -13,15 +10,11 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.runs.schema.export import NormalisationFrom
 from beliefmatch.students.pruned import PrunedStudent
-from beliefmatch.training.budget import Timing, time_rounds
+from beliefmatch.training.budget import Timing, time_run
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.prepare import prepare
 from beliefmatch.training.transfer import Transfer
 
-logger = logging.getLogger(__name__)
-
-ESTIMATE_SECONDS = 20.0
-"""Of which a tenth is spent on timing rounds whose number is given, so that the whole time can be told."""
 SOURCES: dict[NormalisationFrom | None, str] = {
     "user": "as you gave it",
     "checkpoint": "from the teacher's own configuration",
@@ -124,17 +117,8 @@ def make_plan(
     prepared = prepare(transfer, options)
     timing = None
     if is_timed:
-        wish = "to estimate the time" if minutes is None else f"to choose how many fit {minutes:g} minutes"
-        logger.info("timing some rounds on this machine, %s", wish)
-        # What the networks' loading had to say was said once.
-        with _quiet():
-            seconds = ESTIMATE_SECONDS if minutes is None else 60 * minutes
-            timing = time_rounds(transfer, options, seconds, is_within=True)
-        rounds = transfer.rounds
-        if minutes is not None:
-            seconds = 60 * minutes - (time.monotonic() - began) - timing.start_seconds - timing.opening_seconds
-            rounds = max(1, round(seconds / timing.seconds_per_round))
-        timing, transfer = replace(timing, rounds=rounds), replace(transfer, rounds=rounds)
+        timing = time_run(transfer, options, minutes, began=began)
+        transfer = replace(transfer, rounds=timing.rounds)
     return CompressionPlan(
         transfer=transfer,
         options=options,
@@ -162,18 +146,6 @@ def describe_inputs(inputs: InputSpec, *, shape_given: bool) -> list[tuple[str, 
     if inputs.is_made_of_pixels:
         lines.append(("normalisation", f"{inputs.describe_normalisation()} ({SOURCES[inputs.normalisation_from]})"))
     return lines
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Leave warnings out of the log."""
-    log = logging.getLogger("beliefmatch")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
 
 
 def _size(cost: Cost) -> str:

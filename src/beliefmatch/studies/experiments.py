@@ -20,6 +20,8 @@ from beliefmatch.training.transfer import Transfer
 
 Experiment = Literal["table1", "figure2", "mte", "svhn"]
 MAIN_PAIR = ("40-2", "16-1")
+MAX_FRACTION = 1_000_000
+"""Times the paper's rounds: no machine lives as long as that."""
 BASELINES: dict[str, Method] = {NO_TEACHER: "no_teacher", KD_AT: "kd_at"}
 
 
@@ -35,15 +37,15 @@ class ExperimentSettings:
     """Real images to train the baselines on; without them, the data-free cells alone are run."""
     dataset: Dataset
     rounds: int | None
-    """Rounds of each zero-shot run; all other runs are scaled alike. None: as the budget says."""
-    budget: float
+    """Rounds of each zero-shot run; all other runs are scaled alike. None: as the fraction says."""
+    rounds_fraction: float
     """Fraction of the paper's rounds, where rounds are not given."""
     batch_size: int
 
     @property
     def fraction(self) -> float:
         """Fraction of the paper's rounds that each run does."""
-        return self.budget if self.rounds is None else self.rounds / ROUNDS[self.dataset]
+        return self.rounds_fraction if self.rounds is None else self.rounds / ROUNDS[self.dataset]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +151,7 @@ def _zero_shot(
 ) -> TableCell:
     def transfer(seed: int, _folder: Path) -> Transfer:
         made = zero_shot(_setup(settings, pair, seed))
-        return replace(made, source=replace(made.source, fresh_noise=fresh_noise))
+        return _scaled(replace(made, source=replace(made.source, fresh_noise=fresh_noise)), settings)
 
     method = f"{ZERO_SHOT}, fresh noise" if fresh_noise else ZERO_SHOT
     label = Label(row=name_of(pair), method=method, published=numbers)
@@ -166,7 +168,7 @@ def _few_shot(
     def transfer(seed: int, _folder: Path) -> Transfer:
         assert settings.train_images
         source = FewShot(images=settings.train_images, images_per_class=None if count == "all" else count)
-        return few_shot(_setup(settings, pair, seed), source=source, method=BASELINES[method])
+        return _scaled(few_shot(_setup(settings, pair, seed), source=source, method=BASELINES[method]), settings)
 
     label = Label(row=name_of(pair), method=method, images_per_class=count, published=numbers)
     return TableCell(label=label, transfer=transfer)
@@ -178,10 +180,11 @@ def _fine_tuned(
     def transfer(seed: int, folder: Path) -> Transfer:
         assert settings.train_images
         weights = folder / start.label.folder_name(seed) / "student.safetensors"
-        return fine_tune(
+        tuned = fine_tune(
             replace(_setup(settings, pair, seed), student=replace(student_of(pair), weights=weights)),
             source=FewShot(images=settings.train_images, images_per_class=count),
         )
+        return _scaled(tuned, settings)
 
     label = Label(row=name_of(pair), method=FINE_TUNED, images_per_class=count, published=numbers)
     return TableCell(label=label, transfer=transfer)
@@ -225,10 +228,30 @@ def _setup(settings: ExperimentSettings, pair: tuple[str, str], seed: int) -> Se
         teacher=settings.teachers[pair[0]],
         student=student_of(pair),
         dataset=settings.dataset,
-        budget=settings.fraction,
         batch_size=settings.batch_size,
         seed=seed,
     )
+
+
+def _scaled(transfer: Transfer, settings: ExperimentSettings) -> Transfer:
+    """Return a transfer that does the fraction of its usual rounds that all runs do."""
+    assert transfer.usual_rounds
+    return replace(transfer, rounds=scale_rounds(transfer.usual_rounds, settings.fraction))
+
+
+def scale_rounds(usual_rounds: int, fraction: float) -> int:
+    """Scale the rounds that a paper prints by a fraction, to at least one.
+
+    Raises:
+        SettingsError: the fraction is not above 0, or no run could be as long.
+    """
+    if not 0 < fraction <= MAX_FRACTION:
+        raise SettingsError(
+            f"rounds_fraction must be above 0 and at most {MAX_FRACTION:,}, such as 0.01 for a hundredth of the "
+            f"paper's rounds; got {fraction}",
+            "rounds_fraction",
+        )
+    return max(1, round(fraction * usual_rounds))
 
 
 def name_of(pair: tuple[str, str]) -> str:

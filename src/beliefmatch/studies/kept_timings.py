@@ -1,8 +1,6 @@
 """How many rounds of each recipe fit into the wall time that all are given, timed once and kept."""
 
 import logging
-import math
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,21 +16,25 @@ logger = logging.getLogger(__name__)
 
 TIMINGS = "comparison.json"
 """Name of the file in the comparison's folder that keeps what was timed."""
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 TOLERANCE = 1.25
-"""A single round may take this many times the budget before a warning names it."""
+"""A single round may take this many times the minutes before a warning names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """The wall time of each run, and the file that keeps how many rounds of each recipe fit into it."""
 
-    seconds: float
+    minutes: float
     """Wall time of the rounds of one run."""
     settings: dict[str, str]
     """All that changes how long a round takes, by name."""
     folder: Path
     """Of the comparison."""
+
+    @property
+    def seconds(self) -> float:
+        """The same wall time in seconds."""
+        return 60 * self.minutes
 
     @property
     def path(self) -> Path:
@@ -48,7 +50,7 @@ class Budget:
 
         Raises:
             FolderError: the folder holds something else, or its file is damaged.
-            SettingsError: the file is of another budget or other settings.
+            SettingsError: the file is of another wall time or other settings.
         """
         known = self.read()
         for name, transfer in transfers.items():
@@ -63,24 +65,24 @@ class Budget:
     def _write(self, known: dict[str, Timing]) -> None:
         make_folder(self.folder)
         recipes = {name: asdict(each) for name, each in known.items()}
-        write_json(self.path, {"seconds": self.seconds, "given": self.settings, "recipes": recipes})
+        write_json(self.path, {"minutes": self.minutes, "given": self.settings, "recipes": recipes})
 
     def read(self) -> dict[str, Timing]:
         """Read what was timed, by recipe; nothing where the folder is new.
 
         Raises:
             FolderError: the folder holds something else, or its file is damaged.
-            SettingsError: the file is of another budget or other settings.
+            SettingsError: the file is of another wall time or other settings.
         """
         if not self.path.is_file():
             if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
                 raise FolderError(f"{self.folder} is not empty and holds no comparison: name another --folder")
             return {}
         content = read_json(self.path)
-        if content.get("seconds") != self.seconds:
+        if content.get("minutes") != self.minutes:
             raise SettingsError(
-                f"the comparison in {self.folder} gives each run {content.get('seconds')} s, not {self.seconds} s: "
-                "name another --folder for another budget"
+                f"the comparison in {self.folder} gives each run {content.get('minutes')} minutes, not {self.minutes}: "
+                "name another --folder for another time"
             )
         earlier = content.get("given")
         if isinstance(earlier, dict) and (
@@ -103,23 +105,10 @@ class Budget:
         return found
 
     def is_exceeded(self, timed: Timing) -> bool:
-        """Whether a run takes longer than the budget, because not even one round fits."""
+        """Whether a run takes longer than its minutes, because not even one round fits."""
         return timed.rounds == 1 and timed.planned_seconds > TOLERANCE * self.seconds
 
     def warning(self, name: str, timed: Timing) -> str:
-        """Return in words how much longer than the budget a recipe takes."""
+        """Return in words how much longer than its minutes a recipe takes."""
         longer = f"{name} takes about {timed.planned_seconds:.3g} s instead of {self.seconds:.3g}"
         return f"{longer}: one round, and what comes before it, does not fit"
-
-
-def parse_time(text: str) -> float:
-    """Read a time such as 30s, 10m or 1.5h, in seconds.
-
-    Raises:
-        SettingsError: it is none.
-    """
-    found = re.fullmatch(r"([0-9]*\.?[0-9]+)([smh])", text.strip())
-    seconds = float(found[1]) * UNITS[found[2]] if found else 0.0
-    if not 0 < seconds < math.inf:
-        raise SettingsError(f"budget is {text!r}; expected a time above 0 such as 30s, 10m or 1.5h")
-    return seconds

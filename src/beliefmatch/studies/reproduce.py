@@ -10,13 +10,20 @@ from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.measurement.transition import TransitionPlan
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.recipes.setup import scaled
 from beliefmatch.recipes.toy import NOTEBOOK_ROUNDS, NUM_ROUNDS
 from beliefmatch.runs.atomic import make_folder, write_bytes, write_json
 from beliefmatch.runs.schema.measurement import MeasurementRecord
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.studies import published
-from beliefmatch.studies.experiments import Experiment, ExperimentSettings, Label, TableCell, cells_of, name_of
+from beliefmatch.studies.experiments import (
+    Experiment,
+    ExperimentSettings,
+    Label,
+    TableCell,
+    cells_of,
+    name_of,
+    scale_rounds,
+)
 from beliefmatch.studies.figures import write_figure2, write_transitions
 from beliefmatch.studies.reproduction_table import Found, Quantity, describe, gather, markdown
 from beliefmatch.studies.sweep import Cell, Measure, measure_on, sweep
@@ -33,7 +40,7 @@ TITLES: dict[Experiment, str] = {
 TOY_REMARKS = (
     f"The notebook prints no agreement; its teacher had {published.TOY_TEACHER} %, and its text says that the "
     "boundaries became indistinguishable, isolated pockets included.",
-    f"Budget 1 stands for our {NUM_ROUNDS} rounds; the notebook takes {NOTEBOOK_ROUNDS}, since its points begin in "
+    f"The fraction is of our {NUM_ROUNDS} rounds; the notebook takes {NOTEBOOK_ROUNDS}, since its points begin in "
     "a corner of the square.",
     "Pictures: toy.png and toy.gif in the folder of each seed.",
 )
@@ -63,7 +70,7 @@ def reproduce(
 
     Args:
         experiment: which.
-        settings: teachers, images to train baselines on, budget.
+        settings: teachers, images to train baselines on, how much to do.
         images: file of labelled test examples, see `read_examples`.
         seeds: of each kind of run.
         folder: for all runs, table.md, table.json and pictures.
@@ -130,7 +137,7 @@ def _sweep_cell(cell: TableCell, options: RunOptions, measure: Measure[Measureme
 
 
 def reproduce_toy(
-    *, seeds: Sequence[int], folder: Path, rounds: int | None, budget: float, follow: Follow
+    *, seeds: Sequence[int], folder: Path, rounds: int | None, rounds_fraction: float, follow: Follow
 ) -> Reproduction:
     """Run the toy experiment for each seed, where it is not done yet, and write its table.
 
@@ -139,7 +146,7 @@ def reproduce_toy(
     """
     if not seeds:
         raise SettingsError("name at least one seed: --seeds 0 1 2")
-    rounds = scaled(NUM_ROUNDS, budget) if rounds is None else rounds
+    rounds = scale_rounds(NUM_ROUNDS, rounds_fraction) if rounds is None else rounds
     options = RunOptions(folder=folder, resume=True, accelerator="cpu")
     (row,) = sweep(
         [toy_cell(options, folder=lambda seed: folder / f"toy_seed{seed}", rounds=rounds)], seeds, follow=follow
@@ -149,7 +156,7 @@ def reproduce_toy(
         seeds=row.seeds,
         values=tuple(100 * value for value in row.values("agreement")),
         teacher_accuracies=tuple(100 * value for value in row.values("teacher_accuracy")),
-        budget=rounds / NUM_ROUNDS,
+        rounds_fraction=rounds / NUM_ROUNDS,
         seconds=tuple(row.values("seconds")),
         curves=None,
     )
@@ -166,9 +173,7 @@ def _write(table: str, found: list[Found], folder: Path, *, experiment: str) -> 
 def _remarks(experiment: Experiment, settings: ExperimentSettings) -> list[str]:
     remarks = ["The last iterate of each run, mean and standard deviation over seeds."]
     if settings.fraction != 1:
-        remarks.append(
-            f"Budget: ours did {settings.fraction:.3g} of the paper's rounds; the published numbers did all."
-        )
+        remarks.append(f"Ours did {settings.fraction:.3g} of the paper's rounds; the published numbers did all.")
     if not settings.train_images:
         remarks.append("No real images to train on were given, so the baselines that need them were left out.")
     if experiment == "table1":

@@ -21,7 +21,7 @@ class Found:
     seeds: tuple[int, ...]
     values: tuple[float, ...]
     teacher_accuracies: tuple[float, ...]
-    budget: float | None
+    rounds_fraction: float | None
     """Fraction of the published rounds that the runs did."""
     seconds: tuple[float, ...]
     curves: Transition | None
@@ -51,7 +51,7 @@ def gather(label: Label, row: Row[MeasurementRecord], quantity: Quantity) -> Fou
         seeds=row.seeds,
         values=tuple(values),
         teacher_accuracies=tuple(100 * each.teacher.top1.value for each in measurements if each.teacher),
-        budget=results[0].budget,
+        rounds_fraction=results[0].rounds_fraction,
         seconds=tuple(result.seconds for result in results),
         curves=measurements[0].transition,
     )
@@ -61,7 +61,15 @@ def markdown(found: Sequence[Found], *, title: str, quantity: Quantity, remarks:
     """Return one line a cell: what others printed, and ours with mean and deviation over seeds."""
     others = list(dict.fromkeys(number.by for each in found for number in each.label.published))
     unit = f", {UNITS[quantity]}" if UNITS[quantity] else ""
-    header = ["", "method", *(f"{name}{unit}" for name in others), f"ours{unit}", "seeds", "budget", "teacher, %"]
+    header = [
+        "",
+        "method",
+        *(f"{name}{unit}" for name in others),
+        f"ours{unit}",
+        "seeds",
+        "rounds fraction",
+        "teacher, %",
+    ]
     rows = [header, ["---"] * len(header), *(_row(each, others, quantity) for each in found)]
     lines = [f"# {title}", "", *("| " + " | ".join(row) + " |" for row in rows), ""]
     return "\n".join([*lines, *(f"{remark}\n" for remark in remarks)])
@@ -69,14 +77,14 @@ def markdown(found: Sequence[Found], *, title: str, quantity: Quantity, remarks:
 
 def _row(each: Found, others: Sequence[str], quantity: Quantity) -> list[str]:
     numbers = {number.by: _spread(number.value, number.deviation, quantity) for number in each.label.published}
-    budget = "" if each.budget is None else f"{each.budget:.2g}"
+    fraction = "" if each.rounds_fraction is None else f"{each.rounds_fraction:.2g}"
     teacher = f"{each.teacher_accuracies[0]:.2f}"
     ours = _spread(each.mean, each.deviation, quantity)
     return [
         each.label.row,
         each.label.column,
         *(numbers.get(name, "") for name in others),
-        *(ours, " ".join(map(str, each.seeds)), budget, teacher),
+        *(ours, " ".join(map(str, each.seeds)), fraction, teacher),
     ]
 
 
@@ -96,7 +104,7 @@ def describe(found: Sequence[Found]) -> list[dict[str, Any]]:
             "deviation": each.deviation,
             "values": each.values,
             "seeds": each.seeds,
-            "budget": each.budget,
+            "rounds_fraction": each.rounds_fraction,
             "teacher_accuracies": each.teacher_accuracies,
             "seconds": each.seconds,
         }

@@ -1,18 +1,24 @@
 """How many rounds a machine does in a time: schedules need their number before the first one."""
 
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
 from lightning_fabric import Fabric
 
 from beliefmatch.errors import SettingsError
+from beliefmatch.runs.folder import RunFolder
 from beliefmatch.training.execution.base import AbstractExecution
 from beliefmatch.training.execution.choice import begin_rounds, fastest_kernels
 from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
 from beliefmatch.training.options import ExecutionName, RunOptions
 from beliefmatch.training.prepare import resolve_fabric, with_micro_batch
 from beliefmatch.training.transfer import Transfer
+
+logger = logging.getLogger(__name__)
 
 LEAST_ROUNDS = 5
 """Rounds that are timed, if the time is enough for them."""
@@ -23,6 +29,8 @@ than in others, so many are timed and their mean counts."""
 FIRST_FRACTION, FIRST_SECONDS = 0.25, 10.0
 """Where timing is part of the time: if the first rounds take more than this fraction of it, and more than so many
 seconds, no others are timed."""
+ESTIMATE_SECONDS = 20.0
+"""Of which a tenth is spent on timing rounds whose number is given, so that the whole time can be told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +54,67 @@ class Timing:
     def planned_seconds(self) -> float:
         """What a run of so many rounds takes: more than was asked for where not even one fits."""
         return self.start_seconds + self.opening_seconds + self.rounds * self.seconds_per_round
+
+
+def choose_rounds(transfer: Transfer, options: RunOptions) -> Transfer:
+    """Return a transfer with as many rounds as fit its minutes; without minutes it stays as it is.
+
+    The number is chosen once, before the first round: a run that the folder holds keeps the one that it was begun with.
+
+    Raises:
+        FolderError: the folder cannot be used.
+        SettingsError: several devices are asked for.
+        BeliefMatchError: a network does not fit.
+    """
+    if transfer.minutes is None:
+        return transfer
+    began, folder = time.monotonic(), RunFolder(options.folder)
+    folder.check_usable(resume=options.resume)
+    if folder.holds_run:
+        kept = folder.read_run().settings.transfer.get("rounds")
+        # What a damaged file holds instead is named where all settings are compared.
+        return replace(transfer, rounds=kept) if isinstance(kept, int) else transfer
+    return replace(transfer, rounds=time_run(transfer, options, transfer.minutes, began=began).rounds)
+
+
+def time_run(transfer: Transfer, options: RunOptions, minutes: float | None, *, began: float) -> Timing:
+    """Time some rounds of a run that is about to begin, and return how many it does.
+
+    Args:
+        transfer: what to time.
+        options: kind of device, precision, micro-batch and execution.
+        minutes: wall time of the whole run, with what came before and this timing. None: the transfer's own rounds, so
+            that the time they take can be told.
+        began: when that wall time began, as `time.monotonic` has it.
+
+    Raises:
+        SettingsError: minutes are given and several devices asked for.
+        BeliefMatchError: a network does not fit.
+    """
+    if minutes is not None and options.devices > 1:
+        raise SettingsError(f"minutes are for one device: give rounds for {options.devices}", "minutes", "rounds")
+    wish = "to estimate the time" if minutes is None else f"to choose how many fit {minutes:g} minutes"
+    logger.info("timing some rounds on this machine, %s", wish)
+    # The run says what the loading of its networks has to say.
+    with _quiet():
+        seconds = ESTIMATE_SECONDS if minutes is None else 60 * minutes
+        found = time_rounds(transfer, options, seconds, is_within=True)
+    if minutes is None:
+        return replace(found, rounds=transfer.rounds)
+    left = 60 * minutes - (time.monotonic() - began) - found.start_seconds - found.opening_seconds
+    return replace(found, rounds=max(1, round(left / found.seconds_per_round)))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave warnings out of the log."""
+    log = logging.getLogger("beliefmatch")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def time_rounds(transfer: Transfer, options: RunOptions, seconds: float, *, is_within: bool = False) -> Timing:

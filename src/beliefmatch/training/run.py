@@ -198,7 +198,7 @@ def _make_result(attempt: Attempt) -> Result:
         teacher_parameters=attempt.teacher_cost.parameters,
         rounds=state.round,
         seconds=round(seconds, 3),
-        budget=transfer.usual_rounds and state.round / transfer.usual_rounds,
+        rounds_fraction=transfer.usual_rounds and state.round / transfer.usual_rounds,
         student_macs=attempt.student_cost.macs,
         teacher_macs=attempt.teacher_cost.macs,
         student_bytes=attempt.student_cost.bytes,

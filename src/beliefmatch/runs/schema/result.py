@@ -62,7 +62,7 @@ class Result:
     """Rounds completed."""
     seconds: float
     """Training time in seconds, over all resumptions."""
-    budget: float | None = None
+    rounds_fraction: float | None = None
     """Rounds as a fraction of those that the recipe does by default. None: it has no default."""
     student_macs: int | None = None
     """Multiply-accumulates of the student for one example. None: not counted."""
