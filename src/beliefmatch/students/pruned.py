@@ -2,7 +2,7 @@
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -14,10 +14,11 @@ from beliefmatch.networks.modes import evaluating
 from beliefmatch.networks.output_forms import LogitsHook
 from beliefmatch.networks.outputs import logits_of
 from beliefmatch.networks.pruning.blocks import drop_blocks
-from beliefmatch.networks.pruning.narrowing import apply_plan
+from beliefmatch.networks.pruning.narrowing import apply_plan, plan_of
 from beliefmatch.networks.pruning.pseudo_inputs import draw_pseudo_inputs
 from beliefmatch.networks.pruning.thinning import Quantity, thin
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.runs.reading import IN_MEMORY
 from beliefmatch.runs.schema.plan import PruningPlan
 from beliefmatch.students.base import AbstractStudent
 from beliefmatch.students.named import NamedStudent
@@ -85,6 +86,9 @@ class PrunedStudent(AbstractStudent):
     architecture: str
     """thin:0.5 keeps half of the multiply-accumulates and thin:parameters=0.3 so many of the parameters, in fewer
     channels; shallow:0.5 drops residual blocks."""
+    plan: PruningPlan | None = field(default=None, compare=False, repr=False, metadata=IN_MEMORY)
+    """What the name comes to for this teacher, where that was found already: it can take minutes. None: `build` finds
+    it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", str(PruningRequest.parse(self.architecture)))
@@ -114,7 +118,7 @@ class PrunedStudent(AbstractStudent):
             WeightsError: weights are given, and cannot be read or do not fit.
         """
         student = copy.deepcopy(teacher.module).cpu().float()
-        apply_plan(student, self._plan(student, teacher))
+        apply_plan(student, self.plan or self._find_plan(student, teacher))
         if self.weights is not None:
             weights = read_weights(self.weights, state_key=self.state_key)
             fit_weights(student, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
@@ -122,7 +126,7 @@ class PrunedStudent(AbstractStudent):
             _draw_weights(student)
         return student.train().requires_grad_(requires_grad=True)
 
-    def _plan(self, network: nn.Module, teacher: Teacher) -> PruningPlan:
+    def _find_plan(self, network: nn.Module, teacher: Teacher) -> PruningPlan:
         request = PruningRequest.parse(self.architecture)
         num_outputs = _count_outputs(network, teacher)
         if request.method == "shallow":
@@ -130,6 +134,16 @@ class PrunedStudent(AbstractStudent):
             return PruningPlan(num_outputs=num_outputs, dropped=dropped, layers=())
         layers = thin(network, teacher.spec, quantity=request.quantity, fraction=request.fraction)
         return PruningPlan(num_outputs=num_outputs, dropped=(), layers=layers)
+
+
+def with_plan(settings: AbstractStudent, student: nn.Module) -> AbstractStudent:
+    """Return settings with the plan of a student that was built of them, so that it need not be found again.
+
+    Args:
+        settings: of the student.
+        student: that they built, for the same teacher as others that are built of what is returned.
+    """
+    return replace(settings, plan=plan_of(student)) if isinstance(settings, PrunedStudent) else settings
 
 
 def _count_outputs(network: nn.Module, teacher: Teacher) -> int:

@@ -122,6 +122,8 @@ def make_plan(
     """
     began = time.monotonic()
     prepared = prepare(transfer, options)
+    # How a pruned student is made of its teacher was found just now, and can take minutes.
+    transfer = replace(transfer, student=prepared.transfer.student)
     timing = None
     if is_timed:
         wish = "to estimate the time" if minutes is None else f"to choose how many fit {minutes:g} minutes"

@@ -17,6 +17,7 @@ from beliefmatch.networks.teacher import Teacher
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.students.base import build_student, inspect_student
+from beliefmatch.students.pruned import with_plan
 from beliefmatch.training.memory import check_batch_fits, check_inputs_fit
 from beliefmatch.training.options import RunOptions, choose_accelerator
 from beliefmatch.training.precision import ResolvedPrecision, make_fabric, resolve_precision
@@ -30,7 +31,8 @@ class Prepared:
     """A transfer whose settings are all resolved, with both networks loaded and inspected, on the CPU."""
 
     transfer: Transfer
-    """With what settings leave to machine and networks: micro-batch, taps, how the source makes its inputs."""
+    """With what settings leave to machine and networks: micro-batch, taps, how the source makes its inputs, and how the
+    student is made of the teacher."""
     teacher: Teacher
     student: nn.Module
     inspection: Inspection
@@ -81,6 +83,8 @@ def prepare_on(
     frozen = Teacher(teacher, transfer.inputs) if teacher else Teacher.load(transfer.teacher, transfer.inputs)
     made, inspection = inspect_student(student, frozen) if student else build_student(transfer.student, frozen)
     _compute_logits_in_32_bits(frozen, made, inspection)
+    if student is None:
+        transfer = replace(transfer, student=with_plan(transfer.student, made))
     check_batch_fits(transfer, frozen, inspection, fabric, local_batch_size)
     return Prepared(
         transfer=resolve(transfer, frozen, made, inspection),
