@@ -57,6 +57,8 @@ def test_plan_stops_before_anything_is_written(capsys: pytest.CaptureFixture[str
     ("words", "message"),
     [
         ((*NETWORKS,), "--shape is missing: "),
+        (("gone/net.py:make", "--student", "convnet_8"), "no file at "),
+        (("convnett_8", "--student", "convnet_8"), "no architecture is called 'convnett_8'"),
         ((*NETWORKS, *USUAL, "--minutes", "0"), "--minutes must be above 0"),
         ((*NETWORKS, *USUAL, "--minutes", "1", "--rounds", "1"), "--minutes and --rounds contradict each other"),
     ],

@@ -33,6 +33,7 @@ def quantize(
     std: OptionalNumbers = None,
     num_classes: OptionalCount = None,
     outputs: OptionalOutputs = None,
+    output: Annotated[str | None, left_out("KEY")] = None,
     pixels: Annotated[Literal["uint8", "unit"] | None, left_out("{uint8,unit}")] = None,
     images: OptionalFile = None,
     calibration: Literal["auto", "noise", "procedural", "refined", "weighted"] = "auto",
@@ -64,6 +65,7 @@ def quantize(
         std: Standard deviation of each channel that the model was trained with, likewise.
         num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
         outputs: What the model returns. Default: detected.
+        output: Which of several outputs holds the logits: an index, such as 1 for the second, or a key.
         pixels: Let the file take pixels and normalise them itself: uint8 from 0 to 255, or unit from 0 to 1. Default:
             it takes network inputs.
         images: File .npz to compare on, as measure takes it. Nothing is calibrated on it.
@@ -86,6 +88,8 @@ def quantize(
     set_display(display)
     if len(keep_float) > 1 and {"auto", "none"} & set(keep_float):
         raise SettingsError("--keep-float is auto, none, or names of nodes, not both")
+    if output is not None and output.endswith(".onnx"):
+        raise SettingsError(f"--output is which of the model's outputs holds the logits; the file is --out {output}")
     names = {"auto": "auto", "none": "none"}
     kept = names.get(" ".join(keep_float), keep_float)
     settings = QuantizationSettings(
@@ -106,6 +110,7 @@ def quantize(
         weights=weights,
         num_classes=num_classes,
         outputs=outputs,
+        output=output,
         pixels=pixels,
         images=None if images is None else read_examples(images),
         settings=settings,

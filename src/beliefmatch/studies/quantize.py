@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from beliefmatch.data.gather import gather_examples
-from beliefmatch.errors import BeliefMatchError
+from beliefmatch.errors import BeliefMatchError, FolderError
 from beliefmatch.export.graph import Pixels
 from beliefmatch.measurement.run import load_teacher
 from beliefmatch.networks.examples import AbstractExamples
@@ -32,6 +32,7 @@ def quantize(
     weights: Path | str | None = None,
     num_classes: int | None = None,
     outputs: OutputForm | None = None,
+    output: str | None = None,
     pixels: Pixels | None = None,
     images: Any = None,
     settings: QuantizationSettings = QuantizationSettings(),
@@ -49,6 +50,7 @@ def quantize(
         weights: file with the model's weights, where they are not in it yet. Not for a run.
         num_classes: outputs of a model that is made by name and filled from a file of weights. Not for a run.
         outputs: what the model returns. None: detected. Not for a run.
+        output: which of several outputs holds the logits, by index or key, where that is ambiguous. Not for a run.
         pixels: let the file take pixels and normalise them itself: uint8 from 0 to 255, or unit from 0 to 1.
         images: real examples to compare on, of any form that `Compression.measure` takes. They calibrate nothing.
         settings: how it is quantised and checked.
@@ -68,11 +70,13 @@ def quantize(
         target = folder.path / STEM if out is None else Path(out)
     else:
         assert not isinstance(model, RunFolder)
+        _check_folder(model)
         teacher = load_alone(
             model,
             weights=weights,
             num_classes=num_classes,
             outputs=outputs,
+            output=output,
             shape=shape,
             mean=mean,
             std=std,
@@ -89,6 +93,16 @@ def quantize(
         images=_examples(images, spec, teacher),
         overwrite=overwrite,
     )
+
+
+def _check_folder(model: TeacherLike) -> None:
+    """Check that a folder, which holds no run, holds a model.
+
+    Raises:
+        FolderError: it does not.
+    """
+    if isinstance(model, str | Path) and Path(model).is_dir() and not (Path(model) / "config.json").is_file():
+        raise FolderError(f"{model} holds no run (no run.json) and no model (no config.json): name another folder")
 
 
 def _read_run(folder: RunFolder, trust_code: TrustedCode) -> tuple[Teacher, Any, InputSpec]:
