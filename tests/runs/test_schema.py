@@ -13,7 +13,7 @@ import pytest
 from beliefmatch.errors import FolderError
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.reading import read
-from beliefmatch.runs.schema.export import Deployed, Export, FileCheck
+from beliefmatch.runs.schema.export import Deployed, EightBits, Export, FileCheck
 from beliefmatch.runs.schema.measurement import (
     ClassScores,
     Disagreement,
@@ -29,7 +29,7 @@ from beliefmatch.runs.schema.run import RunMetadata, RunSettings, SourceMetadata
 
 PAGE = Path(__file__).parents[2] / "docs" / "run_folder.md"
 DECLARED = (
-    *(RunMetadata, RunSettings, LoggedRow, Result, Collapse, Collapses, Export, FileCheck, Deployed),
+    *(RunMetadata, RunSettings, LoggedRow, Result, Collapse, Collapses, Export, EightBits, FileCheck, Deployed),
     *(MeasurementRecord, NetworkScores, Estimate, ClassScores, Transition, Disagreement, StudentMetadata),
     *(SourceMetadata, PruningPlan, PrunedLayer),
 )
@@ -51,6 +51,15 @@ EXPORT = Export(
     versions={"torch": "2.6"},
     mean=[0.5],
     normalisation_from="default",
+    in_8_bits=EightBits(
+        calibration="noise",
+        ranges="minmax",
+        keep_float=["conv"],
+        num_nodes=2,
+        float_bytes=20,
+        latency=0.2,
+        float_latency=0.1,
+    ),
 )
 COLLAPSE = Collapse(kind="pinned", round=9, since=3, seen="it is", action="restart", attempt=0, seed=1, seconds=2.0)
 RESULT = Result(

@@ -100,6 +100,8 @@ def test_the_result_is_measured_reported_and_exported(tmp_path: Path) -> None:
     torch.testing.assert_close(program(inputs), result.student(inputs), rtol=1e-4, atol=1e-4)
     with pytest.raises(bm.BeliefMatchError, match="could not be checked in a fresh process: export to onnx or pt2"):
         result.export("student.safetensors")
+    with pytest.raises(SettingsError, match=r"int8 is for \.onnx files; got student\.pt2"):
+        result.export("student.pt2", int8=True)
     with pytest.raises(SettingsError, match="file has no ending"):
         result.export("student")
 

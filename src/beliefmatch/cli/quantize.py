@@ -144,28 +144,13 @@ def _print_table(found: "Quantization") -> None:
 
 def _sentences(quantized: "Quantized") -> list[str]:
     """Return what was found, in words."""
-    from beliefmatch.cli.tables import percent
+    from beliefmatch.cli.eight_bits import describe_8_bits
+    from beliefmatch.quantization.export import eight_bits_of
 
     found = quantized.quantization
-    lines = []
-    for check in (found.pseudo, *([found.images] if found.images else [])):
-        accuracy = ""
-        if check.accuracy is not None and check.student_accuracy is not None:
-            accuracy = f"; accuracy {percent(check.accuracy)}, in 32 bits {percent(check.student_accuracy)}"
-        lines.append(
-            f"{quantized.file.name} gives {percent(check.agreement)} of {check.num_examples} {check.name} the class "
-            f"of the network in 32 bits{accuracy}"
-        )
-    if found.keep_float:
-        kept = ", ".join(found.keep_float)
-        lines.append(f"{len(found.keep_float)} of {found.num_nodes} nodes with weights stayed in 32 bits: {kept}")
-    size = found.bytes / found.float_bytes
-    lines.append(f"size: {found.bytes:,} bytes, in 32 bits {found.float_bytes:,} ({size:.2f} of it)")
-    faster = found.float_latency / found.latency
-    verdict = "" if faster > 1 else "; 8 bits are not faster on this machine"
-    lines.append(
-        f"latency: {1000 * found.latency:.3f} ms, in 32 bits {1000 * found.float_latency:.3f} ms, for one example with "
-        f"{found.threads} threads{verdict}"
-    )
-    lines.append(f"wrote {quantized.file} and {quantized.record}")
-    return lines
+    checks = (found.pseudo, *([found.images] if found.images else []))
+    described = eight_bits_of(found)
+    return [
+        *describe_8_bits(quantized.file.name, described, checks, num_bytes=found.bytes, threads=found.threads),
+        f"wrote {quantized.file} and {quantized.record}",
+    ]

@@ -17,6 +17,7 @@ from beliefmatch.export.graph import Pixels
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.measurement.run import measure_run
 from beliefmatch.networks.loading.given import GivenNetworks
+from beliefmatch.quantization.export import export_in_8_bits
 from beliefmatch.report.page import write_report
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.result import Result
@@ -94,11 +95,14 @@ class Compression:
         """
         return write_report([self.folder], out=None if out is None else Path(out))
 
-    def export(self, file: Path | str, *, pixels: Pixels | None = None, overwrite: bool = False) -> Exported:
+    def export(
+        self, file: Path | str, *, int8: bool = False, pixels: Pixels | None = None, overwrite: bool = False
+    ) -> Exported:
         """Export the student as a file to deploy, checked in a fresh process, with a model card beside it.
 
         Args:
             file: to write; its ending is the format: .onnx, .pt2 or .safetensors (for a student that has a name).
+            int8: whether the file is quantised to 8 bits, calibrated without data; .onnx alone.
             pixels: whether the file takes pixels, uint8 or float32 in [0, 1] ("unit"), and normalises them itself;
                 None: it takes network inputs.
             overwrite: whether a file and a card that are there may be replaced.
@@ -109,9 +113,21 @@ class Compression:
         path = Path(file)
         if not path.suffix:
             raise SettingsError(f"file has no ending: name the format, such as {path}.onnx; got {path}", "file")
+        name = check_format(path.suffix.removeprefix("."))
+        if int8:
+            if name != "onnx":
+                raise SettingsError(f"int8 is for .onnx files; got {path}", "file")
+            return export_in_8_bits(
+                RunFolder(self.folder),
+                out=path,
+                pixels=pixels,
+                overwrite=overwrite,
+                trust_code=self._trusted,
+                given=self.given,
+            )
         return export_student(
             RunFolder(self.folder),
-            check_format(path.suffix.removeprefix(".")),
+            name,
             out=path,
             pixels=pixels,
             overwrite=overwrite,
