@@ -7,7 +7,7 @@ from typing import Literal
 from torch import nn
 
 from beliefmatch.errors import NetworkError
-from beliefmatch.networks.cost import count_macs
+from beliefmatch.networks.cost import count_macs, measure_latency
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.pruning.channel_groups import (
     ChannelGroup,
@@ -20,10 +20,14 @@ from beliefmatch.networks.pruning.channel_groups import (
 from beliefmatch.networks.pruning.prunable import ELSE, check_prunable
 from beliefmatch.runs.schema.plan import PrunedLayer
 
-Quantity = Literal["macs", "parameters"]
-QUANTITIES: tuple[Quantity, ...] = ("macs", "parameters")
-NAMES: dict[Quantity, str] = {"macs": "MACs", "parameters": "parameters"}
+Counted = Literal["macs", "parameters"]
+"""What is the same in every call."""
+Quantity = Counted | Literal["latency"]
+"""latency: seconds of one example, as measured on this machine, so that no two calls need agree."""
+NAMES: dict[Quantity, str] = {"macs": "MACs", "parameters": "parameters", "latency": "latency, measured here,"}
 """What messages call them."""
+NUM_TIMED = 31
+"""Times that each of two networks is timed in turns."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,7 +67,7 @@ def _steps_of(group: ChannelGroup) -> Iterator[Step]:
         gone += size
 
 
-def measure_quantity(network: nn.Module, spec: InputSpec, quantity: Quantity) -> int:
+def measure_quantity(network: nn.Module, spec: InputSpec, quantity: Counted) -> int:
     """Count multiply-accumulates for one example, or parameters."""
     if quantity == "macs":
         return count_macs(network, spec)
@@ -89,12 +93,8 @@ def thin(network: nn.Module, spec: InputSpec, *, quantity: Quantity, fraction: f
     check_prunable(network)
     if fraction == 1:
         return ()
-    whole = measure_quantity(network, spec, quantity)
+    left = _measure_latencies(network, spec) if quantity == "latency" else _count(network, spec, quantity)
     steps = steps_of(find_groups(network, spec))
-
-    def left(taken: Sequence[Step]) -> float:
-        return measure_quantity(without(network, removed_by(taken)), spec, quantity) / whole
-
     least = left(steps)
     if least > fraction:
         raise NetworkError(
@@ -102,7 +102,27 @@ def thin(network: nn.Module, spec: InputSpec, *, quantity: Quantity, fraction: f
             f"pruned is pruned, so thin:{quantity}={fraction:g} cannot be reached; {ELSE}"
         )
     taken = steps[: _first(len(steps), lambda number: left(steps[:number]) <= fraction)]
+    if quantity == "latency":
+        # Steps differ by less than what a measurement does.
+        return kept_layers(network, removed_by(taken))
     return kept_layers(network, removed_by(_give_back(taken, lambda fewer: left(fewer) <= fraction)))
+
+
+def _count(network: nn.Module, spec: InputSpec, quantity: Counted) -> Callable[[Sequence[Step]], float]:
+    """Return what tells the part of a quantity that is left after some steps."""
+    whole = measure_quantity(network, spec, quantity)
+    return lambda taken: measure_quantity(without(network, removed_by(taken)), spec, quantity) / whole
+
+
+def _measure_latencies(network: nn.Module, spec: InputSpec) -> Callable[[Sequence[Step]], float]:
+    """Return what measures the part of the latency that is left after some steps, both networks in turns."""
+
+    def left(taken: Sequence[Step]) -> float:
+        smaller = without(network, removed_by(taken))
+        before, after = measure_latency((network, smaller), spec, num_timed=NUM_TIMED)
+        return after / before
+
+    return left
 
 
 def _give_back(taken: Sequence[Step], fits: Callable[[Sequence[Step]], bool]) -> Sequence[Step]:
