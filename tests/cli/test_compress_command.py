@@ -95,6 +95,17 @@ def test_inspect_shows_what_each_group_of_channels_is_worth(capsys: pytest.Captu
     for words in ("agreement with itself on 256 pseudo inputs", "without 75 %", "--student thin:0.5 keeps half"):
         assert words in written
     assert "drops blocks" not in written
+    for name, begins in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF")):
+        run(*model, "--plot", name)
+        assert Path(name).read_bytes().startswith(begins)
+        assert f"wrote {name}" in capsys.readouterr().out
+    for words, message in (
+        ((*model[:-1], "--plot", "b.png"), "--plot draws what --prune measures: add --prune"),
+        ((*model, "--plot", "b.jpg"), "--plot b.jpg should end in .png, .svg or .pdf"),
+        ((*model, "--plot", "gone/b.png"), "--plot gone/b.png would lie in a folder that is not there"),
+    ):
+        run(*words, code=2)
+        assert f"beliefmatch: error: {message}" in capsys.readouterr().err
     run(*model, "--display", "json")
     found = json.loads(capsys.readouterr().out)["pruning"]
     assert [(each["name"], each["channels"]) for each in found["groups"]] == [
