@@ -1,19 +1,22 @@
 """A student that is made from its teacher: with fewer channels, thin:0.5, or fewer blocks, shallow:0.5."""
 
 import copy
+import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from torch import nn
 
-from beliefmatch.errors import SettingsError, did_you_mean
+from beliefmatch.errors import ExtraError, NetworkError, SettingsError, did_you_mean
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.modes import evaluating
 from beliefmatch.networks.output_forms import LogitsHook
 from beliefmatch.networks.outputs import logits_of
 from beliefmatch.networks.pruning.blocks import drop_blocks
+from beliefmatch.networks.pruning.channel_groups import ChannelGroup, find_groups
 from beliefmatch.networks.pruning.narrowing import apply_plan, plan_of
 from beliefmatch.networks.pruning.pseudo_inputs import draw_pseudo_inputs
 from beliefmatch.networks.pruning.thinning import Quantity, thin
@@ -22,6 +25,8 @@ from beliefmatch.runs.reading import IN_MEMORY
 from beliefmatch.runs.schema.plan import PruningPlan
 from beliefmatch.students.base import AbstractStudent
 from beliefmatch.students.named import NamedStudent
+
+logger = logging.getLogger(__name__)
 
 Method = Literal["thin", "shallow"]
 METHODS: dict[Method, tuple[Quantity, ...]] = {"thin": ("macs", "parameters", "latency"), "shallow": ("macs",)}
@@ -119,7 +124,7 @@ class PrunedStudent(AbstractStudent):
             WeightsError: weights are given, and cannot be read or do not fit.
         """
         student = copy.deepcopy(teacher.module).cpu().float()
-        apply_plan(student, self.plan or self._find_plan(student, teacher))
+        apply_plan(student, self.plan or _find_plan(self.architecture, student, teacher))
         if self.weights is not None:
             weights = read_weights(self.weights, state_key=self.state_key)
             fit_weights(student, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
@@ -127,14 +132,45 @@ class PrunedStudent(AbstractStudent):
             _draw_weights(student)
         return student.train().requires_grad_(requires_grad=True)
 
-    def _find_plan(self, network: nn.Module, teacher: Teacher) -> PruningPlan:
-        request = PruningRequest.parse(self.architecture)
-        num_outputs = _count_outputs(network, teacher)
-        if request.method == "shallow":
-            dropped = drop_blocks(network, teacher.spec, fraction=request.fraction)
-            return PruningPlan(num_outputs=num_outputs, dropped=dropped, layers=())
-        layers = thin(network, teacher.spec, quantity=request.quantity, fraction=request.fraction)
-        return PruningPlan(num_outputs=num_outputs, dropped=(), layers=layers)
+
+def _find_plan(
+    name: str, network: nn.Module, teacher: Teacher, *, groups: Sequence[ChannelGroup] | None = None
+) -> PruningPlan:
+    request = PruningRequest.parse(name)
+    num_outputs = _count_outputs(network, teacher)
+    if request.method == "shallow":
+        dropped = drop_blocks(network, teacher.spec, fraction=request.fraction)
+        return PruningPlan(num_outputs=num_outputs, dropped=dropped, layers=())
+    layers = thin(network, teacher.spec, quantity=request.quantity, fraction=request.fraction, groups=groups)
+    return PruningPlan(num_outputs=num_outputs, dropped=(), layers=layers)
+
+
+def plan_students(names: Sequence[str], teacher: Teacher) -> list[PrunedStudent]:
+    """Return several students of one teacher with their plans, for which groups of channels are found once.
+
+    Args:
+        names: such as thin:0.5 and shallow:0.5.
+        teacher: that all are made from.
+
+    Returns:
+        Those that can be made; the log says why others cannot.
+    """
+    network = copy.deepcopy(teacher.module).cpu().float()
+    students, groups, why = [], None, None
+    for name in names:
+        is_thin = PruningRequest.parse(name).method == "thin"
+        try:
+            if is_thin and why is not None:
+                raise why
+            if is_thin and groups is None:
+                groups = find_groups(network, teacher.spec)
+            plan = _find_plan(name, network, teacher, groups=groups)
+        except (NetworkError, ExtraError) as error:
+            logger.info("%s is not tried: %s", name, error)
+            why = error if is_thin and groups is None else why
+            continue
+        students.append(PrunedStudent(architecture=name, plan=plan))
+    return students
 
 
 def with_plan(settings: AbstractStudent, student: nn.Module) -> AbstractStudent:

@@ -74,7 +74,14 @@ def measure_quantity(network: nn.Module, spec: InputSpec, quantity: Counted) -> 
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def thin(network: nn.Module, spec: InputSpec, *, quantity: Quantity, fraction: float) -> tuple[PrunedLayer, ...]:
+def thin(
+    network: nn.Module,
+    spec: InputSpec,
+    *,
+    quantity: Quantity,
+    fraction: float,
+    groups: Sequence[ChannelGroup] | None = None,
+) -> tuple[PrunedLayer, ...]:
     """Choose the channels that are kept, so that at most a part of a quantity is left, as much as whole steps allow.
 
     Args:
@@ -82,6 +89,7 @@ def thin(network: nn.Module, spec: InputSpec, *, quantity: Quantity, fraction: f
         spec: of its inputs.
         quantity: what is counted.
         fraction: part of it that may be left, above 0, at most 1, where nothing goes.
+        groups: of the network, where they were found already. None: they are found.
 
     Returns:
         The layers that lose channels.
@@ -94,7 +102,7 @@ def thin(network: nn.Module, spec: InputSpec, *, quantity: Quantity, fraction: f
     if fraction == 1:
         return ()
     left = _measure_latencies(network, spec) if quantity == "latency" else _count(network, spec, quantity)
-    steps = steps_of(find_groups(network, spec))
+    steps = steps_of(find_groups(network, spec) if groups is None else groups)
     least = left(steps)
     if least > fraction:
         raise NetworkError(
