@@ -75,6 +75,10 @@ def test_the_same_call_measures_nothing_again_and_another_target_is_refused(monk
     monkeypatch.setattr(auto_compress, "measure_proposals", lambda *_: pytest.fail("it is measured again"))
     again = compressed(macs=0.5)
     assert (again.folder, again.result, again.found) == (first.folder, first.result, first.found)
+    longer = compressed(macs=0.5, rounds=2)
+    assert longer.folder == Path("auto/thin_0.5_to_2_rounds")
+    assert longer.found is not None
+    assert [each.folder for each in longer.found.candidates if each.folder] == ["thin_0.5_to_2_rounds"]
     with pytest.raises(FolderError, match=r"candidates\.json was measured for macs 0\.5: name another folder"):
         compressed(macs=0.4)
     other = make_conv_teacher()
@@ -129,6 +133,7 @@ def test_the_network_itself_in_8_bits_needs_no_training(monkeypatch: pytest.Monk
     assert result.found is not None
     assert result.found.chosen == 1
     assert result.found.candidates[1].agreement is not None
+    assert result.found.candidates[1].folder == "model_int8.onnx"
     assert "the network itself in 8 bits" in repr(result)
     assert "the network itself in 8 bits" in result._repr_html_()
     for attempt in (lambda: result.student, lambda: result.result, result.report, lambda: result.export("a.onnx")):

@@ -21,7 +21,7 @@ def print_candidates(found: "Candidates") -> None:
         f"tried for {describe_target(found.target)}; latency of one example in {found.runtime} on this machine with "
         f"{found.threads} threads:"
     )
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     table.add_column("student", overflow="fold", min_width=16)
     headings = ("bits", "MACs", "parameters", "size", "ms", "speedup", "meets")
     was_trained = any(each.agreement is not None for each in found.candidates)

@@ -1,6 +1,7 @@
 """Compress a network to a target: measure what fits, train the one or few that meet it, return the nearest."""
 
 import logging
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -217,7 +218,12 @@ def run_auto(plan: AutoPlan, compress_one: CompressOne) -> Compression:
             logger.warning("%s does not do: %s", name_of(candidate), error)
             continue
         results[number] = result
-        done = replace(candidate, folder=_folder_name(candidate), agreement=_agree(plan.teacher, result, inputs))
+        where = result.folder if result.is_trained else result.int8
+        done = replace(
+            candidate,
+            folder=os.path.relpath(where or result.folder, plan.folder),
+            agreement=_agree(plan.teacher, result, inputs),
+        )
         candidates = (*found.candidates[:number], done, *found.candidates[number + 1 :])
         found = replace(found, candidates=candidates)
         _write(plan, found)
