@@ -37,7 +37,7 @@ EXPORT = Export(
     versions={"torch": "2.6", "onnx": "1.17"},
 )
 EIGHT_BITS = EightBits(
-    calibration="weighted",
+    calibrated_on="weighted",
     ranges="minmax",
     keep_float=["conv"],
     num_nodes=3,

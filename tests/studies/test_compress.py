@@ -148,7 +148,7 @@ def test_a_pruned_student_is_planned_once(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(compression_plan, "time_rounds", time_rounds)
     result = compressed(student="thin:0.5")
     assert planned == [0.5]
-    assert result.student[0].out_channels == 4
+    assert result.student.get_submodule("0").out_channels == 4
     assert "plan" not in run_json()["student"]
 
 

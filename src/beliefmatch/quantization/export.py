@@ -153,7 +153,7 @@ def quantize_run(
 def eight_bits_of(found: Quantization) -> EightBits:
     """Return what result.json keeps of a quantisation."""
     return EightBits(
-        calibration=found.calibration,
+        calibrated_on=found.calibration,
         ranges=found.ranges,
         keep_float=found.keep_float,
         num_nodes=found.num_nodes,

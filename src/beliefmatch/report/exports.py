@@ -51,7 +51,7 @@ def _eight_bits_parts(found: Sequence[tuple[str, Export]]) -> tuple[Part, ...]:
                 detail="" if in_8_bits.is_faster else "8 bits are not faster on this machine",
             ),
             number_cell("fraction", export.pseudo.agreement),
-            text_cell(f"{in_8_bits.calibration}, {in_8_bits.ranges}"),
+            text_cell(f"{in_8_bits.calibrated_on}, {in_8_bits.ranges}"),
             number_cell("exact", len(in_8_bits.keep_float), detail=f"of {in_8_bits.num_nodes}"),
         )
         for name, export in found

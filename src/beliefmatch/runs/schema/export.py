@@ -46,7 +46,7 @@ class FileCheck:
 class EightBits:
     """How an exported file was quantised to 8 bits, and what the same student is in 32."""
 
-    calibration: str
+    calibrated_on: str
     """Inputs that it was calibrated on, all made without data: noise, procedural, refined, or weighted."""
     ranges: str
     """How activations got their ranges: minmax, entropy, or percentile."""
