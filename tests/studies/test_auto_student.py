@@ -1,5 +1,6 @@
 """Students for a target: what is tried, what is measured of it, and which one is trained first."""
 
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -90,7 +91,9 @@ def test_groups_are_found_once_and_what_cannot_be_reached_is_left_out(
     assert len(calls) == 1
 
 
-def test_a_network_that_cannot_be_traced_is_traced_once(teacher: Teacher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_that_cannot_be_traced_is_traced_once(
+    teacher: Teacher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     calls: list[object] = []
 
     def fail(*arguments: object) -> None:
@@ -98,8 +101,10 @@ def test_a_network_that_cannot_be_traced_is_traced_once(teacher: Teacher, monkey
         raise NetworkError("it cannot be traced")
 
     monkeypatch.setattr(pruned, "find_groups", fail)
-    assert plan_students(["thin:0.7", "thin:0.5"], teacher) == []
+    with caplog.at_level(logging.INFO):
+        assert plan_students(["thin:0.7", "thin:0.5"], teacher) == []
     assert len(calls) == 1
+    assert caplog.messages == ["not tried: thin:0.7, thin:0.5, since it cannot be traced"]
 
 
 def test_students_of_one_plan_are_tried_once(teacher: Teacher) -> None:

@@ -156,7 +156,9 @@ def plan_students(names: Sequence[str], teacher: Teacher) -> list[PrunedStudent]
         Those that can be made; the log says why others cannot.
     """
     network = copy.deepcopy(teacher.module).cpu().float()
-    students, groups, why = [], None, None
+    students: list[PrunedStudent] = []
+    left_out: dict[str, list[str]] = {}
+    groups, why = None, None
     for name in names:
         is_thin = PruningRequest.parse(name).method == "thin"
         try:
@@ -166,10 +168,12 @@ def plan_students(names: Sequence[str], teacher: Teacher) -> list[PrunedStudent]
                 groups = find_groups(network, teacher.spec)
             plan = _find_plan(name, network, teacher, groups=groups)
         except (NetworkError, ExtraError) as error:
-            logger.info("%s is not tried: %s", name, error)
+            left_out.setdefault(str(error), []).append(name)
             why = error if is_thin and groups is None else why
             continue
         students.append(PrunedStudent(architecture=name, plan=plan))
+    for reason, without in left_out.items():
+        logger.info("not tried: %s, since %s", ", ".join(without), reason)
     return students
 
 
