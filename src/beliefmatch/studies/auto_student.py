@@ -16,7 +16,7 @@ from beliefmatch.errors import BeliefMatchError, ExportError, SettingsError
 from beliefmatch.export import onnx
 from beliefmatch.export.costs import onnxruntime_call
 from beliefmatch.export.graph import DeployedGraph
-from beliefmatch.networks.cost import Cost, cost_of, count_macs, measure_latency, time_interleaved
+from beliefmatch.networks.cost import Cost, cost_of, count_macs, least_of_repeats, measure_latency, time_interleaved
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.packages import require
 from beliefmatch.networks.teacher import Teacher
@@ -150,10 +150,12 @@ def measure_proposals(proposals: Sequence[Proposal], spec: InputSpec, target: Ta
         written = list(_write(proposals, spec, with_8_bits=bool(target.speedup or target.size)))
     except BeliefMatchError as error:
         logger.info("latencies are measured in torch, and nothing in 8 bits: %s", error)
-        seconds = measure_latency([each.network for each in proposals], spec)
+        networks = [each.network for each in proposals]
+        seconds = least_of_repeats(lambda number: measure_latency(networks, spec, num_timed=number))
         sizes = [(each, False, each.cost.bytes) for each in proposals]
         return "torch", _make_candidates(sizes, seconds, target)
-    seconds = time_interleaved([onnxruntime_call(content, None, spec) for _, _, content in written])
+    calls = [onnxruntime_call(content, None, spec) for _, _, content in written]
+    seconds = least_of_repeats(lambda number: time_interleaved(calls, num_timed=number))
     return "onnxruntime", _make_candidates([(each, bits, len(file)) for each, bits, file in written], seconds, target)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import nn
 
 from beliefmatch.errors import NetworkError
-from beliefmatch.networks.cost import count_macs, measure_latency
+from beliefmatch.networks.cost import count_macs, least_of_repeats, measure_latency
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.pruning.channel_groups import (
     ChannelGroup,
@@ -26,8 +26,8 @@ Quantity = Counted | Literal["latency"]
 """latency: seconds of one example, as measured on this machine, so that no two calls need agree."""
 NAMES: dict[Quantity, str] = {"macs": "MACs", "parameters": "parameters", "latency": "latency, measured here,"}
 """What messages call them."""
-NUM_TIMED = 31
-"""Times that each of two networks is timed in turns."""
+NUM_CONFIRMED = 20
+"""Parts of all steps of which one more is taken where a latency was measured too short."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,11 +109,20 @@ def thin(
             f"at least {least:.3f} of the {NAMES[quantity]} of {type(network).__name__} are left when all that can be "
             f"pruned is pruned, so thin:{quantity}={fraction:g} cannot be reached; {ELSE}"
         )
-    taken = steps[: _first(len(steps), lambda number: left(steps[:number]) <= fraction)]
+    number = _first(len(steps), lambda number: left(steps[:number]) <= fraction)
     if quantity == "latency":
-        # Steps differ by less than what a measurement does.
-        return kept_layers(network, removed_by(taken))
-    return kept_layers(network, removed_by(_give_back(taken, lambda fewer: left(fewer) <= fraction)))
+        return kept_layers(network, removed_by(_confirm(steps, number, lambda taken: left(taken) <= fraction)))
+    return kept_layers(network, removed_by(_give_back(steps[:number], lambda fewer: left(fewer) <= fraction)))
+
+
+def _confirm(steps: Sequence[Step], number: int, fits: Callable[[Sequence[Step]], bool]) -> Sequence[Step]:
+    """Measure again what a search found, and take more steps until it fits: a search prefers what was measured short.
+
+    None is given back, since steps differ by less than measurements do.
+    """
+    while number < len(steps) and not fits(steps[:number]):
+        number += max(1, len(steps) // NUM_CONFIRMED)
+    return steps[:number]
 
 
 def _count(network: nn.Module, spec: InputSpec, quantity: Counted) -> Callable[[Sequence[Step]], float]:
@@ -127,7 +136,8 @@ def _measure_latencies(network: nn.Module, spec: InputSpec) -> Callable[[Sequenc
 
     def left(taken: Sequence[Step]) -> float:
         smaller = without(network, removed_by(taken))
-        before, after = measure_latency((network, smaller), spec, num_timed=NUM_TIMED)
+        pair = (network, smaller)
+        before, after = least_of_repeats(lambda number: measure_latency(pair, spec, num_timed=number))
         return after / before
 
     return left

@@ -30,7 +30,7 @@ class Candidate:
     bytes: int
     """Bytes of its ONNX file, or of its parameters and buffers where no such file could be written."""
     latency: float
-    """Seconds for one example on the CPU, median of repeats in which all took turns."""
+    """Seconds for one example on the CPU: the least of several medians of repeats in which all took turns."""
     meets: bool
     """Whether it meets the target."""
     folder: str | None = None
