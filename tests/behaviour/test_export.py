@@ -364,3 +364,50 @@ def test_what_must_be_installed_is_told(
     assert export(run) == 2
     assert "onnxscript" in (line := error_line(capsys))
     assert "pip install 'beliefmatch[onnx]'" in line
+
+
+def test_an_int8_file_is_checked_entered_and_shown(run: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export(run, "--int8", "--min-agreement", ".5", "--images", images, "--teacher-license", "MIT") == 0
+    shown = capsys.readouterr().out
+    for words in ("model_int8.onnx gives ", "in 32 bits", "size: ", "latency: ", f"wrote {run / 'model_int8.onnx'}"):
+        assert words in shown
+    result = RunFolder(run).read_result()
+    assert result.exports is not None
+    found = result.exports["model_int8.onnx"]
+    in_8_bits = found.in_8_bits
+    assert in_8_bits is not None
+    assert found.student.bytes == (run / "model_int8.onnx").stat().st_size
+    assert found.student.torch_latency is None
+    assert found.student.onnxruntime_latency is not None
+    assert found.images is not None
+    assert (found.images.num_examples, found.teacher_license) == (150, "MIT")
+    page = write_report([run]).read_text()
+    assert ("8 bits are not faster on this machine" in page) is not in_8_bits.is_faster
+    assert "Files in 8 bits" in page
+    assert "is in 8 bits, calibrated on inputs" in (run / "README.md").read_text()
+    assert export(run, "--int8") == 2
+    assert "is there already: add --overwrite" in capsys.readouterr().err
+
+
+def test_quantize_enters_its_file_too(run: Path) -> None:
+    words = ("--trust-code", "--display", "quiet", "--num-inputs", "32", "--min-agreement", ".5")
+    assert main(["quantize", str(run), *words]) == 0
+    assert not (run / "README.md").exists()
+    assert "Files in 8 bits" in write_report([run]).read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "to", "message"),
+    [
+        (("--int8",), "pt2", "--int8 writes ONNX with 8-bit weights, so it needs --to onnx; got --to pt2"),
+        (("--min-agreement", ".9"), "onnx", "--min-agreement is for --int8"),
+        (("--int8", "--min-agreement", "2"), "onnx", "--min-agreement must be above 0 and at most 1"),
+        (("--int8", "--out", "a.bin"), "onnx", "--out a.bin should end in .onnx"),
+    ],
+)
+def test_what_does_not_go_with_int8(
+    run: Path, words: tuple[str, ...], to: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export(run, *words, to=to) == 2
+    assert message in error_line(capsys)
+    assert not list(run.glob("*int8*"))

@@ -17,6 +17,11 @@ import beliefmatch as bm
 from beliefmatch import RunFolder, load_student
 from beliefmatch.cli import main
 from beliefmatch.errors import FolderError, NetworkError
+from beliefmatch.networks.pruning import thinning
+from beliefmatch.networks.pruning.sensitivity import measure_sensitivity
+from beliefmatch.report.page import write_report
+from beliefmatch.runs.pruning import read_sensitivity
+from beliefmatch.training import recorder, sensitivity
 from tiny import make_conv_teacher, named
 
 SIZES = ("--shape", 1, 8, 8, "--rounds", 3, "--batch-size", 4, "--accelerator", "cpu", "--display", "quiet")
@@ -207,3 +212,47 @@ def test_a_shallow_student_is_stored_by_the_names_of_its_lost_blocks(tmp_path: P
     dropped = json.loads((tmp_path / "student.json").read_text())["plan"]["dropped"]
     assert len(dropped) == 2
     assert all(isinstance(result.student.get_submodule(name), nn.Identity) for name in dropped)
+
+
+def test_a_part_of_the_latency_is_measured_once_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that continues takes what it was begun with, whatever the machine is now."""
+    monkeypatch.setattr(thinning, "measure_latency", lambda pair, *_, **__: [1.0, 0.1 * pair[1][0].out_channels])
+    folder = tmp_path / "run"
+    monkeypatch.setattr(recorder.Recorder, "write_row", interrupted)
+    assert transfer(folder, "thin:latency=0.5") == 130
+    monkeypatch.undo()
+    begun = json.loads((folder / "plan.json").read_text())
+    assert begun["layers"]
+    monkeypatch.setattr(thinning, "measure_latency", lambda *_, **__: pytest.fail("it is measured again"))
+    assert transfer(folder, "thin:latency=0.5", "--resume") == 0
+    assert json.loads((folder / "student.json").read_text())["plan"] == begun
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_the_report_shows_what_the_teacher_minds(finished: Path, tmp_path: Path) -> None:
+    found = read_sensitivity(RunFolder(finished))
+    assert found is not None
+    assert ([group.name for group in found.groups], found.num_compared, found.blocks) == (["0"], 256, ())
+    teacher, spec = make_conv_teacher().eval(), bm.InputSpec(shape=(1, 8, 8))
+    assert measure_sensitivity(teacher, spec, with_blocks=False) == found
+    page = write_report([finished], out=tmp_path / "page.html").read_text()
+    for words in ("Channels that the teacher minds", "Agreement without a part of each group", "without 75 %"):
+        assert words in page
+    assert "Blocks that the teacher minds" not in page
+    (finished / "sensitivity.json").rename(tmp_path / "kept.json")
+    assert transfer(finished, "thin:macs=0.5", "--resume") == 0
+    assert not (finished / "sensitivity.json").exists()
+    assert "that the teacher minds" not in write_report([finished], out=tmp_path / "page.html").read_text()
+    (tmp_path / "kept.json").rename(finished / "sensitivity.json")
+
+
+@pytest.mark.parametrize("limit", ["MOST_LAYERS", "AT_MOST"])
+def test_what_the_teacher_minds_is_left_out_where_it_costs_much(
+    limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensitivity, limit, 1)
+    assert transfer(tmp_path / "run", "thin:0.5") == 0
+    assert not (tmp_path / "run" / "sensitivity.json").exists()

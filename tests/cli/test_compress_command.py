@@ -53,10 +53,38 @@ def test_plan_stops_before_anything_is_written(capsys: pytest.CaptureFixture[str
     assert not list(tmp_path.iterdir())
 
 
+def test_a_student_is_chosen_for_a_target(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    teacher = ("compress", named("make_conv_teacher"), *USUAL, "--rounds", "1", "--macs", "0.5")
+    run(*teacher, "--plan")
+    written = capsys.readouterr().out
+    for words in ("tried for macs 0.5; latency of one example in onnxruntime on this machine", "thin:0.5", "speedup"):
+        assert words in written
+    assert "student       thin:0.5: 218 parameters" in written
+    assert not list(tmp_path.iterdir())
+    run(*teacher)
+    written = capsys.readouterr().out
+    folder = Path("runs/tiny_make_conv_teacher_to_auto")
+    assert f"the student is in {folder / 'thin_0.5'}" in written
+    assert f"chosen: Compression('thin:0.5', 218 of 426 parameters, folder='{folder / 'thin_0.5'}')" in written
+    assert "agreement" in written
+    run(*teacher, "--display", "json", "--student", "auto")
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["folder"] == str(folder / "thin_0.5")
+    assert found["candidates"][found["chosen"]]["student"] == "thin:0.5"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ((*NETWORKS,), "--shape is missing: "),
+        ((NETWORKS[0], *USUAL), "--student is missing: name one, such as thin:0.5, or say what it must meet"),
+        ((NETWORKS[0], *USUAL, "--student", "auto"), "--student auto needs to know what the student must meet: give "),
+        ((NETWORKS[0], *USUAL, "--speedup", "1"), "--speedup must be above 1, such as 2 for twice as fast; got 1"),
+        ((NETWORKS[0], *USUAL, "--size", "2"), "--size must be above 0 and below 1"),
+        ((NETWORKS[0], *USUAL, "--macs", ".5", "--candidates", "0"), "--candidates must be from 1 to 20; got 0"),
+        ((*NETWORKS, *USUAL, "--macs", ".5"), "--student is named, and --macs chooses one: leave one out"),
+        (("gone/net.py:make", "--student", "convnet_8"), "no file at "),
+        (("convnett_8", "--student", "convnet_8"), "no architecture is called 'convnett_8'"),
         ((*NETWORKS, *USUAL, "--minutes", "0"), "--minutes must be above 0"),
         ((*NETWORKS, *USUAL, "--minutes", "1", "--rounds", "1"), "--minutes and --rounds contradict each other"),
     ],
@@ -93,6 +121,17 @@ def test_inspect_shows_what_each_group_of_channels_is_worth(capsys: pytest.Captu
     for words in ("agreement with itself on 256 pseudo inputs", "without 75 %", "--student thin:0.5 keeps half"):
         assert words in written
     assert "drops blocks" not in written
+    for name, begins in (("a.png", b"\x89PNG"), ("a.svg", b"<?xml"), ("a.pdf", b"%PDF")):
+        run(*model, "--plot", name)
+        assert Path(name).read_bytes().startswith(begins)
+        assert f"wrote {name}" in capsys.readouterr().out
+    for words, message in (
+        ((*model[:-1], "--plot", "b.png"), "--plot draws what --prune measures: add --prune"),
+        ((*model, "--plot", "b.jpg"), "--plot b.jpg should end in .png, .svg or .pdf"),
+        ((*model, "--plot", "gone/b.png"), "--plot gone/b.png would lie in a folder that is not there"),
+    ):
+        run(*words, code=2)
+        assert f"beliefmatch: error: {message}" in capsys.readouterr().err
     run(*model, "--display", "json")
     found = json.loads(capsys.readouterr().out)["pruning"]
     assert [(each["name"], each["channels"]) for each in found["groups"]] == [

@@ -15,7 +15,7 @@ from beliefmatch.export.card import CARD, File, check_card, write_card
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.runs.folder import RunFolder
-from beliefmatch.runs.schema.export import Deployed, Export, FileCheck
+from beliefmatch.runs.schema.export import Deployed, EightBits, Export, FileCheck
 from hostile_texts import KINDS, TEXTS
 from tiny import tiny_transfer
 
@@ -35,6 +35,15 @@ EXPORT = Export(
     why_no_teacher="it cannot be loaded",
     threads=2,
     versions={"torch": "2.6", "onnx": "1.17"},
+)
+EIGHT_BITS = EightBits(
+    calibrated_on="weighted",
+    ranges="minmax",
+    keep_float=["conv"],
+    num_nodes=3,
+    float_bytes=45678,
+    latency=0.002,
+    float_latency=0.001,
 )
 NAMES = {"onnx": "a|b.onnx", "safetensors": "model.safetensors"}
 
@@ -169,3 +178,18 @@ def test_rounds_are_told_with_those_that_are_usual(
 def test_a_check_writes_nothing(folder: RunFolder, tmp_path: Path) -> None:
     check_card(folder, tmp_path, overwrite=False)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_faster", [True, False])
+def test_a_file_in_8_bits_stands_beside_the_same_in_32(folder: RunFolder, tmp_path: Path, is_faster: bool) -> None:
+    copied = RunFolder(Path(shutil.copytree(folder.path, tmp_path / "run")))
+    found = replace(EIGHT_BITS, latency=0.0005 if is_faster else 0.002)
+    export = replace(EXPORT, in_8_bits=found)
+    copied.write_result(replace(copied.read_result(), exports={NAMES["onnx"]: export}))
+    card = " ".join(write_card(copied, copied.path).read_text().split())
+    assert "is in 8 bits, calibrated on inputs that were made without data (weighted, minmax)." in card
+    assert "Of its 3 nodes with weights 1 stayed in 32 bits." in card
+    latency = "0.5 ms" if is_faster else "2 ms"
+    assert f"has 45,678 bytes instead of 12,345, and takes 1 ms instead of {latency} for one example" in card
+    assert ("8 bits are not faster on the machine that wrote it" in card) is not is_faster
+    assert "agrees as far as the table of files says, not to rounding" in card

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from beliefmatch.networks.cost import measure_cost
+from beliefmatch.networks.cost import least_of_repeats, measure_cost
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.normalisation import CIFAR10
 
@@ -183,3 +183,8 @@ def test_tied_weights_count_once() -> None:
     assert cost.bytes == 4 * (256 + 34)
     network.register_buffer("view", first.weight.detach()[:4])
     assert measure_cost(network, InputSpec(shape=(16,))).bytes == 4 * (256 + 34)
+
+
+def test_the_least_of_several_measurements_counts() -> None:
+    measured = iter([(3.0, 1.0), (1.0, 9.0), *[(2.0, 2.0)] * 5])
+    assert least_of_repeats(lambda number: next(measured) if number > 1 else (0.0, 0.0)) == [1.0, 1.0]

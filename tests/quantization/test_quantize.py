@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from beliefmatch.cli import main
 from beliefmatch.data.digits import read_digits
-from beliefmatch.errors import ExportError, FolderError, SettingsError
+from beliefmatch.errors import BeliefMatchError, ExportError, FolderError, SettingsError
 from beliefmatch.export import onnx as onnx_format
 from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.functional.maximum_entropy import light_tails
@@ -27,6 +27,7 @@ from beliefmatch.quantization.comparison import compare_logits, predict_by_onnxr
 from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
 from beliefmatch.quantization.static import CalibratedGraph, PreparedGraph, StaticSettings, prepare_graph
 from beliefmatch.studies.demo import train_teacher
+from beliefmatch.studies.quantize import quantize
 
 FEW = QuantizationSettings(num_inputs=64)
 
@@ -233,5 +234,34 @@ def test_the_command(network: nn.Module, tmp_path: Path, capsys: pytest.CaptureF
         assert text in shown
     assert main(words) == 2
     assert "is there already" in capsys.readouterr().err
+    assert main(["quantize", str(tmp_path / "gone")]) == 2
+    assert f"error: no file or folder at {tmp_path / 'gone'}" in capsys.readouterr().err
+    assert main(["quantize", str(tmp_path)]) == 2
+    assert f"{tmp_path} holds no run (no run.json) and no model" in capsys.readouterr().err
+    assert main([*words, "--output", "a.onnx"]) == 2
+    assert "--output is which of the model's outputs holds the logits; the file is --out" in capsys.readouterr().err
     assert main([*words, "--overwrite", "--keep-float", "auto", "x"]) == 2
     assert "--keep-float is auto, none, or names" in capsys.readouterr().err
+
+
+class TwoOutputs(nn.Module):
+    """Gives features beside its logits, both of which could be logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(64, 10), nn.Linear(64, 10)
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        flat = inputs.flatten(1)
+        return self.first(flat), self.second(flat)
+
+
+def test_one_of_several_outputs_is_named(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = TwoOutputs()
+    with pytest.raises(BeliefMatchError, match="output"):
+        quantize(network, tmp_path / "a.onnx", shape=(1, 8, 8), settings=FEW)
+    found = quantize(network, tmp_path / "a.onnx", shape=(1, 8, 8), output="1", settings=FEW)
+    inputs = torch.randn(8, 1, 8, 8)
+    given = predict_by_onnxruntime(found.file.read_bytes(), inputs)
+    assert (given - network(inputs)[1]).abs().max() < 0.2 * given.abs().max()

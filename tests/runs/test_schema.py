@@ -12,8 +12,9 @@ import pytest
 
 from beliefmatch.errors import FolderError
 from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.pruning import read_sensitivity
 from beliefmatch.runs.reading import read
-from beliefmatch.runs.schema.export import Deployed, Export, FileCheck
+from beliefmatch.runs.schema.export import Deployed, EightBits, Export, FileCheck
 from beliefmatch.runs.schema.measurement import (
     ClassScores,
     Disagreement,
@@ -26,12 +27,14 @@ from beliefmatch.runs.schema.plan import PrunedLayer, PruningPlan
 from beliefmatch.runs.schema.result import Collapse, Collapses, Result
 from beliefmatch.runs.schema.row import LoggedRow
 from beliefmatch.runs.schema.run import RunMetadata, RunSettings, SourceMetadata, StudentMetadata
+from beliefmatch.runs.schema.sensitivity import BlockSensitivity, GroupSensitivity, Sensitivity
 
 PAGE = Path(__file__).parents[2] / "docs" / "run_folder.md"
 DECLARED = (
-    *(RunMetadata, RunSettings, LoggedRow, Result, Collapse, Collapses, Export, FileCheck, Deployed),
+    *(RunMetadata, RunSettings, LoggedRow, Result, Collapse, Collapses, Export, EightBits, FileCheck, Deployed),
     *(MeasurementRecord, NetworkScores, Estimate, ClassScores, Transition, Disagreement, StudentMetadata),
     *(SourceMetadata, PruningPlan, PrunedLayer),
+    *(Sensitivity, GroupSensitivity, BlockSensitivity),
 )
 
 CHECK = FileCheck(name="noise", num_examples=3, largest_logit=2.0, max_logit_difference=0.0, agreement=1.0)
@@ -51,6 +54,15 @@ EXPORT = Export(
     versions={"torch": "2.6"},
     mean=[0.5],
     normalisation_from="default",
+    in_8_bits=EightBits(
+        calibrated_on="noise",
+        ranges="minmax",
+        keep_float=["conv"],
+        num_nodes=2,
+        float_bytes=20,
+        latency=0.2,
+        float_latency=0.1,
+    ),
 )
 COLLAPSE = Collapse(kind="pinned", round=9, since=3, seen="it is", action="restart", attempt=0, seed=1, seconds=2.0)
 RESULT = Result(
@@ -123,7 +135,13 @@ STUDENT = StudentMetadata(
     how_to_load="b",
 )
 SOURCE = SourceMetadata(images="train.npz", indices=(3, 1))
-FILES = (RESULT, Collapses(collapses=(COLLAPSE,)), MEASUREMENT, RUN, STUDENT, SOURCE)
+SENSITIVITY = Sensitivity(
+    fractions=(0.5,),
+    num_compared=3,
+    groups=(GroupSensitivity(name="0", channels=4, macs_fraction=0.5, agreements=(1.0,)),),
+    blocks=(BlockSensitivity(name="1", macs_fraction=0.5, agreement=0.5),),
+)
+FILES = (SENSITIVITY, RESULT, Collapses(collapses=(COLLAPSE,)), MEASUREMENT, RUN, STUDENT, SOURCE)
 
 
 @pytest.mark.parametrize("written", FILES, ids=lambda written: type(written).__name__)
@@ -193,6 +211,12 @@ def test_curves_of_different_lengths_are_damage(tmp_path: Path) -> None:
         RunFolder(tmp_path).read_measurement()
     with pytest.raises(ValueError, match="differ in length"):
         replace(TRANSITION, guide=())
+
+
+def test_agreements_of_another_number_than_fractions_are_damage(tmp_path: Path) -> None:
+    (tmp_path / "sensitivity.json").write_text(json.dumps(asdict(SENSITIVITY) | {"fractions": [0.25, 0.5]}))
+    with pytest.raises(FolderError, match=r"sensitivity\.json is damaged: .* another number of agreements"):
+        read_sensitivity(RunFolder(tmp_path))
 
 
 def test_another_number_of_names_than_of_classes_is_damage(tmp_path: Path) -> None:

@@ -17,8 +17,11 @@ from torch import nn
 
 import beliefmatch as bm
 from beliefmatch.errors import SettingsError, WrongTypeError
+from beliefmatch.networks.pruning.thinning import thin
+from beliefmatch.students import pruned
 from beliefmatch.training import budget
 from beliefmatch.training.budget import Timing
+from beliefmatch.training.prepare import prepare
 from tiny import make_conv_teacher, make_plain_conv, named
 
 SHAPE = (1, 8, 8)
@@ -97,6 +100,8 @@ def test_the_result_is_measured_reported_and_exported(tmp_path: Path) -> None:
     torch.testing.assert_close(program(inputs), result.student(inputs), rtol=1e-4, atol=1e-4)
     with pytest.raises(bm.BeliefMatchError, match="could not be checked in a fresh process: export to onnx or pt2"):
         result.export("student.safetensors")
+    with pytest.raises(SettingsError, match=r"int8 is for \.onnx files; got student\.pt2"):
+        result.export("student.pt2", int8=True)
     with pytest.raises(SettingsError, match="file has no ending"):
         result.export("student")
 
@@ -125,6 +130,26 @@ def test_the_plan_says_what_was_understood(capsys: pytest.CaptureFixture[str]) -
     ):
         assert words in written
     assert written.index("memory") < written.index("round 1/1")
+
+
+def test_a_pruned_student_is_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the run is planned, for the rounds that are timed, and for the run itself."""
+    planned: list[float] = []
+
+    def count(*arguments: Any, fraction: float, **rest: Any) -> Any:
+        planned.append(fraction)
+        return thin(*arguments, fraction=fraction, **rest)
+
+    def time_rounds(transfer: bm.Transfer, options: bm.RunOptions, *_: object, **__: object) -> Timing:
+        prepare(transfer, options)
+        return TIMING
+
+    monkeypatch.setattr(pruned, "thin", count)
+    monkeypatch.setattr(compression_plan, "time_rounds", time_rounds)
+    result = compressed(student="thin:0.5")
+    assert planned == [0.5]
+    assert result.student.get_submodule("0").out_channels == 4
+    assert "plan" not in run_json()["student"]
 
 
 def test_minutes_are_wall_time_and_are_kept(timed: list[float]) -> None:

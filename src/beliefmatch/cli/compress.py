@@ -1,6 +1,7 @@
 """The command `compress`: one network of the user's own to a smaller one."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,17 +17,24 @@ from beliefmatch.cli.aliases import (
 )
 from beliefmatch.cli.output import print_run, set_display
 from beliefmatch.cli.progress import is_first_process, print_text
-from beliefmatch.training.progress import Display, RunProgress
+from beliefmatch.training.progress import Display, RunProgress, print_json
 
 if TYPE_CHECKING:
+    from beliefmatch.runs.schema.candidates import Target
+    from beliefmatch.studies.compression import Compression
     from beliefmatch.studies.compression_plan import CompressionPlan
+    from beliefmatch.studies.compression_settings import CompressionSettings
 
 
 def compress(
     teacher: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="MODEL")]],
     /,
     *,
-    student: Annotated[str, tyro.conf.arg(metavar="NAME")],
+    student: Annotated[str | None, left_out("NAME")] = None,
+    speedup: Annotated[float | None, left_out("TIMES")] = None,
+    size: Annotated[float | None, left_out("FRACTION")] = None,
+    macs: Annotated[float | None, left_out("FRACTION")] = None,
+    candidates: int = 1,
     weights: OptionalFile = None,
     shape: OptionalShape = None,
     mean: OptionalNumbers = None,
@@ -58,7 +66,13 @@ def compress(
         teacher: Trained network: my_file.py:function for your own, timm:NAME, torchvision:NAME, hf:FOLDER, an .onnx or
             .pt2 file, or a built-in name; beliefmatch architectures lists names.
         student: Smaller network that learns, named likewise; beliefmatch inspect MODEL suggests some. thin:0.5 makes it
-            of the teacher, with half of the MACs in fewer channels; shallow:0.7 leaves residual blocks out.
+            of the teacher, with half of the MACs in fewer channels; shallow:0.7 leaves residual blocks out. auto, or
+            none with --speedup, --size or --macs: what meets them is found and measured on this machine.
+        speedup: Times as fast as the teacher at least, for one example on this machine's CPU, such as 2.
+        size: Part of the teacher's bytes at most, such as 0.25.
+        macs: Part of the teacher's multiply-accumulates at most, such as 0.5.
+        candidates: Of those that meet them: how many are trained, each for an equal part of the minutes. The one that
+            agrees best with the teacher on made inputs is taken.
         weights: File with the teacher's weights: safetensors, or a state dict written by torch.save.
         shape: Shape of one input, such as 3 32 32 for colour images or 64 for a vector. Default: what the teacher's
             own configuration says.
@@ -80,11 +94,19 @@ def compress(
         precision: Floating-point precision. auto: bf16-mixed on hardware that multiplies 16-bit floats, else 32-true.
         display: Progress and tables, warnings and errors alone, or JSON lines for scripts.
     """
-    from beliefmatch.studies.compress import plan_compression, run_plan
+    from beliefmatch.errors import SettingsError
+    from beliefmatch.runs.schema.candidates import Target
+    from beliefmatch.studies.auto_compress import AUTO, is_auto
     from beliefmatch.studies.compression_settings import CompressionSettings
     from beliefmatch.training.options import RunOptions
 
     set_display(display)
+    target = Target(speedup=speedup, size=size, macs=macs)
+    if student is None and target == Target():
+        raise SettingsError(
+            "--student is missing: name one, such as thin:0.5, or say what it must meet, such as --speedup 2"
+        )
+    student = AUTO if student is None else student
     where = folder or Path("runs") / f"{_short(teacher)}_to_{_short(student)}"
     settings = CompressionSettings(
         teacher=teacher,
@@ -104,17 +126,61 @@ def compress(
         seed=seed,
         options=RunOptions(folder=where, resume=True, accelerator=accelerator, precision=precision),
     )
+    if is_auto(student, target):
+        _compress_auto(settings, target, num_trained=candidates, only_plan=plan, display=display)
+    else:
+        _compress_one(settings, only_plan=plan, display=display)
+
+
+def _compress_one(settings: "CompressionSettings", *, only_plan: bool, display: Display) -> "Compression | None":
+    """Plan one compression and do it; give None where it is only planned."""
+    from beliefmatch.studies.compress import plan_compression, run_plan
+
     made = plan_compression(settings)
     if display == "full" and is_first_process():
         print_text(str(made))
-    if plan:
-        return
+    if only_plan:
+        return None
     with RunProgress(made.transfer.rounds, display) as progress:
-        run_plan(made, progress=False, on_round=progress)
+        result = run_plan(made, progress=False, on_round=progress)
     if is_first_process():
         print_run(made.options.folder, display)
         if display == "full":
             _print_next(made)
+    return result
+
+
+def _compress_auto(
+    settings: "CompressionSettings", target: "Target", *, num_trained: int, only_plan: bool, display: Display
+) -> None:
+    """Find what meets a target, print what was measured, train, and print what was chosen."""
+    from beliefmatch.cli.candidates_table import print_candidates
+    from beliefmatch.studies.auto_compress import check_met, plan_auto, run_auto
+
+    found = plan_auto(settings, target, num_trained=num_trained)
+    if display == "full":
+        print_candidates(found.found)
+    check_met(found.found)
+    if only_plan:
+        candidate = found.found.candidates[found.found.order[0]]
+        if candidate.student is None:
+            print_text("to do: the network itself is quantised to 8 bits; nothing is trained")
+        else:
+            _compress_one(found.settings_for(candidate), only_plan=True, display=display)
+        return
+
+    def compress_one(of_one: "CompressionSettings") -> "Compression":
+        result = _compress_one(of_one, only_plan=False, display=display)
+        assert result is not None
+        return result
+
+    result = run_auto(found, compress_one)
+    assert result.found is not None
+    if display == "json":
+        print_json({"folder": str(result.folder), "int8": result.int8 and str(result.int8), **asdict(result.found)})
+    elif display == "full":
+        print_candidates(result.found)
+        print_text(f"chosen: {result!r}" + (f"; in 8 bits: {result.int8}" if result.int8 else ""))
 
 
 def _print_next(plan: "CompressionPlan") -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from beliefmatch.cli.aliases import left_out
 from beliefmatch.cli.output import set_display
 from beliefmatch.cli.progress import print_text
 from beliefmatch.training.progress import Display, print_json
@@ -19,6 +20,8 @@ def export(
     *,
     to: Annotated[str, tyro.conf.arg(metavar="{onnx,pt2,safetensors}")],
     out: Path | None = None,
+    int8: bool = False,
+    min_agreement: Annotated[float | None, left_out("FRACTION")] = None,
     pixels: Literal["uint8", "unit"] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -38,6 +41,10 @@ def export(
         to: onnx for onnxruntime and others (pip install 'beliefmatch[onnx]'), pt2 for torch.export.load, safetensors
             for the weights alone.
         out: File to write, or folder for it. Default: model.onnx, model.pt2 or model.safetensors in the run folder.
+        int8: Write the student in 8 bits, calibrated without data as quantize does; onnx alone. Default file:
+            model_int8.onnx. More choices: beliefmatch quantize RUN.
+        min_agreement: With --int8: fraction of made inputs that must get the student's class, else no file is left.
+            Default: 0.95.
         pixels: Let the file take (batch, channels, height, width) pixels and normalise them itself: uint8 from 0 to
             255, or unit for floats from 0 to 1. Default: it takes network inputs.
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1]. Default: the run's.
@@ -59,8 +66,28 @@ def export(
 
     set_display(display)
     format_name = check_format(to)
+    _check_int8(to, int8=int8, min_agreement=min_agreement)
     folder = RunFolder(run)
     folder.read_run()
+    if int8:
+        from beliefmatch.quantization.export import export_in_8_bits
+        from beliefmatch.quantization.quantize import MIN_AGREEMENT, QuantizationSettings
+
+        exported = export_in_8_bits(
+            folder,
+            out=out,
+            pixels=pixels,
+            mean=mean,
+            std=std,
+            assume_normalisation=assume_normalisation,
+            images=None if images is None else read_examples(images),
+            settings=QuantizationSettings(min_agreement=MIN_AGREEMENT if min_agreement is None else min_agreement),
+            teacher_license=teacher_license,
+            overwrite=overwrite,
+            trust_code=trust_code,
+        )
+        _print_export(exported, display)
+        return
     exported = export_student(
         folder,
         format_name,
@@ -77,6 +104,20 @@ def export(
     _print_export(exported, display)
 
 
+def _check_int8(to: str, *, int8: bool, min_agreement: float | None) -> None:
+    """Check that flags of 8 bits go with the format and with each other.
+
+    Raises:
+        SettingsError: they do not.
+    """
+    from beliefmatch.errors import SettingsError
+
+    if int8 and to != "onnx":
+        raise SettingsError(f"--int8 writes ONNX with 8-bit weights, so it needs --to onnx; got --to {to}")
+    if min_agreement is not None and not int8:
+        raise SettingsError("--min-agreement is for --int8: a file in 32 bits must agree but for rounding")
+
+
 def _print_export(exported: "Exported", display: Display) -> None:
     if display == "json":
         from dataclasses import asdict
@@ -90,7 +131,14 @@ def _print_export(exported: "Exported", display: Display) -> None:
 
         export = exported.export
         Console().print(export_table(export))
-        for check in (export.pseudo, *([export.images] if export.images else [])):
+        checks = (export.pseudo, *([export.images] if export.images else []))
+        if export.in_8_bits is not None:
+            from beliefmatch.cli.eight_bits import describe_8_bits
+
+            num_bytes, threads = export.student.bytes or 0, export.threads
+            lines = describe_8_bits(exported.file.name, export.in_8_bits, checks, num_bytes=num_bytes, threads=threads)
+            print_text("\n".join(lines))
+        for check in checks if export.in_8_bits is None else ():
             accuracy = "" if check.accuracy is None else f"; accuracy {percent(check.accuracy)}"
             print_text(
                 f"{exported.file.name} and the student on {check.num_examples} {check.name}: logits differ by at most "

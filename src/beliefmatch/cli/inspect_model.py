@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -35,6 +36,7 @@ def inspect_model(
     num_classes: OptionalCount = None,
     outputs: OptionalOutputs = None,
     prune: bool = False,
+    plot: Annotated[Path | None, left_out("FILE")] = None,
     output: Annotated[str | None, left_out("KEY")] = None,
     display: Display = "full",
 ) -> None:
@@ -53,15 +55,22 @@ def inspect_model(
         num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
         outputs: What it returns. Default: detected.
         prune: Show, too, how much it minds the loss of each group of channels and of each residual block.
+        plot: With --prune: file .png, .svg or .pdf to draw that into.
         output: Which of several outputs holds the logits: an index, such as 1 for the second, or a key.
         display: Tables, warnings and errors alone, or JSON for scripts.
     """
+    from beliefmatch.errors import SettingsError
     from beliefmatch.networks.pruning.sensitivity import measure_sensitivity
+    from beliefmatch.report.sensitivity import check_plot, write_plot
     from beliefmatch.studies.compression_plan import describe_inputs
     from beliefmatch.studies.compression_settings import load_alone
     from beliefmatch.studies.suggestions import suggest_students
 
     set_display(display)
+    if plot is not None:
+        if not prune:
+            raise SettingsError("--plot draws what --prune measures: add --prune")
+        check_plot(plot)
     teacher = load_alone(
         model,
         weights=weights,
@@ -73,6 +82,8 @@ def inspect_model(
         std=std,
     )
     sensitivity = measure_sensitivity(teacher.module, teacher.spec) if prune else None
+    if plot is not None and sensitivity is not None:
+        write_plot(plot, sensitivity)
     first, *students = suggest_students(model, teacher)
     typed = {"--weights": weights and (weights,), "--shape": shape, "--mean": mean, "--std": std}
     typed |= {"--num-classes": num_classes and (num_classes,), "--outputs": outputs and (outputs,)}
@@ -96,6 +107,8 @@ def inspect_model(
         _print_table(first, students)
         if sensitivity is not None:
             print_sensitivity(sensitivity)
+            if plot is not None:
+                print_text(f"wrote {plot}")
         if not students:
             print_text(
                 "no network of ours is smaller and fits: --student thin:0.5 makes one of the model itself, or name one "

@@ -33,6 +33,7 @@ def quantize(
     std: OptionalNumbers = None,
     num_classes: OptionalCount = None,
     outputs: OptionalOutputs = None,
+    output: Annotated[str | None, left_out("KEY")] = None,
     pixels: Annotated[Literal["uint8", "unit"] | None, left_out("{uint8,unit}")] = None,
     images: OptionalFile = None,
     calibration: Literal["auto", "noise", "procedural", "refined", "weighted"] = "auto",
@@ -64,6 +65,7 @@ def quantize(
         std: Standard deviation of each channel that the model was trained with, likewise.
         num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
         outputs: What the model returns. Default: detected.
+        output: Which of several outputs holds the logits: an index, such as 1 for the second, or a key.
         pixels: Let the file take pixels and normalise them itself: uint8 from 0 to 255, or unit from 0 to 1. Default:
             it takes network inputs.
         images: File .npz to compare on, as measure takes it. Nothing is calibrated on it.
@@ -86,6 +88,8 @@ def quantize(
     set_display(display)
     if len(keep_float) > 1 and {"auto", "none"} & set(keep_float):
         raise SettingsError("--keep-float is auto, none, or names of nodes, not both")
+    if output is not None and output.endswith(".onnx"):
+        raise SettingsError(f"--output is which of the model's outputs holds the logits; the file is --out {output}")
     names = {"auto": "auto", "none": "none"}
     kept = names.get(" ".join(keep_float), keep_float)
     settings = QuantizationSettings(
@@ -106,6 +110,7 @@ def quantize(
         weights=weights,
         num_classes=num_classes,
         outputs=outputs,
+        output=output,
         pixels=pixels,
         images=None if images is None else read_examples(images),
         settings=settings,
@@ -139,28 +144,13 @@ def _print_table(found: "Quantization") -> None:
 
 def _sentences(quantized: "Quantized") -> list[str]:
     """Return what was found, in words."""
-    from beliefmatch.cli.tables import percent
+    from beliefmatch.cli.eight_bits import describe_8_bits
+    from beliefmatch.quantization.export import eight_bits_of
 
     found = quantized.quantization
-    lines = []
-    for check in (found.pseudo, *([found.images] if found.images else [])):
-        accuracy = ""
-        if check.accuracy is not None and check.student_accuracy is not None:
-            accuracy = f"; accuracy {percent(check.accuracy)}, in 32 bits {percent(check.student_accuracy)}"
-        lines.append(
-            f"{quantized.file.name} gives {percent(check.agreement)} of {check.num_examples} {check.name} the class "
-            f"of the network in 32 bits{accuracy}"
-        )
-    if found.keep_float:
-        kept = ", ".join(found.keep_float)
-        lines.append(f"{len(found.keep_float)} of {found.num_nodes} nodes with weights stayed in 32 bits: {kept}")
-    size = found.bytes / found.float_bytes
-    lines.append(f"size: {found.bytes:,} bytes, in 32 bits {found.float_bytes:,} ({size:.2f} of it)")
-    faster = found.float_latency / found.latency
-    verdict = "" if faster > 1 else "; 8 bits are not faster on this machine"
-    lines.append(
-        f"latency: {1000 * found.latency:.3f} ms, in 32 bits {1000 * found.float_latency:.3f} ms, for one example with "
-        f"{found.threads} threads{verdict}"
-    )
-    lines.append(f"wrote {quantized.file} and {quantized.record}")
-    return lines
+    checks = (found.pseudo, *([found.images] if found.images else []))
+    described = eight_bits_of(found)
+    return [
+        *describe_8_bits(quantized.file.name, described, checks, num_bytes=found.bytes, threads=found.threads),
+        f"wrote {quantized.file} and {quantized.record}",
+    ]

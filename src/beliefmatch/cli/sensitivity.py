@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from beliefmatch.networks.pruning.sensitivity import Sensitivity
+    from beliefmatch.runs.schema.sensitivity import Sensitivity
 
 
 def print_sensitivity(sensitivity: "Sensitivity") -> None:
@@ -13,12 +13,16 @@ def print_sensitivity(sensitivity: "Sensitivity") -> None:
     from rich.table import Table
 
     from beliefmatch.cli.progress import print_text
-    from beliefmatch.networks.pruning.sensitivity import FRACTIONS, NUM_COMPARED
 
-    print_text(f"agreement with itself on {NUM_COMPARED} pseudo inputs, in per cent, when one group loses channels:")
+    compared = sensitivity.num_compared
+    print_text(f"agreement with itself on {compared} pseudo inputs, in per cent, when one group loses channels:")
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("channels of")
-    for heading in ("channels", "MACs of half", *(f"without {100 * fraction:.0f} %" for fraction in FRACTIONS)):
+    for heading in (
+        "channels",
+        "MACs of half",
+        *(f"without {100 * fraction:.0f} %" for fraction in sensitivity.fractions),
+    ):
         table.add_column(heading, justify="right", no_wrap=True)
     for group in sensitivity.groups:
         agreements = (f"{100 * each:.1f}" for each in group.agreements)

@@ -90,13 +90,13 @@ def export_student(
     """
     transfer = read_transfer(folder, trust_code=trust_code, given=given)
     spec = deployed_spec(transfer.inputs, mean, std)
-    target = _check(folder, to, spec, out=out, pixels=pixels, images=images, overwrite=overwrite)
+    target = check_target(folder, to, spec, out=out, pixels=pixels, images=images, overwrite=overwrite)
     check_normalisation(spec, pixels, assume=assume_normalisation)
     metadata = asdict(read_student(folder, trust_code=trust_code))
     network = load_student_with_logits(folder.path, architecture=given.student, trust_code=trust_code)
     student = DeployedGraph(network, spec, pixels)
     content = FORMATS[to].write(student, spec)
-    teacher, why_no_teacher = _load_teacher(folder, trust_code, given)
+    teacher, why_no_teacher = find_teacher(folder, trust_code=trust_code, given=given)
     drawn = draw_pseudo(folder, transfer, teacher, trust_code=trust_code, student=given.student)
     name = "pseudo inputs and noise" if drawn.num_noise else "fresh pseudo inputs"
     examples = [Inputs(name=name, inputs=drawn.inputs), *([] if images is None else [images])]
@@ -124,12 +124,17 @@ def export_student(
         std=None if spec.std is None else list(spec.std),
         normalisation_from=spec.normalisation_from,
     )
-    result = folder.read_result()
-    folder.write_result(replace(result, exports=(result.exports or {}) | {_key(folder, target): export}))
+    enter_export(folder, target, export)
     return Exported(file=target, card=write_card(folder, target.parent), export=export)
 
 
-def _check(
+def enter_export(folder: RunFolder, file: Path, export: Export) -> None:
+    """Enter what was found of a file into result.json, in place of what was there of the same file."""
+    result = folder.read_result()
+    folder.write_result(replace(result, exports=(result.exports or {}) | {_key(folder, file): export}))
+
+
+def check_target(
     folder: RunFolder,
     to: FormatName,
     spec: InputSpec,
@@ -138,8 +143,23 @@ def _check(
     pixels: Pixels | None,
     images: AbstractExamples | None,
     overwrite: bool,
+    stem: str = STEM,
 ) -> Path:
-    """Check all that can be checked before any work, and return where the file goes."""
+    """Check all that can be checked before any work, and return where the file goes.
+
+    Args:
+        folder: of the run.
+        to: format.
+        spec: of the student's inputs.
+        out: see `export_student`.
+        pixels: likewise.
+        images: likewise.
+        overwrite: likewise.
+        stem: of the file's name, unless the user names it.
+
+    Raises:
+        BeliefMatchError: see `export_student`.
+    """
     check_format(to)
     folder.read_result()
     if pixels is not None and not FORMATS[to].holds_graph:
@@ -155,7 +175,7 @@ def _check(
             "pt2, or take the run folder, which beliefmatch.load_student reads"
         )
     check_pixels_fit(spec, pixels)
-    target = _resolve_target(folder, to, out)
+    target = _resolve_target(folder, to, out, stem)
     if target.exists() and not overwrite:
         raise FolderError(f"{target} is there already: add --overwrite to replace it, or name another --out")
     if os.path.realpath(target.parent) == os.path.realpath(folder.path) and target.name in (
@@ -174,19 +194,20 @@ def _check(
     return target
 
 
-def _resolve_target(folder: RunFolder, to: FormatName, out: Path | None) -> Path:
+def _resolve_target(folder: RunFolder, to: FormatName, out: Path | None, stem: str) -> Path:
     if out is None or out.is_dir():
-        return (out or folder.path) / f"{STEM}.{to}"
+        return (out or folder.path) / f"{stem}.{to}"
     if out.suffix == f".{to}":
         return out
     if out.suffix:
         raise SettingsError(f"--out {out} should end in .{to}, or be a folder")
-    return out / f"{STEM}.{to}"
+    return out / f"{stem}.{to}"
 
 
-def _load_teacher(
-    folder: RunFolder, trust_code: TrustedCode, given: GivenNetworks
+def find_teacher(
+    folder: RunFolder, *, trust_code: TrustedCode = False, given: GivenNetworks = GivenNetworks()
 ) -> tuple[Teacher | None, str | None]:
+    """Load the teacher of a run; where that cannot be, return why instead."""
     try:
         return load_teacher(folder, trust_code=trust_code, given=given), None
     except BeliefMatchError as error:

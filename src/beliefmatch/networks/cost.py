@@ -138,6 +138,22 @@ def time_interleaved(calls: Sequence[Callable[[], object]], *, num_timed: int = 
     return [median(timed[-num_timed:]) for timed in seconds]
 
 
+NUM_REPEATS = 7
+NUM_TIMED_EACH = 5
+
+
+def least_of_repeats(measure: Callable[[int], Sequence[float]]) -> list[float]:
+    """Measure several times and return the least of each: other work can only add to a time.
+
+    A decision that hangs on two times needs it. Where other work takes turns with the calls, the median of one
+    measurement can be several times too long for one of them.
+
+    Args:
+        measure: gives the seconds of all, each the median of as many repeats as it is given.
+    """
+    return [min(each) for each in zip(*(measure(NUM_TIMED_EACH) for _ in range(NUM_REPEATS)), strict=True)]
+
+
 def peak_memory(device: torch.device) -> int:
     """Return the most bytes in use since the process began: of tensors on a CUDA device, else of the process."""
     if device.type == "cuda":

@@ -30,7 +30,52 @@ def exports_section(runs: Sequence[Run]) -> Section | None:
         text="Each was loaded again in a fresh process and set beside the student in torch: largest difference of a "
         "logit, and how often both gave the same class, on pseudo inputs and on real data. Latency is that of one "
         "example on the CPU.",
-        parts=(Part(tables=(Table(caption="Exported files", columns=columns, rows=rows, sortable=True),)),),
+        parts=(
+            Part(tables=(Table(caption="Exported files", columns=columns, rows=rows, sortable=True),)),
+            *_eight_bits_parts([(name, export) for _, name, export in found]),
+        ),
+    )
+
+
+def _eight_bits_parts(found: Sequence[tuple[str, Export]]) -> tuple[Part, ...]:
+    """Return a table of the files in 8 bits beside the same students in 32; nothing where there are none."""
+    rows = tuple(
+        (
+            text_cell(name),
+            number_cell("bytes", export.student.bytes),
+            number_cell("bytes", in_8_bits.float_bytes),
+            number_cell("seconds", in_8_bits.latency),
+            number_cell(
+                "seconds",
+                in_8_bits.float_latency,
+                detail="" if in_8_bits.is_faster else "8 bits are not faster on this machine",
+            ),
+            number_cell("fraction", export.pseudo.agreement),
+            text_cell(f"{in_8_bits.calibrated_on}, {in_8_bits.ranges}"),
+            number_cell("exact", len(in_8_bits.keep_float), detail=f"of {in_8_bits.num_nodes}"),
+        )
+        for name, export in found
+        if (in_8_bits := export.in_8_bits) is not None
+    )
+    if not rows:
+        return ()
+    columns = (
+        "file",
+        "bytes",
+        "in 32 bits",
+        "latency",
+        "in 32 bits",
+        "same class",
+        "calibrated on",
+        "nodes in 32 bits",
+    )
+    return (
+        Part(
+            title="In 8 bits",
+            text="Calibrated on inputs that were made without data. Both latencies are of one example in onnxruntime "
+            "on the CPU, taken in turns.",
+            tables=(Table(caption="Files in 8 bits", columns=columns, rows=rows, sortable=True),),
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from beliefmatch.report.elements import Cell, Part, Section, Table, text_cell
 from beliefmatch.report.groups import Group
 from beliefmatch.report.pruning import pruning_parts
 from beliefmatch.report.runs import Run
+from beliefmatch.report.sensitivity import sensitivity_parts
 from beliefmatch.report.settings import differing, is_default
 
 QUIET = frozenset(
@@ -117,5 +118,5 @@ def student_section(runs: Sequence[Run]) -> Section:
         title="Loading the student",
         text=f"{architecture}, {classes} classes, inputs of shape {run.settings.get('inputs.shape', 'unknown')}. Its "
         f"weights are student.safetensors in the run folder; student.json beside them says the rest.{others}",
-        parts=(Part(code=code), *pruning_parts(plan)),
+        parts=(Part(code=code), *pruning_parts(plan), *sensitivity_parts(run.sensitivity)),
     )

@@ -8,11 +8,13 @@ from pathlib import Path, PurePath
 from beliefmatch.errors import FolderError
 from beliefmatch.report.settings import OWN, Settings, flatten
 from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.pruning import read_sensitivity
 from beliefmatch.runs.reading import parse
 from beliefmatch.runs.schema.measurement import MeasurementRecord
 from beliefmatch.runs.schema.result import Collapse, Result
 from beliefmatch.runs.schema.row import Row
 from beliefmatch.runs.schema.run import StudentMetadata
+from beliefmatch.runs.schema.sensitivity import Sensitivity
 
 MAX_ROWS = 4_000
 """Rows of a run that a report keeps; no figure shows more points."""
@@ -42,6 +44,8 @@ class Run:
     measured: MeasurementRecord | None
     collapses: tuple[Collapse, ...]
     student_metadata: StudentMetadata | None
+    sensitivity: Sensitivity | None
+    """What the teacher minds. None: the student is none that is made from it, or it was not measured."""
     pictures: tuple[Path, ...]
     """Pictures of pseudo batches, in the order of their rounds."""
 
@@ -123,6 +127,7 @@ def _read_run(path: Path, *, name: str) -> Run:
         measured=folder.read_measurement(),
         collapses=tuple(folder.read_collapses()),
         student_metadata=folder.read_student() if folder.student_metadata.exists() else None,
+        sensitivity=read_sensitivity(folder),
         pictures=_find_pictures(folder.pseudo),
     )
 

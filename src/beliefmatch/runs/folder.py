@@ -39,6 +39,8 @@ class RunFolder:
         self.measurement = path / "measurement.json"
         self.collapses = path / "collapses.json"
         self.source = path / "source.json"
+        self.plan = path / "plan.json"
+        self.sensitivity = path / "sensitivity.json"
         self.student = path / "student.safetensors"
         self.student_metadata = path / "student.json"
         self.checkpoint = path / "checkpoint.pt"

@@ -1,29 +1,35 @@
 """A student that is made from its teacher: with fewer channels, thin:0.5, or fewer blocks, shallow:0.5."""
 
 import copy
+import logging
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
 from torch import nn
 
-from beliefmatch.errors import SettingsError, did_you_mean
+from beliefmatch.errors import ExtraError, NetworkError, SettingsError, did_you_mean
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.modes import evaluating
 from beliefmatch.networks.output_forms import LogitsHook
 from beliefmatch.networks.outputs import logits_of
 from beliefmatch.networks.pruning.blocks import drop_blocks
-from beliefmatch.networks.pruning.narrowing import apply_plan
+from beliefmatch.networks.pruning.channel_groups import ChannelGroup, find_groups
+from beliefmatch.networks.pruning.narrowing import apply_plan, plan_of
 from beliefmatch.networks.pruning.pseudo_inputs import draw_pseudo_inputs
 from beliefmatch.networks.pruning.thinning import Quantity, thin
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.runs.reading import IN_MEMORY
 from beliefmatch.runs.schema.plan import PruningPlan
 from beliefmatch.students.base import AbstractStudent
 from beliefmatch.students.named import NamedStudent
 
+logger = logging.getLogger(__name__)
+
 Method = Literal["thin", "shallow"]
-METHODS: dict[Method, tuple[Quantity, ...]] = {"thin": ("macs", "parameters"), "shallow": ("macs",)}
+METHODS: dict[Method, tuple[Quantity, ...]] = {"thin": ("macs", "parameters", "latency"), "shallow": ("macs",)}
 """By what a name begins with: quantities of which it can keep a part, the usual one first."""
 
 
@@ -83,8 +89,12 @@ class PrunedStudent(AbstractStudent):
     """The teacher with fewer channels or fewer blocks. It starts with what is left of the teacher's weights."""
 
     architecture: str
-    """thin:0.5 keeps half of the multiply-accumulates and thin:parameters=0.3 so many of the parameters, in fewer
-    channels; shallow:0.5 drops residual blocks."""
+    """thin:0.5 keeps half of the multiply-accumulates, thin:parameters=0.3 so many of the parameters and
+    thin:latency=0.5 half of the time of one example on this machine's CPU, in fewer channels; shallow:0.5 drops
+    residual blocks."""
+    plan: PruningPlan | None = field(default=None, compare=False, repr=False, metadata=IN_MEMORY)
+    """What the name comes to for this teacher, where that was found already: it can take minutes. None: `build` finds
+    it."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", str(PruningRequest.parse(self.architecture)))
@@ -106,7 +116,7 @@ class PrunedStudent(AbstractStudent):
         return self.weights is not None
 
     def build(self, teacher: Teacher) -> nn.Module:
-        """Copy the teacher and prune the copy; the same teacher gives the same student.
+        """Copy the teacher and prune the copy; the same teacher gives the same student, but for a part of the latency.
 
         Raises:
             NetworkError: the teacher cannot be traced, or so little cannot be kept of it.
@@ -114,7 +124,7 @@ class PrunedStudent(AbstractStudent):
             WeightsError: weights are given, and cannot be read or do not fit.
         """
         student = copy.deepcopy(teacher.module).cpu().float()
-        apply_plan(student, self._plan(student, teacher))
+        apply_plan(student, self.plan or _find_plan(self.architecture, student, teacher))
         if self.weights is not None:
             weights = read_weights(self.weights, state_key=self.state_key)
             fit_weights(student, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
@@ -122,14 +132,59 @@ class PrunedStudent(AbstractStudent):
             _draw_weights(student)
         return student.train().requires_grad_(requires_grad=True)
 
-    def _plan(self, network: nn.Module, teacher: Teacher) -> PruningPlan:
-        request = PruningRequest.parse(self.architecture)
-        num_outputs = _count_outputs(network, teacher)
-        if request.method == "shallow":
-            dropped = drop_blocks(network, teacher.spec, fraction=request.fraction)
-            return PruningPlan(num_outputs=num_outputs, dropped=dropped, layers=())
-        layers = thin(network, teacher.spec, quantity=request.quantity, fraction=request.fraction)
-        return PruningPlan(num_outputs=num_outputs, dropped=(), layers=layers)
+
+def _find_plan(
+    name: str, network: nn.Module, teacher: Teacher, *, groups: Sequence[ChannelGroup] | None = None
+) -> PruningPlan:
+    request = PruningRequest.parse(name)
+    num_outputs = _count_outputs(network, teacher)
+    if request.method == "shallow":
+        dropped = drop_blocks(network, teacher.spec, fraction=request.fraction)
+        return PruningPlan(num_outputs=num_outputs, dropped=dropped, layers=())
+    layers = thin(network, teacher.spec, quantity=request.quantity, fraction=request.fraction, groups=groups)
+    return PruningPlan(num_outputs=num_outputs, dropped=(), layers=layers)
+
+
+def plan_students(names: Sequence[str], teacher: Teacher) -> list[PrunedStudent]:
+    """Return several students of one teacher with their plans, for which groups of channels are found once.
+
+    Args:
+        names: such as thin:0.5 and shallow:0.5.
+        teacher: that all are made from.
+
+    Returns:
+        Those that can be made; the log says why others cannot.
+    """
+    network = copy.deepcopy(teacher.module).cpu().float()
+    students: list[PrunedStudent] = []
+    left_out: dict[str, list[str]] = {}
+    groups, why = None, None
+    for name in names:
+        is_thin = PruningRequest.parse(name).method == "thin"
+        try:
+            if is_thin and why is not None:
+                raise why
+            if is_thin and groups is None:
+                groups = find_groups(network, teacher.spec)
+            plan = _find_plan(name, network, teacher, groups=groups)
+        except (NetworkError, ExtraError) as error:
+            left_out.setdefault(str(error), []).append(name)
+            why = error if is_thin and groups is None else why
+            continue
+        students.append(PrunedStudent(architecture=name, plan=plan))
+    for reason, without in left_out.items():
+        logger.info("not tried: %s, since %s", ", ".join(without), reason)
+    return students
+
+
+def with_plan(settings: AbstractStudent, student: nn.Module) -> AbstractStudent:
+    """Return settings with the plan of a student that was built of them, so that it need not be found again.
+
+    Args:
+        settings: of the student.
+        student: that they built, for the same teacher as others that are built of what is returned.
+    """
+    return replace(settings, plan=plan_of(student)) if isinstance(settings, PrunedStudent) else settings
 
 
 def _count_outputs(network: nn.Module, teacher: Teacher) -> int:

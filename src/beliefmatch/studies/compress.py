@@ -9,8 +9,10 @@ from beliefmatch.errors import SettingsError
 from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.networks.output_forms import OutputForm
 from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.schema.candidates import Target
 from beliefmatch.runs.schema.run import RunSettings
 from beliefmatch.students.base import Start
+from beliefmatch.studies.auto_compress import is_auto, plan_auto, run_auto
 from beliefmatch.studies.compression import Compression
 from beliefmatch.studies.compression_plan import CompressionPlan, make_plan
 from beliefmatch.studies.compression_settings import (
@@ -33,6 +35,10 @@ def compress(
     shape: tuple[int, ...] | None = None,
     mean: Numbers | None = None,
     std: Numbers | None = None,
+    speedup: float | None = None,
+    size: float | None = None,
+    macs: float | None = None,
+    candidates: int = 1,
     minutes: float | None = None,
     rounds: int | None = None,
     recipe: RecipeLike = "best",
@@ -58,10 +64,16 @@ def compress(
             "wide_resnet_40_1", "timm:NAME", "hf:FOLDER" or "my_file.py:make_network"; or the path of an .onnx or .pt2
             file or of a Hugging Face folder.
         student: smaller network that learns: likewise, such as "wide_resnet_16_1" or your own module; or "thin:0.5" or
-            "shallow:0.7", the teacher with fewer channels or blocks (docs/pruning.md).
+            "shallow:0.7", the teacher with fewer channels or blocks (docs/pruning.md); or "auto": what meets speedup,
+            size or macs is listed, measured on this machine, and trained (docs/which_student.md).
         shape: of one input, without the batch axis, such as (3, 32, 32). None: the teacher's own configuration says.
         mean: of each channel that the teacher was trained with, in pixels scaled to [0, 1]; one number serves all.
         std: standard deviation, likewise.
+        speedup: for "auto": times as fast as the teacher at least, for one example on the CPU of this machine.
+        size: for "auto": part of the teacher's bytes at most, such as 0.25.
+        macs: for "auto": part of the teacher's multiply-accumulates at most.
+        candidates: for "auto": how many are trained, each for an equal part of the minutes; the one that agrees best
+            with the teacher on inputs made without data is returned.
         minutes: wall time of all of it. None: `rounds`, or else as many rounds as the recipe does by default. A
             finished run in the folder that took less is extended: see `folder`.
         rounds: number of rounds, instead of minutes.
@@ -124,10 +136,17 @@ def compress(
         seed=seed,
         options=replace(options or RunOptions(folder=where), folder=where, resume=True),
     )
-    plan = plan_compression(settings)
-    if progress:
-        sys.stderr.write(f"{plan}\n")
-    return run_plan(plan, progress=progress, on_round=on_round)
+
+    def compress_one(of_one: CompressionSettings) -> Compression:
+        plan = plan_compression(of_one)
+        if progress:
+            sys.stderr.write(f"{plan}\n")
+        return run_plan(plan, progress=progress, on_round=on_round)
+
+    target = Target(speedup=speedup, size=size, macs=macs)
+    if not is_auto(student, target):
+        return compress_one(settings)
+    return run_auto(plan_auto(settings, target, num_trained=candidates), compress_one)
 
 
 def plan_compression(settings: CompressionSettings) -> CompressionPlan:

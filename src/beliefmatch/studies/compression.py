@@ -17,8 +17,10 @@ from beliefmatch.export.graph import Pixels
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.measurement.run import measure_run
 from beliefmatch.networks.loading.given import GivenNetworks
+from beliefmatch.quantization.export import export_in_8_bits
 from beliefmatch.report.page import write_report
 from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.schema.candidates import Candidates
 from beliefmatch.runs.schema.result import Result
 from beliefmatch.training.student_files import load_student
 from beliefmatch.training.transfer import Transfer
@@ -35,6 +37,15 @@ class Compression:
     """What was computed."""
     given: GivenNetworks
     """Networks that were given in Python, which the folder cannot make again."""
+    int8: Path | None = None
+    """File in 8 bits that meets the target which the student was chosen for. None: it needs none."""
+    found: Candidates | None = None
+    """All students that were measured for a target. None: the student was named."""
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether there is a student that was trained; otherwise the file in 8 bits of the network itself is all."""
+        return RunFolder(self.folder).holds_run
 
     @cached_property
     def student(self) -> nn.Module:
@@ -43,11 +54,13 @@ class Compression:
         Where its architecture returns something else than logits, such as probabilities, so does it. It needs whatever
         package its class comes from, and for a class of yours nothing of beliefmatch.
         """
+        self._check_trained()
         return load_student(self.folder, architecture=self.given.student, trust_code=self._trusted)
 
     @property
     def result(self) -> Result:
         """Read what came out of the run: parameters, MACs, latency, seconds, and what was measured so far."""
+        self._check_trained()
         return RunFolder(self.folder).read_result()
 
     def measure(
@@ -74,6 +87,7 @@ class Compression:
         Raises:
             BeliefMatchError: the examples cannot be read, or do not fit the networks.
         """
+        self._check_trained()
         data = gather_examples(examples, labels, spec=self.transfer.inputs)
         return measure_run(
             RunFolder(self.folder),
@@ -92,13 +106,17 @@ class Compression:
         Raises:
             FolderError: it cannot be written.
         """
+        self._check_trained()
         return write_report([self.folder], out=None if out is None else Path(out))
 
-    def export(self, file: Path | str, *, pixels: Pixels | None = None, overwrite: bool = False) -> Exported:
+    def export(
+        self, file: Path | str, *, int8: bool = False, pixels: Pixels | None = None, overwrite: bool = False
+    ) -> Exported:
         """Export the student as a file to deploy, checked in a fresh process, with a model card beside it.
 
         Args:
             file: to write; its ending is the format: .onnx, .pt2 or .safetensors (for a student that has a name).
+            int8: whether the file is quantised to 8 bits, calibrated without data; .onnx alone.
             pixels: whether the file takes pixels, uint8 or float32 in [0, 1] ("unit"), and normalises them itself;
                 None: it takes network inputs.
             overwrite: whether a file and a card that are there may be replaced.
@@ -106,12 +124,25 @@ class Compression:
         Raises:
             BeliefMatchError: see `export_student`.
         """
+        self._check_trained()
         path = Path(file)
         if not path.suffix:
             raise SettingsError(f"file has no ending: name the format, such as {path}.onnx; got {path}", "file")
+        name = check_format(path.suffix.removeprefix("."))
+        if int8:
+            if name != "onnx":
+                raise SettingsError(f"int8 is for .onnx files; got {path}", "file")
+            return export_in_8_bits(
+                RunFolder(self.folder),
+                out=path,
+                pixels=pixels,
+                overwrite=overwrite,
+                trust_code=self._trusted,
+                given=self.given,
+            )
         return export_student(
             RunFolder(self.folder),
-            check_format(path.suffix.removeprefix(".")),
+            name,
             out=path,
             pixels=pixels,
             overwrite=overwrite,
@@ -119,13 +150,23 @@ class Compression:
             given=self.given,
         )
 
+    def _check_trained(self) -> None:
+        if not self.is_trained:
+            raise SettingsError(
+                f"nothing was trained: the network itself in 8 bits meets the target, and {self.int8} is all of it"
+            )
+
     def __repr__(self) -> str:
+        if not self.is_trained:
+            return f"Compression('the network itself in 8 bits', file={str(self.int8)!r})"
         result = self.result
         sizes = f"{result.student_parameters:,} of {result.teacher_parameters:,} parameters"
         return f"Compression({self.transfer.student.architecture!r}, {sizes}, folder={str(self.folder)!r})"
 
     def _repr_html_(self) -> str:
         """Return teacher and student side by side, for a notebook; a dash stands for what was not measured."""
+        if not self.is_trained:
+            return f"<p>{escape(repr(self))}</p>"
         result = self.result
         headings = ("", "parameters", "MACs", "latency, ms", "accuracy, %", "agreement, %")
         rows = [

@@ -115,6 +115,8 @@ def make_plan(
     """
     began = time.monotonic()
     prepared = prepare(transfer, options)
+    # How a pruned student is made of its teacher was found just now, and can take minutes.
+    transfer = replace(transfer, student=prepared.transfer.student)
     timing = None
     if is_timed:
         timing = time_run(transfer, options, minutes, began=began)

@@ -115,7 +115,7 @@ def load_alone(
     """
     settings = CompressionSettings(
         teacher=model,
-        student="convnet_8",  # Any: it is never built.
+        student="convnet_8",
         weights=weights,
         num_classes=num_classes,
         outputs=outputs,
@@ -125,7 +125,17 @@ def load_alone(
         std=std,
         options=RunOptions(folder=Path("none")),
     )
-    transfer, _ = transfer_of(settings)
+    return load_teacher_of(settings)
+
+
+def load_teacher_of(settings: CompressionSettings) -> Teacher:
+    """Load the teacher of a compression by itself, whatever its student.
+
+    Raises:
+        BeliefMatchError: see `compress`.
+    """
+    # Any student: it is never built.
+    transfer, _ = transfer_of(replace(settings, student="convnet_8"))
     return Teacher.load(transfer.teacher, transfer.inputs)
 
 

@@ -4,22 +4,17 @@ from pathlib import Path
 from typing import Any
 
 from beliefmatch.data.gather import gather_examples
-from beliefmatch.errors import BeliefMatchError
+from beliefmatch.errors import FolderError
 from beliefmatch.export.graph import Pixels
-from beliefmatch.measurement.run import load_teacher
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.output_forms import OutputForm
-from beliefmatch.networks.teacher import Teacher
+from beliefmatch.quantization.export import STEM, quantize_run
 from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.studies.compression_settings import Numbers, TeacherLike, load_alone
-from beliefmatch.training.student_files import load_student_with_logits
 from beliefmatch.training.trust import TrustedCode
-
-STEM = "model_int8.onnx"
-"""Name of the file in a run folder."""
 
 
 def quantize(
@@ -32,6 +27,7 @@ def quantize(
     weights: Path | str | None = None,
     num_classes: int | None = None,
     outputs: OutputForm | None = None,
+    output: str | None = None,
     pixels: Pixels | None = None,
     images: Any = None,
     settings: QuantizationSettings = QuantizationSettings(),
@@ -39,6 +35,8 @@ def quantize(
     trust_code: TrustedCode = False,
 ) -> Quantized:
     """Write a trained network, or the student of a run, in 8 bits as an ONNX file, without data.
+
+    What is found of a run's student is entered into its result.json, as exports are.
 
     Args:
         model: trained network, as `compress` takes a teacher; or a run folder, whose student is meant.
@@ -49,6 +47,7 @@ def quantize(
         weights: file with the model's weights, where they are not in it yet. Not for a run.
         num_classes: outputs of a model that is made by name and filled from a file of weights. Not for a run.
         outputs: what the model returns. None: detected. Not for a run.
+        output: which of several outputs holds the logits, by index or key, where that is ambiguous. Not for a run.
         pixels: let the file take pixels and normalise them itself: uint8 from 0 to 255, or unit from 0 to 1.
         images: real examples to compare on, of any form that `Compression.measure` takes. They calibrate nothing.
         settings: how it is quantised and checked.
@@ -64,47 +63,55 @@ def quantize(
     path = model.path if isinstance(model, RunFolder) else model
     if isinstance(path, str | Path) and (Path(path) / "run.json").is_file():
         folder = RunFolder(Path(path))
-        teacher, network, spec = _read_run(folder, trust_code)
-        target = folder.path / STEM if out is None else Path(out)
-    else:
-        assert not isinstance(model, RunFolder)
-        teacher = load_alone(
-            model,
-            weights=weights,
-            num_classes=num_classes,
-            outputs=outputs,
-            shape=shape,
-            mean=mean,
-            std=std,
+        transfer = read_transfer(folder, trust_code=trust_code)
+        quantized, _ = quantize_run(
+            folder,
+            folder.path / f"{STEM}.onnx" if out is None else Path(out),
+            transfer.inputs,
+            pixels=pixels,
+            images=_examples(images, transfer.inputs, folder.read_student().num_classes),
+            settings=settings,
+            overwrite=overwrite,
+            trust_code=trust_code,
         )
-        network, spec = teacher.module, teacher.spec
-        target = Path(STEM) if out is None else Path(out)
+        return quantized
+    assert not isinstance(model, RunFolder)
+    _check_folder(model)
+    teacher = load_alone(
+        model,
+        weights=weights,
+        num_classes=num_classes,
+        outputs=outputs,
+        output=output,
+        shape=shape,
+        mean=mean,
+        std=std,
+    )
     return quantize_network(
-        network,
-        spec,
-        target,
+        teacher.module,
+        teacher.spec,
+        Path(f"{STEM}.onnx") if out is None else Path(out),
         settings=settings,
         teacher=teacher,
         pixels=pixels,
-        images=_examples(images, spec, teacher),
+        images=_examples(images, teacher.spec, teacher.num_classes),
         overwrite=overwrite,
     )
 
 
-def _read_run(folder: RunFolder, trust_code: TrustedCode) -> tuple[Teacher, Any, InputSpec]:
-    """Return the teacher of a run, or where it cannot be loaded its student as one; the student; and their inputs."""
-    transfer = read_transfer(folder, trust_code=trust_code)
-    student = load_student_with_logits(folder.path, trust_code=trust_code)
-    try:
-        return load_teacher(folder, trust_code=trust_code), student, transfer.inputs
-    except BeliefMatchError:
-        copied = load_student_with_logits(folder.path, trust_code=trust_code)
-        return Teacher(copied, transfer.inputs), student, transfer.inputs
+def _check_folder(model: TeacherLike) -> None:
+    """Check that a folder, which holds no run, holds a model.
+
+    Raises:
+        FolderError: it does not.
+    """
+    if isinstance(model, str | Path) and Path(model).is_dir() and not (Path(model) / "config.json").is_file():
+        raise FolderError(f"{model} holds no run (no run.json) and no model (no config.json): name another folder")
 
 
-def _examples(images: Any, spec: InputSpec, teacher: Teacher) -> AbstractExamples | None:
+def _examples(images: Any, spec: InputSpec, num_classes: int) -> AbstractExamples | None:
     if images is None:
         return None
     examples = gather_examples(images, spec=spec)
-    examples.check_fit(spec, teacher.num_classes)
+    examples.check_fit(spec, num_classes)
     return examples

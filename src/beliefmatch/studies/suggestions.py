@@ -46,8 +46,7 @@ def suggest_students(architecture: str, teacher: Teacher) -> list[Candidate]:
     """
     whole = cost_of(teacher.module, teacher.inspection.macs)
     names, networks, costs = [architecture], [teacher.module], [whole]
-    fitting = (found for name in _names(architecture, teacher) if (found := _fit(name, teacher, whole)) is not None)
-    for name, network, cost in islice(fitting, MOST):
+    for name, network, cost in islice(smaller_networks(architecture, teacher), MOST):
         names.append(name)
         networks.append(network)
         costs.append(cost)
@@ -57,6 +56,12 @@ def suggest_students(architecture: str, teacher: Teacher) -> list[Candidate]:
         Candidate(architecture=name, cost=cost, latency=latency, batch_latency=of_batch)
         for name, cost, latency, of_batch in zip(names, costs, latencies, of_batches, strict=True)
     ]
+
+
+def smaller_networks(architecture: str, teacher: Teacher) -> Iterator[tuple[str, nn.Module, Cost]]:
+    """Yield networks that take the teacher's inputs and are smaller, of its family first: name, network and cost."""
+    whole = cost_of(teacher.module, teacher.inspection.macs)
+    return (found for name in _names(architecture, teacher) if (found := _fit(name, teacher, whole)) is not None)
 
 
 def _fit(name: str, teacher: Teacher, whole: Cost) -> tuple[str, nn.Module, Cost] | None:

@@ -16,7 +16,9 @@ from beliefmatch.networks.taps import TapPair, find_module, why_no_pairs, why_un
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.pruning import read_plan
 from beliefmatch.students.base import build_student, inspect_student
+from beliefmatch.students.pruned import PrunedStudent, with_plan
 from beliefmatch.training.memory import check_batch_fits, check_inputs_fit
 from beliefmatch.training.options import RunOptions, choose_accelerator
 from beliefmatch.training.precision import ResolvedPrecision, make_fabric, resolve_precision
@@ -30,7 +32,8 @@ class Prepared:
     """A transfer whose settings are all resolved, with both networks loaded and inspected, on the CPU."""
 
     transfer: Transfer
-    """With what settings leave to machine and networks: micro-batch, taps, how the source makes its inputs."""
+    """With what settings leave to machine and networks: micro-batch, taps, how the source makes its inputs, and how the
+    student is made of the teacher."""
     teacher: Teacher
     student: nn.Module
     inspection: Inspection
@@ -56,7 +59,7 @@ def prepare(transfer: Transfer, options: RunOptions) -> Prepared:
     Raises:
         BeliefMatchError: a device is missing, a network does not fit, or a setting does not fit the networks.
     """
-    return prepare_on(resolve_fabric(options), with_micro_batch(transfer, options))
+    return prepare_on(resolve_fabric(options), _with_kept_plan(with_micro_batch(transfer, options), options))
 
 
 def prepare_on(
@@ -81,6 +84,8 @@ def prepare_on(
     frozen = Teacher(teacher, transfer.inputs) if teacher else Teacher.load(transfer.teacher, transfer.inputs)
     made, inspection = inspect_student(student, frozen) if student else build_student(transfer.student, frozen)
     _compute_logits_in_32_bits(frozen, made, inspection)
+    if student is None:
+        transfer = replace(transfer, student=with_plan(transfer.student, made))
     check_batch_fits(transfer, frozen, inspection, fabric, local_batch_size)
     return Prepared(
         transfer=resolve(transfer, frozen, made, inspection),
@@ -121,6 +126,20 @@ def resolve_fabric(options: RunOptions) -> Fabric:
 def with_micro_batch(transfer: Transfer, options: RunOptions) -> Transfer:
     """Return a transfer with the micro-batch of the options, where they name one."""
     return replace(transfer, micro_batch=options.micro_batch or transfer.micro_batch)
+
+
+def _with_kept_plan(transfer: Transfer, options: RunOptions) -> Transfer:
+    """Return a transfer whose pruned student is made as the run in its folder was begun, where one continues."""
+    folder, student = RunFolder(options.folder), transfer.student
+    if not (isinstance(student, PrunedStudent) and options.resume and folder.holds_run):
+        return transfer
+    begun = folder.read_run().settings.transfer
+    for part in ("teacher", "student"):
+        architecture = begun[part].get("architecture") if isinstance(begun.get(part), dict) else None
+        if architecture != getattr(transfer, part).architecture:
+            # Another run: whoever begins it is told so.
+            return transfer
+    return replace(transfer, student=replace(student, plan=read_plan(folder)))
 
 
 def resolve(transfer: Transfer, teacher: Teacher, student: nn.Module, inspection: Inspection) -> Transfer:

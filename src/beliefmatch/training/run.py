@@ -9,9 +9,11 @@ import torch
 from beliefmatch.networks.cost import measure_latency, peak_memory
 from beliefmatch.networks.normalisation import warn_of_default_inputs
 from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.pruning import write_plan
 from beliefmatch.runs.schema.result import Result
 from beliefmatch.runs.schema.row import Row
 from beliefmatch.runs.serialisation import default_names
+from beliefmatch.students.pruned import PrunedStudent
 from beliefmatch.training.attempt import Attempt, begin_attempt
 from beliefmatch.training.collapse_policy import BeginAgain, advance_attempt, seed_of
 from beliefmatch.training.execution.choice import fastest_kernels
@@ -23,6 +25,7 @@ from beliefmatch.training.prepare import Prepared, log_taps, prepare, prepare_ag
 from beliefmatch.training.processes import ending_together
 from beliefmatch.training.progress import RunProgress
 from beliefmatch.training.run_settings import settings_of
+from beliefmatch.training.sensitivity import record_sensitivity
 from beliefmatch.training.student_files import is_student_whole, write_student
 from beliefmatch.training.tensorboard import check_tensorboard
 from beliefmatch.training.transfer import Transfer
@@ -83,9 +86,13 @@ def run(
                         _showing(transfer.rounds if progress else None) as shown,
                     ):
                         train(attempt, _both(shown, on_round))
-                    return finish(attempt)
+                    was_finished = folder.result.is_file()
+                    result = finish(attempt)
                 except BeginAgain:
                     continue
+                if prepared.fabric.is_global_zero and not was_finished:
+                    record_sensitivity(prepared, result, folder)
+                return result
         finally:
             folder.release()
 
@@ -179,6 +186,8 @@ def _begin_folder(prepared: Prepared, options: RunOptions, folder: RunFolder, ma
     if fabric.is_global_zero:
         defaults = default_names(prepared.transfer)
         folder.begin(settings, resume=options.resume, may_hold=may_hold, defaults=defaults)
+        if isinstance(prepared.transfer.student, PrunedStudent) and prepared.transfer.student.plan is not None:
+            write_plan(folder, prepared.transfer.student.plan)
         warn_of_default_inputs(prepared.transfer.inputs)
         warn_of_larger_student(prepared)
         log_taps(prepared)

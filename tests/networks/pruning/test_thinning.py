@@ -1,7 +1,8 @@
 """Thinned networks: so much is kept of them, and what is kept is the network's own."""
 
 import copy
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -9,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from beliefmatch.errors import NetworkError
+from beliefmatch.networks.cost import NUM_REPEATS
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.pruning import thinning
 from beliefmatch.networks.pruning.channel_groups import find_groups
 from beliefmatch.networks.pruning.narrowing import apply_plan, layer_sizes
-from beliefmatch.networks.pruning.thinning import Quantity, channels_at_once, measure_quantity, thin
+from beliefmatch.networks.pruning.thinning import Counted, channels_at_once, measure_quantity, thin
 from beliefmatch.runs.schema.plan import PrunedLayer, PruningPlan
 from networks_to_prune import SHAPES, make, spec_of
 
@@ -23,7 +26,7 @@ def applied(network: nn.Module, layers: tuple[PrunedLayer, ...]) -> nn.Module:
     return made
 
 
-def thinned(name: str, quantity: Quantity = "macs", fraction: float = 0.5) -> tuple[nn.Module, nn.Module, Any]:
+def thinned(name: str, quantity: Counted = "macs", fraction: float = 0.5) -> tuple[nn.Module, nn.Module, Any]:
     network = make(name)
     layers = thin(network, spec_of(name), quantity=quantity, fraction=fraction)
     return network, applied(network, layers), layers
@@ -31,7 +34,7 @@ def thinned(name: str, quantity: Quantity = "macs", fraction: float = 0.5) -> tu
 
 @pytest.mark.parametrize(("quantity", "fraction"), [("macs", 0.7), ("macs", 0.5), ("parameters", 0.4)])
 @pytest.mark.parametrize("name", SHAPES)
-def test_the_part_is_met_within_what_one_step_takes(name: str, quantity: Quantity, fraction: float) -> None:
+def test_the_part_is_met_within_what_one_step_takes(name: str, quantity: Counted, fraction: float) -> None:
     network, smaller, _ = thinned(name, quantity, fraction)
     whole, left = (measure_quantity(each, spec_of(name), quantity) for each in (network, smaller))
     assert fraction - 0.06 < left / whole <= fraction
@@ -190,3 +193,51 @@ def test_a_network_that_cannot_be_traced_is_one_line(network: Callable[[], nn.Mo
         find_groups(network().eval(), InputSpec(shape=(6,)))
     assert "\n" not in str(caught.value)
     assert "a student that you name" in str(caught.value)
+
+
+@pytest.fixture
+def latencies(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A machine whose time is the number of parameters, and a tenth of the network's for the call."""
+    asked: list[int] = []
+
+    def measure_latency(networks: Sequence[nn.Module], spec: InputSpec, *, num_timed: int) -> list[float]:
+        assert num_timed > 1
+        whole, smaller = (measure_quantity(each, spec, "parameters") for each in networks)
+        asked.append(smaller)
+        return [1.0, 0.1 + 0.9 * smaller / whole]
+
+    monkeypatch.setattr(thinning, "measure_latency", measure_latency)
+    return asked
+
+
+def test_a_part_of_the_latency_is_met_as_it_is_measured(latencies: list[int]) -> None:
+    network, spec = make("lenet_5_bn"), spec_of("lenet_5_bn")
+    smaller = applied(network, thin(network, spec, quantity="latency", fraction=0.5))
+    whole, left = (measure_quantity(each, spec, "parameters") for each in (network, smaller))
+    assert 0.38 < 0.1 + 0.9 * left / whole <= 0.5
+    assert left in latencies
+
+
+@pytest.mark.usefixtures("latencies")
+def test_a_latency_that_cannot_be_reached_is_one_line() -> None:
+    network = make("lenet_5_bn")
+    message = r"at least 0\.1\d+ of the latency, measured here, of .* so thin:latency=0\.1 cannot be reached"
+    with pytest.raises(NetworkError, match=message):
+        thin(network, spec_of("lenet_5_bn"), quantity="latency", fraction=0.1)
+
+
+def test_a_latency_that_was_measured_too_short_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until something is measured a second time, all seem shorter than they are."""
+    network, spec = make("lenet_5_bn"), spec_of("lenet_5_bn")
+    seen: Counter[int] = Counter()
+
+    def measure_latency(networks: Sequence[nn.Module], spec: InputSpec, *, num_timed: int) -> list[float]:
+        assert num_timed > 1
+        whole, smaller = (measure_quantity(each, spec, "parameters") for each in networks)
+        seen[smaller] += 1
+        return [1.0, smaller / whole * (0.6 if max(seen.values()) <= NUM_REPEATS else 1)]
+
+    monkeypatch.setattr(thinning, "measure_latency", measure_latency)
+    smaller = applied(network, thin(network, spec, quantity="latency", fraction=0.5))
+    whole, left = (measure_quantity(each, spec, "parameters") for each in (network, smaller))
+    assert 0.4 < left / whole <= 0.5

@@ -53,6 +53,13 @@ class BuiltIn(AbstractOrigin):
         self.make(in_channels=spec.shape[0], num_classes=USUAL_CLASSES)
         raise NetworkError(f"{self.architecture} has no weights: name their file with --teacher.weights FILE")
 
+    def known_inputs(self) -> InputSpec | None:
+        """Return None: names of ours leave the inputs open. An unknown one is an error before anything is asked for."""
+        _check_size(self.architecture, in_channels=1, num_classes=USUAL_CLASSES)
+        with torch.device("meta"):
+            _make_built_in(self.architecture, in_channels=1, num_classes=USUAL_CLASSES)
+        return None
+
 
 def _check_size(architecture: str, *, in_channels: int, num_classes: int) -> None:
     """Check that a name stands for a network that fits in memory, before it is built."""

@@ -32,6 +32,13 @@ class OwnFile(AbstractOrigin):
         """Build the network by the user's function, which may load weights."""
         return make_own(self.architecture)
 
+    def known_inputs(self) -> InputSpec | None:
+        """Return None: a function does not say what its network takes. A missing file is an error."""
+        location = self.architecture.rpartition(":")[0]
+        if location.endswith(".py"):
+            _check_file(Path(location))
+        return None
+
     def locate(self) -> str:
         """Return the architecture with the path of a file made absolute; a module's name stays as it is."""
         location, _, function = self.architecture.rpartition(":")
@@ -135,9 +142,13 @@ def _is_missing(location: str, error: Exception) -> bool:
     return isinstance(error, ModuleNotFoundError) and f"{location}.".startswith(f"{error.name}.")
 
 
-def _import_file(path: Path) -> object:
+def _check_file(path: Path) -> None:
     if not path.is_file():
         raise NetworkError(f"no file at {path}{near_paths(path)}")
+
+
+def _import_file(path: Path) -> object:
+    _check_file(path)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec
     assert spec.loader

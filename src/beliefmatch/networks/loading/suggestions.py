@@ -47,6 +47,8 @@ def near_form(architecture: str) -> str | None:
         )
     if architecture and Path(architecture).is_dir():
         return f"{architecture} is a folder: one that transformers wrote is named hf:{architecture}"
+    if "/" in architecture and ":" not in architecture:
+        return f"no file or folder at {architecture}{near_paths(Path(architecture))}"
     return None
 
 

@@ -1,7 +1,5 @@
 """How much a network minds the loss of each group of channels and of each residual block, on pseudo inputs."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +11,7 @@ from beliefmatch.networks.pruning.blocks import find_blocks, without_blocks
 from beliefmatch.networks.pruning.channel_groups import find_groups, removed_with, without
 from beliefmatch.networks.pruning.prunable import check_prunable
 from beliefmatch.networks.pruning.pseudo_inputs import draw_pseudo_inputs
+from beliefmatch.runs.schema.sensitivity import BlockSensitivity, GroupSensitivity, Sensitivity
 
 FRACTIONS = (0.25, 0.5, 0.75)
 """Parts of a group that are removed in turn."""
@@ -20,55 +19,33 @@ NUM_COMPARED = 256
 """Pseudo inputs on which classes are compared."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class GroupSensitivity:
-    """What a network loses with one group of channels."""
-
-    name: str
-    """The layer of whose outputs they are."""
-    channels: int
-    macs_fraction: float
-    """Part of the network's multiply-accumulates that goes with half of the channels."""
-    agreements: tuple[float, ...]
-    """For each of `FRACTIONS`: how often the network without so many gives the class that it gives with all."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BlockSensitivity:
-    """What a network loses with one residual block."""
-
-    name: str
-    macs_fraction: float
-    """Part of the network's multiply-accumulates that goes with it."""
-    agreement: float
-    """How often the network without it gives the class that it gives with it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sensitivity:
-    """All groups and blocks, in the order of the network."""
-
-    groups: tuple[GroupSensitivity, ...]
-    blocks: tuple[BlockSensitivity, ...]
-
-
-def measure_sensitivity(network: nn.Module, spec: InputSpec) -> Sensitivity:
+def measure_sensitivity(
+    network: nn.Module,
+    spec: InputSpec,
+    *,
+    num_compared: int = NUM_COMPARED,
+    with_groups: bool = True,
+    with_blocks: bool = True,
+) -> Sensitivity:
     """Remove parts of each group of channels, the least important first, and each block, one at a time.
 
     Args:
         network: on the CPU, in eval mode, gives logits; it stays as it is.
         spec: of its inputs.
+        num_compared: pseudo inputs on which classes are compared.
+        with_groups: whether groups of channels are tried.
+        with_blocks: whether blocks are tried.
 
     Raises:
         NetworkError: it cannot be traced, or nothing in it can be pruned.
         ExtraError: Torch-Pruning is missing.
     """
     check_prunable(network)
-    inputs, whole = draw_pseudo_inputs(spec, NUM_COMPARED), count_macs(network, spec)
+    inputs, whole = draw_pseudo_inputs(spec, num_compared), count_macs(network, spec)
     inputs = inputs.to(next(iter(network.parameters()), inputs))
     logits = _run(network, inputs)
     groups = []
-    for group in find_groups(network, spec):
+    for group in find_groups(network, spec) if with_groups else ():
         smaller = []
         for fraction in FRACTIONS:
             number = min(max(1, round(fraction * group.size)), group.size - 1)
@@ -83,11 +60,11 @@ def measure_sensitivity(network: nn.Module, spec: InputSpec) -> Sensitivity:
             )
         )
     blocks = []
-    for name in find_blocks(network, spec):
+    for name in find_blocks(network, spec) if with_blocks else ():
         shorter = without_blocks(network, [name])
         lost = 1 - count_macs(shorter, spec) / whole
         blocks.append(BlockSensitivity(name=name, macs_fraction=lost, agreement=_agree(shorter, inputs, logits)))
-    return Sensitivity(groups=tuple(groups), blocks=tuple(blocks))
+    return Sensitivity(fractions=FRACTIONS, num_compared=num_compared, groups=tuple(groups), blocks=tuple(blocks))
 
 
 def _run(network: nn.Module, inputs: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import nn
 
 from beliefmatch.errors import NetworkError
-from beliefmatch.networks.cost import count_macs
+from beliefmatch.networks.cost import count_macs, least_of_repeats, measure_latency
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.pruning.channel_groups import (
     ChannelGroup,
@@ -20,10 +20,14 @@ from beliefmatch.networks.pruning.channel_groups import (
 from beliefmatch.networks.pruning.prunable import ELSE, check_prunable
 from beliefmatch.runs.schema.plan import PrunedLayer
 
-Quantity = Literal["macs", "parameters"]
-QUANTITIES: tuple[Quantity, ...] = ("macs", "parameters")
-NAMES: dict[Quantity, str] = {"macs": "MACs", "parameters": "parameters"}
+Counted = Literal["macs", "parameters"]
+"""What is the same in every call."""
+Quantity = Counted | Literal["latency"]
+"""latency: seconds of one example, as measured on this machine, so that no two calls need agree."""
+NAMES: dict[Quantity, str] = {"macs": "MACs", "parameters": "parameters", "latency": "latency, measured here,"}
 """What messages call them."""
+NUM_CONFIRMED = 20
+"""Parts of all steps of which one more is taken where a latency was measured too short."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,14 +67,21 @@ def _steps_of(group: ChannelGroup) -> Iterator[Step]:
         gone += size
 
 
-def measure_quantity(network: nn.Module, spec: InputSpec, quantity: Quantity) -> int:
+def measure_quantity(network: nn.Module, spec: InputSpec, quantity: Counted) -> int:
     """Count multiply-accumulates for one example, or parameters."""
     if quantity == "macs":
         return count_macs(network, spec)
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def thin(network: nn.Module, spec: InputSpec, *, quantity: Quantity, fraction: float) -> tuple[PrunedLayer, ...]:
+def thin(
+    network: nn.Module,
+    spec: InputSpec,
+    *,
+    quantity: Quantity,
+    fraction: float,
+    groups: Sequence[ChannelGroup] | None = None,
+) -> tuple[PrunedLayer, ...]:
     """Choose the channels that are kept, so that at most a part of a quantity is left, as much as whole steps allow.
 
     Args:
@@ -78,6 +89,7 @@ def thin(network: nn.Module, spec: InputSpec, *, quantity: Quantity, fraction: f
         spec: of its inputs.
         quantity: what is counted.
         fraction: part of it that may be left, above 0, at most 1, where nothing goes.
+        groups: of the network, where they were found already. None: they are found.
 
     Returns:
         The layers that lose channels.
@@ -89,20 +101,46 @@ def thin(network: nn.Module, spec: InputSpec, *, quantity: Quantity, fraction: f
     check_prunable(network)
     if fraction == 1:
         return ()
-    whole = measure_quantity(network, spec, quantity)
-    steps = steps_of(find_groups(network, spec))
-
-    def left(taken: Sequence[Step]) -> float:
-        return measure_quantity(without(network, removed_by(taken)), spec, quantity) / whole
-
+    left = _measure_latencies(network, spec) if quantity == "latency" else _count(network, spec, quantity)
+    steps = steps_of(find_groups(network, spec) if groups is None else groups)
     least = left(steps)
     if least > fraction:
         raise NetworkError(
             f"at least {least:.3f} of the {NAMES[quantity]} of {type(network).__name__} are left when all that can be "
             f"pruned is pruned, so thin:{quantity}={fraction:g} cannot be reached; {ELSE}"
         )
-    taken = steps[: _first(len(steps), lambda number: left(steps[:number]) <= fraction)]
-    return kept_layers(network, removed_by(_give_back(taken, lambda fewer: left(fewer) <= fraction)))
+    number = _first(len(steps), lambda number: left(steps[:number]) <= fraction)
+    if quantity == "latency":
+        return kept_layers(network, removed_by(_confirm(steps, number, lambda taken: left(taken) <= fraction)))
+    return kept_layers(network, removed_by(_give_back(steps[:number], lambda fewer: left(fewer) <= fraction)))
+
+
+def _confirm(steps: Sequence[Step], number: int, fits: Callable[[Sequence[Step]], bool]) -> Sequence[Step]:
+    """Measure again what a search found, and take more steps until it fits: a search prefers what was measured short.
+
+    None is given back, since steps differ by less than measurements do.
+    """
+    while number < len(steps) and not fits(steps[:number]):
+        number += max(1, len(steps) // NUM_CONFIRMED)
+    return steps[:number]
+
+
+def _count(network: nn.Module, spec: InputSpec, quantity: Counted) -> Callable[[Sequence[Step]], float]:
+    """Return what tells the part of a quantity that is left after some steps."""
+    whole = measure_quantity(network, spec, quantity)
+    return lambda taken: measure_quantity(without(network, removed_by(taken)), spec, quantity) / whole
+
+
+def _measure_latencies(network: nn.Module, spec: InputSpec) -> Callable[[Sequence[Step]], float]:
+    """Return what measures the part of the latency that is left after some steps, both networks in turns."""
+
+    def left(taken: Sequence[Step]) -> float:
+        smaller = without(network, removed_by(taken))
+        pair = (network, smaller)
+        before, after = least_of_repeats(lambda number: measure_latency(pair, spec, num_timed=number))
+        return after / before
+
+    return left
 
 
 def _give_back(taken: Sequence[Step], fits: Callable[[Sequence[Step]], bool]) -> Sequence[Step]:

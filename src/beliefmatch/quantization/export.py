@@ -1,0 +1,163 @@
+"""The student of a run in 8 bits: quantised without data, checked, and entered where other exported files are."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from beliefmatch.export.card import write_card
+from beliefmatch.export.costs import measure_deployed
+from beliefmatch.export.export import Exported, check_target, enter_export, find_teacher
+from beliefmatch.export.graph import DeployedGraph, Pixels
+from beliefmatch.export.normalising import check_normalisation, deployed_spec
+from beliefmatch.networks.examples import AbstractExamples
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.given import GivenNetworks
+from beliefmatch.networks.teacher import Teacher
+from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
+from beliefmatch.recipes.stored import read_transfer
+from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.schema.export import EightBits, Export
+from beliefmatch.runs.schema.quantization import Quantization
+from beliefmatch.training.student_files import load_student_with_logits
+from beliefmatch.training.trust import TrustedCode
+
+STEM = "model_int8"
+"""Of the file's name, unless the user names it."""
+
+
+def export_in_8_bits(
+    folder: RunFolder,
+    *,
+    out: Path | None = None,
+    pixels: Pixels | None = None,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+    assume_normalisation: bool = False,
+    images: AbstractExamples | None = None,
+    settings: QuantizationSettings = QuantizationSettings(),
+    teacher_license: str | None = None,
+    overwrite: bool = False,
+    trust_code: TrustedCode = False,
+    given: GivenNetworks = GivenNetworks(),
+) -> Exported:
+    """Export the student of a finished run in 8 bits as an ONNX file, with a model card beside it.
+
+    It is quantised and checked as `quantize_network` does, and entered into result.json as other exports are.
+
+    Args:
+        folder: of the run.
+        out: file to write, or folder for it. Default: model_int8.onnx in the run folder.
+        pixels: see `export.export_student`.
+        mean: likewise.
+        std: likewise.
+        assume_normalisation: likewise.
+        images: likewise. They calibrate nothing.
+        settings: how it is quantised, and how far it has to agree.
+        teacher_license: see `export.export_student`.
+        overwrite: likewise.
+        trust_code: likewise.
+        given: likewise.
+
+    Raises:
+        BeliefMatchError: see `export.export_student` and `quantize_network`.
+    """
+    spec = deployed_spec(read_transfer(folder, trust_code=trust_code, given=given).inputs, mean, std)
+    target = check_target(folder, "onnx", spec, out=out, pixels=pixels, images=images, overwrite=overwrite, stem=STEM)
+    check_normalisation(spec, pixels, assume=assume_normalisation)
+    _, export = quantize_run(
+        folder,
+        target,
+        spec,
+        pixels=pixels,
+        images=images,
+        settings=settings,
+        teacher_license=teacher_license,
+        overwrite=overwrite,
+        trust_code=trust_code,
+        given=given,
+    )
+    return Exported(file=target, card=write_card(folder, target.parent), export=export)
+
+
+def quantize_run(
+    folder: RunFolder,
+    target: Path,
+    spec: InputSpec,
+    *,
+    pixels: Pixels | None,
+    images: AbstractExamples | None,
+    settings: QuantizationSettings,
+    teacher_license: str | None = None,
+    overwrite: bool = False,
+    trust_code: TrustedCode = False,
+    given: GivenNetworks = GivenNetworks(),
+) -> tuple[Quantized, Export]:
+    """Write the student of a run in 8 bits and enter what was found into result.json; no card is written.
+
+    Args:
+        folder: of the run.
+        target: file to write.
+        spec: of the student's inputs.
+        pixels: see `export.export_student`.
+        images: likewise.
+        settings: how it is quantised, and how far it has to agree.
+        teacher_license: see `export.export_student`.
+        overwrite: likewise.
+        trust_code: likewise.
+        given: likewise.
+
+    Raises:
+        BeliefMatchError: see `quantize_network`.
+    """
+    student = load_student_with_logits(folder.path, architecture=given.student, trust_code=trust_code)
+    teacher, why_no_teacher = find_teacher(folder, trust_code=trust_code, given=given)
+    # The student's own statistics come from made inputs, so the teacher's count where it can be loaded.
+    remembers = teacher or Teacher(
+        load_student_with_logits(folder.path, architecture=given.student, trust_code=trust_code), spec
+    )
+    quantized = quantize_network(
+        student,
+        spec,
+        target,
+        settings=settings,
+        teacher=remembers,
+        pixels=pixels,
+        images=images,
+        overwrite=overwrite,
+    )
+    found, of_teacher = quantized.quantization, None if teacher is None else DeployedGraph(teacher.module, spec, pixels)
+    costs = measure_deployed("onnx", spec, DeployedGraph(student, spec, pixels), target.read_bytes(), of_teacher)
+    export = Export(
+        format="onnx",
+        pixels=pixels,
+        sha256=found.sha256,
+        pseudo=found.pseudo,
+        num_noise=0,
+        why_noise=None,
+        images=found.images,
+        # In torch the student is in 32 bits.
+        student=replace(costs.student, torch_latency=None),
+        teacher=costs.teacher,
+        why_no_teacher=why_no_teacher or costs.why_no_teacher,
+        threads=found.threads,
+        versions=found.versions,
+        teacher_license=teacher_license,
+        mean=None if spec.mean is None else list(spec.mean),
+        std=None if spec.std is None else list(spec.std),
+        normalisation_from=spec.normalisation_from,
+        in_8_bits=eight_bits_of(found),
+    )
+    enter_export(folder, target, export)
+    return quantized, export
+
+
+def eight_bits_of(found: Quantization) -> EightBits:
+    """Return what result.json keeps of a quantisation."""
+    return EightBits(
+        calibrated_on=found.calibration,
+        ranges=found.ranges,
+        keep_float=found.keep_float,
+        num_nodes=found.num_nodes,
+        float_bytes=found.float_bytes,
+        latency=found.latency,
+        float_latency=found.float_latency,
+    )
