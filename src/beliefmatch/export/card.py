@@ -17,11 +17,13 @@ from beliefmatch.export.markdown import code, escape
 from beliefmatch.export.normalising import KNOWN_FROM, best_known, constants_of, spec_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.output_kinds import kind_of
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.export import Export, FileCheck
 from beliefmatch.runs.schema.measurement import INTERVALS
+from beliefmatch.runs.schema.task import OUTPUT_WORDS
 from beliefmatch.training.transfer import Transfer
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -127,7 +129,7 @@ def _read_network(folder: RunFolder) -> Network:
     return Network(
         architecture=student.architecture,
         num_classes=student.num_classes,
-        outputs=student.outputs,
+        outputs=kind_of(student.task, student.outputs),
         output=student.output,
     )
 
@@ -189,6 +191,8 @@ def _render(folder: RunFolder, directory: Path) -> str:
         measurement=measurement,
         files=files,
         network=network,
+        trained=folder.read_student(),
+        OUTPUT_WORDS=OUTPUT_WORDS,
         student=_student_name(folder, transfer),
         teacher=without_folder(transfer.teacher.architecture),
         licence=next((file.export.teacher_license for file in files if file.export.teacher_license), None),

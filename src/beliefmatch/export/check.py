@@ -15,6 +15,7 @@ from beliefmatch.networks.examples import ALL, AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.passes import run_padded
 from beliefmatch.runs.schema.export import FileCheck
+from beliefmatch.runs.schema.run import StudentMetadata
 
 LOGIT_TOLERANCE = 1e-3
 """Largest difference of a logit, in units of the largest logit or of 1. Other kernels add the same numbers in another
@@ -43,13 +44,13 @@ EXACT = Limits()
 """The same numbers but for rounding."""
 
 
-def check_examples_fit(examples: AbstractExamples, spec: InputSpec, num_classes: int) -> None:
+def check_examples_fit(examples: AbstractExamples, spec: InputSpec, student: StudentMetadata) -> None:
     """Check that examples are what an exported file takes, which resizes none.
 
     Raises:
         ExamplesError: they are not.
     """
-    examples.check_fit(spec, num_classes, resize=True)
+    examples.check_fit(spec, student.num_logits, resize=True, task=student.task)
     shape = tuple(examples.stored.shape[1:])
     if shape != spec.shape:
         sizes = "x".join(map(str, shape[1:])), "x".join(map(str, spec.shape[1:]))

@@ -168,7 +168,7 @@ def _check(
         raise FolderError(f"{existing} is no folder that can be written: name another --out")
     check_card(folder, target.parent, overwrite=overwrite)
     if images is not None:
-        check_examples_fit(images, spec, folder.read_student().num_classes)
+        check_examples_fit(images, spec, folder.read_student())
     for module in FORMATS[to].modules:
         require(module, install=f"beliefmatch[{to}]")
     return target

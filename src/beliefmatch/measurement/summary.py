@@ -4,7 +4,7 @@ from dataclasses import fields
 from html import escape
 from typing import TYPE_CHECKING
 
-from beliefmatch.runs.schema.measurement import Estimate, NetworkScores
+from beliefmatch.runs.schema.measurement import Estimate, LabelMeasurement, NetworkScores, NumberMeasurement
 
 if TYPE_CHECKING:
     from beliefmatch.measurement.agreement import Measurement
@@ -16,17 +16,35 @@ PERCENT = {
     "debiased_calibration_error": "calibration error without bias, %",
 }
 """By field of `NetworkScores` that is a fraction: what the table calls it."""
+LABELS = {
+    "accuracy": "accuracy of labels",
+    "exact_match": "all labels right",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+}
+NUMBERS = {
+    "mean_absolute_error": "mean absolute error",
+    "root_mean_squared_error": "root mean squared error",
+    "r2": "R\N{SUPERSCRIPT TWO}",
+}
+"""By field of `LabelScores`, fractions, and of `NumberScores`: what tables call it."""
 HEADINGS = ("", "value", "95 % interval")
 Line = tuple[str, str, str]
 
 
 def lines_of(measurement: "Measurement") -> list[Line]:
     """Return name, value and interval of each number, without those by class."""
-    lines: list[Line] = []
+    if measurement.numbers is not None:
+        return _of_each(measurement.numbers, NUMBERS, scale=1, digits=4)
+    if measurement.labels is not None:
+        lines = _of_each(measurement.labels, LABELS, scale=100, digits=2)
+        return [*lines, *_divergence(measurement)]
+    lines = list[Line]()
     for name, scores in (("teacher", measurement.teacher), ("student", measurement.student)):
         lines += [(f"{name} accuracy", "no labels", "")] if scores is None else _scores(name, scores)
+    assert measurement.agreement is not None
     lines.append(_line("agreement, %", measurement.agreement, scale=100, digits=2))
-    lines.append(_line("KL(teacher || student), nats", measurement.divergence, scale=1, digits=4))
+    lines += _divergence(measurement)
     if curves := measurement.transition:
         low, high = curves.error_interval
         error = Estimate(value=curves.error, low=low, high=high)
@@ -54,6 +72,27 @@ def as_html(measurement: "Measurement") -> str:
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def _divergence(measurement: "Measurement") -> list[Line]:
+    assert measurement.divergence is not None
+    return [_line("KL(teacher || student), nats", measurement.divergence, scale=1, digits=4)]
+
+
+def _of_each(
+    measured: LabelMeasurement | NumberMeasurement, titles: dict[str, str], *, scale: float, digits: int
+) -> list[Line]:
+    """Return the scores of teacher and student, and of the student against the teacher."""
+    lines: list[Line] = []
+    unit = ", %" if scale == 100 else ""
+    both = (("teacher", measured.teacher), ("student", measured.student), ("student against teacher", measured.pair))
+    for name, scores in both:
+        if scores is None:
+            lines.append((name, "no labels", ""))
+            continue
+        found = ((title, getattr(scores, field)) for field, title in titles.items())
+        lines += [_line(f"{name}: {title}{unit}", value, scale=scale, digits=digits) for title, value in found]
+    return lines
+
+
 def _scores(network: str, scores: NetworkScores) -> list[Line]:
     found = [(field.name, getattr(scores, field.name)) for field in fields(scores)]
     return [
@@ -66,5 +105,5 @@ def _scores(network: str, scores: NetworkScores) -> list[Line]:
 
 
 def _line(name: str, estimate: Estimate, *, scale: float, digits: int) -> Line:
-    value, low, high = (f"{scale * each:.{digits}f}" for each in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (f"{scale * each:,.{digits}f}" for each in (estimate.value, estimate.low, estimate.high))
     return name, value, f"{low}\N{EN DASH}{high}"

@@ -27,6 +27,11 @@ class AbstractObjective(ABC):
     def uses_taps(self) -> bool:
         """Whether activations enter the loss at all."""
 
+    @property
+    def uses_labels(self) -> bool:
+        """Whether classes that a source asks for, or knows, enter the loss."""
+        return False
+
     @abstractmethod
     def check(self) -> None:
         """Check that every setting is in its range; a transfer calls this when it is made.

@@ -180,4 +180,11 @@ def quantize_network(
 def _metadata(spec: InputSpec) -> dict[str, Any]:
     """Return what a fresh process wants to know of a student; an ONNX file needs none of it."""
     shape = {"shape": list(spec.shape)}
-    return {"architecture": "", "num_classes": 0, "outputs": None, "output": None, "inputs": shape}
+    return {
+        "architecture": "",
+        "num_classes": 0,
+        "task": "single_label",
+        "outputs": None,
+        "output": None,
+        "inputs": shape,
+    }

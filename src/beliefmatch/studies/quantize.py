@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from beliefmatch.data.gather import gather_examples
-from beliefmatch.errors import BeliefMatchError
+from beliefmatch.errors import BeliefMatchError, SettingsError
 from beliefmatch.export.graph import Pixels
 from beliefmatch.measurement.run import load_teacher
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.output_forms import OutputForm
+from beliefmatch.networks.inspection import inspect
+from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
 from beliefmatch.recipes.stored import read_transfer
@@ -31,7 +32,7 @@ def quantize(
     std: Numbers | None = None,
     weights: Path | str | None = None,
     num_classes: int | None = None,
-    outputs: OutputForm | None = None,
+    outputs: OutputKind | None = None,
     pixels: Pixels | None = None,
     images: Any = None,
     settings: QuantizationSettings = QuantizationSettings(),
@@ -79,6 +80,11 @@ def quantize(
         )
         network, spec = teacher.module, teacher.spec
         target = Path(STEM) if out is None else Path(out)
+    if not teacher.task.knows_classes:
+        raise SettingsError(
+            f"quantize is for classifiers of whose classes one is right, as it counts how often 8 bits give the class "
+            f"of 32; this is {teacher.task.description}, and that is not supported: export it as ONNX in 32 bits"
+        )
     return quantize_network(
         network,
         spec,
@@ -99,7 +105,8 @@ def _read_run(folder: RunFolder, trust_code: TrustedCode) -> tuple[Teacher, Any,
         return load_teacher(folder, trust_code=trust_code), student, transfer.inputs
     except BeliefMatchError:
         copied = load_student_with_logits(folder.path, trust_code=trust_code)
-        return Teacher(copied, transfer.inputs), student, transfer.inputs
+        inspection = inspect(copied, transfer.inputs, role="student", task=folder.read_student().task)
+        return Teacher(copied, transfer.inputs, inspection), student, transfer.inputs
 
 
 def _examples(images: Any, spec: InputSpec, teacher: Teacher) -> AbstractExamples | None:
