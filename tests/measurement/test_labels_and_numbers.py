@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from beliefmatch.cli.tables import measurement_tables
 from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.measurement.agreement import measure_pair
+from beliefmatch.measurement.estimates import fractions_of
 from beliefmatch.measurement.labels import score_labels
 from beliefmatch.measurement.numbers import score_numbers
 from beliefmatch.measurement.run import describe, measure_networks
@@ -103,7 +104,21 @@ def test_equal_networks_explain_all() -> None:
     alike = measure_pair(network(0), network(0), SPEC, inputs(), task="multi_label", num_resamples=20)
     assert alike.agreement is not None
     assert alike.agreement.value == 1
-    assert alike.agreement.low <= 1
+    assert alike.labels is not None
+    scores = alike.labels.pair
+    assert all(0.9 < each.low < each.high == 1 for each in (scores.accuracy, scores.exact_match, scores.micro_f1))
+
+
+def test_labels_of_an_example_are_not_independent() -> None:
+    """Five equal labels tell no more than one; five of their own tell more."""
+    random = torch.Generator().manual_seed(0)
+    one = torch.rand(200, 1, generator=random) > 0.2
+    equal, own = one.expand(200, 5), torch.rand(200, 5, generator=random) > 0.2
+    true = torch.ones(200, 5, dtype=torch.bool)
+    (alone,) = fractions_of(one.double())
+    of_equal, of_own = (score_labels(true, each, num_resamples=2).accuracy for each in (equal, own))
+    assert (of_equal.low, of_equal.high) == pytest.approx((alone.low, alone.high))
+    assert of_own.high - of_own.low < 0.6 * (alone.high - alone.low)
 
 
 @pytest.mark.parametrize("task", ["multi_label", "regression"])

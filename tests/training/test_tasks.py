@@ -134,13 +134,13 @@ def test_a_student_gives_its_own_numbers_again(linear: bool) -> None:
 
 
 def test_fresh_weights_know_no_unit() -> None:
-    teacher = Teacher.load(GivenNetwork.of(numbers_teacher(1e-4, 300.0), outputs="regression"), SPEC)
+    teacher = Teacher.load(GivenNetwork.of(numbers_teacher(1e-3, 30.0), outputs="regression"), SPEC)
     student, batch = network(24, 2, seed=1), torch.randn(8, 12)
     before = student(batch)
     standardise(teacher, student, inspect(student, SPEC, role="student", task="regression"))
     assert torch.equal(student(batch), before)
     undo_units(student)
-    torch.testing.assert_close(student(batch), torch.full((8, 2), 300.0), rtol=0, atol=0.01)
+    torch.testing.assert_close(student(batch), torch.full((8, 2), 30.0), rtol=0, atol=0.01)
 
 
 def test_a_constant_number_has_a_unit() -> None:

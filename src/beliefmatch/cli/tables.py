@@ -8,9 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from beliefmatch.measurement.agreement import Measurement
-from beliefmatch.measurement.summary import NUMBERS, lines_of
+from beliefmatch.measurement.summary import decimals, lines_of
 from beliefmatch.runs.schema.export import Export
-from beliefmatch.runs.schema.measurement import INTERVALS, ClassScores, Estimate, NumberMeasurement
+from beliefmatch.runs.schema.measurement import INTERVALS, NUMBER_TITLES, ClassScores, Estimate, NumberMeasurement
 from beliefmatch.runs.schema.result import Result
 
 if TYPE_CHECKING:
@@ -139,10 +139,11 @@ def _overall(measurement: Measurement) -> Table:
 
 def _outputs(numbers: NumberMeasurement) -> Table:
     table = Table(title="by output: student against teacher", title_justify="left")
-    for heading in ("output", *NUMBERS.values()):
+    for heading in ("output", *NUMBER_TITLES.values()):
         table.add_column(heading, justify="right")
     for number, scores in enumerate(numbers.by_output):
-        table.add_row(str(number), *(f"{getattr(scores, name).value:,.4f}" for name in NUMBERS))
+        values = [getattr(scores, name).value for name in NUMBER_TITLES]
+        table.add_row(str(number), *(f"{value:,.{decimals(value)}f}" for value in values))
     return table
 
 

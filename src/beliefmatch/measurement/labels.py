@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from beliefmatch.functional.confidence_intervals import bias_corrected_interval, bootstrap, resampled_means
 from beliefmatch.functional.multi_label import binary_kl_divergence, f1_scores, predicted_labels
-from beliefmatch.measurement.estimates import estimates_of, fractions_of
+from beliefmatch.measurement.estimates import estimates_of, fraction_of_parts, fractions_of, widen
 from beliefmatch.measurement.predictions import run_pair
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
@@ -64,13 +64,12 @@ def score_labels(true: Tensor, predicted: Tensor, *, num_resamples: int) -> Labe
     right = true == predicted
     (exact,) = fractions_of(right.all(dim=1, keepdim=True).double())
     sums = torch.stack([each.sum(dim=1) for each in _counts(true, predicted)], dim=1).double()
-    columns = torch.cat([right.double().mean(dim=1, keepdim=True), sums], dim=1)
-    accuracy, micro = estimates_of(*bootstrap(columns, _accuracy_and_micro_f1, num_resamples=num_resamples))
+    (micro,) = estimates_of(*bootstrap(sums, _micro_f1, num_resamples=num_resamples))
     return LabelScores(
-        accuracy=accuracy,
+        accuracy=fraction_of_parts(right.double()),
         exact_match=exact,
-        micro_f1=micro,
-        macro_f1=_macro_f1(true, predicted, num_resamples=num_resamples),
+        micro_f1=widen(micro, len(true)),
+        macro_f1=widen(_macro_f1(true, predicted, num_resamples=num_resamples), len(true)),
     )
 
 
@@ -83,8 +82,8 @@ def _counts(true: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return true & predicted, ~true & predicted, true & ~predicted
 
 
-def _accuracy_and_micro_f1(means: Tensor) -> Tensor:
-    return torch.cat([means[..., :1], f1_scores(means[..., 1:, None])[..., :1]], dim=-1)
+def _micro_f1(means: Tensor) -> Tensor:
+    return f1_scores(means[..., None])[..., :1]
 
 
 def _macro_f1(true: Tensor, predicted: Tensor, *, num_resamples: int) -> Estimate:

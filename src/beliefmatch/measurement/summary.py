@@ -1,10 +1,18 @@
 """A measurement as a short table: in text for a terminal, in HTML for a notebook."""
 
+import math
 from dataclasses import fields
 from html import escape
 from typing import TYPE_CHECKING
 
-from beliefmatch.runs.schema.measurement import Estimate, LabelMeasurement, NetworkScores, NumberMeasurement
+from beliefmatch.runs.schema.measurement import (
+    LABEL_TITLES,
+    NUMBER_TITLES,
+    Estimate,
+    LabelMeasurement,
+    NetworkScores,
+    NumberMeasurement,
+)
 
 if TYPE_CHECKING:
     from beliefmatch.measurement.agreement import Measurement
@@ -16,18 +24,6 @@ PERCENT = {
     "debiased_calibration_error": "calibration error without bias, %",
 }
 """By field of `NetworkScores` that is a fraction: what the table calls it."""
-LABELS = {
-    "accuracy": "accuracy of labels",
-    "exact_match": "all labels right",
-    "micro_f1": "micro F1",
-    "macro_f1": "macro F1",
-}
-NUMBERS = {
-    "mean_absolute_error": "mean absolute error",
-    "root_mean_squared_error": "root mean squared error",
-    "r2": "R\N{SUPERSCRIPT TWO}",
-}
-"""By field of `LabelScores`, fractions, and of `NumberScores`: what tables call it."""
 HEADINGS = ("", "value", "95 % interval")
 Line = tuple[str, str, str]
 
@@ -35,9 +31,9 @@ Line = tuple[str, str, str]
 def lines_of(measurement: "Measurement") -> list[Line]:
     """Return name, value and interval of each number, without those by class."""
     if measurement.numbers is not None:
-        return _of_each(measurement.numbers, NUMBERS, scale=1, digits=4)
+        return _of_each(measurement.numbers, NUMBER_TITLES, scale=1)
     if measurement.labels is not None:
-        lines = _of_each(measurement.labels, LABELS, scale=100, digits=2)
+        lines = _of_each(measurement.labels, LABEL_TITLES, scale=100)
         return [*lines, *_divergence(measurement)]
     lines = list[Line]()
     for name, scores in (("teacher", measurement.teacher), ("student", measurement.student)):
@@ -77,9 +73,7 @@ def _divergence(measurement: "Measurement") -> list[Line]:
     return [_line("KL(teacher || student), nats", measurement.divergence, scale=1, digits=4)]
 
 
-def _of_each(
-    measured: LabelMeasurement | NumberMeasurement, titles: dict[str, str], *, scale: float, digits: int
-) -> list[Line]:
+def _of_each(measured: LabelMeasurement | NumberMeasurement, titles: dict[str, str], *, scale: float) -> list[Line]:
     """Return the scores of teacher and student, and of the student against the teacher."""
     lines: list[Line] = []
     unit = ", %" if scale == 100 else ""
@@ -89,8 +83,16 @@ def _of_each(
             lines.append((name, "no labels", ""))
             continue
         found = ((title, getattr(scores, field)) for field, title in titles.items())
-        lines += [_line(f"{name}: {title}{unit}", value, scale=scale, digits=digits) for title, value in found]
+        lines += [
+            _line(f"{name}: {title}{unit}", value, scale=scale, digits=2 if unit else decimals(value.value))
+            for title, value in found
+        ]
     return lines
+
+
+def decimals(value: float) -> int:
+    """Return the decimals that show four digits of a number of any size."""
+    return 4 if value == 0 else max(0, 3 - math.floor(math.log10(abs(value))))
 
 
 def _scores(network: str, scores: NetworkScores) -> list[Line]:

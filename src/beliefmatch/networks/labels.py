@@ -28,9 +28,12 @@ def read_labels(labels: Tensor, count: int) -> Tensor:
         if not bool(labels.isfinite().all()):
             raise ExamplesError("labels have values that are not finite: leave these examples out, or mend them")
         return labels.float()
+    labels = labels.long()
     if labels.dim() == 1 and int(labels.min()) < 0:
-        raise ExamplesError(f"labels go down to {int(labels.min())}, expected 0 and above")
-    return labels.long()
+        raise ExamplesError(
+            f"labels go down to {int(labels.min())}, expected 0 and above; numbers of a regression are floats"
+        )
+    return labels
 
 
 def check_labels(labels: Tensor, num_outputs: int, task: TaskName) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from beliefmatch.errors import SettingsError
-from beliefmatch.functional.classification import agreement, class_frequencies, confidence
+from beliefmatch.functional.classification import agreement, class_frequencies, confidence, correct
 from beliefmatch.functional.divergences import DIVERGENCES, Divergence, DivergenceName
 from beliefmatch.functional.multi_label import (
     binary_js_divergence,
@@ -26,6 +26,9 @@ from beliefmatch.functional.multi_label import (
 )
 from beliefmatch.functional.regression import explained_variance, gaussian_divergence, spread
 from beliefmatch.runs.schema.task import DESCRIPTIONS, TaskName
+
+ROUNDED = 100.0
+"""Times the rounding that decides between classes, up to which a number is the same: errors of a whole network."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,24 @@ class AbstractTask(ABC):
         """Return the number of groups."""
 
     @abstractmethod
+    def match(self, expected: Tensor, found: Tensor, rounding: float) -> Tensor:
+        """Compute how much two networks that should be equal predict alike, but for rounding.
+
+        Args:
+            expected: (batch, outputs), of one.
+            found: likewise, of the other.
+            rounding: differences that count as none, as a fraction of the largest output; of a classifier's of at
+                least 1.
+
+        Returns:
+            (batch,), fraction of the predictions for each example.
+        """
+
+    @abstractmethod
+    def score(self, outputs: Tensor, labels: Tensor) -> Tensor | None:
+        """Compute the fraction of predictions for each example that are right, (batch,); None: none ever is."""
+
+    @abstractmethod
     def compare(self, teacher: Tensor, student: Tensor) -> dict[str, Tensor]:
         """Compute what a round logs of both networks' outputs on its batches.
 
@@ -98,6 +119,15 @@ class SingleLabel(AbstractTask):
     def count_groups(self, num_outputs: int) -> int:
         """Return the number of classes."""
         return num_outputs
+
+    def match(self, expected: Tensor, found: Tensor, rounding: float) -> Tensor:
+        """Whether the class of the other is the most likely one, or as likely but for rounding."""
+        likelihood = expected.gather(1, found.argmax(dim=1, keepdim=True)).squeeze(1)
+        return (likelihood >= expected.amax(dim=1) - rounding * max(1.0, float(expected.abs().max()))).float()
+
+    def score(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Whether the most likely class is the label."""
+        return correct(outputs, labels).float()
 
     def compare(self, teacher: Tensor, student: Tensor) -> dict[str, Tensor]:
         """Compute confidences, agreement and frequencies of classes."""
@@ -136,6 +166,15 @@ class MultiLabel(AbstractTask):
         """Return the number of labels."""
         return num_outputs
 
+    def match(self, expected: Tensor, found: Tensor, rounding: float) -> Tensor:
+        """Compute the fraction of labels that both predict alike, or that are as likely as not but for rounding."""
+        undecided = expected.abs() <= rounding * max(1.0, float(expected.abs().max()))
+        return (label_agreement(expected, found) | undecided).float().mean(dim=1)
+
+    def score(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Compute the fraction of labels that are predicted right."""
+        return (predicted_labels(outputs) == labels.bool()).float().mean(dim=1)
+
     def compare(self, teacher: Tensor, student: Tensor) -> dict[str, Tensor]:
         """Compute confidences, agreement over labels, and how often each label is predicted."""
         return {
@@ -167,6 +206,15 @@ class Regression(AbstractTask):
     def count_groups(self, num_outputs: int) -> int:
         """Return 1."""
         return 1
+
+    def match(self, expected: Tensor, found: Tensor, rounding: float) -> Tensor:
+        """Compute the fraction of numbers that are equal but for rounding, each by the largest of its kind."""
+        largest = expected.abs().amax(dim=0)
+        return ((found - expected).abs() <= ROUNDED * rounding * largest).float().mean(dim=1)
+
+    def score(self, outputs: Tensor, labels: Tensor) -> Tensor | None:
+        """Return None: numbers have an error, and are never right."""
+        return None
 
     def compare(self, teacher: Tensor, student: Tensor) -> dict[str, Tensor]:
         """Compute R^2 of the student's numbers for the teacher's, and the spread of both."""

@@ -28,9 +28,9 @@ class AbstractObjective(ABC):
         """Whether activations enter the loss at all."""
 
     @property
+    @abstractmethod
     def uses_labels(self) -> bool:
-        """Whether classes that a source asks for, or knows, enter the loss."""
-        return False
+        """Whether classes that a source knows, or asks for, enter the loss."""
 
     @abstractmethod
     def check(self) -> None:

@@ -41,6 +41,11 @@ class BeliefMatching(AbstractObjective):
         """Whether attention or features have a weight."""
         return self.attention_weight != 0 or self.feature_weight != 0
 
+    @property
+    def uses_labels(self) -> bool:
+        """Return False: beliefs alone count."""
+        return False
+
     def check(self) -> None:
         """Check the temperature and the weight of features.
 

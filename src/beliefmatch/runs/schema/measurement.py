@@ -7,6 +7,18 @@ from beliefmatch.runs.schema.task import TaskName
 
 INTERVALS = "95 % intervals over examples: Wilson's of fractions, bootstrap of means and calibration errors"
 """Which intervals stand beside the numbers of a measurement."""
+LABEL_TITLES = {
+    "accuracy": "accuracy of labels",
+    "exact_match": "all labels right",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+}
+NUMBER_TITLES = {
+    "mean_absolute_error": "mean absolute error",
+    "root_mean_squared_error": "root mean squared error",
+    "r2": "R\N{SUPERSCRIPT TWO}",
+}
+"""By field of `LabelScores`, fractions, and of `NumberScores`: what it is called."""
 
 
 @dataclass(frozen=True, kw_only=True)
