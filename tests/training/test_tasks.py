@@ -1,6 +1,7 @@
 """Students of multi-label teachers and of regressions, from the source to the file."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def test_a_student_is_resumed_in_its_units(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         bm.run(transfer, parts, progress=False, on_round=stop)
-    bm.run(transfer, RunOptions(**(vars(parts) | {"resume": True})), progress=False)
+    bm.run(transfer, replace(parts, resume=True), progress=False)
     first, second = (bm.load_student(options.folder, architecture=student).state_dict() for options in (whole, parts))
     for name, tensor in first.items():
         torch.testing.assert_close(tensor, second[name], rtol=1e-6, atol=1e-6)
