@@ -23,7 +23,7 @@ from beliefmatch.students.named import NamedStudent
 VECTOR, IMAGE = InputSpec(shape=(12,)), InputSpec(shape=(3, 8, 8))
 
 
-def linear(*more: nn.Module, columns: int = 4) -> nn.Module:
+def linear(*more: nn.Module, columns: int = 4) -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(nn.Linear(12, columns), *more)
 

@@ -29,29 +29,38 @@ def network(hidden: int, columns: int, seed: int = 0) -> nn.Sequential:
         return nn.Sequential(nn.Linear(12, hidden), nn.Tanh(), nn.Linear(hidden, columns))
 
 
+def head_of(module: nn.Sequential) -> nn.Linear:
+    head = module[2]
+    assert isinstance(head, nn.Linear)
+    return head
+
+
 def labels_teacher() -> nn.Module:
     """Four labels, all of which are true or none for many inputs: a softmax tells nothing of that."""
     module = network(32, 4)
     with torch.no_grad():
-        module[2].weight.mul_(6).sub_(module[2].weight.mean(dim=1, keepdim=True))
-        module[2].bias.copy_(torch.tensor([1.5, -1.5, 1.0, 0.0]))
+        head_of(module).weight.mul_(6).sub_(head_of(module).weight.mean(dim=1, keepdim=True))
+        head_of(module).bias.copy_(torch.tensor([1.5, -1.5, 1.0, 0.0]))
     return module
 
 
-def numbers_teacher(scale: float, shift: float) -> nn.Module:
+def numbers_teacher(scale: float, shift: float) -> nn.Sequential:
     module = network(32, 2)
     with torch.no_grad():
-        module[2].weight.mul_(scale)
-        module[2].bias.mul_(scale).add_(shift)
+        head_of(module).weight.mul_(scale)
+        head_of(module).bias.mul_(scale).add_(shift)
     return module
 
 
-def setup(teacher: nn.Module, outputs: OutputKind | None, student: nn.Module, **more: Any) -> bm.recipes.Setup:
+def setup(
+    teacher: nn.Module, outputs: OutputKind | None, student: nn.Module, *, rounds: int = 25, batch_size: int = 64
+) -> bm.recipes.Setup:
     return bm.recipes.Setup(
         teacher=GivenNetwork.of(teacher, outputs=outputs),
         student=bm.GivenStudent.of(student),
         shape=(12,),
-        **({"rounds": 25, "batch_size": 64} | more),
+        rounds=rounds,
+        batch_size=batch_size,
     )
 
 
@@ -108,8 +117,8 @@ def test_units_change_nothing_that_is_learned() -> None:
 def of_teacher_scaled(student: nn.Sequential) -> nn.Sequential:
     """A student that knows the unit, as one with the weights of its teacher does."""
     with torch.no_grad():
-        student[2].weight.mul_(50)
-        student[2].bias.add_(300)
+        head_of(student).weight.mul_(50)
+        head_of(student).bias.add_(300)
     return student
 
 
@@ -147,7 +156,7 @@ def test_fresh_weights_know_no_unit() -> None:
 def test_a_constant_number_has_a_unit() -> None:
     module = numbers_teacher(1.0, 0.0)
     with torch.no_grad():
-        module[2].weight[1].zero_()  # pyright: ignore
+        head_of(module).weight[1].zero_()
     teacher = Teacher.load(GivenNetwork.of(module, outputs="regression"), SPEC)
     student = network(24, 2, seed=1)
     standardise(teacher, student, inspect(student, SPEC, role="student", task="regression"))

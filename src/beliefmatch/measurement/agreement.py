@@ -42,11 +42,12 @@ class Measurement:
     teacher: NetworkScores | None
     """None: the examples have no labels, or outputs are no classes."""
     student: NetworkScores | None
-    agreement: Estimate | None
-    """Fraction of examples to which both networks give the same class, or of their labels that both predict alike.
-    None: outputs are numbers."""
-    divergence: Estimate | None
-    """Mean KL(teacher || student), in nats, summed over labels. None: outputs are numbers."""
+    agreement: Estimate
+    """Fraction of examples to which both networks give the same class, or of their labels that both predict alike. Of a
+    regression R^2 of the student's numbers for the teacher's."""
+    divergence: Estimate
+    """Mean KL(teacher || student), in nats, summed over labels. Of a regression half the mean squared difference, in
+    units of the variance of the teacher's numbers, summed over outputs."""
     classes: tuple[ClassScores, ...] = field(repr=False)
     confusion: tuple[tuple[Estimate, ...], ...] | None = field(repr=False)
     """Fraction of all examples with each pair of the teacher's class (row) and the student's (column). None for more

@@ -44,12 +44,14 @@ def measure_labels(
         true = true.bool()
     (kl,) = estimates_of(*bootstrap(divergence[:, None].double(), lambda mean: mean, num_resamples=num_resamples))
     pair = score_labels(first, second, num_resamples=num_resamples)
-    scores = [true is not None and score_labels(true, each, num_resamples=num_resamples) for each in (first, second)]
+    scores = [
+        None if true is None else score_labels(true, each, num_resamples=num_resamples) for each in (first, second)
+    ]
     return {
         "agreement": pair.accuracy,
         "divergence": kl,
         "classes": _by_label(first, second, true),
-        "labels": LabelMeasurement(teacher=scores[0] or None, student=scores[1] or None, pair=pair),
+        "labels": LabelMeasurement(teacher=scores[0], student=scores[1], pair=pair),
     }
 
 
@@ -101,14 +103,15 @@ def _macro_f1(true: Tensor, predicted: Tensor, *, num_resamples: int) -> Estimat
 
 def _by_label(teacher: Tensor, student: Tensor, true: Tensor | None) -> tuple[ClassScores, ...]:
     alike = fractions_of((teacher == student).double())
-    right = [None if true is None else fractions_of((each == true).double()) for each in (teacher, student)]
+    none: list[Estimate | None] = [None] * len(alike)
+    right = [none if true is None else fractions_of((each == true).double()) for each in (teacher, student)]
     return tuple(
         ClassScores(
             number=number,
             num_images=int((teacher if true is None else true)[:, number].sum()),
             agreement=estimate,
-            teacher_accuracy=right[0] and right[0][number],
-            student_accuracy=right[1] and right[1][number],
+            teacher_accuracy=right[0][number],
+            student_accuracy=right[1][number],
         )
         for number, estimate in enumerate(alike)
     )

@@ -11,7 +11,7 @@ from beliefmatch.measurement.predictions import run_pair
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.labels import check_labels
-from beliefmatch.runs.schema.measurement import NumberMeasurement, NumberScores
+from beliefmatch.runs.schema.measurement import Estimate, NumberMeasurement, NumberScores
 
 EACH = 3
 """Scores of a number: mean absolute error, root mean squared error and R^2."""
@@ -44,11 +44,18 @@ def measure_numbers(
         None if true is None else score_numbers(true, each, num_resamples=num_resamples)[0] for each in (first, second)
     ]
     return {
-        "agreement": None,
-        "divergence": None,
+        "agreement": pair.r2,
+        "divergence": Estimate(
+            value=_half(pair.r2.value, first), low=_half(pair.r2.high, first), high=_half(pair.r2.low, first)
+        ),
         "classes": (),
         "numbers": NumberMeasurement(teacher=scores[0], student=scores[1], pair=pair, by_output=tuple(by_output)),
     }
+
+
+def _half(r2: float, outputs: Tensor) -> float:
+    """Return half the squared differences that a mean R^2 leaves, in units of variances, summed over outputs."""
+    return (1 - r2) / 2 * outputs.shape[1]
 
 
 def score_numbers(true: Tensor, predicted: Tensor, *, num_resamples: int) -> list[NumberScores]:

@@ -135,7 +135,7 @@ def measure_run(
             folder.read_result(),
             student_accuracy=measurement.student_accuracy,
             teacher_accuracy=measurement.teacher_accuracy,
-            agreement=measurement.agreement and measurement.agreement.value,
+            agreement=None if measurement.numbers else measurement.agreement.value,
         )
     )
     return measurement
@@ -191,8 +191,8 @@ def describe(
         num_images=measurement.num_images,
         teacher=measurement.teacher,
         student=measurement.student,
-        agreement=measurement.agreement,
-        divergence=measurement.divergence,
+        agreement=None if measurement.numbers else measurement.agreement,
+        divergence=None if measurement.numbers else measurement.divergence,
         classes=measurement.classes,
         confusion=measurement.confusion,
         transition=None if curves is None or transition is None else _describe_transition(curves, transition),

@@ -38,7 +38,6 @@ def lines_of(measurement: "Measurement") -> list[Line]:
     lines = list[Line]()
     for name, scores in (("teacher", measurement.teacher), ("student", measurement.student)):
         lines += [(f"{name} accuracy", "no labels", "")] if scores is None else _scores(name, scores)
-    assert measurement.agreement is not None
     lines.append(_line("agreement, %", measurement.agreement, scale=100, digits=2))
     lines += _divergence(measurement)
     if curves := measurement.transition:
@@ -69,7 +68,6 @@ def as_html(measurement: "Measurement") -> str:
 
 
 def _divergence(measurement: "Measurement") -> list[Line]:
-    assert measurement.divergence is not None
     return [_line("KL(teacher || student), nats", measurement.divergence, scale=1, digits=4)]
 
 
