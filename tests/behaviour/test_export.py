@@ -206,7 +206,7 @@ def test_the_command_says_what_it_wrote(run: Path, images: Path, capsys: pytest.
     out = capsys.readouterr()
     for words in (
         "in onnxruntime",
-        "model.onnx and the student on 256 fresh pseudo inputs: logits differ by at most",
+        "model.onnx and the student on 256 fresh pseudo inputs: outputs differ by at most",
         "150 digits.npz",
         "agreement 100.00 %; accuracy ",
         f"wrote {place / 'model.onnx'}",

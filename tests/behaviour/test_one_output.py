@@ -47,7 +47,7 @@ def test_a_program_that_ends_in_a_sigmoid_teaches_two_classes(
         "the teacher returns probabilities of a sigmoid: their log-odds are taken as logits",
         "the teacher has one output: it is taken as the logit of class 1, and 0 as that of class 0",
     ]
-    assert load_student(tmp_path / "run", trust_code=True)(batch).shape == (5, 2)
+    assert load_student(tmp_path / "run", trust_code=True)(batch).shape == (5, 1)
 
 
 @pytest.mark.parametrize(

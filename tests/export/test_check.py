@@ -8,7 +8,21 @@ from beliefmatch.export.check import LOGIT_TOLERANCE, both_inputs, check_example
 from beliefmatch.export.graph import Pixels
 from beliefmatch.networks.examples import Images, Inputs
 from beliefmatch.networks.normalisation import DIGITS
+from beliefmatch.networks.tasks import TASKS
+from beliefmatch.runs.schema.run import StudentMetadata
 
+STUDENT = StudentMetadata(
+    architecture="convnet_4",
+    plan=None,
+    num_classes=10,
+    task="single_label",
+    outputs=None,
+    output=None,
+    inputs={},
+    weights="",
+    sha256="",
+    how_to_load="",
+)
 TOLD = torch.tensor([[3.0, 1.0, 0.0], [0.0, 20.0, 1.0], [1.0, 2.0, 3.0]])
 
 
@@ -58,4 +72,28 @@ def test_without_pixels_pseudo_inputs_stay_as_they_are() -> None:
 
 def test_images_are_not_resized() -> None:
     with pytest.raises(ExamplesError, match="images are 9x8, an exported file takes 8x8 and resizes none"):
-        check_examples_fit(Images(images=torch.zeros(2, 9, 8, 1, dtype=torch.uint8)), DIGITS, 10)
+        check_examples_fit(Images(images=torch.zeros(2, 9, 8, 1, dtype=torch.uint8)), DIGITS, STUDENT)
+
+
+def test_labels_agree_one_by_one() -> None:
+    labels = torch.tensor([[1, 0, 0], [0, 1, 1], [1, 1, 0]])
+    found = compare(TOLD - 0.5, TOLD - 0.5 + 1e-6, name="noise", labels=labels, task=TASKS["multi_label"])
+    assert (found.agreement, found.accuracy) == (1.0, pytest.approx(7 / 9))
+    flipped = torch.where(TOLD == 1.0, -1e-3, TOLD)
+    with pytest.raises(ExportError, match=r"66.67 % of labels agree"):
+        compare(torch.where(TOLD == 1.0, 1e-3, TOLD), flipped, name="noise", task=TASKS["multi_label"])
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_numbers_agree_in_any_unit(unit: float) -> None:
+    """A tolerance for logits would let any small number through, and no large one."""
+    numbers = unit * TOLD
+    task = TASKS["regression"]
+    found = compare(numbers, numbers * (1 + 1e-6), name="noise", labels=numbers, task=task)
+    assert (found.agreement, found.accuracy) == (1.0, None)
+    with pytest.raises(ExportError, match=r"a number differs by .* % of numbers agree"):
+        compare(numbers, numbers + 0.1 * unit, name="noise", task=task)
+    small = numbers.clone()
+    small[:, 0] *= 1e-4
+    with pytest.raises(ExportError, match="of numbers agree"):
+        compare(small, torch.cat([2 * small[:, :1], small[:, 1:]], dim=1), name="noise", task=task)

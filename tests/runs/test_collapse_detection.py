@@ -16,6 +16,7 @@ from beliefmatch.runs.collapse_detection import (
     agreement_beyond_chance,
     effective_number,
     is_long_enough,
+    see_constant_teacher,
     window,
 )
 
@@ -216,3 +217,75 @@ def test_it_needs_no_torch() -> None:
 def test_a_run_is_long_enough_if_one_that_collapses_from_the_start_is_named(num: int, every: int, rounds: int) -> None:
     seen = rows(num, every=every, **COLLAPSES["one_class"])
     assert is_long_enough(seen, rounds) == bool(kinds(seen, rounds=rounds))
+
+
+LABELS: dict[str, Any] = {
+    "teacher_confidence": 0.8,
+    "student_confidence": 0.8,
+    "batch_agreement": 0.85,
+    "teacher_labels": [0.5, 0.3, 0.02],
+    "student_labels": [0.5, 0.3, 0.02],
+    "teacher_fixed_labels": 0.1,
+    "student_fixed_labels": 0.1,
+    "batch_diversity": 0.9,
+    "student_steps": 10,
+}
+NUMBERS: dict[str, Any] = {
+    "batch_r2": 0.7,
+    "teacher_spread": 0.9,
+    "student_spread": 0.8,
+    "batch_diversity": 0.9,
+    "student_steps": 10,
+}
+
+
+def kinds_of(row: dict[str, Any], num: int = 40) -> list[str]:
+    """Name the collapses of a run whose rows are all alike."""
+    detector = CollapseDetector(rounds=ROUNDS, batch_size=64)
+    found = [finding for number in range(num) for finding in detector.detect(row | {"round": 4 * (number + 1)})]
+    return sorted({finding.kind for finding in found})
+
+
+def test_labels_and_numbers_that_are_learned_are_no_collapse() -> None:
+    assert kinds_of(LABELS) == kinds_of(NUMBERS) == []
+    unsure = {"student_confidence": 0.9999, "teacher_confidence": 0.9999}
+    assert kinds_of(LABELS | unsure) == [], "sure of all labels, and right"
+
+
+def test_labels_that_are_always_on_or_off_are_a_collapse() -> None:
+    fixed = {"student_fixed_labels": 1.0, "student_labels": [1.0, 0.0, 0.0], "batch_agreement": 0.5 + 0.7 / 3}
+    assert kinds_of(LABELS | fixed) == ["constant_student"]
+    assert kinds_of(LABELS | fixed | {"teacher_fixed_labels": 1.0}) == [], "the teacher gives no others"
+
+
+def test_a_confidence_of_a_half_is_that_of_no_knowledge_of_labels() -> None:
+    chance = 1 / 3 * (0.5 + 0.58 + 0.9608)
+    assert kinds_of(LABELS | {"student_confidence": 0.501, "batch_agreement": chance}) == ["pinned"]
+
+
+def test_numbers_that_are_nearly_equal_are_a_collapse() -> None:
+    assert kinds_of(NUMBERS | {"student_spread": 0.01, "batch_r2": 0.0}) == ["constant_student"]
+    assert kinds_of(NUMBERS | {"student_spread": 0.01, "teacher_spread": 0.02}) == []
+
+
+def test_agreement_beyond_chance_of_labels_is_their_mean_kappa() -> None:
+    both = {"teacher_labels": [0.5, 0.5], "student_labels": [0.5, 0.5]}
+    assert agreement_beyond_chance(both | {"batch_agreement": 0.5}) == pytest.approx(0)
+    assert agreement_beyond_chance(both | {"batch_agreement": 0.75}) == pytest.approx(0.5)
+    assert agreement_beyond_chance({"batch_r2": 0.3}) == 0.3
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (LABELS, None),
+        (NUMBERS, None),
+        (LABELS | {"teacher_fixed_labels": 1.0}, "predicts the same labels"),
+        (NUMBERS | {"teacher_spread": 0.001}, "gives nearly the same numbers"),
+        (NUMBERS | {"teacher_spread": 0.001, "batch_diversity": 0.001}, None),
+    ],
+)
+def test_a_teacher_that_predicts_the_same_for_all_is_told(row: dict[str, Any], said: str | None) -> None:
+    found = see_constant_teacher(row, 64)
+    assert (found is None) == (said is None)
+    assert said is None or said in str(found)

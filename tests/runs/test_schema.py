@@ -19,8 +19,12 @@ from beliefmatch.runs.schema.measurement import (
     ClassScores,
     Disagreement,
     Estimate,
+    LabelMeasurement,
+    LabelScores,
     MeasurementRecord,
     NetworkScores,
+    NumberMeasurement,
+    NumberScores,
     Transition,
 )
 from beliefmatch.runs.schema.plan import PrunedLayer, PruningPlan
@@ -33,7 +37,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "run_folder.md"
 DECLARED = (
     *(RunMetadata, RunSettings, LoggedRow, Result, Collapse, Collapses, Export, EightBits, FileCheck, Deployed),
     *(MeasurementRecord, NetworkScores, Estimate, ClassScores, Transition, Disagreement, StudentMetadata),
-    *(SourceMetadata, PruningPlan, PrunedLayer),
+    *(SourceMetadata, PruningPlan, PrunedLayer, LabelMeasurement, LabelScores, NumberMeasurement, NumberScores),
     *(Sensitivity, GroupSensitivity, BlockSensitivity),
 )
 
@@ -127,6 +131,7 @@ STUDENT = StudentMetadata(
         layers=(PrunedLayer(name="0", outputs=(0, 3), inputs=None, num_outputs=4, num_inputs=None),),
     ),
     num_classes=10,
+    task="single_label",
     outputs=None,
     output=None,
     inputs={"type": "InputSpec"},

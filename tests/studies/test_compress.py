@@ -145,7 +145,7 @@ def test_a_pruned_student_is_planned_once(monkeypatch: pytest.MonkeyPatch) -> No
         return TIMING
 
     monkeypatch.setattr(pruned, "thin", count)
-    monkeypatch.setattr(compression_plan, "time_rounds", time_rounds)
+    monkeypatch.setattr(budget, "time_rounds", time_rounds)
     result = compressed(student="thin:0.5")
     assert planned == [0.5]
     assert result.student.get_submodule("0").out_channels == 4

@@ -15,6 +15,7 @@ from beliefmatch.networks.loading.network import make_network
 from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.folder import RunFolder
+from beliefmatch.students.base import build_student, inspect_student
 from beliefmatch.training.student_files import load_student, load_student_with_logits, write_student
 from networks_to_prune import SHAPES, make
 
@@ -27,7 +28,7 @@ def written(teacher: AbstractNetwork, module: nn.Module, student: str, shape: tu
     frozen = Teacher(module, transfer.inputs)
     made = transfer.student.build(frozen)
     folder.mkdir(exist_ok=True)
-    write_student(RunFolder(folder), made, transfer, frozen.num_classes)
+    write_student(RunFolder(folder), made, transfer, inspect_student(made, frozen)[1])
     return made.eval()
 
 
@@ -62,8 +63,8 @@ def test_a_student_that_is_not_made_by_pruning_has_no_plan(tmp_path: Path) -> No
         bm.recipes.Setup(teacher=bm.Network(architecture="mlp_64_48"), student=bm.GivenStudent.of(pruned), shape=(12,))
     )
     (tmp_path / "second").mkdir()
-    made = transfer.student.build(Teacher(make("mlp_64_48"), transfer.inputs))
-    write_student(RunFolder(tmp_path / "second"), made, transfer, 10)
+    made, inspection = build_student(transfer.student, Teacher(make("mlp_64_48"), transfer.inputs))
+    write_student(RunFolder(tmp_path / "second"), made, transfer, inspection)
     metadata = RunFolder(tmp_path / "second").read_student()
     assert (metadata.plan, metadata.architecture) == (None, "given in Python: MLP")
 

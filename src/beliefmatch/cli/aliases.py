@@ -54,6 +54,7 @@ OptionalShape = Annotated[tuple[int, ...] | None, left_out("SIZE ...")]
 OptionalNumbers = Annotated[tuple[float, ...] | None, left_out("NUMBER ...")]
 OptionalCount = Annotated[int | None, left_out("COUNT")]
 OptionalOutputs = Annotated[
-    Literal["logits", "probabilities", "sigmoid"] | None, left_out("{logits,probabilities,sigmoid}")
+    Literal["logits", "probabilities", "sigmoid", "binary", "multi_label", "regression"] | None,
+    left_out("{logits,probabilities,sigmoid,binary,multi_label,regression}"),
 ]
 """Flags of every command that takes a model as it is, such as compress, inspect and quantize."""

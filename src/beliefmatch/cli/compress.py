@@ -84,7 +84,8 @@ def compress(
         recipe: How; beliefmatch recipes lists them.
         rounds: Rounds, instead of minutes.
         num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
-        outputs: What the teacher returns. Default: detected.
+        outputs: What the teacher returns: multi_label for labels of which several may be true, regression for numbers.
+            Default: what its configuration says, or else one class is right, in a form that is detected.
         output: Which of several outputs of the teacher holds the logits: an index, such as 1 for the second, or a key.
         start: teacher: the student begins with the teacher's weights where both have a layer; fresh: with random ones.
             Default: what the recipe finds right.

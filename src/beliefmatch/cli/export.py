@@ -141,7 +141,7 @@ def _print_export(exported: "Exported", display: Display) -> None:
         for check in checks if export.in_8_bits is None else ():
             accuracy = "" if check.accuracy is None else f"; accuracy {percent(check.accuracy)}"
             print_text(
-                f"{exported.file.name} and the student on {check.num_examples} {check.name}: logits differ by at most "
+                f"{exported.file.name} and the student on {check.num_examples} {check.name}: outputs differ by at most "
                 f"{check.max_logit_difference:.2g} (of {check.largest_logit:.3g}), agreement "
                 f"{percent(check.agreement)}{accuracy}"
             )

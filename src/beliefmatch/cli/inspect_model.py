@@ -53,7 +53,8 @@ def inspect_model(
         mean: Mean of each channel that it was trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that it was trained with, likewise.
         num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
-        outputs: What it returns. Default: detected.
+        outputs: What it returns: multi_label for labels of which several may be true, regression for numbers.
+            Default: what its configuration says, or else one class is right, in a form that is detected.
         prune: Show, too, how much it minds the loss of each group of channels and of each residual block.
         plot: With --prune: file .png, .svg or .pdf to draw that into.
         output: Which of several outputs holds the logits: an index, such as 1 for the second, or a key.
@@ -97,6 +98,7 @@ def inspect_model(
         found = {
             "model": asdict(first),
             "classes": teacher.num_classes,
+            "task": teacher.task.name,
             "students": [asdict(each) for each in students],
             "pruning": sensitivity and asdict(sensitivity),
         }
@@ -136,11 +138,13 @@ def _estimate(model: "Candidate", student: "Candidate", teacher: "Teacher") -> s
 
 
 def _facts(teacher: "Teacher") -> list[tuple[str, str]]:
+    from beliefmatch.runs.schema.task import OUTPUT_WORDS
+
     found = teacher.inspection
     gradient = "yes" if found.why_no_gradient is None else f"no: {found.why_no_gradient}"
     return [
-        ("classes", f"{teacher.num_classes}"),
-        ("outputs", found.outputs),
+        (OUTPUT_WORDS[found.task], f"{teacher.num_classes}"),
+        ("outputs", found.outputs if teacher.task.knows_classes else f"of {teacher.task.description}"),
         ("last layer", f"{found.head or type(teacher.module).__name__}" if found.head is not None else "not found"),
         ("batch-norm", f"{len(found.batch_norms)} layers with running statistics"),
         ("gradient", f"{gradient} (of the outputs to the inputs, which all recipes but a few need)"),

@@ -1,6 +1,6 @@
 """The command `measure`: two networks on real data."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -30,6 +30,9 @@ class NetworkFlags:
     """What keys of the weights begin with, such as module.; by default it is found and logged."""
     state_key: str | None = None
     """Which of several state dicts in the file of weights, such as ema; None: the only one."""
+    outputs: Literal["logits", "probabilities", "sigmoid", "binary", "multi_label", "regression"] | None = None
+    """What it returns, such as multi_label or regression, which values do not tell. None: what its configuration says,
+    or else one class is right, in a form that is detected. A student's are of the teacher's kind."""
     output: str | None = None
     """Which of several outputs holds the logits: an index, such as 1 for the second, or a key. None: the only one."""
     allow_untrained: bool = False
@@ -68,7 +71,8 @@ def measure(
     Args:
         run: Run folder. Without one, name --teacher and --student.
         images: File .npz with an array images (n, height, width, channels) uint8, or inputs (n, *shape) of numbers
-            that are network inputs already (vectors, signals), and, for accuracy, labels (n,).
+            that are network inputs already (vectors, signals), and, for accuracy, labels: (n,) classes, (n, labels) of
+            0 and 1 for multi-label networks, (n,) or (n, outputs) numbers for regressions.
         teacher: One network, instead of a run's teacher.
         student: The other, instead of a run's student.
         dataset: What two named networks were trained on: sets their normalisation. Default: cifar10.
@@ -134,8 +138,11 @@ def measure(
         spec = choose_inputs(dataset, shape, mean, std, first.known_inputs() or second.known_inputs())
         warn_of_default_inputs(spec)
         data = read_examples(images)
+        network, inspection = first.load_inspected(spec, role="teacher")
+        if second.outputs is None and inspection.task != "single_label":
+            second = replace(second, outputs=inspection.task)
         measurement = measure_networks(
-            first.load(spec),
+            network,
             second.load_inspected(spec, role="student")[0],
             spec,
             data,
@@ -144,6 +151,7 @@ def measure(
             transition=plan,
             accelerator=accelerator,
             class_names=given_names,
+            task=inspection.task,
         )
     record = describe(measurement, data, transition=plan)
     if out is not None:

@@ -8,9 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from beliefmatch.measurement.agreement import Measurement
-from beliefmatch.measurement.summary import lines_of
+from beliefmatch.measurement.summary import decimals, lines_of
 from beliefmatch.runs.schema.export import Export
-from beliefmatch.runs.schema.measurement import INTERVALS, ClassScores, Estimate
+from beliefmatch.runs.schema.measurement import INTERVALS, NUMBER_TITLES, ClassScores, Estimate, NumberMeasurement
 from beliefmatch.runs.schema.result import Result
 
 if TYPE_CHECKING:
@@ -114,7 +114,10 @@ def _spread(values: Sequence[float], digits: int) -> str:
 
 def measurement_tables(measurement: Measurement) -> list[Table]:
     """Return all that was measured, each number with its 95 % interval."""
-    tables = [_overall(measurement), _classes(measurement.classes)]
+    tables = [_overall(measurement)]
+    if measurement.numbers is not None:
+        return [*tables, _outputs(measurement.numbers)]
+    tables.append(_classes(measurement.classes, "class" if measurement.labels is None else "label"))
     if measurement.confusion is not None and len(measurement.confusion) <= MAX_CLASSES:
         tables.append(_confusion(measurement.confusion))
     return tables
@@ -134,9 +137,19 @@ def _overall(measurement: Measurement) -> Table:
     return table
 
 
-def _classes(classes: Sequence[ClassScores]) -> Table:
-    table = Table(title="by class", title_justify="left")
-    for heading in ("class", "examples", "teacher accuracy, %", "student accuracy, %", "agreement, %"):
+def _outputs(numbers: NumberMeasurement) -> Table:
+    table = Table(title="by output: student against teacher", title_justify="left")
+    for heading in ("output", *NUMBER_TITLES.values()):
+        table.add_column(heading, justify="right")
+    for number, scores in enumerate(numbers.by_output):
+        values = [getattr(scores, name).value for name in NUMBER_TITLES]
+        table.add_row(str(number), *(f"{value:,.{decimals(value)}f}" for value in values))
+    return table
+
+
+def _classes(classes: Sequence[ClassScores], what: str) -> Table:
+    table = Table(title=f"by {what}", title_justify="left")
+    for heading in (what, "examples", "teacher accuracy, %", "student accuracy, %", "agreement, %"):
         table.add_column(heading, justify="right")
     for each in classes:
         estimates = (each.teacher_accuracy, each.student_accuracy, each.agreement)

@@ -38,7 +38,8 @@ def gather_examples(given: Any, labels: Any = None, *, spec: InputSpec) -> Abstr
             (n, height, width, channels) uint8 or (n, channels, height, width) uint8; a pair of these and
             labels; a folder of image files, in one folder for each class if they have labels; or an .npz file, see
             `read_examples`.
-        labels: (n,) integers from 0, of a tensor or an array alone.
+        labels: (n,) integers from 0, of a tensor or an array alone; (n, labels) zeros and ones for a multi-label
+            network, and (n,) or (n, outputs) numbers for a regression.
         spec: of the networks' inputs.
 
     Raises:
@@ -62,7 +63,9 @@ def gather_examples(given: Any, labels: Any = None, *, spec: InputSpec) -> Abstr
         items = [_split(given[index]) for index in range(len(given))]
         if items and all(inputs.ndim > len(spec.shape) for inputs, _ in items):
             return _join(items, spec)
-        return _join([(one[None], None if label is None else label.reshape(1)) for one, label in items], spec)
+        return _join(
+            [(one[None], None if label is None else label.reshape(1, *label.shape[:1])) for one, label in items], spec
+        )
     raise WrongTypeError(f"examples are a {type(given).__name__}; {EXPECTED}")
 
 
@@ -70,7 +73,10 @@ def _is_pair(given: Any) -> bool:
     """Whether two things are inputs and labels rather than two examples."""
     inputs, labels = given
     both = isinstance(inputs, Tensor | np.ndarray) and isinstance(labels, Tensor | np.ndarray | list | tuple)
-    return both and np.ndim(labels) == 1 and len(inputs) == len(labels)
+    if not both or len(inputs) != len(labels):
+        return False
+    # Several labels of each example; two batches of vectors are equally wide.
+    return np.ndim(labels) == 1 or (np.ndim(labels) == 2 and np.shape(labels) != np.shape(inputs))
 
 
 def _tensor(value: Any) -> Tensor:

@@ -17,11 +17,13 @@ from beliefmatch.export.markdown import code, escape
 from beliefmatch.export.normalising import KNOWN_FROM, best_known, constants_of, spec_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.output_kinds import kind_of
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.export import Export, FileCheck
-from beliefmatch.runs.schema.measurement import INTERVALS
+from beliefmatch.runs.schema.measurement import INTERVALS, LABEL_TITLES, NUMBER_TITLES
+from beliefmatch.runs.schema.task import TaskName
 from beliefmatch.training.transfer import Transfer
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -30,6 +32,23 @@ MARKER = "<!-- beliefmatch export wrote this card of run {run}; with other text 
 MARKED = re.compile(r"<!-- beliefmatch export wrote this card of run (\w+); with other text than (\w+) .*?-->")
 """Of which run a card is, and the checksum by which a change by hand is seen."""
 TAKES = {None: "network inputs, float32", "uint8": "pixels, uint8", "unit": "pixels in [0, 1], float32"}
+SAME: dict[TaskName, str] = {
+    "single_label": "same class",
+    "multi_label": "same labels",
+    "regression": "same numbers",
+}
+OFTEN: dict[TaskName, str] = {
+    "single_label": "both gave the same class",
+    "multi_label": "both predicted a label alike",
+    "regression": "a number was equal but for rounding",
+}
+GIVES: dict[TaskName, str] = {
+    "single_label": "{} logits, before any softmax, in the teacher's order of classes.",
+    "multi_label": "{} logits, before any sigmoid, in the teacher's order of labels; several labels may be true at "
+    "once, and one is predicted where its logit is above 0.",
+    "regression": "{} numbers to predict, in the teacher's order and unit; an ONNX file calls them logits.",
+}
+"""By what outputs predict: what the card says of them."""
 OF_ORIGIN = {
     "timm": "`pip install 'beliefmatch[timm]'`",
     "torchvision": "`pip install beliefmatch torchvision`",
@@ -127,7 +146,7 @@ def _read_network(folder: RunFolder) -> Network:
     return Network(
         architecture=student.architecture,
         num_classes=student.num_classes,
-        outputs=student.outputs,
+        outputs=kind_of(student.task, student.outputs),
         output=student.output,
     )
 
@@ -189,6 +208,12 @@ def _render(folder: RunFolder, directory: Path) -> str:
         measurement=measurement,
         files=files,
         network=network,
+        trained=folder.read_student(),
+        SAME=SAME,
+        OFTEN=OFTEN,
+        GIVES=GIVES,
+        LABEL_TITLES=LABEL_TITLES,
+        NUMBER_TITLES=NUMBER_TITLES,
         student=_student_name(folder, transfer),
         teacher=without_folder(transfer.teacher.architecture),
         licence=next((file.export.teacher_license for file in files if file.export.teacher_license), None),

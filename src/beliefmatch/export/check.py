@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from beliefmatch.errors import ExamplesError, ExportError
 from beliefmatch.export.fresh_process import FreshProcess
 from beliefmatch.export.graph import Pixels
-from beliefmatch.functional.classification import correct
 from beliefmatch.networks.examples import ALL, AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.passes import run_padded
+from beliefmatch.networks.tasks import SINGLE_LABEL, AbstractTask
 from beliefmatch.runs.schema.export import FileCheck
+from beliefmatch.runs.schema.run import StudentMetadata
+from beliefmatch.runs.schema.task import OUTPUT_WORDS
 
 LOGIT_TOLERANCE = 1e-3
 """Largest difference of a logit, in units of the largest logit or of 1. Other kernels add the same numbers in another
@@ -43,13 +45,13 @@ EXACT = Limits()
 """The same numbers but for rounding."""
 
 
-def check_examples_fit(examples: AbstractExamples, spec: InputSpec, num_classes: int) -> None:
+def check_examples_fit(examples: AbstractExamples, spec: InputSpec, student: StudentMetadata) -> None:
     """Check that examples are what an exported file takes, which resizes none.
 
     Raises:
         ExamplesError: they are not.
     """
-    examples.check_fit(spec, num_classes, resize=True)
+    examples.check_fit(spec, student.num_logits, resize=True, task=student.task)
     shape = tuple(examples.stored.shape[1:])
     if shape != spec.shape:
         sizes = "x".join(map(str, shape[1:])), "x".join(map(str, spec.shape[1:]))
@@ -64,6 +66,7 @@ def check_file(
     examples: AbstractExamples,
     *,
     limits: Limits = EXACT,
+    task: AbstractTask = SINGLE_LABEL,
 ) -> FileCheck:
     """Compare the predictions of a file with the student's.
 
@@ -74,6 +77,7 @@ def check_file(
         pixels: what the file takes instead of network inputs.
         examples: to compare on.
         limits: how far the file may be from the student.
+        task: what the student predicts.
 
     Raises:
         ExportError: the file gives no predictions, or its logits or classes differ by more than the limits.
@@ -88,13 +92,20 @@ def check_file(
             if of_file[-1].shape != of_student[-1].shape:
                 shapes = tuple(of_file[-1].shape), tuple(of_student[-1].shape)
                 raise ExportError(f"the file gives {shapes[0]} where the student gives {shapes[1]}")
-    return compare(torch.cat(of_student), torch.cat(of_file), name=examples.name, labels=examples.labels, limits=limits)
+    outputs = torch.cat(of_student), torch.cat(of_file)
+    return compare(*outputs, name=examples.name, labels=examples.labels, limits=limits, task=task)
 
 
 def compare(
-    of_student: Tensor, of_file: Tensor, *, name: str, labels: Tensor | None = None, limits: Limits = EXACT
+    of_student: Tensor,
+    of_file: Tensor,
+    *,
+    name: str,
+    labels: Tensor | None = None,
+    limits: Limits = EXACT,
+    task: AbstractTask = SINGLE_LABEL,
 ) -> FileCheck:
-    """Compare logits of the student with those of a file, both (n, classes).
+    """Compare logits of the student with those of a file, both (n, classes), or labels or numbers.
 
     Raises:
         ExportError: logits or classes differ by more than the limits, or the student's are not finite.
@@ -107,24 +118,28 @@ def compare(
             f"first at index {int(bad[0])}, so no file can be compared with it"
         )
     difference, largest = float((of_student - of_file).abs().max()), float(of_student.abs().max())
-    unit = max(1.0, largest)
-    likelihood = of_student.gather(1, of_file.argmax(dim=1, keepdim=True)).squeeze(1)
-    agreement = float((likelihood >= of_student.amax(dim=1) - TIE * unit).float().mean())
+    # A logit below 1 decides nothing; a number of a regression may be as small as its unit has it.
+    is_number = task.name == "regression"
+    what = "number" if is_number else "logit"
+    unit = largest if is_number else max(1.0, largest)
+    agreement = float(task.match(of_student, of_file, TIE).mean())
     # A difference that is not a number is not below any tolerance either.
     tolerance = float("inf") if limits.logit_tolerance is None else limits.logit_tolerance * unit
     if not (difference <= tolerance and agreement >= limits.least_agreement):
         raise ExportError(
-            f"the file does not predict what the student does on {name}: a logit differs by {difference:.3g} (logits "
-            f"go up to {largest:.3g}), and {100 * agreement:.2f} % of classes agree; nothing was left of it"
+            f"the file does not predict what the student does on {name}: a {what} differs by {difference:.3g} ({what}s "
+            f"go up to {largest:.3g}), and {100 * agreement:.2f} % of {OUTPUT_WORDS[task.name]} agree; nothing was "
+            "left of it"
         )
+    scores = [None if labels is None else task.score(each, labels) for each in (of_file, of_student)]
     return FileCheck(
         name=name,
         num_examples=len(of_student),
         largest_logit=largest,
         max_logit_difference=difference,
         agreement=agreement,
-        accuracy=None if labels is None else float(correct(of_file, labels).float().mean()),
-        student_accuracy=None if labels is None else float(correct(of_student, labels).float().mean()),
+        accuracy=None if scores[0] is None else float(scores[0].mean()),
+        student_accuracy=None if scores[1] is None else float(scores[1].mean()),
     )
 
 

@@ -23,6 +23,7 @@ from beliefmatch.networks.examples import AbstractExamples, Inputs
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.given import PREFIX, GivenNetworks
 from beliefmatch.networks.loading.packages import require
+from beliefmatch.networks.tasks import TASKS
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import make_folder, replacing
@@ -93,6 +94,7 @@ def export_student(
     target = check_target(folder, to, spec, out=out, pixels=pixels, images=images, overwrite=overwrite)
     check_normalisation(spec, pixels, assume=assume_normalisation)
     metadata = asdict(read_student(folder, trust_code=trust_code))
+    task = TASKS[metadata["task"]]
     network = load_student_with_logits(folder.path, architecture=given.student, trust_code=trust_code)
     student = DeployedGraph(network, spec, pixels)
     content = FORMATS[to].write(student, spec)
@@ -103,7 +105,7 @@ def export_student(
     make_folder(target.parent)
     with replacing(target, content) as temporary:
         with fresh_process(temporary, to, metadata) as process:
-            checks = [check_file(process, student.network, spec, pixels, each) for each in examples]
+            checks = [check_file(process, student.network, spec, pixels, each, task=task) for each in examples]
         teacher_graph = None if teacher is None else DeployedGraph(teacher.module, spec, pixels)
         costs = measure_deployed(to, spec, student, content, teacher_graph)
     export = Export(
@@ -188,7 +190,7 @@ def check_target(
         raise FolderError(f"{existing} is no folder that can be written: name another --out")
     check_card(folder, target.parent, overwrite=overwrite)
     if images is not None:
-        check_examples_fit(images, spec, folder.read_student().num_classes)
+        check_examples_fit(images, spec, folder.read_student())
     for module in FORMATS[to].modules:
         require(module, install=f"beliefmatch[{to}]")
     return target

@@ -16,7 +16,7 @@ from torch import Tensor
 from beliefmatch.errors import ExportError
 from beliefmatch.export.predictions import read_array, write_array
 
-NEEDED = ("architecture", "num_classes", "outputs", "output", "inputs")
+NEEDED = ("architecture", "num_classes", "task", "outputs", "output", "inputs")
 """Metadata that the process needs."""
 
 

@@ -46,12 +46,13 @@ def load_safetensors(file: Path, metadata: dict[str, Any]) -> Predict:
 
     from beliefmatch.networks.inputs import InputSpec  # noqa: PLC0415
     from beliefmatch.networks.loading.network import Network  # noqa: PLC0415
+    from beliefmatch.networks.output_kinds import kind_of  # noqa: PLC0415
 
     made = Network(
         architecture=metadata["architecture"],
         weights=file,
         num_classes=metadata["num_classes"],
-        outputs=metadata.get("outputs"),
+        outputs=kind_of(metadata["task"], metadata.get("outputs")),
         output=metadata.get("output"),
     )
     network = made.load(InputSpec(shape=tuple(metadata["inputs"]["shape"]))).eval()

@@ -12,7 +12,7 @@ CHUNK = 2**22
 """Random draws held at once."""
 
 
-def wilson_interval(fractions: Tensor, num_examples: int, level: float = LEVEL) -> tuple[Tensor, Tensor]:
+def wilson_interval(fractions: Tensor, num_examples: float, level: float = LEVEL) -> tuple[Tensor, Tensor]:
     """Compute the interval of fractions of examples (Wilson 1927), which has a width at 0 and at 1 too.
 
     Resampling 54 examples that are all right finds nothing but 100 %; this interval goes down to 93.4 %.

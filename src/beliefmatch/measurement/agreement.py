@@ -6,15 +6,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
+from beliefmatch.errors import SettingsError
 from beliefmatch.functional.calibration_error import NUM_BINS, calibration_error, debiased_calibration_error
-from beliefmatch.functional.confidence_intervals import NUM_RESAMPLES, bootstrap, wilson_interval
+from beliefmatch.functional.confidence_intervals import NUM_RESAMPLES, bootstrap
 from beliefmatch.measurement.disagreements import find_disagreements
+from beliefmatch.measurement.estimates import estimates_of, fractions_of
+from beliefmatch.measurement.labels import measure_labels
+from beliefmatch.measurement.numbers import measure_numbers
 from beliefmatch.measurement.predictions import BATCH_SIZE, TOP, Predictions, predict
 from beliefmatch.measurement.summary import as_html, as_text
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan, measure_transition
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.runs.schema.measurement import ClassScores, Disagreement, Estimate, NetworkScores
+from beliefmatch.networks.labels import check_classes
+from beliefmatch.runs.schema.measurement import (
+    ClassScores,
+    Disagreement,
+    Estimate,
+    LabelMeasurement,
+    LabelScores,
+    NetworkScores,
+    NumberMeasurement,
+)
+from beliefmatch.runs.schema.task import DESCRIPTIONS, TaskName
 
 MAX_CONFUSION_CLASSES = 50
 """With more classes most pairs hold no example, and a table of them all says nothing."""
@@ -26,12 +40,14 @@ class Measurement:
 
     num_images: int
     teacher: NetworkScores | None
-    """None: the examples have no labels."""
+    """None: the examples have no labels, or outputs are no classes."""
     student: NetworkScores | None
     agreement: Estimate
-    """Fraction of examples to which both networks give the same class."""
+    """Fraction of examples to which both networks give the same class, or of their labels that both predict alike. Of a
+    regression R^2 of the student's numbers for the teacher's."""
     divergence: Estimate
-    """Mean KL(teacher || student), in nats."""
+    """Mean KL(teacher || student), in nats, summed over labels. Of a regression half the mean squared difference, in
+    units of the variance of the teacher's numbers, summed over outputs."""
     classes: tuple[ClassScores, ...] = field(repr=False)
     confusion: tuple[tuple[Estimate, ...], ...] | None = field(repr=False)
     """Fraction of all examples with each pair of the teacher's class (row) and the student's (column). None for more
@@ -42,16 +58,22 @@ class Measurement:
     """Images to which the two give different classes, at most 24 of them. Empty for examples that are no images."""
     class_names: tuple[str, ...] | None = field(default=None, repr=False)
     """Name of each class, in their order. None: not known."""
+    task: TaskName = "single_label"
+    """What the outputs of both networks predict."""
+    labels: LabelMeasurement | None = None
+    """How near labels are. None: outputs are no labels of which several may be true."""
+    numbers: NumberMeasurement | None = None
+    """How near numbers are. None: outputs are no numbers."""
 
     @property
     def teacher_accuracy(self) -> float | None:
-        """Fraction of examples whose label the teacher finds most likely."""
-        return None if self.teacher is None else self.teacher.top1.value
+        """Fraction of examples whose label the teacher finds most likely, or of labels that it predicts right."""
+        return _accuracy(self.teacher, self.labels and self.labels.teacher)
 
     @property
     def student_accuracy(self) -> float | None:
-        """Fraction of examples whose label the student finds most likely."""
-        return None if self.student is None else self.student.top1.value
+        """Fraction of examples whose label the student finds most likely, or of labels that it predicts right."""
+        return _accuracy(self.student, self.labels and self.labels.student)
 
     def __str__(self) -> str:
         """Return a short table, ready to print."""
@@ -72,6 +94,7 @@ def measure_pair(
     batch_size: int = BATCH_SIZE,
     num_resamples: int = NUM_RESAMPLES,
     transition: TransitionPlan | None = None,
+    task: TaskName = "single_label",
 ) -> Measurement:
     """Measure teacher and student on the same examples, both in eval mode.
 
@@ -81,12 +104,15 @@ def measure_pair(
         spec: of the inputs of both.
         examples: to measure on; or a tensor: (n, height, width, channels) uint8 images, or (n, *spec.shape) network
             inputs of another type.
-        labels: (n,), integers, of a tensor. Without labels there are no accuracies.
+        labels: of a tensor: (n,) integers; for multi-label networks (n, labels) of 0 and 1; for regressions (n,) or (n,
+            outputs) numbers. Without labels there are no accuracies.
         batch_size: examples at a time.
         num_resamples: draws of the bootstrap, by which means have their intervals; those of fractions are Wilson's.
         transition: how to walk for the mean transition error, which takes far longer than all else; None: not at all.
+        task: what the outputs of both predict.
 
     Raises:
+        SettingsError: the mean transition error is asked for, and outputs are no classes.
         ExamplesError: examples are not as above, a network gives outputs that are not finite for some, or fewer than
             the walks shall begin from have the agreement of both.
 
@@ -101,6 +127,19 @@ def measure_pair(
         0.929
     """
     data = examples_of(examples, labels)
+    if task != "single_label":
+        if transition is not None:
+            raise SettingsError(
+                "the mean transition error leads from class to class, and the teacher is "
+                f"{DESCRIPTIONS[task]}: leave it out"
+            )
+        measure = measure_labels if task == "multi_label" else measure_numbers
+        found = measure(teacher, student, spec, data, batch_size=batch_size, num_resamples=num_resamples)
+        return Measurement(
+            num_images=len(data), teacher=None, student=None, confusion=None, transition=None, task=task, **found
+        )
+    if data.labels is not None:
+        check_classes(data.labels)
     predictions = predict(teacher, student, spec, data, batch_size=batch_size)
     overall = _Overall(predictions, num_resamples)
     return Measurement(
@@ -116,6 +155,12 @@ def measure_pair(
     )
 
 
+def _accuracy(scores: NetworkScores | None, labels: LabelScores | None) -> float | None:
+    if scores is not None:
+        return scores.top1.value
+    return None if labels is None else labels.accuracy.value
+
+
 class _Overall:
     """Statistics over all examples: fractions of them, and means of what each has."""
 
@@ -127,9 +172,9 @@ class _Overall:
         if self.num_classes <= MAX_CONFUSION_CLASSES:
             pairs = predictions.teacher_class * self.num_classes + predictions.student_class
             columns.append(one_hot(pairs, self.num_classes**2))
-        self.fractions = _fractions(torch.cat([column.double() for column in columns], dim=1))
+        self.fractions = fractions_of(torch.cat([column.double() for column in columns], dim=1))
         means = torch.cat([predictions.divergence[:, None].double(), predictions.gaps.double()], dim=1)
-        self.means = _estimates(*bootstrap(means, self._statistics, num_resamples=num_resamples))
+        self.means = estimates_of(*bootstrap(means, self._statistics, num_resamples=num_resamples))
 
     def _statistics(self, means: Tensor) -> Tensor:
         """Return the mean divergence, and one calibration error of the bins of each network."""
@@ -174,7 +219,7 @@ def _by_class(predictions: Predictions, labels: Tensor | None) -> tuple[ClassSco
         rows = columns[classes == number]
         found: list[Estimate | None] = [None, None, None]
         if len(rows):
-            estimates = _fractions(rows)
+            estimates = fractions_of(rows)
             found[: len(estimates)] = estimates
         scores.append(
             ClassScores(
@@ -186,14 +231,3 @@ def _by_class(predictions: Predictions, labels: Tensor | None) -> tuple[ClassSco
             )
         )
     return tuple(scores)
-
-
-def _fractions(columns: Tensor) -> list[Estimate]:
-    """Return of each column (examples, columns) of zeros and ones the fraction of ones."""
-    fractions = columns.mean(dim=0)
-    return _estimates(fractions, *wilson_interval(fractions, len(columns)))
-
-
-def _estimates(values: Tensor, lows: Tensor, highs: Tensor) -> list[Estimate]:
-    rows = torch.stack([values, lows, highs], dim=1).tolist()
-    return [Estimate(value=value, low=low, high=high) for value, low, high in rows]

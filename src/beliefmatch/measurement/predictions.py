@@ -1,6 +1,6 @@
 """Predictions of two networks on examples, streamed: never two copies of them, and a few numbers for each."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -85,6 +85,43 @@ def predict(
     for column, role in enumerate(("teacher", "student")):
         _check_finite(whole["finite"][:, column], role)
     return Predictions(**whole, num_classes=parts[0].num_classes)
+
+
+def run_pair(
+    teacher: nn.Module,
+    student: nn.Module,
+    spec: InputSpec,
+    examples: AbstractExamples,
+    *,
+    batch_size: int,
+    read: Callable[[Tensor, Tensor], tuple[Tensor, ...]],
+) -> list[Tensor]:
+    """Run both networks, in eval mode, over stored examples, and keep what is read from their outputs.
+
+    Args:
+        teacher: maps (batch, *spec.shape) to outputs.
+        student: likewise.
+        spec: of the inputs of both.
+        examples: to run on.
+        batch_size: examples at a time.
+        read: takes outputs of teacher and student, (batch, outputs), and returns tensors (batch, ...).
+
+    Returns:
+        What was read of all examples, on the CPU.
+
+    Raises:
+        ExamplesError: a network gives outputs that are not finite.
+    """
+    parts: list[tuple[Tensor, ...]] = []
+    for inputs, _ in _batches((teacher, student), spec, examples, batch_size):
+        with torch.no_grad():
+            outputs = [run_padded(each.eval(), inputs).float() for each in (teacher, student)]
+        finite = torch.stack([each.isfinite().all(dim=1) for each in outputs], dim=1)
+        parts.append((finite, *read(outputs[0], outputs[1])))
+    finite, *found = (torch.cat(each).cpu() for each in zip(*parts, strict=True))
+    for column, role in enumerate(("teacher", "student")):
+        _check_finite(finite[:, column], role)
+    return found
 
 
 def measure_accuracy(

@@ -21,6 +21,7 @@ from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.measurement import Estimate, MeasurementRecord, Transition
+from beliefmatch.runs.schema.task import TaskName
 from beliefmatch.training.run_settings import fingerprint
 from beliefmatch.training.student_files import load_student_with_logits
 from beliefmatch.training.trust import TrustedCode
@@ -89,7 +90,8 @@ def measure_run(
         folder: of the run.
         examples: to measure on, as `read_examples` reads them; or a tensor: (n, height, width, channels) uint8 images,
             or (n, *shape) network inputs of another type.
-        labels: (n,), integers below the number of classes, of a tensor. Without labels accuracy is not measured.
+        labels: of a tensor: (n,) integers below the number of classes; for multi-label networks (n, labels) of 0 and 1;
+            for regressions (n,) or (n, outputs) numbers. Without labels accuracy is not measured.
         name: what to call the examples in measurement.json. Default: their own name.
         batch_size: examples at a time.
         resize: whether images of another size than the networks take are resized; otherwise they are refused.
@@ -119,6 +121,7 @@ def measure_run(
         transition=transition,
         accelerator=accelerator,
         class_names=class_names,
+        task=teacher.task.name,
     )
     record = describe(measurement, data, transition=transition)
     earlier = folder.read_measurement()
@@ -132,7 +135,7 @@ def measure_run(
             folder.read_result(),
             student_accuracy=measurement.student_accuracy,
             teacher_accuracy=measurement.teacher_accuracy,
-            agreement=measurement.agreement.value,
+            agreement=None if measurement.numbers else measurement.agreement.value,
         )
     )
     return measurement
@@ -150,6 +153,7 @@ def measure_networks(
     transition: TransitionPlan | None = None,
     accelerator: Accelerator = "auto",
     class_names: Sequence[str] | None = None,
+    task: TaskName = "single_label",
 ) -> Measurement:
     """Check that examples fit two networks, move both to a device and measure them there. See `measure_run`.
 
@@ -159,14 +163,14 @@ def measure_networks(
         SettingsError: there is another number of class names than of classes.
     """
     num_classes = count_classes(teacher, spec, role="teacher")
-    check_same_classes(num_classes, count_classes(student, spec, role="student"))
+    check_same_classes(num_classes, count_classes(student, spec, role="student"), task)
     names = choose_class_names(class_names, teacher, num_classes)
     data = examples_of(examples, labels)
-    data.check_fit(spec, num_classes, resize=resize)
+    data.check_fit(spec, num_classes, resize=resize, task=task)
     device = Fabric(accelerator=accelerator, devices=1).device
     for role, network in (("teacher", teacher), ("student", student)):
         choose_format(network.to(device), spec, role=role)
-    measurement = measure_pair(teacher, student, spec, data, batch_size=batch_size, transition=transition)
+    measurement = measure_pair(teacher, student, spec, data, batch_size=batch_size, transition=transition, task=task)
     return replace(measurement, class_names=names)
 
 
@@ -187,13 +191,16 @@ def describe(
         num_images=measurement.num_images,
         teacher=measurement.teacher,
         student=measurement.student,
-        agreement=measurement.agreement,
-        divergence=measurement.divergence,
+        agreement=None if measurement.numbers else measurement.agreement,
+        divergence=None if measurement.numbers else measurement.divergence,
         classes=measurement.classes,
         confusion=measurement.confusion,
         transition=None if curves is None or transition is None else _describe_transition(curves, transition),
         class_names=measurement.class_names,
         disagreements=measurement.disagreements,
+        task=measurement.task,
+        labels=measurement.labels,
+        numbers=measurement.numbers,
     )
 
 

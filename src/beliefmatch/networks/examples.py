@@ -12,6 +12,8 @@ from torch import Tensor
 
 from beliefmatch.errors import ExamplesError
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.labels import check_classes, check_labels, read_labels
+from beliefmatch.runs.schema.task import TaskName
 
 ALL = slice(None)
 
@@ -21,19 +23,19 @@ class AbstractExamples(ABC):
     """Examples as stored, with or without labels.
 
     Raises:
-        ExamplesError: labels are no integers from 0, one for each example; or see the kinds of examples.
+        ExamplesError: labels are not as above, or not one for each example; or see the kinds of examples.
     """
 
     labels: Tensor | None = None
-    """(n,), int64, from 0; other integers are converted. None where there are none."""
+    """(n,), int64 classes from 0, of other integers too; or (n, labels), int64, 1 where a label is true and else 0; or
+    (n,) or (n, outputs), float32 numbers. None where there are none."""
     name: str = ""
     """Their name in tables and messages, such as that of their file."""
 
     def __post_init__(self) -> None:
         self._check_stored()
         if self.labels is not None:
-            _check_labels(self.labels, len(self))
-            object.__setattr__(self, "labels", self.labels.long())
+            object.__setattr__(self, "labels", read_labels(self.labels, len(self)))
 
     def __len__(self) -> int:
         return len(self.stored)
@@ -85,33 +87,35 @@ class AbstractExamples(ABC):
         self.check_shape(spec, resize=True)
         return self.convert(self.stored[rows].to(device), spec)
 
-    def check_fit(self, spec: InputSpec, num_classes: int, *, resize: bool = False) -> None:
+    def check_fit(
+        self, spec: InputSpec, num_classes: int, *, resize: bool = False, task: TaskName = "single_label"
+    ) -> None:
         """Check that a network of these inputs and classes can be measured on these.
 
         Args:
             spec: of the network's inputs.
-            num_classes: number of classes of the network.
+            num_classes: number of classes of the network, or of its labels or numbers.
             resize: see `check_shape`.
+            task: what the network predicts.
 
         Raises:
-            ExamplesError: the shape does not fit, or a label is one that the network cannot give.
+            ExamplesError: the shape does not fit, or labels are not what the network can give.
         """
         self.check_shape(spec, resize=resize)
-        if self.labels is not None and (highest := int(self.labels.max())) >= num_classes:
-            raise ExamplesError(
-                f"there is a label {highest}, but the network knows classes 0 to {num_classes - 1} only"
-            )
+        if self.labels is not None:
+            check_labels(self.labels, num_classes, task)
 
     def needed_labels(self) -> Tensor:
-        """Return the labels.
+        """Return the labels, one class for each example.
 
         Raises:
-            ExamplesError: there are none.
+            ExamplesError: there are none, or they are no classes.
         """
         if self.labels is None:
             raise ExamplesError(
                 f"{self.name or 'what was given'} has no array 'labels', and labels are needed: add one, (n,) integers"
             )
+        check_classes(self.labels)
         return self.labels
 
 
@@ -258,16 +262,6 @@ def examples_of(given: AbstractExamples | Tensor, labels: Tensor | None = None, 
     if given.dtype == torch.uint8:
         return Images(images=given, labels=labels, name=name)
     return Inputs(inputs=given, labels=labels, name=name)
-
-
-def _check_labels(labels: Tensor, count: int) -> None:
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise ExamplesError(f"labels have dtype {_name(labels)}, expected integers")
-    if labels.shape != (count,):
-        raise ExamplesError(f"labels have shape {tuple(labels.shape)}, expected ({count},), one for each example")
-    labels = labels.long()
-    if int(labels.min()) < 0:
-        raise ExamplesError(f"labels go down to {int(labels.min())}, expected 0 and above")
 
 
 def _shape_of_all(shape: tuple[int, ...]) -> str:

@@ -16,12 +16,13 @@ from beliefmatch.networks.output_forms import (
     OutputForm,
     check_form,
     detect_form,
-    form_of,
+    detect_label_form,
+    hook_of,
     log_form,
     reach_both_ends,
     warn_of_ambiguity,
 )
-from beliefmatch.networks.output_kinds import OutputKind, resolve_form, warn_of_unknown_kind
+from beliefmatch.networks.output_kinds import OutputKind, resolve_kind, warn_of_unknown_kind
 from beliefmatch.networks.pairs import last_feature_maps
 from beliefmatch.networks.recording import (
     NUM_ORDINARY,
@@ -33,6 +34,7 @@ from beliefmatch.networks.recording import (
     values_of,
 )
 from beliefmatch.networks.taps import why_untappable
+from beliefmatch.runs.schema.task import DESCRIPTIONS, TaskName
 
 EXTREME = 1000.0
 """Factor on the noise, with both signs: there a sigmoid mostly saturates at 0 or 1."""
@@ -43,7 +45,11 @@ class Inspection:
     """Metadata of a network. Names of layers hold for copies of the network, too."""
 
     num_classes: int
-    """At least 2: a network with a single output has two classes."""
+    """Of a classifier at least 2: a network with a single output has two classes. Otherwise labels or numbers."""
+    num_outputs: int
+    """Columns of what its forward pass returns."""
+    task: TaskName
+    """What the outputs predict."""
     outputs: OutputForm
     """Form of what its forward pass returns."""
     returns_logits: bool
@@ -79,7 +85,9 @@ class Inspection:
         return "" if self.outputs == "sigmoid" else self.head
 
 
-def inspect(network: nn.Module, spec: InputSpec, *, role: str, outputs: OutputKind | None = None) -> Inspection:
+def inspect(
+    network: nn.Module, spec: InputSpec, *, role: str, outputs: OutputKind | None = None, task: TaskName | None = None
+) -> Inspection:
     """Return what seeded noise shows of a network in eval mode.
 
     One pass, with a graph, gives nearly all; a second one, of one example, counts multiply-accumulates. A third runs
@@ -91,6 +99,7 @@ def inspect(network: nn.Module, spec: InputSpec, *, role: str, outputs: OutputKi
         spec: of its inputs.
         role: what to call it in errors and in the log, and in the names of flags: teacher or student.
         outputs: kind of its outputs, where the user or its configuration gives it; None: detected by their values.
+        task: what a student's outputs predict: what its teacher's do. None: what their kind says.
 
     Raises:
         NetworkError: it fails on inputs of this shape, or does not return finite outputs (batch, columns), or they
@@ -98,13 +107,18 @@ def inspect(network: nn.Module, spec: InputSpec, *, role: str, outputs: OutputKi
     """
     recording, failure = record_noise(network, spec, role=role)
     values = _check_finite(values_of(recording), role)
-    form = _find_form(network, spec, values.detach(), role=role, outputs=outputs)
+    task, form = _find_form(network, spec, values.detach(), role=role, outputs=outputs, task=task)
+    num_outputs = values.shape[1]
     tapped = why_untappable(network) is None
     batch_norms = recording.batch_norm_inputs if tapped else {}
     return Inspection(
-        num_classes=max(2, values.shape[1]),
+        num_classes=max(2, num_outputs) if task == "single_label" else num_outputs,
+        num_outputs=num_outputs,
+        task=task,
         outputs=form,
-        returns_logits=form == "logits" and values is recording.forward_output and values.shape[1] > 1,
+        returns_logits=form == "logits"
+        and values is recording.forward_output
+        and (num_outputs > 1 or task != "single_label"),
         head=find_head(recording),
         # In the order of the network, in which their gaps are summed.
         batch_norms=tuple(name for name, _ in network.named_modules() if name in batch_norms),
@@ -134,12 +148,17 @@ def count_classes(network: nn.Module, spec: InputSpec, *, role: str) -> int:
     return _check_finite(values_of(recording, converted=True), role).shape[1]
 
 
-def check_same_classes(teacher: int, student: int) -> None:
-    """Check that two networks have the same number of classes.
+def check_same_classes(teacher: int, student: int, task: TaskName = "single_label") -> None:
+    """Check that two networks have the same number of classes, labels or numbers.
 
     Raises:
         NetworkError: they do not.
     """
+    if student != teacher and task != "single_label":
+        raise NetworkError(
+            f"the teacher is {DESCRIPTIONS[task]}, and has {teacher} outputs; the student has {student}, and they must "
+            "be equal"
+        )
     if student != teacher:
         binary = "; a network with one output knows two" if 2 in (teacher, student) else ""
         raise NetworkError(f"the teacher knows {teacher} classes and the student {student}; they must be equal{binary}")
@@ -153,24 +172,34 @@ def _check_finite(values: Tensor, role: str) -> Tensor:
 
 
 def _find_form(
-    network: nn.Module, spec: InputSpec, values: Tensor, *, role: str, outputs: OutputKind | None
-) -> OutputForm:
-    """Return the form of values (batch, columns): what the user gives, or what is detected."""
-    if known := form_of(network):
-        return known
-    kind, outputs = outputs, resolve_form(outputs, num_columns=values.shape[1], role=role)
+    network: nn.Module,
+    spec: InputSpec,
+    values: Tensor,
+    *,
+    role: str,
+    outputs: OutputKind | None,
+    task: TaskName | None,
+) -> tuple[TaskName, OutputForm]:
+    """Return what values (batch, columns) predict and their form: what the user gives, or what is detected."""
+    if known := hook_of(network):
+        return known.task, known.form
+    num_columns = values.shape[1]
+    of_kind, given = resolve_kind(outputs, num_columns=num_columns, role=role)
+    task = task or of_kind
     finite = values[values.isfinite().all(dim=1)]
-    if outputs is not None:
-        check_form(finite, outputs, role=role)
-        form = "sigmoid" if outputs == "probabilities" and values.shape[1] == 1 else outputs
-    elif detected := detect_form(finite):
-        form = detected
+    if task == "regression":
+        form = "logits"
+    elif given is not None:
+        check_form(finite, given, role=role)
+        form = "sigmoid" if given == "probabilities" and num_columns == 1 else given
+    elif of_kind == "multi_label":
+        form = detect_label_form(finite)
     else:
-        form = _form_at_extremes(network, spec, finite, role)
-    log_form(form, num_columns=values.shape[1], role=role)
-    if kind is None:
-        warn_of_unknown_kind(form, num_columns=values.shape[1], role=role)
-    return form
+        form = detect_form(finite) or _form_at_extremes(network, spec, finite, role)
+    log_form(form, num_columns=num_columns, role=role, task=task)
+    if outputs is None:
+        warn_of_unknown_kind(form, num_columns=num_columns, role=role)
+    return task, form
 
 
 def _form_at_extremes(network: nn.Module, spec: InputSpec, values: Tensor, role: str) -> OutputForm:

@@ -15,6 +15,7 @@ from torch.utils.hooks import RemovableHandle
 from beliefmatch.errors import NetworkError
 from beliefmatch.functional.upcast import upcast
 from beliefmatch.networks.outputs import logits_of
+from beliefmatch.runs.schema.task import TaskName
 
 logger = logging.getLogger(__name__)
 
@@ -29,22 +30,27 @@ NEAR_AN_END = 1e-3
 """A sigmoid is detected by values so near to 0 and to 1."""
 
 
-def to_logits(values: Tensor, form: OutputForm) -> Tensor:
-    """Compute logits of every class.
+def to_logits(values: Tensor, form: OutputForm, task: TaskName = "single_label") -> Tensor:
+    """Compute logits of every class or label; numbers of a regression stay as they are.
 
     Args:
         values: (batch, columns), of the form.
         form: of the values.
+        task: what they predict.
 
     Returns:
-        (batch, classes), at least two. Of probabilities: their logarithms. Of a sigmoid's: their log-odds, in 32 bits
-        or more. A single logit z becomes the logits 0 and z, whose softmax is the sigmoid of z.
+        (batch, classes), at least two, or as many as there are labels or numbers. Of probabilities: their logarithms.
+        Of a sigmoid's: their log-odds, in 32 bits or more. A single logit z of a classifier becomes the logits 0 and z,
+        whose softmax is the sigmoid of z.
     """
+    if task == "regression":
+        return values
     if form == "probabilities" and values.shape[1] > 1:
         return values.clamp_min(torch.finfo(values.dtype).tiny).log()
     if form != "logits":
         values = upcast(values).logit(eps=FLOAT32_BELOW_1)
-    return torch.cat([torch.zeros_like(values), values], dim=1) if values.shape[1] == 1 else values
+    is_binary = task == "single_label" and values.shape[1] == 1
+    return torch.cat([torch.zeros_like(values), values], dim=1) if is_binary else values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,25 +58,49 @@ class LogitsHook:
     """A forward hook that converts the outputs of a network to logits."""
 
     form: OutputForm
+    task: TaskName = "single_label"
 
     def __call__(self, network: nn.Module, inputs: tuple[Any, ...], output: object) -> Tensor:
-        """Compute logits (batch, classes) of an output of the network."""
+        """Compute logits (batch, classes), or of what else the task has, of an output of the network."""
         if isinstance(output, Tensor):
             values = output.unsqueeze(1) if output.dim() == 1 else output
         else:
             # Not len(): it would fix the size of the batch when the network is traced for export.
             values = logits_of(output, network=type(network).__name__, batch_size=inputs[0].shape[0])
-        return to_logits(values, self.form)
+        return to_logits(values, self.form, self.task)
 
 
-def give_logits(network: nn.Module, form: OutputForm) -> RemovableHandle | None:
+def give_logits(network: nn.Module, form: OutputForm, task: TaskName = "single_label") -> RemovableHandle | None:
     """Register a hook that converts outputs to logits of every class, and return its handle; None: there is one."""
-    return None if form_of(network) else network.register_forward_hook(LogitsHook(form=form))
+    return None if form_of(network) else network.register_forward_hook(LogitsHook(form=form, task=task))
 
 
 def form_of(network: nn.Module) -> OutputForm | None:
     """Return the form that a network's own outputs have, where `give_logits` was called; None where it was not."""
-    return next((hook.form for hook in network._forward_hooks.values() if isinstance(hook, LogitsHook)), None)
+    hook = hook_of(network)
+    return hook and hook.form
+
+
+def hook_of(network: nn.Module) -> LogitsHook | None:
+    """Return the hook of `give_logits`; None where there is none."""
+    return next((hook for hook in network._forward_hooks.values() if isinstance(hook, LogitsHook)), None)
+
+
+def detect_label_form(values: Tensor) -> OutputForm:
+    """Detect whether values of a multi-label classifier are probabilities of sigmoids: they lie between 0 and 1.
+
+    Args:
+        values: (batch, labels), for noise.
+
+    Raises:
+        NetworkError: they sum to 1, as those of classes of which one is right do.
+    """
+    if _sum_to_1(values):
+        raise NetworkError(
+            "the probabilities of each example sum to 1, as behind a softmax, so one class is right, and outputs "
+            "cannot be multi_label: leave that out, or take the outputs before the softmax"
+        )
+    return "sigmoid" if _are_within_0_and_1(values) and bool((values != values[:1]).any()) else "logits"
 
 
 def detect_form(values: Tensor) -> OutputForm | None:
@@ -112,13 +142,13 @@ def check_form(values: Tensor, form: OutputForm, *, role: str) -> None:
         )
 
 
-def log_form(form: OutputForm, *, num_columns: int, role: str) -> None:
+def log_form(form: OutputForm, *, num_columns: int, role: str, task: TaskName = "single_label") -> None:
     """Write to the log how outputs are converted that are not a logit of each class."""
     if form == "probabilities" and num_columns > 1:
         logger.warning("the %s returns probabilities: their logarithms are taken as its logits", role)
     elif form != "logits":
         logger.warning("the %s returns probabilities of a sigmoid: their log-odds are taken as logits", role)
-    if num_columns == 1:
+    if num_columns == 1 and task == "single_label":
         logger.info("the %s has one output: it is taken as the logit of class 1, and 0 as that of class 0", role)
 
 

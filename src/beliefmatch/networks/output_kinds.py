@@ -1,45 +1,60 @@
-"""What the outputs of a network mean: which kinds are supported, and which are refused by their name."""
+"""What a user or a configuration says of a network's outputs: what they predict, and in which form."""
 
 import logging
-from typing import Literal
+from typing import Any, Literal
 
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.output_forms import OutputForm
+from beliefmatch.runs.schema.task import TaskName
 
 logger = logging.getLogger(__name__)
 
 OutputKind = Literal["logits", "probabilities", "sigmoid", "binary", "multi_label", "regression"]
 """logits, probabilities, sigmoid: see `OutputForm`, of classes of which one is right. binary: one output, for or
 against class 1. multi_label: several labels may be true at once. regression: numbers to predict."""
-UNSUPPORTED = {
-    "multi_label": "a multi-label classifier, whose labels may be true together",
-    "regression": "a regression, whose outputs are numbers to predict",
+OF_PROBLEM: dict[str, OutputKind] = {
+    "multi_label_classification": "multi_label",
+    "regression": "regression",
+    "single_label_classification": "logits",
 }
+"""By problem_type of a configuration of transformers."""
 
 
-def resolve_form(kind: OutputKind | None, *, num_columns: int, role: str) -> OutputForm | None:
-    """Return the form of outputs of a kind; None: it is detected by their values.
+def resolve_kind(kind: OutputKind | None, *, num_columns: int, role: str) -> tuple[TaskName, OutputForm | None]:
+    """Return what outputs of a kind predict, and their form; None: it is detected by their values.
 
     Raises:
-        NetworkError: the kind is not supported, or has another number of outputs.
+        NetworkError: the network has another number of outputs than the kind.
     """
-    if kind in ("multi_label", "regression"):
-        raise NetworkError(
-            f"the {role} is {UNSUPPORTED[kind]}; that is not supported yet: a student learns which one of several "
-            f"classes is right, and would be wrong here. If the {role} is a classifier of that kind after all, say "
-            f"--{role}.outputs {'binary' if num_columns == 1 else 'logits'}"
-        )
-    if kind == "binary":
-        if num_columns != 1:
-            raise NetworkError(f"--{role}.outputs binary is for one output, and the {role} has {num_columns}")
+    match kind:
+        case "multi_label":
+            return "multi_label", None
+        case "regression":
+            return "regression", "logits"
+        case "binary":
+            if num_columns != 1:
+                raise NetworkError(f"--{role}.outputs binary is for one output, and the {role} has {num_columns}")
+            return "single_label", None
+        case _:
+            return "single_label", kind
+
+
+def kind_of(task: TaskName, form: OutputForm | None) -> OutputKind | None:
+    """Return the kind that stands for a task and a form; None: nothing has to be said."""
+    return form if task == "single_label" else task
+
+
+def configured_kind(config: Any) -> OutputKind | None:
+    """Return what a configuration of transformers says; a single output is a regression to it. None: it does not."""
+    if not hasattr(config, "problem_type"):
         return None
-    return kind
+    kind = OF_PROBLEM.get(str(config.problem_type))
+    return kind or ("regression" if getattr(config, "num_labels", None) == 1 else None)
 
 
 def warn_of_unknown_kind(form: OutputForm, *, num_columns: int, role: str) -> None:
-    """Write a warning to the log where a teacher's outputs may be of a kind that is not supported.
+    """Write to the log what a teacher's outputs are taken for, where neither user nor configuration says.
 
-    Logits of several classes are what nearly all classifiers give; they are mentioned in the model card alone.
     A student's kind is its teacher's.
     """
     if role != "teacher":
@@ -47,11 +62,17 @@ def warn_of_unknown_kind(form: OutputForm, *, num_columns: int, role: str) -> No
     if num_columns == 1:
         logger.warning(
             "the teacher has one output, taken for or against class 1 of two. If it is a regression, results will be "
-            "wrong: that is not supported. If it is not, say --teacher.outputs binary."
+            "wrong: say --teacher.outputs regression. If it is not, say --teacher.outputs binary."
         )
     elif form == "sigmoid":
         logger.warning(
             "the teacher gives each class a probability by itself, taken as classes of which one is right. If several "
-            "labels can be true at once (multi-label), results will be wrong: that is not supported. If not, say "
+            "labels can be true at once, results will be wrong: say --teacher.outputs multi_label. If not, say "
             "--teacher.outputs sigmoid."
+        )
+    elif form == "logits":
+        logger.info(
+            "the teacher's %d outputs are taken as logits of classes of which one is right; otherwise say "
+            "--teacher.outputs multi_label or regression",
+            num_columns,
         )

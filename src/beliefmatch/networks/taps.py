@@ -13,6 +13,7 @@ from beliefmatch.functional.upcast import upcast
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.outputs import logits_of
 from beliefmatch.networks.passes import run_network
+from beliefmatch.networks.tasks import SINGLE_LABEL, AbstractTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +21,15 @@ class Outputs:
     """The outputs of a network for a batch, and its tapped activations."""
 
     logits: Tensor
-    """(batch, classes), float32 or wider."""
+    """(batch, classes), or labels or numbers, as the task has it; float32 or wider."""
     activations: dict[str, Tensor]
     """Output of each tapped module, by name: (batch, channels, *positions)."""
     inputs: dict[str, Tensor]
     """Input of each module tapped at its input, by name."""
     maps: dict[str, Tensor] = field(default_factory=dict)
     """Attention maps that were asked for, by name."""
+    task: AbstractTask = SINGLE_LABEL
+    """What the logits predict. It counts for a teacher's outputs; a student's task is its teacher's."""
 
     def attention_map(self, name: str) -> Tensor:
         """Return the attention map of a tapped output, (batch, positions), computed once."""

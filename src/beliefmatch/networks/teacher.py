@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -16,6 +17,7 @@ from beliefmatch.networks.inspection import Inspection, inspect
 from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.output_forms import give_logits
 from beliefmatch.networks.taps import Outputs, outputs_of
+from beliefmatch.networks.tasks import TASKS
 
 
 class Teacher:
@@ -36,12 +38,14 @@ class Teacher:
         self.spec = spec
         self.inspection = inspection or inspect(module, spec, role="teacher")
         self.num_classes = self.inspection.num_classes
+        self.task = TASKS[self.inspection.task]
+        """What its outputs predict."""
         self.batch_norms = {
             name: cast("_BatchNorm", module.get_submodule(name)) for name in self.inspection.batch_norms
         }
         """By name the batch-norm layers with running statistics that a batch passes."""
         if not self.inspection.returns_logits:
-            give_logits(module, self.inspection.outputs)
+            give_logits(module, self.inspection.outputs, self.inspection.task)
 
     @classmethod
     def load(cls, network: AbstractNetwork, spec: InputSpec) -> "Teacher":
@@ -70,7 +74,7 @@ class Teacher:
         inputs = self.inspection.batch_norms if tap_batch_norms else ()
         if tap_features and self.feature_tap:
             inputs += (self.feature_tap,)
-        return outputs_of(self.module, batch, outputs=taps, inputs=inputs)
+        return replace(outputs_of(self.module, batch, outputs=taps, inputs=inputs), task=self.task)
 
     def statistics_gap(self, read: Outputs) -> Tensor:
         """Compute the sum over batch-norm layers of the gap between a batch's statistics and the running ones.

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-ONE_CLASS = "supported are networks that give each input one class"
-TOKENS = f"token inputs, such as text, are not supported: {ONE_CLASS}, of images, signals or vectors"
+SUPPORTED = "supported are networks that give each input a class, labels or numbers"
+TOKENS = f"token inputs, such as text, are not supported: {SUPPORTED}, of images, signals or vectors"
 SEVERAL_INPUTS = "networks of several inputs are not supported: write a function that returns a module of one"
-SEGMENTATION = f"segmentation, a class for each pixel, is not supported: {ONE_CLASS}"
-DETECTION = f"object detection is not supported: {ONE_CLASS}"
+SEGMENTATION = f"segmentation, a class for each pixel, is not supported: {SUPPORTED}"
+DETECTION = f"object detection is not supported: {SUPPORTED}"
 SCIKIT_LEARN = (
     "models of scikit-learn and its like, with operators of ai.onnx.ml, are not supported: they give no gradient and "
     "cannot be converted"

@@ -26,6 +26,11 @@ class AbstractObjective(ABC):
     def uses_taps(self) -> bool:
         """Whether activations enter the loss at all."""
 
+    @property
+    @abstractmethod
+    def uses_labels(self) -> bool:
+        """Whether classes that a source knows, or asks for, enter the loss."""
+
     @abstractmethod
     def check(self) -> None:
         """Check that every setting is in its range; a transfer calls this when it is made.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from beliefmatch.checks import check_not_negative, check_positive
-from beliefmatch.functional.divergences import DIVERGENCES, DivergenceName, divergence_factor
+from beliefmatch.functional.divergences import DivergenceName, divergence_factor
 from beliefmatch.networks.taps import Outputs
 from beliefmatch.objectives.base import AbstractObjective
 
@@ -22,7 +22,8 @@ class BeliefMatching(AbstractObjective):
     )
 
     divergence: DivergenceName = "kl"
-    """KL, Jensen-Shannon (both in nats), or mean L1 on centred logits (in logits)."""
+    """KL, Jensen-Shannon (both in nats), or mean L1 on centred logits (in logits). For multi-label teachers those of
+    each label, summed; for a regression KL is half the squared difference, in units of the teacher's deviation."""
     divergence_weight: float = 1.0
     """Factor of the divergence of each example."""
     divide_by_classes: bool = False
@@ -40,6 +41,11 @@ class BeliefMatching(AbstractObjective):
         """Whether attention or features have a weight."""
         return self.attention_weight != 0 or self.feature_weight != 0
 
+    @property
+    def uses_labels(self) -> bool:
+        """Return False: beliefs alone count."""
+        return False
+
     def check(self) -> None:
         """Check the temperature and the weight of features.
 
@@ -53,7 +59,7 @@ class BeliefMatching(AbstractObjective):
         self, teacher: Outputs, student: Outputs, labels: Tensor | None, progress: Tensor | float = 0.0
     ) -> dict[str, Tensor]:
         """Compute `divergence`, `attention` and `features`, each (batch,), the last two where weights and taps are."""
-        divergence = DIVERGENCES[self.divergence](teacher.logits, student.logits, self.temperature)
+        divergence = teacher.task.divergence(self.divergence)(teacher.logits, student.logits, self.temperature)
         classes = teacher.logits.shape[1]
         factor = divergence_factor(self.divergence_weight, classes, divide_by_classes=self.divide_by_classes)
         terms = {"divergence": factor * divergence}

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from beliefmatch.checks import check_any_weight, check_positive
 from beliefmatch.errors import SettingsError
-from beliefmatch.functional.divergences import divergence_factor, kl_divergence
+from beliefmatch.functional.divergences import divergence_factor
 from beliefmatch.networks.taps import Outputs
 from beliefmatch.objectives.base import AbstractObjective
 
@@ -35,6 +35,11 @@ class Distillation(AbstractObjective):
         """Whether attention has a weight."""
         return self.attention_weight != 0
 
+    @property
+    def uses_labels(self) -> bool:
+        """Whether labels have a weight."""
+        return self.label_weight != 0
+
     def check(self) -> None:
         """Check temperature and weights.
 
@@ -60,7 +65,7 @@ class Distillation(AbstractObjective):
                 )
             terms["labels"] = self.label_weight * cross_entropy(student.logits, labels, reduction="none")
         if self.divergence_weight:
-            divergence = kl_divergence(teacher.logits, student.logits, self.temperature)
+            divergence = teacher.task.divergence("kl")(teacher.logits, student.logits, self.temperature)
             classes = teacher.logits.shape[1]
             factor = divergence_factor(self.divergence_weight, classes, divide_by_classes=self.divide_by_classes)
             terms["divergence"] = factor * divergence

@@ -10,6 +10,7 @@ from beliefmatch.export.graph import DeployedGraph, Pixels
 from beliefmatch.export.normalising import check_normalisation, deployed_spec
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.inspection import inspect
 from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
@@ -111,9 +112,7 @@ def quantize_run(
     student = load_student_with_logits(folder.path, architecture=given.student, trust_code=trust_code)
     teacher, why_no_teacher = find_teacher(folder, trust_code=trust_code, given=given)
     # The student's own statistics come from made inputs, so the teacher's count where it can be loaded.
-    remembers = teacher or Teacher(
-        load_student_with_logits(folder.path, architecture=given.student, trust_code=trust_code), spec
-    )
+    remembers = teacher or _student_as_teacher(folder, spec, trust_code=trust_code, given=given)
     quantized = quantize_network(
         student,
         spec,
@@ -161,3 +160,11 @@ def eight_bits_of(found: Quantization) -> EightBits:
         latency=found.latency,
         float_latency=found.float_latency,
     )
+
+
+def _student_as_teacher(
+    folder: RunFolder, spec: InputSpec, *, trust_code: TrustedCode, given: GivenNetworks
+) -> Teacher:
+    """Load the student of a run once more, as what remembers statistics."""
+    copied = load_student_with_logits(folder.path, architecture=given.student, trust_code=trust_code)
+    return Teacher(copied, spec, inspect(copied, spec, role="student", task=folder.read_student().task))

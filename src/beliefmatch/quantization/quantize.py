@@ -75,6 +75,19 @@ class Quantized:
     quantization: Quantization
 
 
+def check_task(teacher: Teacher) -> None:
+    """Check that a network is a classifier of whose classes one is right.
+
+    Raises:
+        SettingsError: it is not.
+    """
+    if not teacher.task.knows_classes:
+        raise SettingsError(
+            f"quantize is for classifiers of whose classes one is right, as it counts how often 8 bits give the class "
+            f"of 32; this is {teacher.task.description}, and that is not supported: export it as ONNX in 32 bits"
+        )
+
+
 def quantize_network(
     network: nn.Module,
     spec: InputSpec,
@@ -103,12 +116,15 @@ def quantize_network(
         overwrite: whether a file that is there may be replaced.
 
     Raises:
-        SettingsError: a setting is out of range, or what it needs is not installed.
+        SettingsError: a setting is out of range, or what it needs is not installed, or the network is no classifier of
+            whose classes one is right.
         FolderError: the file is there already or cannot be written.
         ExportError: the network cannot be written as ONNX or quantised, or does not agree enough.
         ExamplesError: the examples do not fit.
     """
     settings.check()
+    teacher = teacher or Teacher(copy.deepcopy(network), spec)
+    check_task(teacher)
     for package in onnx.ONNX.modules:
         require(package, install="beliefmatch[onnx]")
     check_pixels_fit(spec, pixels)
@@ -125,9 +141,7 @@ def quantize_network(
     content_32 = onnx.write(DeployedGraph(network, spec, pixels), spec)
     prepared = prepare_graph(content_32)
     prepared.check_nodes(static.keep_float)
-    made = make_calibration_inputs(
-        teacher or Teacher(copy.deepcopy(network), spec), count=settings.num_inputs, seed=settings.seed
-    )
+    made = make_calibration_inputs(teacher, count=settings.num_inputs, seed=settings.seed)
     inputs = made if pixels is None else made.as_pixels(spec, pixels)
     expected = predict_by_onnxruntime(content_32, inputs.held_out)
     with tempfile.TemporaryDirectory() as folder:
@@ -180,4 +194,11 @@ def quantize_network(
 def _metadata(spec: InputSpec) -> dict[str, Any]:
     """Return what a fresh process wants to know of a student; an ONNX file needs none of it."""
     shape = {"shape": list(spec.shape)}
-    return {"architecture": "", "num_classes": 0, "outputs": None, "output": None, "inputs": shape}
+    return {
+        "architecture": "",
+        "num_classes": 0,
+        "task": "single_label",
+        "outputs": None,
+        "output": None,
+        "inputs": shape,
+    }

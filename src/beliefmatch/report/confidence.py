@@ -7,8 +7,15 @@ from beliefmatch.report.curves import Read, band_note, curves_of, draw_curves, e
 from beliefmatch.report.elements import Part, Picture, Section
 from beliefmatch.report.groups import Group, batches_of
 from beliefmatch.report.quantities import capital
+from beliefmatch.runs.schema.task import TaskName
 
 NETWORKS = ("student", "teacher")
+TITLES: dict[TaskName, str] = {
+    "single_label": "Confidence and classes",
+    "multi_label": "Confidence",
+    "regression": "Diversity",
+}
+"""By what outputs predict: what the section is called."""
 UNIT = (0.0, 1.02)
 """Limits of the axis of a fraction; the margin keeps a line at 1 in sight."""
 
@@ -22,7 +29,7 @@ def confidence_section(groups: Sequence[Group]) -> Section | None:
         return None
     return Section(
         name="balance",
-        title="Confidence and classes",
+        title=TITLES[groups[0].runs[0].task],
         text=f"What both networks return for the {batches_of(groups)} that the student was trained on. "
         f"{band_note(groups)}".strip(),
         parts=_parts(pictures, is_measured=any(run.measured is not None for group in groups for run in group.runs)),
@@ -38,11 +45,13 @@ def _parts(pictures: Sequence[Picture], *, is_measured: bool) -> tuple[Part, ...
 
 
 def _confidence(groups: Sequence[Group]) -> list[Picture]:
+    of_labels = any(run.task == "multi_label" for group in groups for run in group.runs)
+    what = "what is predicted of a label, mean over labels" if of_labels else "the most likely class"
     return _draw(
         groups,
         {network: entry(f"{network}_confidence") for network in NETWORKS},
         title="confidence",
-        note="Probability of the most likely class, mean over a batch.",
+        note=f"Probability of {what}, mean over a batch.",
         ylabel="confidence",
         limits=UNIT,
     )

@@ -49,6 +49,7 @@ def _parts(group: Group, run: Run, *, several: bool) -> list[Part]:
 
 
 def _count_words(measured: MeasurementRecord, shown: int) -> str:
+    assert measured.agreement is not None, "pictures are of classes"
     all_of_them = max(shown, round((1 - measured.agreement.value) * measured.num_images))
     which = f"{shown} of the {all_of_them:,}" if shown < all_of_them else f"All {all_of_them:,}"
     return f"{which} images to which teacher and student give different classes"

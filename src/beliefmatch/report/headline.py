@@ -6,6 +6,7 @@ from beliefmatch.report.groups import Group
 from beliefmatch.report.quantities import Kind, plainly, show, show_bounds, show_duration, show_mean
 from beliefmatch.report.results import estimate_of, has_shared_teacher, missing_words, usual_rounds, values_of
 from beliefmatch.report.runs import Run
+from beliefmatch.report.scores import kind_of
 from beliefmatch.report.transition_curves import describe_error, walks_of
 
 SIZES: tuple[tuple[str, Kind, str, str], ...] = (
@@ -39,17 +40,41 @@ def _sentences(group: Group) -> list[str]:
 
 
 def _accuracies(group: Group) -> str:
-    """Return how often the networks are right, and how often they agree."""
+    """Return how often the networks are right, and how often they agree; of numbers, how near they are."""
+    task = group.runs[0].task
+    if task == "regression":
+        return _errors(group)
     agreement = _value(group, "agreement")
     if not agreement:
         return "Accuracy and agreement were not measured: no data was given."
     student, teacher = (_value(group, f"{network}_accuracy") for network in ("student", "teacher"))
-    found = [f"Both give the same class to {agreement}{_over(group)}."]
-    if student and teacher:
+    several = task == "multi_label"
+    alike = f"predict {agreement} of the labels alike" if several else f"give the same class to {agreement}"
+    found = [f"Both {alike}{_over(group)}."]
+    if student and teacher and several:
+        found.insert(0, f"The student predicts {student} of the labels right, the teacher {teacher}.")
+    elif student and teacher:
         found.insert(0, f"The student gives the right class to {student} of the examples, the teacher to {teacher}.")
     else:
         found.insert(0, f"Accuracy was {missing_words(group.runs, 'student_accuracy')}.")
     return " ".join(found)
+
+
+def _errors(group: Group) -> str:
+    """Return how near the student's numbers are to the teacher's."""
+    pairs = [run.measured.numbers.pair for run in group.runs if run.measured is not None and run.measured.numbers]
+    if not pairs:
+        return "Errors were not measured: no data was given."
+    r2, error = (
+        f"{show(kind_of(name), getattr(pairs[0], name).value)} {show_bounds(kind_of(name), getattr(pairs[0], name))}"
+        if len(pairs) == 1
+        else show_mean(kind_of(name), [getattr(pair, name).value for pair in pairs])
+        for name in ("r2", "mean_absolute_error")
+    )
+    return (
+        f"The student's numbers explain the teacher's with R\N{SUPERSCRIPT TWO} {r2}{_over(group)}; the mean absolute "
+        f"difference is {error}."
+    )
 
 
 def _over(group: Group) -> str:

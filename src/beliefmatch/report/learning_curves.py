@@ -8,7 +8,17 @@ from beliefmatch.report.groups import Group, batches_of
 from beliefmatch.report.quantities import capital
 
 LOSS = "_loss"
-OTHER_ROWS = ("_loss", "_gradient_norm", "_confidence", "_classes", "_largest_class", "_diversity", "_steps")
+OTHER_ROWS = (
+    "_loss",
+    "_gradient_norm",
+    "_confidence",
+    "_classes",
+    "_largest_class",
+    "_diversity",
+    "_steps",
+    "_spread",
+    "_labels",
+)
 """Ends of names that are not parts of a loss."""
 
 
@@ -19,6 +29,8 @@ def learning_curves_section(groups: Sequence[Group]) -> Section | None:
     pictures = losses[:1]
     if "batch_agreement" in names:
         pictures.insert(0, _draw_agreement(groups))
+    if "batch_r2" in names:
+        pictures.insert(0, _draw_r2(groups))
     if not pictures:
         return None
     parts = [Part(pictures=tuple(pictures))]
@@ -47,11 +59,26 @@ def _draw_loss(groups: Sequence[Group], loss: str, names: Sequence[str]) -> Pict
     return draw_curves(curves, title=capital(_words(loss)), note=note, ylabel=_words(loss))
 
 
+def _draw_r2(groups: Sequence[Group]) -> Picture:
+    return draw_curves(
+        curves_of(groups, entry("batch_r2"), label="batch R\N{SUPERSCRIPT TWO}"),
+        title=f"R\N{SUPERSCRIPT TWO} on {batches_of(groups)}",
+        note="Part of the variance of the teacher's numbers in a batch that the student's explain. Below 0 the mean of "
+        "the teacher's would be nearer; such values lie under the figure.",
+        ylabel="batch R\N{SUPERSCRIPT TWO}",
+        limits=(0.0, 1.02),
+    )
+
+
 def _draw_agreement(groups: Sequence[Group]) -> Picture:
+    several = any(run.task == "multi_label" for group in groups for run in group.runs)
+    alike = "a batch to which both networks give the same class"
+    if several:
+        alike = "the labels of a batch that both networks predict alike"
     return draw_curves(
         curves_of(groups, entry("batch_agreement"), label="batch agreement"),
         title=f"Agreement on {batches_of(groups)}",
-        note="Fraction of a batch to which both networks give the same class.",
+        note=f"Fraction of {alike}.",
         ylabel="batch agreement",
         limits=(0.0, 1.02),
     )

@@ -7,12 +7,20 @@ from beliefmatch.report.disagreements import disagreement_parts
 from beliefmatch.report.elements import Cell, Part, Section, Table, estimate_cell, mean_cell, number_cell
 from beliefmatch.report.groups import Group, count
 from beliefmatch.report.quantities import UNLABELLED, Kind
+from beliefmatch.report.scores import by_output, scores_table
 from beliefmatch.runs.schema.measurement import INTERVALS, ClassScores, Estimate, MeasurementRecord
+from beliefmatch.runs.schema.task import TaskName
 
 Take = Callable[[MeasurementRecord], Estimate | None]
 
 AFTER = {True: "Means over runs stand with ± their sample standard deviation", False: INTERVALS}
 """What stands with a number, by whether it is a mean over runs."""
+FOLDED: dict[TaskName, str] = {
+    "single_label": "class and by pair of classes",
+    "multi_label": "label",
+    "regression": "output",
+}
+"""By what outputs predict: what the folded tables tell."""
 MAX_PAIRS = 6
 """Of classes that are taken for one another."""
 MAX_CLASSES = 20
@@ -31,9 +39,12 @@ def measurement_section(groups: Sequence[Group]) -> Section | None:
     named = len(groups) > 1
     parts = disagreement_parts(groups)
     for group in measured:
-        found = tuple(table for table in (_pairs(group), _by_class(group)) if table is not None)
+        if scores := scores_table(group):
+            parts.append(Part(tables=(scores,), title=group.label if named else ""))
+        found = tuple(table for table in (_pairs(group), _by_class(group), by_output(group)) if table is not None)
         which = f"{group.label}: by" if named else "By"
-        parts.append(Part(tables=found, folded=f"{which} class and by pair of classes"))
+        if found:
+            parts.append(Part(tables=found, folded=f"{which} {FOLDED[group.runs[0].task]}"))
     return Section(name="measured", title="Measured on real data", text=_on_what(measured), parts=tuple(parts))
 
 
@@ -79,9 +90,11 @@ def _by_class(group: Group) -> Table | None:
         )
         for number in sorted(chosen)
     )
+    of_labels = group.runs[0].task == "multi_label"
     whose = "" if labelled else " (of the teacher: the data has no labels)"
     which = f": the {len(chosen)} of {len(classes):,} with the least agreement" if len(chosen) < len(classes) else ""
-    return Table(caption=f"By class{whose}{which}", columns=("class", "examples", *takes), rows=rows, sortable=True)
+    what, examples = ("label", "true for") if of_labels else ("class", "examples")
+    return Table(caption=f"By {what}{whose}{which}", columns=(what, examples, *takes), rows=rows, sortable=True)
 
 
 def _mean_agreement(scores: Sequence[ClassScores]) -> float:

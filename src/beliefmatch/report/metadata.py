@@ -9,6 +9,7 @@ from beliefmatch.report.pruning import pruning_parts
 from beliefmatch.report.runs import Run
 from beliefmatch.report.sensitivity import sensitivity_parts
 from beliefmatch.report.settings import differing, is_default
+from beliefmatch.runs.schema.task import OUTPUT_WORDS
 
 QUIET = frozenset(
     {
@@ -104,7 +105,8 @@ def student_section(runs: Sequence[Run]) -> Section:
     if run is None or run.student_metadata is None:
         text = "There is no student to load yet: continue the run to its end."
         return Section(name="student", title="Loading the student", text=text)
-    plan, classes = run.student_metadata.plan, run.student_metadata.num_classes
+    plan, task = run.student_metadata.plan, run.student_metadata.task
+    outputs = f"{run.student_metadata.num_logits} {OUTPUT_WORDS[task]}"
     architecture = run.student_metadata.architecture
     if plan is not None:
         architecture = f"{run.settings.get('student.architecture', 'pruned')} of {architecture}"
@@ -116,7 +118,7 @@ def student_section(runs: Sequence[Run]) -> Section:
     return Section(
         name="student",
         title="Loading the student",
-        text=f"{architecture}, {classes} classes, inputs of shape {run.settings.get('inputs.shape', 'unknown')}. Its "
+        text=f"{architecture}, {outputs}, inputs of shape {run.settings.get('inputs.shape', 'unknown')}. Its "
         f"weights are student.safetensors in the run folder; student.json beside them says the rest.{others}",
         parts=(Part(code=code), *pruning_parts(plan), *sensitivity_parts(run.sensitivity)),
     )

@@ -62,7 +62,7 @@ def networks_table(groups: Sequence[Group]) -> Table | None:
     rows = tuple(
         (text_cell(field.title), *(cell for group in groups for cell in _pair(group, field, ratio=single)))
         for field in BY_NETWORK
-        if field.name not in SCORES or any(_has_scores(group, field.name) for group in groups)
+        if _is_shown(groups, field.name)
     )
     many = any(len(group.runs) > 1 for group in groups)
     return Table(
@@ -80,7 +80,9 @@ def run_table(groups: Sequence[Group]) -> Table:
     if all(run.is_cut_short for group in groups for run in group.runs):
         rows = rows[:2]
     else:
+        has_beliefs = any(run.task != "regression" for group in groups for run in group.runs)
         pair = [field for field in OF_PAIR if field.name == "agreement" or any(map(_measured, groups))]
+        pair = pair if has_beliefs else []
         agreement = [(text_cell(field.title), *(_cell(group, field, field.name) for group in groups)) for field in pair]
         rows = [*agreement, *_transition_rows(groups), *rows]
     single = len(groups) == 1
@@ -93,6 +95,13 @@ def run_table(groups: Sequence[Group]) -> Table:
 
 def _measured(group: Group) -> list[MeasurementRecord]:
     return [run.measured for run in group.runs if run.measured is not None]
+
+
+def _is_shown(groups: Sequence[Group], name: str) -> bool:
+    """Whether a line is shown: a score where something has it, accuracy where outputs can be right."""
+    if name == "accuracy":
+        return any(run.task != "regression" for group in groups for run in group.runs)
+    return name not in SCORES or any(_has_scores(group, name) for group in groups)
 
 
 def _has_scores(group: Group, name: str) -> bool:

@@ -8,8 +8,9 @@ from typing import Literal
 
 from beliefmatch.runs.schema.measurement import Estimate
 
-Kind = Literal["fraction", "number", "exact", "count", "bytes", "seconds", "cost"]
-"""exact: a whole count. count: one with a prefix. seconds: of any size. cost: always in seconds."""
+Kind = Literal["fraction", "number", "size", "exact", "count", "bytes", "seconds", "cost"]
+"""size: in any unit, in four digits. exact: a whole count. count: one with a prefix. seconds: of any size. cost: always
+in seconds."""
 
 UNMEASURED = "not measured: no data given"
 UNLABELLED = "not measured: the data has no labels"
@@ -44,6 +45,9 @@ def unit_for(kind: Kind, value: float) -> Unit:
             return Unit(scale=0.01, decimals=2, suffix=" %")
         case "number":
             return Unit(scale=1.0, decimals=4, suffix="")
+        case "size":
+            whole = 1 if value == 0 else math.floor(math.log10(abs(value))) + 1
+            return Unit(scale=1.0, decimals=max(0, 4 - whole), suffix="")
         case "exact":
             return Unit(scale=1.0, decimals=0, suffix="")
         case "cost":

@@ -7,6 +7,7 @@ from beliefmatch.report.elements import Cell, Table, estimate_cell, number_cell,
 from beliefmatch.report.groups import Group, count
 from beliefmatch.report.quantities import UNFINISHED, UNLABELLED, UNMEASURED, UNRECORDED
 from beliefmatch.report.runs import Run
+from beliefmatch.report.scores import kind_of
 from beliefmatch.report.transition_curves import walks_of
 from beliefmatch.runs.schema.measurement import Estimate, MeasurementRecord
 
@@ -48,13 +49,14 @@ def estimate_of(measured: MeasurementRecord | None, name: str) -> Estimate | Non
 def runs_table(groups: Sequence[Group]) -> Table:
     """Return a table of all runs, one line each."""
     guides = dict.fromkeys(walks[0].guided_by for group in groups for walks in walks_of(group))
+    tasks = {run.task for group in groups for run in group.runs}
+    has_numbers, has_beliefs = "regression" in tasks, bool(tasks - {"regression"})
     columns: dict[str, Callable[[Group, Run], Cell]] = {
         "run": lambda _, run: text_cell(run.name),
         **({"settings": lambda group, _: text_cell(group.label)} if len(groups) > 1 else {}),
         "seed": lambda _, run: number_cell("exact", run.seed),
-        "student accuracy": lambda _, run: _measured_cell(run, "student_accuracy"),
-        "teacher accuracy": lambda _, run: _measured_cell(run, "teacher_accuracy"),
-        "agreement": lambda _, run: _measured_cell(run, "agreement"),
+        **(COLUMNS_OF_BELIEFS if has_beliefs else {}),
+        **(COLUMNS_OF_NUMBERS if has_numbers else {}),
         **{f"mean transition error, {guide} guides": _error_of(guide) for guide in guides},
         "rounds": lambda _, run: Cell(
             text=f"{run.last_round:,} of {run.num_rounds:,}", value=run.last_round, is_number=True
@@ -66,6 +68,24 @@ def runs_table(groups: Sequence[Group]) -> Table:
     }
     rows = tuple(tuple(make(group, run) for make in columns.values()) for group in groups for run in group.runs)
     return Table(caption=f"Each of {count(len(rows), 'run')}", columns=tuple(columns), rows=rows, sortable=True)
+
+
+def _number_cell(run: Run, name: str) -> Cell:
+    numbers = run.measured and run.measured.numbers
+    return estimate_cell(
+        kind_of(name), numbers and getattr(numbers.pair, name), missing=missing_words([run], "agreement")
+    )
+
+
+COLUMNS_OF_BELIEFS: dict[str, Callable[[Group, Run], Cell]] = {
+    "student accuracy": lambda _, run: _measured_cell(run, "student_accuracy"),
+    "teacher accuracy": lambda _, run: _measured_cell(run, "teacher_accuracy"),
+    "agreement": lambda _, run: _measured_cell(run, "agreement"),
+}
+COLUMNS_OF_NUMBERS: dict[str, Callable[[Group, Run], Cell]] = {
+    "R\N{SUPERSCRIPT TWO} with the teacher": lambda _, run: _number_cell(run, "r2"),
+    "mean absolute difference": lambda _, run: _number_cell(run, "mean_absolute_error"),
+}
 
 
 def _measured_cell(run: Run, name: str) -> Cell:

@@ -15,6 +15,7 @@ from beliefmatch.runs.schema.result import Collapse, Result
 from beliefmatch.runs.schema.row import Row
 from beliefmatch.runs.schema.run import StudentMetadata
 from beliefmatch.runs.schema.sensitivity import Sensitivity
+from beliefmatch.runs.schema.task import TaskName
 
 MAX_ROWS = 4_000
 """Rows of a run that a report keeps; no figure shows more points."""
@@ -72,6 +73,14 @@ class Run:
     def uses_real_images(self) -> bool:
         """Whether its batches are real examples, so that nothing in them is pseudo."""
         return self.settings.get("source") in READ_DATA
+
+    @property
+    def task(self) -> TaskName:
+        """What the outputs of both networks predict, as its student or its rows show it."""
+        if self.student_metadata is not None:
+            return self.student_metadata.task
+        row = self.rows[-1] if self.rows else {}
+        return "regression" if "teacher_spread" in row else "multi_label" if "teacher_labels" in row else "single_label"
 
     @property
     def is_planar(self) -> bool:

@@ -7,16 +7,32 @@ from beliefmatch.report.elements import Verdict
 from beliefmatch.report.groups import Group, count
 from beliefmatch.report.quantities import capital
 from beliefmatch.report.runs import Run
+from beliefmatch.runs.schema.task import TaskName
 
-QUANTITIES = ("accuracy", "agreement", "the calibration error", "the mean transition error")
+QUANTITIES: dict[TaskName, tuple[str, ...]] = {
+    "single_label": ("accuracy", "agreement", "the calibration error", "the mean transition error"),
+    "multi_label": ("accuracy of labels", "agreement", "F1"),
+    "regression": ("errors and R\N{SUPERSCRIPT TWO}",),
+}
+"""By what outputs predict: what can be measured."""
+
+
+FIRST = ("agreement", "errors and R\N{SUPERSCRIPT TWO}")
+"""What is measured before anything else."""
 
 
 def verdict(groups: Sequence[Group]) -> Verdict:
     """Return what was measured over all runs, what was not, and what to do next."""
     runs = [run for group in groups for run in group.runs]
-    missing = {name: [run for run in runs if name not in _measured(run)] for name in QUANTITIES}
-    there = [f"{name}{_some(runs, missing[name])}" for name in QUANTITIES if len(missing[name]) < len(runs)]
-    absent = [name for name in QUANTITIES if len(missing[name]) == len(runs)]
+    names = list(dict.fromkeys(name for run in runs for name in QUANTITIES[run.task]))
+    missing = {
+        name: [run for run in runs if name in QUANTITIES[run.task] and name not in _measured(run)] for name in names
+    }
+    concerned = {name: [run for run in runs if name in QUANTITIES[run.task]] for name in names}
+    there = [
+        f"{name}{_some(concerned[name], missing[name])}" for name in names if len(missing[name]) < len(concerned[name])
+    ]
+    absent = [name for name in names if len(missing[name]) == len(concerned[name])]
     advice, command = _next(runs, missing)
     return Verdict(
         measured=f"{capital(_list(there))}{_on(runs)}." if there else "Nothing on real data.",
@@ -32,6 +48,9 @@ def _measured(run: Run) -> set[str]:
         return set()
     found = {
         "accuracy": result.student_accuracy is not None,
+        "accuracy of labels": result.student_accuracy is not None,
+        "F1": record is not None and record.labels is not None,
+        "errors and R\N{SUPERSCRIPT TWO}": record is not None and record.numbers is not None,
         "agreement": result.agreement is not None,
         "the calibration error": record is not None and record.student is not None,
         "the mean transition error": record is not None and record.transition is not None,
@@ -63,7 +82,7 @@ def _next(runs: Sequence[Run], missing: dict[str, list[Run]]) -> tuple[str, str]
     if cut_short:
         return f"Continue {cut_short[0].name} to its end.", continued(cut_short[0])
     steps = (
-        ("agreement", "Measure it on examples of yours.", ("measure", "--images", "FILE.npz")),
+        *((name, "Measure it on examples of yours.", ("measure", "--images", "FILE.npz")) for name in FIRST),
         ("a file", "Export the student as a file to deploy: none was exported yet.", ("export", "--to", "onnx")),
         (
             "the mean transition error",
@@ -73,6 +92,6 @@ def _next(runs: Sequence[Run], missing: dict[str, list[Run]]) -> tuple[str, str]
     )
     lacking = missing | {"a file": [run for run in runs if run.result is not None and not run.result.exports]}
     for name, advice, (command, *flags) in steps:
-        if lacking[name]:
+        if lacking.get(name):
             return advice, on_folder(command, lacking[name][0], flags)
     return "Deploy the exported file; the model card beside it says how to load it.", ""

@@ -20,6 +20,7 @@ ADVICE: dict[Kind, str] = {
     "diverged": f"{LOWER_RATE} or of the source",
     "constant_source": "a lower --source.learning-rate, or another generator",
     "one_class": LOWER_RATE,
+    "constant_student": LOWER_RATE,
     "pinned": f"{LOWER_RATE}, or inputs nearer to what the teacher knows (a recipe that matches its batch-norm "
     "statistics)",
 }
@@ -31,6 +32,11 @@ BALANCE = 0.5
 classes, which is no fault of the student."""
 LEAST_DIVERSITY = 0.01
 """Of a batch. 16-bit floats are a hundred and twenty-eighth of their size apart, so networks in them see no less."""
+ALL_FIXED, SOME_FREE = 0.999, 0.9
+"""Fraction of the labels that a collapsed student predicts for all of a batch or for none, at least, and that its
+teacher does, at most."""
+LEAST_SPREAD = 0.02
+"""Standard deviation of a student's numbers, as a fraction of its teacher's, below which they are constant."""
 SURE = 1e-3
 """Distance of a mean confidence from 1 below which it is pinned there."""
 UNSURE = 0.01
@@ -73,6 +79,7 @@ class CollapseDetector:
         self.looks: dict[Kind, Callable[[Row], str | None]] = {
             "constant_source": _see_constant_source,
             "one_class": partial(_see_one_class, batch_size),
+            "constant_student": _see_constant_student,
             "pinned": _see_pinned,
         }
         self.beyond_chance: deque[float] = deque(maxlen=WINDOW_ROWS)
@@ -95,7 +102,7 @@ class CollapseDetector:
             since = self.since.setdefault(kind, row["round"])
             self.counts[kind] = self.counts.get(kind, 0) + 1
             lasts = self.counts[kind] >= WINDOW_ROWS and row["round"] - since >= span
-            if lasts and kind == "constant_source":
+            if lasts and kind in ("constant_source", "constant_student"):
                 found.append(Finding(kind=kind, since=since, seen=seen))
             elif lasts and beyond <= CHANCE:
                 chance = f"they agree hardly more than by chance (kappa {beyond:.2f})"
@@ -104,7 +111,7 @@ class CollapseDetector:
 
 
 def see_constant_teacher(row: Row, batch_size: int) -> str | None:
-    """Return in words that a teacher gives one class to all inputs of a round that differ; None where it does not.
+    """Return in words that a teacher predicts the same for all inputs of a round that differ; None: it does not.
 
     That is no collapse, for it may be so from the first round on: with a wrong normalisation, or weights that were not
     loaded.
@@ -113,7 +120,10 @@ def see_constant_teacher(row: Row, batch_size: int) -> str | None:
         row: of the first round that is logged.
         batch_size: examples a batch.
     """
-    teacher, num_examples = row["teacher_classes"], batch_size * row["student_steps"]
+    num_examples = batch_size * row["student_steps"]
+    if "teacher_classes" not in row:
+        return None if num_examples < FEWEST_EXAMPLES or _see_constant_source(row) else _see_constant_outputs(row)
+    teacher = row["teacher_classes"]
     largest = max(teacher)
     if num_examples < FEWEST_EXAMPLES or largest <= 1 - 1 / FEWEST_EXAMPLES or _see_constant_source(row):
         return None
@@ -138,10 +148,16 @@ def is_long_enough(rows: Sequence[Row], rounds: int) -> bool:
 def agreement_beyond_chance(row: Row) -> float:
     """Compute Cohen's kappa of both networks' predictions: 1 where all agree, 0 where as many do as by chance.
 
-    Where both give one class alone it is 0, for then their agreement carries no information.
+    Where both give one class alone it is 0, for then their agreement carries no information. Labels are compared one by
+    one. For numbers it is R^2, which is 0 where the student explains nothing.
     """
-    pairs = zip(row["teacher_classes"], row["student_classes"], strict=True)
+    if "batch_r2" in row:
+        return row["batch_r2"]
+    name = "classes" if "teacher_classes" in row else "labels"
+    pairs = list(zip(row[f"teacher_{name}"], row[f"student_{name}"], strict=True))
     by_chance = sum(first * second for first, second in pairs)
+    if name == "labels":
+        by_chance = (by_chance + sum((1 - first) * (1 - second) for first, second in pairs)) / len(pairs)
     return (row["batch_agreement"] - by_chance) / (1 - by_chance) if by_chance < 1 - SURE else 0.0
 
 
@@ -161,7 +177,39 @@ def _see_constant_source(row: Row) -> str | None:
     return None
 
 
+def _see_constant_outputs(row: Row) -> str | None:
+    if row.get("teacher_fixed_labels", 0.0) < 1 and row.get("teacher_spread", 1.0) > LEAST_SPREAD:
+        return None
+    what = "predicts the same labels" if "teacher_labels" in row else "gives nearly the same numbers"
+    return (
+        f"the teacher {what} for all inputs of each batch of the first round, so a student can learn little else. Are "
+        "its mean and std right, and its weights loaded?"
+    )
+
+
+def _see_constant_student(row: Row) -> str | None:
+    if "teacher_labels" in row:
+        student, teacher = row["student_fixed_labels"], row["teacher_fixed_labels"]
+        if student < ALL_FIXED or teacher > SOME_FREE:
+            return None
+        return (
+            "the student predicts every label for all of each batch or for none; of the teacher's labels "
+            f"{100 * (1 - teacher):.1f} % differ within a batch"
+        )
+    if "teacher_spread" in row:
+        student, teacher = row["student_spread"], row["teacher_spread"]
+        if student >= LEAST_SPREAD * teacher:
+            return None
+        return (
+            f"the student's numbers are alike (standard deviation {student:.2g} over a batch, the teacher's has "
+            f"{teacher:.2g})"
+        )
+    return None
+
+
 def _see_one_class(batch_size: int, row: Row) -> str | None:
+    if "teacher_classes" not in row:
+        return None
     student, teacher = row["student_classes"], row["teacher_classes"]
     # A student may give one class to a batch and another to the next, so that all look even in the mean.
     largest = row["student_largest_class"]
@@ -178,8 +226,11 @@ def _see_one_class(batch_size: int, row: Row) -> str | None:
 
 
 def _see_pinned(row: Row) -> str | None:
+    if "teacher_confidence" not in row:
+        return None
     for network in ("student", "teacher"):
-        found, num_classes = row[f"{network}_confidence"], len(row[f"{network}_classes"])
+        # Of a label two things can be predicted.
+        found, num_classes = row[f"{network}_confidence"], len(row.get(f"{network}_classes", (0, 1)))
         if found > 1 - SURE or found * num_classes < 1 + UNSURE:
             bound = "1" if found > 1 - SURE else f"1 / {num_classes}, that of no knowledge"
             other = "teacher" if network == "student" else "student"

@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.checks import check_any_weight, check_positive
-from beliefmatch.functional.divergences import DIVERGENCES, DivergenceName, divergence_factor
+from beliefmatch.functional.divergences import DivergenceName, divergence_factor
 from beliefmatch.networks.taps import outputs_of
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import AbstractSource, Batch, Needs, Plan
@@ -97,7 +97,7 @@ class Adversarial(GeneratorTraining, AbstractSource[TrainedGenerator]):
                 read = teacher.outputs(inputs, tap_batch_norms=self.batch_norm_weight != 0)
                 if self.divergence_weight:
                     logits = outputs_of(student, inputs).logits
-                    divergence = DIVERGENCES[self.divergence](read.logits, logits, self.temperature)
+                    divergence = teacher.task.divergence(self.divergence)(read.logits, logits, self.temperature)
                     found["generator_divergence"] = -self._factor(teacher) * divergence.mean()
                 if self.batch_norm_weight:
                     found["generator_statistics"] = self.batch_norm_weight * teacher.statistics_gap(read)

@@ -84,6 +84,8 @@ class Needs:
     """The gradient of the teacher's outputs to its inputs."""
     student_gradient: bool = False
     """The gradient of the student's outputs to its inputs."""
+    classes: bool = False
+    """A teacher of whose classes one is right, since inputs are asked for a class, or chosen by theirs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,8 +78,8 @@ class FewShot(AbstractSource[FewShotState]):
 
     @property
     def needs(self) -> Needs:
-        """Nothing: no gradient is followed."""
-        return Needs()
+        """Classes, of each of which some examples are chosen; no gradient is followed."""
+        return Needs(classes=True)
 
     def check(self) -> None:
         """Check the number of examples and the padding."""

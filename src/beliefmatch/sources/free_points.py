@@ -72,8 +72,8 @@ class FreePoints(AbstractSource[FreePointsState]):
 
     @property
     def needs(self) -> Needs:
-        """Gradients of both networks, always."""
-        return Needs(teacher_gradient=True, student_gradient=True)
+        """Gradients of both networks, and classes, always."""
+        return Needs(teacher_gradient=True, student_gradient=True, classes=True)
 
     def check(self) -> None:
         """Check steps, bound, learning rate and clamp."""

@@ -29,7 +29,7 @@ class ImportanceWeights:
     """What decides how often each input of a pool is drawn. All of it lies on the device, in place."""
 
     classes: Tensor
-    """(capacity,), int64: the class that the teacher finds most likely."""
+    """(capacity,), int64: the class that the teacher finds most likely, or whatever group its task balances."""
     moments: Tensor | None
     """(capacity, moments), with light tails: distance from the remembered statistics. None: nothing is remembered, or
     weights of maximum entropy are not wanted."""
@@ -43,7 +43,7 @@ class ImportanceWeights:
         """Note the teacher's class and the moments of inputs that were stored in these rows."""
         with torch.no_grad(), fabric.autocast():
             read = teacher.outputs(inputs, tap_batch_norms=self.moments is not None)
-        self.classes[rows] = read.logits.argmax(dim=1)
+        self.classes[rows] = teacher.task.groups(read.logits)
         if self.moments is not None:
             light = light_tails(teacher.batch_norm_moments(read))
             self.moments[rows] = light if self.projection is None else light @ self.projection
@@ -118,5 +118,5 @@ def make_importance_weights(
         moments=torch.zeros(capacity, kept, device=device) if kept else None,
         multipliers=torch.zeros(kept, device=device),
         projection=projection,
-        num_classes=teacher.num_classes,
+        num_classes=teacher.task.count_groups(teacher.num_classes),
     )

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from beliefmatch.checks import check_any_weight, check_not_negative, check_positive
 from beliefmatch.errors import NetworkError
-from beliefmatch.functional.divergences import DIVERGENCES, DivergenceName
+from beliefmatch.functional.divergences import DivergenceName
 from beliefmatch.functional.inversion_losses import (
     activation_size,
     class_imbalance,
@@ -58,6 +58,7 @@ class InversionLossWeights:
             features=self.activation != 0,
             teacher_gradient=any(getattr(self, name) for name in OF_TEACHER),
             student_gradient=self.adversarial != 0,
+            classes=self.one_hot != 0 or self.balance != 0,
         )
 
     def check(self) -> None:
@@ -102,7 +103,7 @@ class InversionLossWeights:
         """
         terms: dict[str, Tensor] = {}
         if self.adversarial:
-            terms["divergence"] = -self.adversarial * self._divergence(inputs, read, student).mean()
+            terms["divergence"] = -self.adversarial * self._divergence(inputs, read, teacher, student).mean()
         if self.statistics:
             terms["statistics"] = self.statistics * teacher.statistics_gap(read)
         if self.one_hot:
@@ -117,15 +118,15 @@ class InversionLossWeights:
             terms["l2"] = self.l2 * input_size(inputs).mean()
         return terms
 
-    def _divergence(self, inputs: Tensor, read: Outputs, student: nn.Module) -> Tensor:
+    def _divergence(self, inputs: Tensor, read: Outputs, teacher: Teacher, student: nn.Module) -> Tensor:
         if self.student_mode == "train":
             logits = outputs_of(student, inputs).logits
         else:
             with evaluating(student):
                 logits = outputs_of(student, inputs).logits
-        divergence = DIVERGENCES[self.divergence](read.logits, logits, self.temperature)
+        divergence = teacher.task.divergence(self.divergence)(read.logits, logits, self.temperature)
         if self.adversarial_where == "agreed":
-            divergence = divergence * (read.logits.argmax(dim=1) == logits.argmax(dim=1))
+            divergence = divergence * teacher.task.is_alike(read.logits, logits)
         return divergence
 
 

@@ -4,7 +4,7 @@ The noise is no input but a layer: label embeddings pass a linear layer that is 
 with the generator for a few steps, so that the generator finds each class fast and each batch differs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -76,8 +76,8 @@ class Nayer(GeneratorSettings, AbstractPooled[NayerState]):
 
     @property
     def needs(self) -> Needs:
-        """What the terms need that have a weight."""
-        return self.terms.needs()
+        """What the terms need that have a weight, and classes, whose names the generator embeds."""
+        return replace(self.terms.needs(), classes=True)
 
     def check(self) -> None:
         """Check what all pools check, sizes, the generator's life and the learning rate."""

@@ -109,7 +109,8 @@ class ProceduralPool(PooledSettings, AbstractSource[ProceduralPoolState]):
     def needs(self) -> Needs:
         """What the terms need, where something is refined, and the teacher's gradient where something crosses."""
         needed = self.terms.needs() if self.refined_fraction else Needs()
-        return replace(needed, teacher_gradient=needed.teacher_gradient or self.crossed_fraction > 0)
+        crosses = self.crossed_fraction > 0
+        return replace(needed, teacher_gradient=needed.teacher_gradient or crosses, classes=needed.classes or crosses)
 
     def check(self) -> None:
         """Check what all pools check, the fractions and the sizes of steps."""
@@ -120,11 +121,15 @@ class ProceduralPool(PooledSettings, AbstractSource[ProceduralPoolState]):
         check_fraction(self, "source", "weighted_fraction", "min_effective_fraction", "mixed_fraction")
 
     def resolve(self, teacher: Teacher) -> Self:
-        """Decide by the teacher's batch-norm layers whether anything is refined, where the settings leave it open."""
+        """Decide by the teacher's batch-norm layers whether anything is refined, where the settings leave it open.
+
+        No class is asked for where the teacher's outputs are no classes.
+        """
+        terms = self.terms if teacher.task.knows_classes else replace(self.terms, one_hot=0.0, balance=0.0)
         if self.refined_fraction is not None:
-            return self
+            return replace(self, terms=terms)
         remembers = teacher.batch_norms and self.terms.statistics and teacher.inspection.statistics_have_gradient
-        return replace(self, refined_fraction=REFINED_FRACTION if remembers else 0.0)
+        return replace(self, terms=terms, refined_fraction=REFINED_FRACTION if remembers else 0.0)
 
     def for_preflight(self) -> Self:
         """Return the same settings with few steps and few inputs."""

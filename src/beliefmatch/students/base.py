@@ -89,8 +89,8 @@ def inspect_student(
     Raises:
         NetworkError: it does not take the teacher's inputs, or knows other classes.
     """
-    inspection = inspect(student, teacher.spec, role="student", outputs=outputs)
-    check_same_classes(teacher.num_classes, inspection.num_classes)
+    inspection = inspect(student, teacher.spec, role="student", outputs=outputs, task=teacher.task.name)
+    check_same_classes(teacher.num_classes, inspection.num_classes, teacher.task.name)
     if not inspection.returns_logits:
-        give_logits(student, inspection.outputs)
+        give_logits(student, inspection.outputs, inspection.task)
     return student, inspection

@@ -34,7 +34,7 @@ class NamedStudent(AbstractStudent):
         return self.weights is not None or asks_for_weights(self.architecture)
 
     def build(self, teacher: Teacher) -> nn.Module:
-        """Build the network with as many channels and classes as the teacher has, where its name leaves them open.
+        """Build the network with as many channels and outputs as the teacher has, where its name leaves them open.
 
         Raises:
             NetworkError: it cannot be made.
@@ -44,7 +44,7 @@ class NamedStudent(AbstractStudent):
         student = make_network(
             self.architecture,
             in_channels=teacher.spec.shape[0],
-            num_classes=teacher.num_classes,
+            num_classes=teacher.inspection.num_outputs,
             pretrained=self.weights is None,
         )
         return start_student(student, self, teacher)

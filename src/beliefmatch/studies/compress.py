@@ -7,7 +7,7 @@ from pathlib import Path
 from beliefmatch.checks import check_length
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.loading.given import GivenNetworks
-from beliefmatch.networks.output_forms import OutputForm
+from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.candidates import Target
 from beliefmatch.runs.schema.run import RunSettings
@@ -46,7 +46,7 @@ def compress(
     seed: int = 0,
     weights: Path | str | None = None,
     num_classes: int | None = None,
-    outputs: OutputForm | None = None,
+    outputs: OutputKind | None = None,
     output: str | None = None,
     start: Start | None = None,
     batch_size: int | None = None,
@@ -85,7 +85,8 @@ def compress(
         seed: of fresh weights and of all noise.
         weights: file with the teacher's weights, where they are not in it yet.
         num_classes: outputs of a teacher that is made by name and filled from a file of weights. None: 10.
-        outputs: what the teacher returns. None: detected.
+        outputs: what the teacher returns: logits, probabilities, sigmoid or binary, of classes of which one is right;
+            multi_label, or regression. None: what its configuration says, or else detected.
         output: which of several outputs of the teacher holds the logits, by index or key, where that is ambiguous.
         start: "teacher": what the student has in common with the teacher begins with the teacher's weights; "fresh":
             the student's own weights. None: what the recipe finds right; best takes "teacher".

@@ -9,6 +9,7 @@ from beliefmatch.networks.cost import Cost, cost_of, peak_memory
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.runs.schema.export import NormalisationFrom
+from beliefmatch.runs.schema.task import DESCRIPTIONS, OUTPUT_WORDS, TaskName
 from beliefmatch.students.pruned import PrunedStudent
 from beliefmatch.training.budget import Timing, time_run
 from beliefmatch.training.options import RunOptions
@@ -37,7 +38,10 @@ class CompressionPlan:
     """Networks that were given in Python."""
     teacher: Cost
     student: Cost
+    task: TaskName
+    """What the outputs predict."""
     num_classes: int
+    """Or labels, or numbers."""
     shape_given: bool
     """Whether the user gave the shape; otherwise it is the teacher's own."""
     device: str
@@ -54,11 +58,14 @@ class CompressionPlan:
         lines = [("teacher", f"{self.transfer.teacher.architecture}: {_size(self.teacher)}")]
         lines += [
             ("student", self._student()),
-            ("classes", f"{self.num_classes}"),
+            (OUTPUT_WORDS[self.task], self._outputs()),
             *describe_inputs(self.transfer.inputs, shape_given=self.shape_given),
         ]
         lines += self._work()
         return "\n".join([*([self.note] if self.note else []), *(f"{name:14}{text}" for name, text in lines)])
+
+    def _outputs(self) -> str:
+        return f"{self.num_classes}" + ("" if self.task == "single_label" else f", of {DESCRIPTIONS[self.task]}")
 
     def _student(self) -> str:
         student = self.transfer.student
@@ -127,6 +134,7 @@ def make_plan(
         given=given,
         teacher=cost_of(prepared.teacher.module, prepared.teacher.inspection.macs),
         student=cost_of(prepared.student, prepared.inspection.macs),
+        task=prepared.teacher.task.name,
         num_classes=prepared.teacher.num_classes,
         shape_given=shape_given,
         device=prepared.fabric.device.type,

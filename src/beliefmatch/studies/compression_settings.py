@@ -10,7 +10,7 @@ from beliefmatch.errors import SettingsError, WrongTypeError, did_you_mean
 from beliefmatch.networks.loading.given import GivenModule, GivenNetwork, GivenNetworks, is_given
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.loading.trained import AbstractNetwork
-from beliefmatch.networks.output_forms import OutputForm
+from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.students.base import AbstractStudent, Start
 from beliefmatch.students.given import GivenStudent
@@ -35,7 +35,7 @@ class CompressionSettings:
     student: StudentLike
     weights: Path | str | None = None
     num_classes: int | None = None
-    outputs: OutputForm | None = None
+    outputs: OutputKind | None = None
     output: str | None = None
     shape: tuple[int, ...] | None = None
     mean: Numbers | None = None
@@ -102,7 +102,7 @@ def load_alone(
     *,
     weights: Path | str | None = None,
     num_classes: int | None = None,
-    outputs: OutputForm | None = None,
+    outputs: OutputKind | None = None,
     output: str | None = None,
     shape: tuple[int, ...] | None = None,
     mean: Numbers | None = None,

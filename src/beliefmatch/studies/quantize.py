@@ -8,7 +8,7 @@ from beliefmatch.errors import FolderError
 from beliefmatch.export.graph import Pixels
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.output_forms import OutputForm
+from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.quantization.export import STEM, quantize_run
 from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
 from beliefmatch.recipes.stored import read_transfer
@@ -26,7 +26,7 @@ def quantize(
     std: Numbers | None = None,
     weights: Path | str | None = None,
     num_classes: int | None = None,
-    outputs: OutputForm | None = None,
+    outputs: OutputKind | None = None,
     output: str | None = None,
     pixels: Pixels | None = None,
     images: Any = None,

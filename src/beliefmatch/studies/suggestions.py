@@ -67,8 +67,8 @@ def smaller_networks(architecture: str, teacher: Teacher) -> Iterator[tuple[str,
 def _fit(name: str, teacher: Teacher, whole: Cost) -> tuple[str, nn.Module, Cost] | None:
     """Build a network and inspect it; None: it does not take these inputs, or is not smaller than the teacher."""
     try:
-        network = make_network(name, in_channels=teacher.spec.shape[0], num_classes=teacher.num_classes)
-        inspection = inspect(network, teacher.spec, role="student")
+        network = make_network(name, in_channels=teacher.spec.shape[0], num_classes=teacher.inspection.num_outputs)
+        inspection = inspect(network, teacher.spec, role="student", task=teacher.task.name)
     except BeliefMatchError:
         return None
     cost = cost_of(network, inspection.macs)

@@ -22,6 +22,7 @@ from beliefmatch.training.loop import TransferState, start
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.prepare import Prepared
 from beliefmatch.training.recorder import Recorder
+from beliefmatch.training.standardisation import undo_units
 from beliefmatch.training.tensorboard import TensorBoardLog
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ def begin_attempt(prepared: Prepared, options: RunOptions, folder: RunFolder, nu
     with ExitStack() as stack:
         for network in (teacher.module, prepared.student):
             stack.callback(undo_32_bits, network)
+            stack.callback(undo_units, network)
         state = start(transfer, teacher, prepared.student, fabric)
         for counter in _count_passes(state, teacher.module):
             stack.callback(counter.remove)

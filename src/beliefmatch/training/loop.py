@@ -16,7 +16,6 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
-from beliefmatch.functional.classification import agreement, class_frequencies, confidence
 from beliefmatch.functional.diversity import diversity
 from beliefmatch.functional.micro_batches import parts_of
 from beliefmatch.networks.placement import move_to_device
@@ -98,9 +97,9 @@ def compute_round(transfer: Transfer, state: TransferState, teacher: Teacher, fa
         fabric: device, precision and processes.
 
     Returns:
-        Losses, gradient norms, confidences and agreement of the round, () or (steps,), how often each network gives
-        each class, (steps, classes), and the diversity of each distinct batch, (batches,), where one has several
-        examples; on the device.
+        Losses, gradient norms and what the teacher's task compares of both networks, () or (steps,), how often each
+        gives each class or label, (steps, classes), and the diversity of each distinct batch, (batches,), where one has
+        several examples; on the device.
     """
     metrics = transfer.source.improve(state.source, teacher, state.student, fabric)
     batch: TeacherBatch | None = None
@@ -116,7 +115,7 @@ def compute_round(transfer: Transfer, state: TransferState, teacher: Teacher, fa
     metrics |= {name: torch.stack([step.losses[name] for step in steps]) for name in steps[0].losses}
     if diversities:
         metrics["batch_diversity"] = torch.stack(diversities)
-    metrics |= _compare_networks(steps)
+    metrics |= _compare_networks(teacher, steps)
     _average_buffers(state, fabric)
     _note_bad_round(state, metrics, steps)
     return metrics
@@ -170,7 +169,8 @@ def run_teacher(transfer: Transfer, teacher: Teacher, batch: Batch, fabric: Fabr
     labels = parts_of(batch.labels, size) if batch.labels is not None else [None] * len(inputs)
     taps = [pair.teacher for pair in transfer.objective.taps or ()]
     if batch.teacher_logits is not None and not taps:
-        outputs = [Outputs(logits=part, activations={}, inputs={}) for part in parts_of(batch.teacher_logits, size)]
+        kept = parts_of(batch.teacher_logits, size)
+        outputs = [Outputs(logits=part, activations={}, inputs={}, task=teacher.task) for part in kept]
     else:
         with torch.no_grad(), fabric.autocast():
             outputs = [teacher.outputs(part, taps=taps) for part in inputs]
@@ -215,20 +215,11 @@ def _add_up(losses: list[Metrics]) -> Metrics:
     return {name: torch.stack([each[name] for each in losses]).sum() for name in losses[0]}
 
 
-def _compare_networks(steps: list[StudentStep]) -> Metrics:
-    """Compute confidences, agreement and frequencies of classes of both networks in each student step."""
-    teacher = torch.stack([step.teacher_logits for step in steps])
-    student = torch.stack([step.student_logits for step in steps])
-    flat, shape = (teacher.flatten(0, 1), student.flatten(0, 1)), student.shape[:2]
-    student_classes = class_frequencies(student)
-    return {
-        "teacher_confidence": confidence(flat[0]).view(shape).mean(dim=1),
-        "student_confidence": confidence(flat[1]).view(shape).mean(dim=1),
-        "batch_agreement": agreement(*flat).to(student.dtype).view(shape).mean(dim=1),
-        "teacher_classes": class_frequencies(teacher),
-        "student_classes": student_classes,
-        "student_largest_class": student_classes.max(dim=1).values,
-    }
+def _compare_networks(teacher: Teacher, steps: list[StudentStep]) -> Metrics:
+    """Compute what the teacher's task compares of both networks in each student step."""
+    return teacher.task.compare(
+        torch.stack([step.teacher_logits for step in steps]), torch.stack([step.student_logits for step in steps])
+    )
 
 
 def _average_buffers(state: TransferState, fabric: Fabric) -> None:

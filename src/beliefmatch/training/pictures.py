@@ -91,7 +91,7 @@ def write_curves(path: Path, rows: Sequence[Row]) -> None:
     losses, networks = figure.subplots(1, 2)
     for axes, names, title in (
         (losses, ("student_loss", "generator_loss", "points_loss"), "Losses"),
-        (networks, ("teacher_confidence", "student_confidence", "batch_agreement"), "On batches"),
+        (networks, ("teacher_confidence", "student_confidence", "batch_agreement", "batch_r2"), "On batches"),
     ):
         for name in names:
             points = [(row["round"], row[name]) for row in rows if name in row]
@@ -100,6 +100,7 @@ def write_curves(path: Path, rows: Sequence[Row]) -> None:
         axes.set(title=title, xlabel="round")
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
+    # R^2 has no lower bound, and a young student is far below 0.
     networks.set_ylim(0, 1.02)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")

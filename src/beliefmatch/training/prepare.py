@@ -7,7 +7,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from beliefmatch.errors import TapError
+from beliefmatch.errors import SettingsError, TapError
 from beliefmatch.networks.heads import compute_in_32_bits
 from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.pairs import choose_pairs
@@ -22,9 +22,13 @@ from beliefmatch.students.pruned import PrunedStudent, with_plan
 from beliefmatch.training.memory import check_batch_fits, check_inputs_fit
 from beliefmatch.training.options import RunOptions, choose_accelerator
 from beliefmatch.training.precision import ResolvedPrecision, make_fabric, resolve_precision
+from beliefmatch.training.standardisation import standardise
 from beliefmatch.training.transfer import Transfer
 
 logger = logging.getLogger(__name__)
+
+WITHOUT_CLASSES = "best, noise, zero_shot, dfad or unlabelled"
+"""Recipes that serve teachers of every task."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,7 @@ def prepare_on(
     _compute_logits_in_32_bits(frozen, made, inspection)
     if student is None:
         transfer = replace(transfer, student=with_plan(transfer.student, made))
+    standardise(frozen, made, inspection)
     check_batch_fits(transfer, frozen, inspection, fabric, local_batch_size)
     return Prepared(
         transfer=resolve(transfer, frozen, made, inspection),
@@ -102,6 +107,7 @@ def prepare_again(prepared: Prepared, *, seed: int) -> Prepared:
     torch.manual_seed(seed)
     student, inspection = build_student(prepared.transfer.student, prepared.teacher)
     _compute_logits_in_32_bits(prepared.teacher, student, inspection)
+    standardise(prepared.teacher, student, inspection)
     if keeps_contiguous(prepared.student):
         keep_contiguous(student)
     transfer = replace(prepared.transfer, seed=seed)
@@ -146,11 +152,19 @@ def resolve(transfer: Transfer, teacher: Teacher, student: nn.Module, inspection
     """Resolve what settings leave to the networks: how the source makes inputs, and which activations are read.
 
     Raises:
+        SettingsError: source or objective need classes, and the teacher has none.
         TapError: see `resolve_taps`.
     """
+    source = transfer.source.resolve(teacher)
+    if not teacher.task.knows_classes and (source.needs.classes or transfer.objective.uses_labels):
+        what = type(source if source.needs.classes else transfer.objective).__name__
+        raise SettingsError(
+            f"{transfer.recipe} is for teachers of whose classes one is right, as {what} asks inputs for a class; this "
+            f"teacher is {teacher.task.description}: take {WITHOUT_CLASSES}"
+        )
     return replace(
         transfer,
-        source=transfer.source.resolve(teacher),
+        source=source,
         objective=resolve_taps(transfer.objective, teacher, student, inspection),
     )
 

@@ -139,8 +139,10 @@ def follow_runs(display: Display) -> Callable[[str, int], RunProgress]:
 
 
 def describe_losses(row: dict[str, Any]) -> str:
-    """Return losses, and how sure teacher and student are, in one short text."""
+    """Return losses, and how sure teacher and student are or how near their numbers, in one short text."""
     losses = [f"{label} {row[name]:.3f}" for name, label in LOSSES.items() if name in row]
     if all(name in row for name in CONFIDENCES):
         losses.append("confidence {:.2f} / {:.2f}".format(*(row[name] for name in CONFIDENCES)))
+    if "batch_r2" in row:
+        losses.append(f"R\N{SUPERSCRIPT TWO} {row['batch_r2']:.3f}")
     return "  ".join(losses)

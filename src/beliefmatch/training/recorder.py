@@ -67,7 +67,7 @@ class Recorder:
             path = self.folder.pseudo / f"round_{self.state.round:06d}"
             if teacher.spec.is_image:
                 write_grid(path.with_suffix(".png"), inputs, teacher.spec)
-            elif teacher.spec.shape == (2,):
+            elif teacher.spec.shape == (2,) and teacher.task.knows_classes:
                 write_plane(path.with_suffix(".npz"), inputs, teacher.module, self.state.student)
 
     def write_checkpoint(self) -> None:
@@ -107,5 +107,6 @@ def make_row(metrics: Metrics, completed: int, seconds: float, fabric: Fabric) -
     row: Row = {"round": completed, "seconds": round(seconds, 3), "student_steps": len(metrics["student_loss"])}
     for name, value in zip(means, joined.cpu().split([mean.numel() for mean in means.values()]), strict=True):
         row[name] = value.item() if means[name].dim() == 0 else [round(part, 4) for part in value.tolist()]
-    row["confidence_gap"] = row["teacher_confidence"] - row["student_confidence"]
+    if "teacher_confidence" in row:
+        row["confidence_gap"] = row["teacher_confidence"] - row["student_confidence"]
     return row

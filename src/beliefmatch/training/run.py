@@ -154,7 +154,7 @@ def finish(attempt: Attempt) -> Result:
     if folder.result.is_file():
         result = folder.read_result()
         if prepared.fabric.is_global_zero and not is_student_whole(folder):
-            write_student(folder, attempt.state.student, prepared.transfer, prepared.teacher.num_classes)
+            write_student(folder, attempt.state.student, prepared.transfer, prepared.inspection)
             logger.warning("%s was missing or damaged, and was written again", folder.student)
     else:
         result = _make_result(attempt)
@@ -162,7 +162,7 @@ def finish(attempt: Attempt) -> Result:
             rows = folder.read_metrics()
             attempt.policy.log_short_run(rows)
             write_curves(folder.curves, rows)
-            write_student(folder, attempt.state.student, prepared.transfer, prepared.teacher.num_classes)
+            write_student(folder, attempt.state.student, prepared.transfer, prepared.inspection)
             folder.write_result(result)
     prepared.fabric.barrier()
     return result

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import FolderError, NetworkError
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.loading.given import GivenModule, make_given, name_of
 from beliefmatch.networks.loading.network import is_missing_file, make_network
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
@@ -26,8 +27,8 @@ from beliefmatch.training.transfer import Transfer
 from beliefmatch.training.trust import TrustedCode, check_trusted
 
 
-def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, num_classes: int) -> None:
-    """Write the student's weights, and beside them what is needed to load them.
+def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, inspection: Inspection) -> None:
+    """Write the student's weights, and beside them what is needed to load them, as its inspection found it.
 
     Raises:
         FolderError: one of the files cannot be written.
@@ -39,7 +40,8 @@ def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, num
         StudentMetadata(
             architecture=(transfer.student if plan is None else transfer.teacher).architecture,
             plan=plan,
-            num_classes=num_classes,
+            num_classes=inspection.num_outputs,
+            task=inspection.task,
             outputs=form_of(student),
             output=transfer.student.output,
             inputs=to_json(transfer.inputs),
@@ -130,7 +132,7 @@ def load_student_with_logits(
     student, metadata = _load_student(RunFolder(Path(folder)), architecture, trust_code)
     choose_output(student, metadata.output)
     if metadata.outputs is not None:
-        give_logits(student, metadata.outputs)
+        give_logits(student, metadata.outputs, metadata.task)
     return student
 
 

@@ -20,7 +20,8 @@ from beliefmatch.networks.loading.base import AbstractOrigin, height_and_width
 from beliefmatch.networks.loading.python_file import copy_network
 from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
-from beliefmatch.networks.output_forms import OutputForm, give_logits
+from beliefmatch.networks.output_forms import give_logits
+from beliefmatch.networks.output_kinds import OutputKind, configured_kind
 from beliefmatch.networks.outputs import choose_output
 from beliefmatch.runs.reading import IN_MEMORY
 
@@ -111,7 +112,7 @@ class OfCaller(AbstractOrigin):
 class GivenNetwork(AbstractNetwork):
     """A trained network that the caller gave in Python. Neither it nor its mode changes: runs take copies."""
 
-    outputs: OutputForm | None = None
+    outputs: OutputKind | None = None
     """What it returns; see `Network.outputs`."""
     output: str | None = None
     """Which of several outputs; see `Network.output`."""
@@ -124,7 +125,7 @@ class GivenNetwork(AbstractNetwork):
         given: GivenModule,
         *,
         weights: Path | None = None,
-        outputs: OutputForm | None = None,
+        outputs: OutputKind | None = None,
         output: str | None = None,
     ) -> "GivenNetwork":
         """Hold a module, or what a function without arguments makes.
@@ -144,9 +145,10 @@ class GivenNetwork(AbstractNetwork):
         if self.weights is not None:
             fit_weights(network, read_weights(self.weights), name=str(self.weights))
         choose_output(network, self.output)
-        inspection = inspect(network, spec, role=role, outputs=self.outputs)
+        kind = self.outputs or configured_kind(getattr(network, "config", None))
+        inspection = inspect(network, spec, role=role, outputs=kind)
         if not inspection.returns_logits:
-            give_logits(network, inspection.outputs)
+            give_logits(network, inspection.outputs, inspection.task)
         return network, inspection
 
     def known_inputs(self) -> InputSpec | None:

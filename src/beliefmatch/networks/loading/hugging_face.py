@@ -14,14 +14,12 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin, height_and_width, refuse_misspelt, split_query
 from beliefmatch.networks.loading.packages import only_weights, quiet, require
 from beliefmatch.networks.loading.suggestions import near_paths
-from beliefmatch.networks.output_kinds import OutputKind
+from beliefmatch.networks.output_kinds import OutputKind, configured_kind
 from beliefmatch.networks.unsupported import explain_class
 from beliefmatch.runs.reading import read_json
 
 PREFIX = "hf:"
 EXTRA = "beliefmatch[hf]"
-KINDS: dict[str, OutputKind] = {"multi_label_classification": "multi_label", "regression": "regression"}
-"""By problem_type of a configuration."""
 RESCALE_TOLERANCE = 1e-4
 """How far the largest pixel may be from 1 and count as 1: configurations write 1 / 255 in few digits."""
 
@@ -67,9 +65,7 @@ class FromHuggingFace(AbstractOrigin):
 
     def known_outputs(self) -> OutputKind | None:
         """Return what the configuration says of the outputs: transformers takes a single one for a regression."""
-        config = self._config()
-        kind = KINDS.get(str(getattr(config, "problem_type", None)))
-        return kind or ("regression" if getattr(config, "num_labels", None) == 1 else None)
+        return configured_kind(self._config())
 
     def locate(self) -> str:
         """Return the architecture with the path of its folder made absolute; a repository's name stays as it is."""

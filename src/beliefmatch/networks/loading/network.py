@@ -110,8 +110,9 @@ class Network(AbstractNetwork):
     """Take a function of yours that loads no weights, so that the network is random."""
     outputs: OutputKind | None = None
     """What it returns: logits; probabilities, which sum to 1; sigmoid, a probability for each class by itself; or
-    binary, a single output that is that of class 1 of two. multi_label and regression are not supported, and refused.
-    None: what its configuration says, or else detected by the values that it returns for noise."""
+    binary, a single output that is that of class 1 of two; or multi_label, labels of which several may be true; or
+    regression, numbers. None: what its configuration says, or else one class is right, in the form that its values for
+    noise have."""
     output: str | None = None
     """Which of several outputs holds them, where that is ambiguous: an index, such as 1 for the second, or a key. None:
     the entry or attribute logits, or the only tensor (batch, classes)."""
@@ -153,13 +154,13 @@ class Network(AbstractNetwork):
         choose_output(network, self.output)
         inspection = self._inspect(network, spec, role)
         found = inspection.num_classes
-        if expected is not None and found != max(2, expected):
+        if expected is not None and expected not in (found, inspection.num_outputs):
             raise NetworkError(
                 f"{self.architecture} knows {found} classes, but num_classes says {expected}: leave it out, or name "
                 "another network"
             )
         if not inspection.returns_logits:
-            give_logits(network, inspection.outputs)
+            give_logits(network, inspection.outputs, inspection.task)
         return network, inspection
 
     def _inspect(self, network: nn.Module, spec: InputSpec, role: str) -> Inspection:
@@ -204,8 +205,8 @@ def load_model(
         shape: of one input, such as (1, 28, 28); None: what name or file say, or else (3, 32, 32).
         strip_prefix: what keys of the weights begin with, such as `module.`; None: detected, and logged.
         state_key: which of several state dicts in the file of weights, such as `ema`; None: the only one.
-        outputs: what the network returns: logits, probabilities that sum to 1, sigmoid, or binary; None: what its
-            configuration says, or else detected by the values that it returns for noise.
+        outputs: what the network returns: logits, probabilities that sum to 1, sigmoid, binary, multi_label or
+            regression; None: what its configuration says, or else detected by the values that it returns for noise.
         output: which of several outputs these are, by index or key; None: the only one that may be.
         allow_untrained: take a function that loads no weights, whose network is random.
 

@@ -30,16 +30,17 @@ class FileCheck:
     num_examples: int
     """Number of inputs."""
     largest_logit: float
-    """Largest absolute logit of the student."""
+    """Largest absolute logit of the student, or number of a regression."""
     max_logit_difference: float
-    """Largest absolute difference of a logit of the file from the student's."""
+    """Largest absolute difference of a logit or number of the file from the student's."""
     agreement: float
     """Fraction of inputs to which the file gives the student's class, or one that the student finds as likely but for
-    rounding."""
+    rounding; of labels that it predicts alike, or of numbers that are equal but for rounding."""
     accuracy: float | None = None
-    """Fraction of inputs to which the file gives their label. None: there are no labels."""
+    """Fraction of inputs to which the file gives their label, or of labels that it predicts right. None: there are no
+    labels, or outputs are numbers."""
     student_accuracy: float | None = None
-    """Fraction of inputs to which the student gives their label. None: there are no labels."""
+    """The student's, likewise."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,22 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from beliefmatch.runs.schema.task import TaskName
+
 INTERVALS = "95 % intervals over examples: Wilson's of fractions, bootstrap of means and calibration errors"
 """Which intervals stand beside the numbers of a measurement."""
+LABEL_TITLES = {
+    "accuracy": "accuracy of labels",
+    "exact_match": "all labels right",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+}
+NUMBER_TITLES = {
+    "mean_absolute_error": "mean absolute error",
+    "root_mean_squared_error": "root mean squared error",
+    "r2": "R\N{SUPERSCRIPT TWO}",
+}
+"""By field of `LabelScores`, fractions, and of `NumberScores`: what it is called."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +35,7 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkScores:
-    """What one network does on labelled examples."""
+    """What one classifier does on labelled examples."""
 
     top1: Estimate
     """Fraction of examples whose label is the most likely class."""
@@ -35,18 +49,73 @@ class NetworkScores:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScores:
-    """What both networks do on the examples of one label, or without labels of one class of the teacher."""
+    """What both networks do on the examples of one label, or without labels of one class of the teacher.
+
+    Of a multi-label network: whether they predict one label right and alike, over all examples.
+    """
 
     number: int
-    """Number of the class, from 0."""
+    """Number of the class or label, from 0."""
     num_images: int
-    """Number of its examples."""
+    """Number of its examples: those for which it is true, or without labels those for which the teacher predicts it."""
     teacher_accuracy: Estimate | None
     """Fraction of them whose label the teacher finds most likely. None: no examples, or no labels."""
     student_accuracy: Estimate | None
     """Fraction of them whose label the student finds most likely. None: no examples, or no labels."""
     agreement: Estimate | None
     """Fraction of them to which both networks give the same class. None where there is no example of this class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelScores:
+    """How near predicted labels are to others. A label is predicted where its probability is above a half."""
+
+    accuracy: Estimate
+    """Fraction of all labels of all examples that are predicted right."""
+    exact_match: Estimate
+    """Fraction of examples of which all labels are predicted right."""
+    micro_f1: Estimate
+    """F1 of all labels of all examples together, in [0, 1]."""
+    macro_f1: Estimate
+    """Mean over labels of F1, in [0, 1]; that of a label that is neither true nor predicted anywhere is 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelMeasurement:
+    """What two multi-label networks do on the same examples."""
+
+    teacher: LabelScores | None
+    """The teacher's labels against those of the examples. None: the examples have no labels."""
+    student: LabelScores | None
+    """The student's labels against those of the examples, likewise."""
+    pair: LabelScores
+    """The student's labels against the teacher's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberScores:
+    """How near predicted numbers are to others; of several numbers, the mean over them."""
+
+    mean_absolute_error: Estimate
+    """Mean absolute difference, in the unit of the numbers."""
+    root_mean_squared_error: Estimate
+    """Root of the mean squared difference, in the unit of the numbers."""
+    r2: Estimate
+    """Part of the variance of the others that the predicted ones explain: 1 where all are equal, 0 for their mean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberMeasurement:
+    """What two regressions do on the same examples."""
+
+    teacher: NumberScores | None
+    """The teacher's numbers against the labels of the examples. None: the examples have no labels."""
+    student: NumberScores | None
+    """The student's numbers against the labels of the examples, likewise."""
+    pair: NumberScores
+    """The student's numbers against the teacher's."""
+    by_output: tuple[NumberScores, ...] = field(repr=False)
+    """`pair` of each number by itself, in the order of the outputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,13 +185,14 @@ class MeasurementRecord:
     num_images: int
     """Number of examples."""
     teacher: NetworkScores | None
-    """Scores of the teacher. None: the examples have no labels."""
+    """Scores of the teacher. None: the examples have no labels, or outputs are no classes."""
     student: NetworkScores | None
-    """Scores of the student. None: the examples have no labels."""
-    agreement: Estimate
-    """Fraction of examples to which both networks give the same class."""
-    divergence: Estimate
-    """Mean KL(teacher || student), in nats."""
+    """Scores of the student. None: likewise."""
+    agreement: Estimate | None
+    """Fraction of examples to which both networks give the same class, or of their labels that both predict alike.
+    None: outputs are numbers."""
+    divergence: Estimate | None
+    """Mean KL(teacher || student), in nats, summed over labels. None: outputs are numbers."""
     classes: tuple[ClassScores, ...] = field(repr=False)
     """Scores by class."""
     confusion: tuple[tuple[Estimate, ...], ...] | None = field(repr=False)
@@ -134,10 +204,22 @@ class MeasurementRecord:
     """Name of each class, in their order. None: not known."""
     disagreements: tuple[Disagreement, ...] = field(default=(), repr=False)
     """Images to which the two give different classes: at most 24, those with the largest divergence first. Empty where
-    there are none, or the examples are no images."""
+    there are none, or the examples are no images, or outputs are no classes."""
+    task: TaskName = "single_label"
+    """What the outputs of both networks predict."""
+    labels: LabelMeasurement | None = None
+    """How near labels are. None: outputs are no labels of which several may be true."""
+    numbers: NumberMeasurement | None = None
+    """How near numbers are. None: outputs are no numbers."""
 
     def __post_init__(self) -> None:
-        if self.class_names is not None and len(self.class_names) != len(self.classes):
+        if (self.task == "multi_label") != (self.labels is not None):
+            raise ValueError("labels must be there where the task is multi_label, and only there")
+        if (self.task == "regression") != (self.numbers is not None):
+            raise ValueError("numbers must be there where the task is regression, and only there")
+        if self.task != "regression" and (self.agreement is None or self.divergence is None):
+            raise ValueError("agreement or divergence is missing")
+        if self.class_names is not None and self.numbers is None and len(self.class_names) != len(self.classes):
             raise ValueError(f"class_names has {len(self.class_names)} names for {len(self.classes)} classes")
 
     @property

@@ -5,9 +5,10 @@ from typing import Literal
 
 from beliefmatch.runs.schema.export import Export
 
-Kind = Literal["diverged", "constant_source", "one_class", "pinned"]
+Kind = Literal["diverged", "constant_source", "one_class", "constant_student", "pinned"]
 """diverged: a loss or gradient is not finite. constant_source: all inputs are alike. one_class: the student gives one
-class to each batch, to which the teacher gives several. pinned: a confidence stays at its bound while the networks
+class to each batch, to which the teacher gives several. constant_student: it predicts the same labels for all of each
+batch, or the same numbers, where the teacher does not. pinned: a confidence stays at its bound while the networks
 agree no more often than by chance."""
 Action = Literal["continue", "stop", "restart"]
 """What was done about a collapse."""
@@ -19,7 +20,8 @@ class Collapse:
 
     kind: Kind
     """diverged: a loss or gradient is not finite. constant_source: all inputs are alike. one_class: the student gives
-    one class to each batch. pinned: a confidence stays at its bound."""
+    one class to each batch. constant_student: it gives all of a batch the same labels or numbers. pinned: a confidence
+    stays at its bound."""
     round: int
     """Round in which it was named."""
     since: int
@@ -49,11 +51,13 @@ class Result:
     """What came out of a run. Fractions are in [0, 1]."""
 
     student_accuracy: float | None
-    """Fraction of examples whose label the student finds most likely. None: not measured."""
+    """Fraction of examples whose label the student finds most likely; of a multi-label network, of labels that are
+    right. None: not measured, or outputs are numbers."""
     teacher_accuracy: float | None
-    """Fraction of examples whose label the teacher finds most likely. None: not measured."""
+    """Fraction of examples whose label the teacher finds most likely, likewise."""
     agreement: float | None
-    """Fraction of examples to which both networks give the same class. None: not measured."""
+    """Fraction of examples to which both networks give the same class, or of labels that both predict alike. None: not
+    measured, or outputs are numbers."""
     student_parameters: int
     """Number of the student's parameters."""
     teacher_parameters: int

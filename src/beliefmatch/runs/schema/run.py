@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from beliefmatch.runs.schema.plan import PruningPlan
+from beliefmatch.runs.schema.task import TaskName
 
 Json = Any
 """A JSON value of which the reader knows the type: `runs.serialisation` makes settings of it again."""
@@ -50,7 +51,9 @@ class StudentMetadata:
     plan: PruningPlan | None
     """How the student was made from its teacher's architecture. None: it is the architecture as it is."""
     num_classes: int
-    """Number of classes."""
+    """Number of the student's own outputs; a single one of a classifier stands for two classes."""
+    task: TaskName
+    """What its outputs predict."""
     outputs: Literal["logits", "probabilities", "sigmoid"] | None
     """Form of the student's own outputs, as `Network.outputs` has it. None: a tensor of logits alone."""
     output: str | None
@@ -63,6 +66,11 @@ class StudentMetadata:
     """SHA-256 of that file, hexadecimal."""
     how_to_load: str
     """A line of Python."""
+
+    @property
+    def num_logits(self) -> int:
+        """Number of classes, labels or numbers: of a classifier at least two, where a single output stands for two."""
+        return max(2, self.num_classes) if self.task == "single_label" else self.num_classes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -196,6 +196,11 @@ class CompiledObjective(AbstractObjective):
         """Whether the other one does."""
         return self.inner.uses_taps
 
+    @property
+    def uses_labels(self) -> bool:
+        """Whether the other one does."""
+        return self.inner.uses_labels
+
     def check(self) -> None:
         """Check the other one.
 
