@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from test_command import error_line
 from beliefmatch import BeliefMatchError, RunFolder, RunOptions, compress, run
 from beliefmatch.cli import main
 from beliefmatch.errors import CollapseError, DivergedError
+from beliefmatch.optimisers import Adam
 from beliefmatch.report.page import write_report
 from beliefmatch.training import run as running
 from beliefmatch.training.collapse_policy import MAX_RESTARTS, seed_of
@@ -76,6 +78,18 @@ def test_a_student_that_is_sure_of_nothing_is_pinned_too(tmp_path: Path) -> None
     result = run(collapsing_transfer("unsure"), options(tmp_path / "run"))
     assert [(each.kind, each.round) for each in result.collapses] == [("pinned", NAMED_IN)]
     assert RunFolder(tmp_path / "run").read_metrics()[-1]["student_confidence"] == pytest.approx(0.1, abs=0.01)
+
+
+def test_a_student_that_stays_as_it_is_learns_nothing(tmp_path: Path) -> None:
+    result = run(collapsing_transfer("learns_nothing"), options(tmp_path / "run"))
+    assert [(each.kind, each.round) for each in result.collapses] == [("learns_nothing", NAMED_IN)]
+    assert "its parameters stay as they are" in result.collapses[0].seen
+    # A student that is its teacher, and one that learns.
+    assert run(collapsing_transfer("equal"), options(tmp_path / "equal")).collapses == ()
+    learning = replace(
+        collapsing_transfer("learns_nothing"), student_optimiser=Adam(learning_rate=0.01, gradient_clip=5.0)
+    )
+    assert run(learning, options(tmp_path / "learning")).collapses == ()
 
 
 @pytest.mark.parametrize("kind", KINDS)

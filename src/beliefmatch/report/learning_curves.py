@@ -8,7 +8,7 @@ from beliefmatch.report.groups import Group, batches_of
 from beliefmatch.report.quantities import capital
 
 LOSS = "_loss"
-OTHER_ROWS = ("_loss", "_gradient_norm", "_confidence", "_classes", "_largest_class", "_diversity", "_steps")
+OTHER_ROWS = ("_loss", "_norm", "_confidence", "_classes", "_largest_class", "_diversity", "_steps")
 """Ends of names that are not parts of a loss."""
 
 

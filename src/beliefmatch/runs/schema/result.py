@@ -5,10 +5,10 @@ from typing import Literal
 
 from beliefmatch.runs.schema.export import Export
 
-Kind = Literal["diverged", "constant_source", "one_class", "pinned"]
+Kind = Literal["diverged", "constant_source", "one_class", "pinned", "learns_nothing"]
 """diverged: a loss or gradient is not finite. constant_source: all inputs are alike. one_class: the student gives one
 class to each batch, to which the teacher gives several. pinned: a confidence stays at its bound while the networks
-agree no more often than by chance."""
+agree no more often than by chance. learns_nothing: the student's parameters stay as they are, likewise."""
 Action = Literal["continue", "stop", "restart"]
 """What was done about a collapse."""
 
@@ -19,7 +19,8 @@ class Collapse:
 
     kind: Kind
     """diverged: a loss or gradient is not finite. constant_source: all inputs are alike. one_class: the student gives
-    one class to each batch. pinned: a confidence stays at its bound."""
+    one class to each batch. pinned: a confidence stays at its bound. learns_nothing: the student's parameters stay as
+    they are."""
     round: int
     """Round in which it was named."""
     since: int

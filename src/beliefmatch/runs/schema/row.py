@@ -22,6 +22,8 @@ class LoggedRow:
     """Loss of the student, mean over the steps of the round."""
     student_gradient_norm: float
     """Norm of the student's gradient before it is clipped, mean over the steps."""
+    student_norm: float
+    """L2 norm of all parameters of the student together, after the round."""
     teacher_confidence: float
     """Probability of the teacher's most likely class in [0, 1], mean over the examples of the round."""
     student_confidence: float
