@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 
 import torch
 
@@ -12,6 +13,7 @@ from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.result import Result
 from beliefmatch.runs.schema.row import Row
 from beliefmatch.runs.serialisation import default_names
+from beliefmatch.runs.student_checksum import is_student_whole
 from beliefmatch.training.attempt import Attempt, begin_attempt
 from beliefmatch.training.collapse_policy import BeginAgain, advance_attempt, seed_of
 from beliefmatch.training.execution.choice import fastest_kernels
@@ -23,7 +25,7 @@ from beliefmatch.training.prepare import Prepared, log_taps, prepare, prepare_ag
 from beliefmatch.training.processes import ending_together
 from beliefmatch.training.progress import RunProgress
 from beliefmatch.training.run_settings import settings_of
-from beliefmatch.training.student_files import is_student_whole, write_student
+from beliefmatch.training.student_files import checksum, write_student
 from beliefmatch.training.tensorboard import check_tensorboard
 from beliefmatch.training.transfer import Transfer
 
@@ -148,6 +150,7 @@ def finish(attempt: Attempt) -> Result:
         result = folder.read_result()
         if prepared.fabric.is_global_zero and not is_student_whole(folder):
             write_student(folder, attempt.state.student, prepared.transfer, prepared.teacher.num_classes)
+            folder.write_result(replace(result, student_sha256=checksum(attempt.state.student)))
             logger.warning("%s was missing or damaged, and was written again", folder.student)
     else:
         result = _make_result(attempt)
@@ -198,6 +201,7 @@ def _make_result(attempt: Attempt) -> Result:
         teacher_parameters=attempt.teacher_cost.parameters,
         rounds=state.round,
         seconds=round(seconds, 3),
+        student_sha256=checksum(state.student),
         budget=transfer.usual_rounds and state.round / transfer.usual_rounds,
         student_macs=attempt.student_cost.macs,
         teacher_macs=attempt.teacher_cost.macs,

@@ -63,6 +63,8 @@ class Result:
     """Rounds completed."""
     seconds: float
     """Training time in seconds, over all resumptions."""
+    student_sha256: str
+    """SHA-256 of student.safetensors, hexadecimal, as in student.json."""
     budget: float | None = None
     """Rounds as a fraction of those that the recipe does by default. None: it has no default."""
     student_macs: int | None = None
