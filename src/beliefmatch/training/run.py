@@ -17,8 +17,9 @@ from beliefmatch.runs.student_checksum import is_student_whole
 from beliefmatch.training.attempt import Attempt, begin_attempt
 from beliefmatch.training.collapse_policy import BeginAgain, advance_attempt, seed_of
 from beliefmatch.training.execution.choice import fastest_kernels
+from beliefmatch.training.execution.deterministic import deterministic_kernels
 from beliefmatch.training.interruption import deferring_signals
-from beliefmatch.training.options import RunOptions
+from beliefmatch.training.options import RunOptions, choose_accelerator
 from beliefmatch.training.pictures import write_curves
 from beliefmatch.training.preflight import preflight
 from beliefmatch.training.prepare import Prepared, log_taps, prepare, prepare_again, warn_of_larger_student
@@ -69,7 +70,7 @@ def run(
     if options.log == "tensorboard":
         check_tensorboard()
     with ExitStack() as stack:
-        stack.enter_context(fastest_kernels())
+        stack.enter_context(_kernels(options))
         stack.enter_context(torch.random.fork_rng(devices=range(torch.cuda.device_count())))
         prepared = prepare(transfer, options)
         stack.enter_context(ending_together(prepared.fabric, timeout=options.timeout))
@@ -90,6 +91,11 @@ def run(
                     continue
         finally:
             folder.release()
+
+
+def _kernels(options: RunOptions) -> AbstractContextManager[None]:
+    """Return the choice of kernels for a run, which holds until its block ends."""
+    return deterministic_kernels(choose_accelerator(options)) if options.deterministic else fastest_kernels()
 
 
 def _showing(num_rounds: int | None) -> AbstractContextManager[Observer | None]:
