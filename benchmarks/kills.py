@@ -52,14 +52,14 @@ CONTEXT = multiprocessing.get_context("forkserver")
 def make_transfer(recipe: str, teachers: Path) -> Transfer:
     """Return a tiny transfer by a recipe, from a teacher in a folder of them."""
     shape, network = NETWORKS[recipe]
-    normalisation = {} if recipe == "noise" else {"mean": (0.5,), "std": (0.5,)}
     setup = Setup(
         teacher=Network(architecture=network, weights=teachers / f"{network}.safetensors"),
         student=NamedStudent(architecture=network),
         shape=shape,
         rounds=ROUNDS,
         batch_size=8,
-        **normalisation,
+        mean=None if recipe == "noise" else (0.5,),
+        std=None if recipe == "noise" else (0.5,),
     )
     if recipe == "zero_shot":
         return zero_shot(setup, source=Adversarial(noise_size=6, student_steps=2))
@@ -111,7 +111,8 @@ class Fate:
                 self.pass_moment()
                 file.write(line[len(line) // 2 :])
 
-        os.fsync, os.replace, RunFolder.append_metrics = flush_file, name_file, append
+        os.fsync, os.replace = flush_file, name_file
+        setattr(RunFolder, "append_metrics", append)  # noqa: B010 - the class knows no such assignment
 
 
 def draw_fate(chance: random.Random) -> Fate:
