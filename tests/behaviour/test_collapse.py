@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 import torch
 from test_command import error_line
@@ -16,6 +17,7 @@ from beliefmatch.cli import main
 from beliefmatch.errors import CollapseError, DivergedError
 from beliefmatch.optimisers import Adam
 from beliefmatch.report.page import write_report
+from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.training import run as running
 from beliefmatch.training.collapse_policy import MAX_RESTARTS, seed_of
 from beliefmatch.training.transfer import Transfer
@@ -78,6 +80,14 @@ def test_a_student_that_is_sure_of_nothing_is_pinned_too(tmp_path: Path) -> None
     result = run(collapsing_transfer("unsure"), options(tmp_path / "run"))
     assert [(each.kind, each.round) for each in result.collapses] == [("pinned", NAMED_IN)]
     assert RunFolder(tmp_path / "run").read_metrics()[-1]["student_confidence"] == pytest.approx(0.1, abs=0.01)
+
+
+def test_images_that_are_all_alike_are_named_although_they_are_cropped(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (1, 8, 8, 1), dtype=np.uint8)
+    np.savez(tmp_path / "alike.npz", images=image.repeat(40, axis=0))
+    source = Unlabelled(images=tmp_path / "alike.npz", augmentation="crop_flip")
+    result = run(replace(collapsing_transfer("equal"), source=source), options(tmp_path / "run"))
+    assert [(each.kind, each.round) for each in result.collapses] == [("constant_source", NAMED_IN)]
 
 
 def test_a_student_that_stays_as_it_is_learns_nothing(tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ class LoggedRow:
     student_largest_class: float
     """Frequency of the class that the student gives most often to a batch, in [0, 1], mean over the steps."""
     batch_diversity: float | None = None
-    """Standard deviation over the examples of a batch, as a fraction of the size of its inputs. Missing where a batch
-    has one example."""
+    """Standard deviation over the examples of a batch before they are augmented, as a fraction of the size of its
+    inputs. Missing where a batch has one example."""
     generator_diversity: float | None = None
     """The same of what the generator makes at a time. Missing where the source does not log it."""
 
