@@ -226,6 +226,31 @@ def test_a_kill_between_two_attempts_changes_nothing(
     assert untimed(folder) == untimed(restarted)
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_kill_around_a_divergence_leaves_the_same_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    whole, folder = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "killed")
+    with pytest.raises(DivergedError):
+        run(collapsing_transfer("diverged"), options(whole.path))
+    write = RunFolder.write_collapses
+
+    def kill(folder: RunFolder, collapses: list[Any]) -> None:
+        if moment == "after":
+            write(folder, collapses)
+        raise KilledError
+
+    monkeypatch.setattr(RunFolder, "write_collapses", kill)
+    with pytest.raises(KilledError):
+        run(collapsing_transfer("diverged"), options(folder.path))
+    monkeypatch.setattr(RunFolder, "write_collapses", write)
+    with pytest.raises(DivergedError):
+        run(collapsing_transfer("diverged"), options(folder.path, resume=True))
+    recorded = [[replace(each, seconds=0.0) for each in one.read_collapses()] for one in (whole, folder)]
+    assert recorded[0] == recorded[1] != []
+    assert untimed(folder) == untimed(whole)
+
+
 def test_the_command_ends_with_one_line_and_the_report_warns(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
