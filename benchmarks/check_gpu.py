@@ -11,6 +11,7 @@ checks.
 import argparse
 import json
 import logging
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from beliefmatch.training.execution.base import AbstractExecution
 from beliefmatch.training.execution.choice import CapturedExecution, begin_rounds
 from beliefmatch.training.execution.compiled import CompiledExecution
 from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
+from beliefmatch.training.execution.deterministic import WORKSPACE, WORKSPACES
 from beliefmatch.training.loop import TransferState
 from beliefmatch.training.options import ExecutionName, RunOptions
 from beliefmatch.training.precision import ResolvedPrecision, make_fabric
@@ -199,7 +201,7 @@ class CutError(Exception):
     """The run is cut short on purpose."""
 
 
-def a_resumed_run_equals_a_whole_one(device: str) -> None:
+def a_resumed_run_equals_a_whole_one(device: str, *, deterministic: bool = False) -> None:
     transfer = TRANSFERS["batch-norm, dropout, fresh noise, statistics"]()
 
     def cut(done: int, _row: dict[str, Any] | None) -> None:
@@ -214,6 +216,7 @@ def a_resumed_run_equals_a_whole_one(device: str) -> None:
                 precision="64-true",
                 checkpoint_every=1,
                 resume=True,
+                deterministic=deterministic,
             )
             for name in ("whole", "cut")
         }
@@ -224,7 +227,8 @@ def a_resumed_run_equals_a_whole_one(device: str) -> None:
             run(transfer, options["cut"])
         whole, resumed = (load_student(each.folder, trust_code=True).state_dict() for each in options.values())
     for name in whole:
-        assert_close(resumed[name], whole[name], rtol=1e-5, atol=1e-6, msg=name)
+        rtol, atol = (0.0, 0.0) if deterministic else (1e-5, 1e-6)
+        assert_close(resumed[name], whole[name], rtol=rtol, atol=atol, msg=name)
 
 
 CHECKS: dict[str, Callable[[str], None]] = {
@@ -239,6 +243,9 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "the device equals the CPU": device_equals_cpu,
     "a network that waits for the device runs eagerly": a_network_that_waits_runs_eagerly,
     "a resumed run equals a whole one": a_resumed_run_equals_a_whole_one,
+    "a resumed deterministic run equals a whole one bit for bit": lambda device: a_resumed_run_equals_a_whole_one(
+        device, deterministic=True
+    ),
 }
 
 
@@ -248,6 +255,8 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.basicConfig(format="      %(message)s", level=logging.INFO)
     torch.backends.cudnn.deterministic = True
+    # cuBLAS reads it when it is used for the first time.
+    os.environ.setdefault(WORKSPACE, WORKSPACES[0])
     found: dict[str, list[str]] = {"passed": [], "failed": [], "skipped": []}
     for name, check in CHECKS.items():
         try:

@@ -83,6 +83,11 @@ def make_deep_generator() -> nn.Module:
     return nn.Sequential(*hidden, nn.Linear(8, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8)))
 
 
+def make_stranger() -> nn.Module:
+    """A student of the teacher's kind that knows other classes."""
+    return _linear(0.2, 5)
+
+
 def make_unlucky() -> nn.Module:
     """A student that gives one class if it is made with seed 0, and answers as the teacher does with any other."""
     return make_one_class() if torch.initial_seed() == 0 else make_teacher()
@@ -102,6 +107,7 @@ def collapsing_transfer(kind: str, *, seed: int = 0) -> Transfer:
         "pinned": "make_sure",
         "unsure": "make_unsure",
         "unlucky": "make_unlucky",
+        "learns_nothing": "make_stranger",
     }.get(kind, "make_teacher")
     generator = "make_constant_generator" if kind == "constant_source" else "make_generator"
     is_diverging = kind == "diverged"

@@ -10,9 +10,10 @@ from torch import Tensor
 
 
 def replace_student(folder: Path, weights: Mapping[str, Tensor]) -> None:
-    """Replace the student's weights, and their checksum in student.json."""
-    file, metadata = folder / "student.safetensors", folder / "student.json"
+    """Replace the student's weights, and their checksum in student.json and result.json."""
+    file = folder / "student.safetensors"
     save_file(dict(weights), file)
-    content = json.loads(metadata.read_text())
-    content["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
-    metadata.write_text(json.dumps(content))
+    for path, name in ((folder / "student.json", "sha256"), (folder / "result.json", "student_sha256")):
+        content = json.loads(path.read_text())
+        content[name] = hashlib.sha256(file.read_bytes()).hexdigest()
+        path.write_text(json.dumps(content))

@@ -5,10 +5,12 @@ Nothing of the library is used but the definition of a bin: no batches, no hooks
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +18,14 @@ NUM_BINS = 15
 TOP = 5
 REACH = 1.959963984540054
 """Standard deviations of a normal distribution within which 95 % of it lie."""
+NUM_RESAMPLES = 1000
+TIE = 2e-7
+"""Difference of two statistics, as a fraction of the largest, that is rounding alone, since networks compute in 32
+bits."""
+NUM_SIMULATIONS = 4000
+FACTORS = [0.05 * step for step in range(81)]
+"""Multiples of the observed gaps that are simulated for the estimate without bias."""
+Interval = tuple[float, float]
 
 
 @dataclass
@@ -25,6 +35,9 @@ class SlowScores:
     top1: float
     top5: float
     calibration_error: float
+    calibration_interval: Interval
+    debiased: tuple[float, float, float]
+    """Calibration error without bias, and the ends of its interval, by simulations of its own."""
 
 
 @dataclass
@@ -33,6 +46,7 @@ class SlowMeasurement:
 
     agreement: float
     divergence: float
+    divergence_interval: Interval
     teacher: SlowScores
     student: SlowScores
     confusion: list[list[float]]
@@ -64,10 +78,14 @@ def slow_measurement(
         rows = [row for row, label in enumerate(labels) if label == number]
         shares = [sum(each[row] for row in rows) / len(rows) if rows else None for each in (alike, *right)]
         by_class.append((len(rows), shares[0], shares[1], shares[2]))
-    scores = [_score(*each, labels) for each in zip(logits, right, strict=True)]
+    # The draws are part of the definition: their seed is 0.
+    draws = torch.randint(count, (NUM_RESAMPLES, count), generator=torch.Generator().manual_seed(0)).tolist()
+    scores = [_score(*each, labels, draws) for each in zip(logits, right, strict=True)]
+    divergences = list(map(_divergence, *logits))
     return SlowMeasurement(
         agreement=sum(alike) / count,
-        divergence=sum(map(_divergence, *logits)) / count,
+        divergence=_mean(divergences),
+        divergence_interval=slow_bootstrap(_mean, divergences, draws),
         teacher=scores[0],
         student=scores[1],
         confusion=confusion,
@@ -138,15 +156,93 @@ def _divergence(teacher: list[float], student: list[float]) -> float:
     return sum(first * math.log(first / second) for first, second in pairs if first > 0)
 
 
-def _score(logits: list[list[float]], right: list[bool], labels: list[int]) -> SlowScores:
-    count = len(labels)
-    in_top = 0
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def slow_bootstrap(statistic: Callable[[list[Any]], float], examples: list[Any], draws: list[list[int]]) -> Interval:
+    """Compute the interval of a statistic of examples by resampling, corrected for the median's bias (Efron 1981)."""
+    value = statistic(examples)
+    resampled = sorted(statistic([examples[row] for row in draw]) for draw in draws)
+    rounding = TIE * max(map(abs, (value, resampled[0], resampled[-1])))
+    tied = sum(abs(each - value) <= rounding for each in resampled)
+    below = (sum(each < value - rounding for each in resampled) + tied / 2) / len(resampled)
+    normal = NormalDist()
+    bias = normal.inv_cdf(min(max(below, 1 / len(resampled)), 1 - 1 / len(resampled)))
+    low, high = (_quantile(resampled, normal.cdf(2 * bias + side * REACH)) for side in (-1, 1))
+    return low, high
+
+
+def _quantile(ordered: Sequence[float], at: float) -> float:
+    position = at * (len(ordered) - 1)
+    before = math.floor(position)
+    after = min(before + 1, len(ordered) - 1)
+    return ordered[before] + (position - before) * (ordered[after] - ordered[before])
+
+
+def _bin(confidence: float) -> int:
+    """Return the number of a confidence's bin; each holds its upper edge."""
+    return max(0, math.ceil(confidence * NUM_BINS) - 1)
+
+
+def _calibration_error(examples: list[tuple[float, bool]]) -> float:
+    """Compute the calibration error of examples, each with its confidence and whether it is right."""
     gaps = [0.0] * NUM_BINS
+    for confidence, hit in examples:
+        gaps[_bin(confidence)] += confidence - hit
+    return sum(abs(gap) for gap in gaps) / len(examples)
+
+
+def slow_debiased(examples: list[tuple[float, bool]]) -> tuple[float, float, float]:
+    """Estimate the calibration error without bias, with its interval, by simulating errors of many sizes."""
+    bins = [[each for each in examples if _bin(each[0]) == number] for number in range(NUM_BINS)]
+    filled = [each for each in bins if each]
+    confidences = [_mean([confidence for confidence, _ in each]) for each in filled]
+    gaps = [_mean([float(hit) for _, hit in each]) - mean for each, mean in zip(filled, confidences, strict=True)]
+    random = np.random.default_rng(0)
+    truths: list[float] = []
+    quantiles: list[list[float]] = [[], [], []]
+    for factor in FACTORS:
+        errors = np.zeros(NUM_SIMULATIONS)
+        truth = 0.0
+        for each, confidence, gap in zip(filled, confidences, gaps, strict=True):
+            rate = min(max(confidence + factor * gap, 0.0), 1.0)
+            hits = random.binomial(len(each), rate, NUM_SIMULATIONS)
+            errors += np.abs(hits / len(each) - confidence) * len(each) / len(examples)
+            truth += abs(rate - confidence) * len(each) / len(examples)
+        truths.append(truth)
+        ordered = sorted(errors.tolist())
+        for found, at in zip(quantiles, (0.5, 0.975, 0.025), strict=True):
+            found.append(max([*found[-1:], _quantile(ordered, at)]))
+    observed = _calibration_error(examples)
+    value, low, high = (_truth_at(observed, each, truths) for each in quantiles)
+    accuracy = _mean([float(hit) for _, hit in examples])
+    mean = _mean([confidence for confidence, _ in examples])
+    overall = max(abs(end - mean) for end in slow_wilson(accuracy, len(examples)))
+    return value, min(low, value), max(high, value, overall)
+
+
+def _truth_at(observed: float, quantiles: list[float], truths: list[float]) -> float:
+    """Return the true error at which a quantile of the simulated ones is the observed one."""
+    above = next((number for number, each in enumerate(quantiles) if each >= observed), len(quantiles))
+    if above in (0, len(quantiles)):
+        return truths[min(above, len(truths) - 1)]
+    before, after = quantiles[above - 1], quantiles[above]
+    part = (observed - before) / max(after - before, 1e-12)
+    return truths[above - 1] + part * (truths[above] - truths[above - 1])
+
+
+def _score(logits: list[list[float]], right: list[bool], labels: list[int], draws: list[list[int]]) -> SlowScores:
+    in_top = 0
+    examples: list[tuple[float, bool]] = []
     for values, hit, label in zip(logits, right, labels, strict=True):
         order = sorted(range(len(values)), key=lambda number: (-values[number], number))
         in_top += label in order[:TOP]
-        confidence = max(_softmax(values))
-        # Each bin holds its upper edge.
-        gaps[max(0, math.ceil(confidence * NUM_BINS) - 1)] += confidence - hit
-    error = sum(abs(gap) for gap in gaps) / count
-    return SlowScores(top1=sum(right) / count, top5=in_top / count, calibration_error=error)
+        examples.append((max(_softmax(values)), hit))
+    return SlowScores(
+        top1=sum(right) / len(labels),
+        top5=in_top / len(labels),
+        calibration_error=_calibration_error(examples),
+        calibration_interval=slow_bootstrap(_calibration_error, examples, draws),
+        debiased=slow_debiased(examples),
+    )

@@ -3,9 +3,11 @@
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 import torch
 from test_command import error_line
@@ -13,7 +15,9 @@ from test_command import error_line
 from beliefmatch import BeliefMatchError, RunFolder, RunOptions, compress, run
 from beliefmatch.cli import main
 from beliefmatch.errors import CollapseError, DivergedError
+from beliefmatch.optimisers import Adam
 from beliefmatch.report.page import write_report
+from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.training import run as running
 from beliefmatch.training.collapse_policy import MAX_RESTARTS, seed_of
 from beliefmatch.training.transfer import Transfer
@@ -76,6 +80,26 @@ def test_a_student_that_is_sure_of_nothing_is_pinned_too(tmp_path: Path) -> None
     result = run(collapsing_transfer("unsure"), options(tmp_path / "run"))
     assert [(each.kind, each.round) for each in result.collapses] == [("pinned", NAMED_IN)]
     assert RunFolder(tmp_path / "run").read_metrics()[-1]["student_confidence"] == pytest.approx(0.1, abs=0.01)
+
+
+def test_images_that_are_all_alike_are_named_although_they_are_cropped(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (1, 8, 8, 1), dtype=np.uint8)
+    np.savez(tmp_path / "alike.npz", images=image.repeat(40, axis=0))
+    source = Unlabelled(images=tmp_path / "alike.npz", augmentation="crop_flip")
+    result = run(replace(collapsing_transfer("equal"), source=source), options(tmp_path / "run"))
+    assert [(each.kind, each.round) for each in result.collapses] == [("constant_source", NAMED_IN)]
+
+
+def test_a_student_that_stays_as_it_is_learns_nothing(tmp_path: Path) -> None:
+    result = run(collapsing_transfer("learns_nothing"), options(tmp_path / "run"))
+    assert [(each.kind, each.round) for each in result.collapses] == [("learns_nothing", NAMED_IN)]
+    assert "its parameters stay as they are" in result.collapses[0].seen
+    # A student that is its teacher, and one that learns.
+    assert run(collapsing_transfer("equal"), options(tmp_path / "equal")).collapses == ()
+    learning = replace(
+        collapsing_transfer("learns_nothing"), student_optimiser=Adam(learning_rate=0.01, gradient_clip=5.0)
+    )
+    assert run(learning, options(tmp_path / "learning")).collapses == ()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -200,6 +224,31 @@ def test_a_kill_between_two_attempts_changes_nothing(
     run(collapsing_transfer("unlucky"), options(folder.path, "restart", resume=True))
     assert folder.student.read_bytes() == restarted.student.read_bytes()
     assert untimed(folder) == untimed(restarted)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_kill_around_a_divergence_leaves_the_same_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    whole, folder = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "killed")
+    with pytest.raises(DivergedError):
+        run(collapsing_transfer("diverged"), options(whole.path))
+    write = RunFolder.write_collapses
+
+    def kill(folder: RunFolder, collapses: list[Any]) -> None:
+        if moment == "after":
+            write(folder, collapses)
+        raise KilledError
+
+    monkeypatch.setattr(RunFolder, "write_collapses", kill)
+    with pytest.raises(KilledError):
+        run(collapsing_transfer("diverged"), options(folder.path))
+    monkeypatch.setattr(RunFolder, "write_collapses", write)
+    with pytest.raises(DivergedError):
+        run(collapsing_transfer("diverged"), options(folder.path, resume=True))
+    recorded = [[replace(each, seconds=0.0) for each in one.read_collapses()] for one in (whole, folder)]
+    assert recorded[0] == recorded[1] != []
+    assert untimed(folder) == untimed(whole)
 
 
 def test_the_command_ends_with_one_line_and_the_report_warns(

@@ -69,7 +69,7 @@ def test_a_run_leaves_all_that_the_readme_promises(finished: Path) -> None:
     result = json.loads((finished / "result.json").read_text())
     assert list(result) == [
         *("student_accuracy", "teacher_accuracy", "agreement"),
-        *("student_parameters", "teacher_parameters", "rounds", "seconds", "rounds_fraction"),
+        *("student_parameters", "teacher_parameters", "rounds", "seconds", "student_sha256", "rounds_fraction"),
         *("student_macs", "teacher_macs", "student_bytes", "teacher_bytes", "student_latency", "teacher_latency"),
         *("peak_memory", "student_passes", "teacher_passes", "exports", "collapses"),
     ]

@@ -213,6 +213,7 @@ def compared(recipe: str, *, is_over_time: bool = False, ended: int = 3) -> Comp
     result = Result(
         rounds=12345,
         seconds=812.3,
+        student_sha256="ab",
         peak_memory=None,
         student_parameters=1,
         teacher_parameters=1,

@@ -1,10 +1,13 @@
 """Finished work is not lost: not to a second start, a removed student, a flipped bit or a bad line."""
 
+import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -124,6 +127,32 @@ def test_a_student_that_was_lost_is_written_again(damage: str, whole: Path, fold
     load_student(folder, trust_code=True)
 
 
+def test_a_student_and_a_result_of_two_runs_are_told_apart(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A student with its own student.json beside the result of another, in each command that shows numbers of it."""
+    other, images = tmp_path / "other", tmp_path / "images.npz"
+    assert main(arguments(other, "--seed", "5")) == 0
+    np.savez(images, images=np.zeros((2, 8, 8, 1), np.uint8))
+    for name in ("student.safetensors", "student.json"):
+        shutil.copy(other / name, folder)
+    expected = (
+        r"student\.safetensors is damaged: its SHA-256 is \w{12}\.\.\., result\.json says \w{12}\.\.\.; --resume "
+        r"writes it again from checkpoint\.pt, or where that is damaged from checkpoint_previous\.pt"
+    )
+    for command in (
+        ("measure", str(folder), "--images", str(images), "--trust-code"),
+        ("report", str(folder)),
+        ("export", str(folder), "--to", "safetensors", "--trust-code"),
+    ):
+        assert main(command) == 2
+        assert re.search(expected, error_of(capsys))
+    with pytest.raises(FolderError, match=expected):
+        load_student(folder, trust_code=True)
+    assert main(arguments(folder, "--resume")) == 0
+    load_student(folder, trust_code=True)
+
+
 def test_a_flipped_bit_in_a_checkpoint_is_named_and_the_one_before_it_serves(
     whole: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,5 +210,6 @@ def test_a_bad_line_of_metrics_is_named_and_none_is_dropped(
 
 
 def test_a_run_says_which_student_it_wrote(folder: Path) -> None:
-    facts = json.loads((folder / "student.json").read_text())
-    assert len(facts["sha256"]) == 64
+    student, result = (json.loads((folder / name).read_text()) for name in ("student.json", "result.json"))
+    found = hashlib.sha256((folder / "student.safetensors").read_bytes()).hexdigest()
+    assert student["sha256"] == result["student_sha256"] == found

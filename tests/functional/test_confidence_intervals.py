@@ -4,7 +4,12 @@ import pytest
 import scipy.stats
 import torch
 
-from beliefmatch.functional.confidence_intervals import bootstrap, resampled_means, wilson_interval
+from beliefmatch.functional.confidence_intervals import (
+    bias_corrected_interval,
+    bootstrap,
+    resampled_means,
+    wilson_interval,
+)
 
 
 def test_an_interval_of_a_mean_is_that_of_the_normal_law() -> None:
@@ -39,6 +44,21 @@ def test_nineteen_of_twenty_intervals_hold_the_truth() -> None:
 def test_without_any_spread_the_interval_is_the_value() -> None:
     value, low, high = bootstrap(torch.ones(50, 1), lambda means: means)
     assert value == low == high == 1
+
+
+def test_statistics_that_rounding_alone_tells_apart_are_tied() -> None:
+    """Three values that are equal in exact arithmetic: half of them count as below, whichever way they are rounded."""
+    exact = torch.tensor([0.1, 0.2, 0.3, 0.3, 0.3, 0.4, 0.5], dtype=torch.float64)[:, None]
+    value = exact[2]
+    expected = bias_corrected_interval(value, exact)
+    for off in (1e-8, -1e-8):
+        rounded = exact.clone()
+        rounded[2:5] += off
+        for found, end in zip(bias_corrected_interval(value, rounded), expected, strict=True):
+            torch.testing.assert_close(found, end, rtol=0, atol=1e-7)
+    apart = exact.clone()
+    apart[2:5] += 1e-3
+    assert not torch.allclose(torch.stack(bias_corrected_interval(value, apart)), torch.stack(expected), atol=1e-3)
 
 
 def test_the_same_seed_draws_the_same_examples_for_all_columns() -> None:

@@ -1,19 +1,25 @@
-"""Every number of a measurement and its table, a second time by a slow plain script: 20 networks of unusual habits."""
+"""Every number of a measurement, its table and its card, once more by a slow script: 20 networks of unusual habits."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from beliefmatch.measurement.run import measure_networks
+from beliefmatch.cli import main
+from beliefmatch.export.card import write_card
+from beliefmatch.measurement.agreement import Measurement
+from beliefmatch.measurement.run import describe, measure_networks
 from beliefmatch.networks.cost import measure_cost
+from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.given import GivenNetwork
+from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.measurement import Estimate
-from reference.slow_measurement import SlowScores, slow_macs, slow_measurement, slow_wilson
+from reference.slow_measurement import SlowMeasurement, SlowScores, slow_macs, slow_measurement, slow_wilson
+from tiny import make_conv_teacher, make_plain_conv, named
 
 pytestmark = pytest.mark.long
 
@@ -21,6 +27,8 @@ SPEC = InputSpec(shape=(3, 8, 8))
 RANDOM = torch.Generator().manual_seed(0)
 INPUTS = torch.randn(101, 3, 8, 8, generator=RANDOM)
 NUM_CLASSES = 7
+SIMULATED = 0.02
+"""Largest difference of a calibration error without bias: both sides simulate, by generators of their own."""
 
 
 class Habit(nn.Module):
@@ -107,14 +115,102 @@ def make(habit: str, seed: int) -> nn.Module:
     return network.double() if habit == "double" else network
 
 
-def check(estimate: Estimate | None, expected: float | None, count: int = len(INPUTS), *, share: bool = True) -> None:
+def check(
+    estimate: Estimate | None,
+    expected: float | None,
+    count: int = len(INPUTS),
+    *,
+    ends: tuple[float, float] | None = None,
+) -> None:
+    """Compare an estimate, whose interval is Wilson's where no ends are given."""
     if expected is None:
         assert estimate is None
         return
     assert estimate is not None
     assert estimate.value == pytest.approx(expected, abs=1e-6)
-    if share:
-        assert (estimate.low, estimate.high) == pytest.approx(slow_wilson(expected, count), abs=1e-6)
+    assert (estimate.low, estimate.high) == pytest.approx(ends or slow_wilson(expected, count), abs=1e-6)
+
+
+def check_table(table: str, slow: SlowMeasurement, sides: Sequence[tuple[str, Any, SlowScores]]) -> None:
+    """Compare each line of the table with its interval: as many digits as are printed."""
+    lines = re.findall(r"^(\S.*?)  +([\d.]+)  +([\d.]+)\N{EN DASH}([\d.]+)$", table, flags=re.MULTILINE)
+    printed = {name: tuple(map(float, numbers)) for name, *numbers in lines}
+    expected = {
+        "agreement, %": percents(slow.agreement),
+        "KL(teacher || student), nats": (slow.divergence, *slow.divergence_interval),
+    }
+    for role, fast, scores in sides:
+        expected[f"{role} accuracy, %"] = percents(scores.top1)
+        expected[f"{role} calibration error, %"] = percents(scores.calibration_error, scores.calibration_interval)
+        expected[f"{role} calibration error without bias, %"] = percents(scores.debiased[0], scores.debiased[1:])
+        if fast.top5 is not None:
+            expected[f"{role} top-5 accuracy, %"] = percents(scores.top5)
+    assert printed.keys() == expected.keys()
+    for name, numbers in expected.items():
+        loose = 100 * SIMULATED if "without bias" in name else 0.00501 if name.endswith("%") else 0.0000501
+        assert printed[name] == pytest.approx(numbers, abs=loose), name
+
+
+def percents(value: float, ends: tuple[float, float] | None = None) -> tuple[float, float, float]:
+    low, high = ends or slow_wilson(value, len(INPUTS))
+    return 100 * value, 100 * low, 100 * high
+
+
+def check_card(run: RunFolder, found: Measurement, data: AbstractExamples, slow: SlowMeasurement) -> None:
+    """Compare each number that the model card prints of a measurement."""
+    run.write_measurement(describe(found, data, transition=None))
+    card = write_card(run, run.path).read_text().split("## Measured")[1].split("## Not measured")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in card.splitlines() if line.startswith("| ")
+    ]
+    printed = {
+        title: [[float(each) for each in re.findall(r"[\d.]+", cell)] for cell in cells] for title, *cells in rows
+    }
+    teacher, student = slow.teacher, slow.student
+    expected: dict[str, list[Any]] = {
+        "accuracy": [percents(teacher.top1), percents(student.top1)],
+        "calibration error": [
+            percents(each.calibration_error, each.calibration_interval) for each in (teacher, student)
+        ],
+        "calibration error without bias": [
+            percents(each.debiased[0], each.debiased[1:]) for each in (teacher, student)
+        ],
+        "agreement of both": [percents(slow.agreement)],
+        "KL(teacher, student), nats": [(slow.divergence, *slow.divergence_interval)],
+    }
+    if found.teacher is not None and found.teacher.top5 is not None:
+        expected["top-5 accuracy"] = [percents(teacher.top5), percents(student.top5)]
+    assert printed.keys() == expected.keys() | {"", "---"}
+    for title, sides in expected.items():
+        cells = [cell for cell in printed[title] if cell]
+        assert len(cells) == len(sides)
+        for (value, *ends), (expected_value, *expected_ends) in zip(cells, sides, strict=True):
+            loose = 100 * SIMULATED if "without bias" in title else 0.0
+            of_value, of_ends = (0.0000501, 0.0000501) if "nats" in title else (0.00501, 0.0501)
+            assert value == pytest.approx(expected_value, abs=of_value + loose), title
+            assert ends == pytest.approx(expected_ends, abs=of_ends + loose), title
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run whose student was exported: its card is written again for each measurement."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    words = ["--teacher", named("make_conv_teacher"), "--student", named("make_plain_conv"), "--shape", "1", "8", "8"]
+    options = ["--rounds", "1", "--batch-size", "4", "--accelerator", "cpu", "--folder", str(folder)]
+    assert main(["transfer", "noise", *words, *options, "--display", "quiet"]) == 0
+    assert main(["export", str(folder), "--to", "safetensors", "--trust-code", "--display", "quiet"]) == 0
+    return RunFolder(folder)
+
+
+def test_costs_in_the_card_are_those_of_the_slow_script(exported: RunFolder) -> None:
+    card = write_card(exported, exported.path).read_text()
+    example = torch.randn(1, 1, 8, 8)
+    for row, count in (
+        ("parameters", lambda network: sum(each.numel() for each in network.parameters())),
+        ("MACs", lambda network: slow_macs(network, example)),
+    ):
+        expected = " | ".join(f"{count(network):,}" for network in (make_conv_teacher(), make_plain_conv()))
+        assert f"| {row} | {expected} |" in card
 
 
 def test_there_are_twenty() -> None:
@@ -122,7 +218,7 @@ def test_there_are_twenty() -> None:
 
 
 @pytest.mark.parametrize("habit", HABITS)
-def test_every_number_is_that_of_the_slow_script(habit: str) -> None:
+def test_every_number_is_that_of_the_slow_script(habit: str, exported: RunFolder) -> None:
     output, pick = HABITS[habit]
     networks = [make(habit, seed) for seed in (1, 2)]
     loaded = [
@@ -132,25 +228,24 @@ def test_every_number_is_that_of_the_slow_script(habit: str) -> None:
     num_classes = loaded[0][1].num_classes
     labels = torch.randint(num_classes, (len(INPUTS),), generator=torch.Generator().manual_seed(3))
     slow = slow_measurement(networks[0], networks[1], INPUTS, labels.tolist(), pick)
-    found = measure_networks(loaded[0][0], loaded[1][0], SPEC, INPUTS, labels, batch_size=50, accelerator="cpu")
+    data = examples_of(INPUTS, labels)
+    found = measure_networks(loaded[0][0], loaded[1][0], SPEC, data, batch_size=50, accelerator="cpu")
 
     check(found.agreement, slow.agreement)
-    check(found.divergence, slow.divergence, share=False)
-    table = dict(re.findall(r"^(\S.*?)  +([\d.]+) ", str(found), flags=re.MULTILINE))
-    assert float(table["agreement, %"]) == pytest.approx(100 * slow.agreement, abs=0.00501)
-    assert float(table["KL(teacher || student), nats"]) == pytest.approx(slow.divergence, abs=0.0000501)
+    check(found.divergence, slow.divergence, ends=slow.divergence_interval)
     sides: tuple[tuple[str, Any, SlowScores], ...] = (
         ("teacher", found.teacher, slow.teacher),
         ("student", found.student, slow.student),
     )
-    for role, fast, expected in sides:
+    for _, fast, expected in sides:
         assert fast is not None
         check(fast.top1, expected.top1)
         check(fast.top5, expected.top5 if num_classes > 5 else None)
-        check(fast.calibration_error, expected.calibration_error, share=False)
-        assert float(table[f"{role} accuracy, %"]) == pytest.approx(100 * expected.top1, abs=0.00501)
-        shown = float(table[f"{role} calibration error, %"])
-        assert shown == pytest.approx(100 * expected.calibration_error, abs=0.00501)
+        check(fast.calibration_error, expected.calibration_error, ends=expected.calibration_interval)
+        debiased = fast.debiased_calibration_error
+        assert (debiased.value, debiased.low, debiased.high) == pytest.approx(expected.debiased, abs=SIMULATED)
+    check_table(str(found), slow, sides)
+    check_card(exported, found, data, slow)
     for scored, (count, *fractions) in zip(found.classes, slow.by_class, strict=True):
         assert scored.num_images == count
         for estimate, expected in zip(

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from beliefmatch import load_model
 from beliefmatch.cli import main
-from beliefmatch.errors import NetworkError
+from beliefmatch.errors import NetworkError, WeightsError
 from beliefmatch.networks.loading.weights import fit_weights
 from beliefmatch.networks.state_dicts import are_equal, as_tensors
 from beliefmatch.training.run_settings import fingerprint
@@ -104,6 +105,48 @@ def test_a_student_with_extra_state_is_written_measured_and_exported(here: Path)
     assert main(["measure", str(here / "run"), "--images", str(here / "x.npz"), "--trust-code"]) == 0
     for to in ("safetensors", "pt2"):
         assert main(["export", str(here / "run"), "--to", to, "--trust-code", "--display", "quiet", "--overwrite"]) == 0
+
+
+def write_weights(here: Path, extra: Any, *, nested: bool) -> Path:
+    """Write the weights of a network of the file here as others do, with extra state."""
+    torch.manual_seed(5)
+    linear = nn.Linear(64, 10)
+    weights = {"fc.weight": linear.weight.detach(), "fc.bias": linear.bias.detach(), "_extra_state": extra}
+    path = here / "weights.pt"
+    torch.save({"state_dict": weights, "epoch": 3} if nested else weights, path)
+    return path
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_extra_state_in_a_file_of_others_is_restored(here: Path, *, nested: bool) -> None:
+    path = write_weights(here, {"factor": 0.25, "kind": "theirs"}, nested=nested)
+    network = load_model(f"{here}/own.py:make", weights=path, shape=(1, 8, 8))
+    assert network.get_extra_state() == {"factor": 0.25, "kind": "theirs"}
+    x = torch.randn(3, 1, 8, 8)
+    weights = torch.load(path)["state_dict"] if nested else torch.load(path)
+    expected = 0.25 * (x.flatten(1) @ weights["fc.weight"].T + weights["fc.bias"])
+    torch.testing.assert_close(network(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ((1, 2), r"weights\.pt holds _extra_state, a tuple, which cannot be restored: expected extra state of numbers"),
+        ({"factor": torch.ones(2)}, r"holds _extra_state, a dict, which cannot be restored"),
+        ({1: 2.0}, r"holds _extra_state, a dict, which cannot be restored"),
+        (torch.ones(3), r"holds extra state that is damaged"),
+        ({"other": 1.0}, r"does not fit the network: it takes no such extra state \(KeyError: 'factor'\)"),
+    ],
+    ids=["tuple", "tensor within", "numbers as names", "tensor", "refused by the network"],
+)
+def test_extra_state_that_cannot_be_restored_is_refused_by_name(here: Path, extra: Any, message: str) -> None:
+    source = (here / "own.py").read_text()
+    (here / "own.py").write_text(
+        source.replace("self.extra = state", 'self.extra = {**state, "factor": state["factor"]}')
+    )
+    with pytest.raises(WeightsError, match=message) as caught:
+        load_model(f"{here}/own.py:make", weights=write_weights(here, extra, nested=False), shape=(1, 8, 8))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_student_that_no_file_can_hold_leaves_no_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

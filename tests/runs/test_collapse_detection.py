@@ -39,19 +39,26 @@ def kinds(rows: Sequence[dict[str, Any]], *, rounds: int = ROUNDS, batch_size: i
     detector = CollapseDetector(rounds=rounds, batch_size=batch_size)
     named: dict[str, int] = {}
     for row in rows:
-        for finding in detector.detect({"student_largest_class": max(row["student_classes"])} | row):
+        for finding in detector.detect(completed(row)):
             named.setdefault(finding.kind, row["round"])
     return [(number, kind) for kind, number in named.items()]
 
 
+def completed(row: dict[str, Any]) -> dict[str, Any]:
+    """Add what kept rows lack: a student that moves."""
+    return {"student_largest_class": max(row["student_classes"]), "student_norm": 20 + 1e-4 * row["round"]} | row
+
+
 def rows(num: int = 40, /, *, every: int = 4, **changed: Any) -> list[dict[str, Any]]:
-    return [HEALTHY | {"round": every * (number + 1)} | changed for number in range(num)]
+    numbers = [every * (number + 1) for number in range(num)]
+    return [HEALTHY | {"round": number, "student_norm": 20 + 1e-4 * number} | changed for number in numbers]
 
 
 COLLAPSES: dict[str, dict[str, Any]] = {
     "one_class": {"student_classes": ONE, "batch_agreement": 0.1},
     "constant_source": {"batch_diversity": 0.002},
     "pinned": {"student_confidence": 0.9999, "batch_agreement": 0.1},
+    "learns_nothing": {"student_norm": 20.0, "batch_agreement": 0.1},
 }
 
 
@@ -86,7 +93,7 @@ def test_each_kind_is_named_after_the_first_rounds_and_a_window(kind: str) -> No
 def test_a_window_must_not_be_broken(kind: str) -> None:
     found = rows(**COLLAPSES[kind])
     for number in range(0, len(found), WINDOW_ROWS - 1):
-        found[number] |= HEALTHY
+        found[number] |= HEALTHY | {"student_norm": 21.0}
     assert kinds(found) == []
 
 
@@ -126,6 +133,11 @@ def test_a_window_spans_rounds_however_often_rows_are_logged() -> None:
         },
         # A batch of one example has no diversity.
         {"batch_diversity": None},
+        # The student is its teacher already, or has learnt what it could, and moves no longer.
+        {"student_norm": 20.0, "batch_agreement": 1.0},
+        {"student_norm": 20.0, "batch_agreement": 0.4},
+        # It moves, and does not agree yet.
+        {"batch_agreement": 0.1},
     ],
 )
 def test_what_is_healthy_is_not_named(changed: dict[str, Any]) -> None:
@@ -164,6 +176,19 @@ def test_a_batch_that_agrees_by_luck_saves_no_run() -> None:
     for number in range(0, len(found), 3):
         found[number]["batch_agreement"] = 0.35
     assert kinds(found) == [(52, "pinned")]
+
+
+def test_small_steps_that_add_up_are_no_rest() -> None:
+    """Each row lies within what 32 bits resolve of the one before, and the whole way does not."""
+    found = rows(**COLLAPSES["learns_nothing"])
+    for number, row in enumerate(found):
+        row["student_norm"] = 20 * (1 + 1.2e-7 * number)
+    assert kinds(found) == []
+
+
+@pytest.mark.parametrize("kind", ["one_class", "constant_source", "pinned"])
+def test_a_student_that_rests_as_well_is_named_by_what_says_more(kind: str) -> None:
+    assert [each for _, each in kinds(rows(student_norm=20.0, **COLLAPSES[kind]))] == [kind]
 
 
 def test_few_examples_are_not_held_against_many_classes() -> None:

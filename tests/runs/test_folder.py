@@ -21,6 +21,7 @@ ROW: dict[str, Any] = {
     "generator_loss": 1.5,
     "student_loss": 0.5,
     "student_gradient_norm": 1.0,
+    "student_norm": 1.0,
     "teacher_confidence": 0.75,
     "student_confidence": 0.5,
     "confidence_gap": 0.25,

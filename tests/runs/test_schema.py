@@ -77,6 +77,7 @@ RESULT = Result(
     teacher_parameters=2,
     rounds=3,
     seconds=4.0,
+    student_sha256="ab",
     exports={"model.pt2": EXPORT},
     collapses=(COLLAPSE,),
 )

@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 
 from beliefmatch.errors import ExamplesError
+from beliefmatch.functional.diversity import diversity
+from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.noise import Noise
 from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.training.loop import run_round
@@ -53,6 +55,24 @@ def test_the_teacher_runs_once_on_each_image_when_the_run_starts() -> None:
     assert not passes
     assert found["student_loss"].shape == (3,)
     assert transfer.source.metadata(state.source) == {"images": str(IMAGES), "num_images": 40}
+
+
+@pytest.mark.parametrize("kind", [Unlabelled, FewShot])
+def test_diversity_is_that_before_images_are_augmented(kind: type[Any], tmp_path: Path) -> None:
+    """Crops and mirror images of one image differ from one another, and one image is all that there is."""
+    random, labels = np.random.default_rng(0), np.arange(20) % 10
+    images = random.integers(0, 255, (20, 8, 8, 1), dtype=np.uint8)
+    np.savez(tmp_path / "alike.npz", images=images[:1].repeat(20, axis=0), labels=labels)
+    np.savez(tmp_path / "others.npz", images=images, labels=labels)
+    found = {}
+    for name in ("alike", "others"):
+        source = kind(images=tmp_path / f"{name}.npz", augmentation="crop_flip")
+        transfer, state, teacher, fabric = started(source)
+        found[name] = run_round(transfer, state, teacher, fabric)["batch_diversity"]
+        (batch, *_) = transfer.source.batches(state.source, fabric)
+        assert diversity(batch.inputs) > 0.3
+    assert found["alike"].max() < 1e-3
+    assert found["others"].min() > 0.3
 
 
 def test_a_number_of_images_can_be_taken() -> None:

@@ -8,6 +8,8 @@ from torch.special import ndtr, ndtri
 
 NUM_RESAMPLES = 1000
 LEVEL = 0.95
+TIED = 2e-7
+"""Difference of two statistics, as a fraction of the largest, that is rounding alone: networks compute in 32 bits."""
 CHUNK = 2**22
 """Random draws held at once."""
 
@@ -75,7 +77,11 @@ def bias_corrected_interval(value: Tensor, resampled: Tensor, level: float = LEV
     Returns:
         Lower and upper end, (...,) each.
     """
-    below = (resampled < value).double().mean(dim=0) + (resampled == value).double().mean(dim=0) / 2
+    # Where examples have few values, resampled statistics are often that of all examples again, but for rounding.
+    scale = torch.maximum(resampled.abs().amax(dim=0), value.abs())
+    away = resampled - value
+    tied = away.abs() <= TIED * scale
+    below = ((away < 0) & ~tied).double().mean(dim=0) + tied.double().mean(dim=0) / 2
     margin = 1 / len(resampled)
     bias = ndtri(below.clamp(margin, 1 - margin))
     reach = ndtri(torch.tensor(0.5 + level / 2, dtype=torch.float64))

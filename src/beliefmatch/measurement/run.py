@@ -11,6 +11,7 @@ from beliefmatch.errors import FolderError
 from beliefmatch.measurement.agreement import Measurement, measure_pair
 from beliefmatch.measurement.class_names import choose_class_names
 from beliefmatch.measurement.predictions import BATCH_SIZE
+from beliefmatch.measurement.repeatability import warn_unless_repeatable
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
@@ -170,6 +171,7 @@ def measure_networks(
     device = Fabric(accelerator=accelerator, devices=1).device
     for role, network in (("teacher", teacher), ("student", student)):
         choose_format(network.to(device), spec, role=role)
+        warn_unless_repeatable(network, spec, role=role)
     measurement = measure_pair(teacher, student, spec, data, batch_size=batch_size, transition=transition, task=task)
     return replace(measurement, class_names=names)
 

@@ -5,7 +5,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -34,7 +34,7 @@ def counting_flops() -> Iterator[Callable[[], int]]:
             warnings.catch_warnings(action="ignore"),  # Such a mode warns of what works without one.
             _Uncounted() as uncounted,
             sdpa_kernel(SDPBackend.MATH),
-            FlopCounterMode(display=False, custom_mapping=FORMULAS) as counter,
+            _counter() as counter,
             _OuterProducts(counter) as outer,
         ):
             uncounted.counted = set(counter.flop_registry)
@@ -43,6 +43,19 @@ def counting_flops() -> Iterator[Callable[[], int]]:
         torch.backends.mha.set_fastpath_enabled(fast_path)
     if uncounted.names:
         logger.info("multiply-accumulates leave out %s, for which there is no formula", ", ".join(uncounted.names))
+
+
+def _counter() -> FlopCounterMode:
+    """Build torch's counter without its hooks on modules, which fail where a network computes gradients in its pass."""
+    counter = FlopCounterMode(display=False, custom_mapping=FORMULAS)
+    counter.mod_tracker = _Everywhere()  # pyright: ignore[reportAttributeAccessIssue]
+    return counter
+
+
+class _Everywhere(nullcontext[None]):
+    """Stands for the tracker that knows which modules run: all is counted together."""
+
+    parents = ("Global",)
 
 
 class _OuterProducts(TorchFunctionMode):

@@ -61,27 +61,28 @@ def as_tensors(network: nn.Module, *, role: str) -> dict[str, Tensor]:
         if isinstance(value, Tensor) and not value.is_quantized:
             found[name] = value.detach().cpu().contiguous().clone()
             continue
-        text = _as_json(value) if name.endswith(EXTRA) else None
-        if text is None:
+        extra = encode_extra_state(value) if name.endswith(EXTRA) else None
+        if extra is None:
             raise NetworkError(
                 f"the state of the {role} has {name}, a {type(value).__name__}, which no file of weights can hold: "
                 "expected tensors, or extra state of numbers, texts, lists and dictionaries"
             )
-        found[name] = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+        found[name] = extra
     return found
 
 
-def _as_json(value: Any) -> str | None:
-    """Return JSON from which the same value is read again; None where there is none."""
+def encode_extra_state(value: Any) -> Tensor | None:
+    """Return the bytes of JSON from which the same value is read again; None where there is none."""
     try:
         text = json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
+        is_same = bool(json.loads(text) == value)
+    except (TypeError, ValueError, RecursionError):
         return None
-    return text if json.loads(text) == value else None
+    return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8) if is_same else None
 
 
 def extra_state_of(tensor: Tensor, *, name: str) -> Any:
-    """Return the extra state that `as_tensors` wrote.
+    """Return the extra state that `encode_extra_state` wrote.
 
     Raises:
         WeightsError: the tensor holds something else.

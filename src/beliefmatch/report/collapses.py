@@ -13,6 +13,7 @@ TITLES = {
     "constant_source": "All inputs of a batch became alike",
     "one_class": "The student collapsed to one class",
     "pinned": "A confidence was pinned",
+    "learns_nothing": "The student learnt nothing",
 }
 ACTIONS = {
     "continue": "The run went on: take what came out of it with doubt.",

@@ -10,7 +10,7 @@ from beliefmatch.report.quantities import capital
 LOSS = "_loss"
 OTHER_ROWS = (
     "_loss",
-    "_gradient_norm",
+    "_norm",
     "_confidence",
     "_classes",
     "_largest_class",

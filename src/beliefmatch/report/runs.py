@@ -16,6 +16,7 @@ from beliefmatch.runs.schema.row import Row
 from beliefmatch.runs.schema.run import StudentMetadata
 from beliefmatch.runs.schema.sensitivity import Sensitivity
 from beliefmatch.runs.schema.task import TaskName
+from beliefmatch.runs.student_checksum import check_student
 
 MAX_ROWS = 4_000
 """Rows of a run that a report keeps; no figure shows more points."""
@@ -112,6 +113,8 @@ def _read_run(path: Path, *, name: str) -> Run:
         raise FolderError(
             f"{path} holds no run (no {folder.run.name}): name the folder of a beliefmatch transfer or demo"
         )
+    if folder.student.exists() and folder.student_metadata.exists():
+        check_student(folder)
     metadata = folder.read_run()
     transfer = metadata.settings.transfer
     num_rounds, seed = (

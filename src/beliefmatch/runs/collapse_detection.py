@@ -23,6 +23,8 @@ ADVICE: dict[Kind, str] = {
     "constant_student": LOWER_RATE,
     "pinned": f"{LOWER_RATE}, or inputs nearer to what the teacher knows (a recipe that matches its batch-norm "
     "statistics)",
+    "learns_nothing": "a higher learning rate of the student (--optimiser.learning-rate), or another student, to which "
+    "gradients come",
 }
 
 ONE_CLASS = 0.95
@@ -44,6 +46,9 @@ UNSURE = 0.01
 CHANCE = 0.2
 """Agreement beyond chance (Cohen's kappa) up to which predictions hardly agree: "slight" in Landis & Koch 1977.
 Networks that are sure of everything and agree, as they may late in training, lie far above it."""
+UNMOVED = 2e-7
+"""Change of the norm of the student's parameters, as a fraction of it, up to which they stay as they are: what 32 bits
+resolve. The last steps of a cosine can be as small, but then the networks have agreed for long."""
 FEWEST_EXAMPLES = 64
 """Examples that can show that a teacher gives one class to all."""
 WINDOW_ROWS = 8
@@ -81,6 +86,7 @@ class CollapseDetector:
             "one_class": partial(_see_one_class, batch_size),
             "constant_student": _see_constant_student,
             "pinned": _see_pinned,
+            "learns_nothing": _Movement().see_none,
         }
         self.beyond_chance: deque[float] = deque(maxlen=WINDOW_ROWS)
         self.since: dict[Kind, int] = {}
@@ -94,8 +100,8 @@ class CollapseDetector:
         beyond = fmean(self.beyond_chance)
         span = window(self.rounds, row["student_steps"])
         for kind, look in self.looks.items():
-            seen = look(row) if row["round"] > span else None
-            if seen is None:
+            seen = look(row)
+            if seen is None or row["round"] <= span:
                 self.counts.pop(kind, None)
                 self.since.pop(kind, None)
                 continue
@@ -104,7 +110,8 @@ class CollapseDetector:
             lasts = self.counts[kind] >= WINDOW_ROWS and row["round"] - since >= span
             if lasts and kind in ("constant_source", "constant_student"):
                 found.append(Finding(kind=kind, since=since, seen=seen))
-            elif lasts and beyond <= CHANCE:
+            # Whatever else is found says more than that nothing moves any longer.
+            elif lasts and beyond <= CHANCE and not (found and kind == "learns_nothing"):
                 chance = f"they agree hardly more than by chance (kappa {beyond:.2f})"
                 found.append(Finding(kind=kind, since=since, seen=f"{seen}; {chance}"))
         return found
@@ -167,6 +174,19 @@ def effective_number(frequencies: Sequence[float]) -> float:
     if whole == 0:
         return 0.0
     return math.exp(-sum(part / whole * math.log(part / whole) for part in frequencies if part > 0))
+
+
+class _Movement:
+    """Follows the norm of the student's parameters from row to row."""
+
+    def __init__(self) -> None:
+        self.norm = math.inf
+
+    def see_none(self, row: Row) -> str | None:
+        if not abs(row["student_norm"] - self.norm) <= UNMOVED * self.norm < math.inf:
+            self.norm = row["student_norm"]
+            return None
+        return f"the student learns nothing: its parameters stay as they are (their norm is {self.norm:.6g})"
 
 
 def _see_constant_source(row: Row) -> str | None:

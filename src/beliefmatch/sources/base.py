@@ -70,6 +70,8 @@ class Batch:
     """(batch,), where the source knows them."""
     teacher_logits: Tensor | None = None
     """(batch, classes), the teacher's logits for these very inputs, where the source has kept them."""
+    diversity: Tensor | None = None
+    """(), of the inputs before they were augmented: crops of one image differ. None: they are as they were made."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from beliefmatch.checks import check_not_negative, check_positive
 from beliefmatch.errors import ExamplesError, SettingsError
 from beliefmatch.functional.augmentation import Augmentation, augment
+from beliefmatch.functional.diversity import diversity
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.placement import to_channels_last
@@ -157,8 +158,13 @@ class FewShot(AbstractSource[FewShotState]):
             self._next_rows(state, state.local_batch_size * fabric.world_size), state.local_batch_size, fabric
         )
         shard = local_shard(state.local_batch_size, fabric)
-        stored = augment(state.stored[rows], self.augmentation or "none", self.padding, state.random, shard)
-        yield Batch(inputs=self._inputs(state, stored), labels=state.labels[rows])
+        augmentation = self.augmentation or "none"
+        stored = augment(state.stored[rows], augmentation, self.padding, state.random, shard)
+        yield Batch(
+            inputs=self._inputs(state, stored),
+            labels=state.labels[rows],
+            diversity=None if augmentation == "none" else diversity(self._inputs(state, state.stored[rows])),
+        )
 
     def end_round(self, state: FewShotState) -> None:
         """Change nothing: no schedule moves."""

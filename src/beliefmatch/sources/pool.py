@@ -7,6 +7,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from beliefmatch.functional.augmentation import Augmentation, augment
+from beliefmatch.functional.diversity import diversity
 from beliefmatch.functional.micro_batches import parts_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.placement import to_channels_last
@@ -127,7 +128,11 @@ class Pool:
         rows = torch.randint(MANY, (count,), generator=random, device=self.stored.device) % self.held
         own, known = take_local_shard(rows, local_batch_size, fabric), self.teacher_logits
         inputs = self.read_augmented(own, random, fabric)
-        return Batch(inputs=inputs, teacher_logits=None if known is None else known[own])
+        return Batch(
+            inputs=inputs,
+            teacher_logits=None if known is None else known[own],
+            diversity=None if self.augmentation == "none" else diversity(self.read(own)),
+        )
 
     def read_augmented(self, rows: Tensor, random: torch.Generator, fabric: Fabric) -> Tensor:
         """Read inputs by the rows of this process's shard of a batch, augmented, (rows, *shape)."""

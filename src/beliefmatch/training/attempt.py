@@ -71,7 +71,9 @@ def begin_attempt(prepared: Prepared, options: RunOptions, folder: RunFolder, nu
         # Each process draws its own dropout, from here on.
         torch.manual_seed(transfer.seed + fabric.global_rank)
         seconds = _resume(state, folder, fabric)
-        execution = choose_execution(options.execution, transfer, state, teacher, fabric)
+        # Rounds that a run compiles on its way are compiled elsewhere in a run that continues.
+        name = "captured" if options.deterministic and options.execution == "auto" else options.execution
+        execution = choose_execution(name, transfer, state, teacher, fabric)
         stack.callback(execution.close)
         logger.info("on %s in %s, %s", fabric.device.type, prepared.precision, execution.describe())
         tensorboard = _open_tensorboard(options, folder, fabric, attempt=number, first_round=state.round)

@@ -110,7 +110,7 @@ def compute_round(transfer: Transfer, state: TransferState, teacher: Teacher, fa
         if batch is None or given is not batch.given:
             batch = run_teacher(transfer, teacher, given, fabric)
             if len(given.inputs) > 1:
-                diversities.append(diversity(given.inputs))
+                diversities.append(diversity(given.inputs) if given.diversity is None else given.diversity)
         steps.append(step_student(transfer.objective, state, batch, fabric, progress))
     metrics |= {name: torch.stack([step.losses[name] for step in steps]) for name in steps[0].losses}
     if diversities:

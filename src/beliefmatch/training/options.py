@@ -46,6 +46,10 @@ class RunOptions:
     same with both networks compiled by torch.compile, which takes a minute or more before the first round. auto:
     compiled where rounds are captured and the student has 100,000 steps or more to take, for which that pays;
     otherwise captured. eager: step by step."""
+    deterministic: bool = False
+    """Whether torch uses its deterministic algorithms, so that a run that is resumed on a GPU gives the student of a
+    whole one bit for bit, where torch has such algorithms; a CPU does so anyway. Rounds are slower, and auto compiles
+    none. On CUDA it needs CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment."""
     log_every: int | None = None
     """Rounds between lines of metrics.jsonl. Default: a hundredth of all, at most 100."""
     checkpoint_every: int | None = None

@@ -1,6 +1,7 @@
 """Loading and inspecting both networks, and resolving every setting that machine and networks decide."""
 
 import logging
+from collections.abc import Container
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +13,7 @@ from beliefmatch.networks.heads import compute_in_32_bits
 from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.pairs import choose_pairs
 from beliefmatch.networks.placement import keep_contiguous, keeps_contiguous
+from beliefmatch.networks.skipped_modules import find_skipped
 from beliefmatch.networks.taps import TapPair, find_module, why_no_pairs, why_untappable
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.objectives.base import AbstractObjective
@@ -172,7 +174,9 @@ def resolve(transfer: Transfer, teacher: Teacher, student: nn.Module, inspection
 def resolve_taps(
     objective: AbstractObjective, teacher: Teacher, student: nn.Module, inspection: Inspection
 ) -> AbstractObjective:
-    """Resolve which activations an objective reads, and check that they can be compared. Nothing runs.
+    """Resolve which activations an objective reads, and check that they can be compared.
+
+    Where there are any, copies of the student run in train mode, to find what passes can skip.
 
     Args:
         objective: may name them.
@@ -183,28 +187,32 @@ def resolve_taps(
     A pair that nobody named falls away where it cannot be compared, and the log says so.
 
     Raises:
-        TapError: a name does not exist, its module did not run, or two activations of a pair that the user names differ
-            in their positions.
+        TapError: a name does not exist, its module did not run, or not in all passes of the student, or two activations
+            of a pair that the user names differ in their positions.
     """
     if not objective.uses_taps:
         return replace(objective, taps=())
+    maps = {"teacher_maps": teacher.inspection.feature_maps, "student_maps": inspection.feature_maps}
+    tried = choose_pairs(teacher.module, student, **maps) if objective.taps is None else objective.taps
+    skipped = find_skipped(student, teacher.spec) if tried else set[str]()
     if objective.taps is not None:
         for pair in objective.taps:
-            _check_pair(pair, teacher, student, inspection)
+            _check_pair(pair, teacher, student, inspection, skipped)
         return objective
-    maps = {"teacher_maps": teacher.inspection.feature_maps, "student_maps": inspection.feature_maps}
     pairs: list[TapPair] = []
-    for pair in choose_pairs(teacher.module, student, **maps):
+    for pair in tried:
         try:
-            _check_pair(pair, teacher, student, inspection)
+            _check_pair(pair, teacher, student, inspection, skipped)
             pairs.append(pair)
         except TapError as error:
             logger.info("%s and %s are not compared: %s", pair.teacher, pair.student, error)
     return replace(objective, taps=tuple(pairs))
 
 
-def _check_pair(pair: TapPair, teacher: Teacher, student: nn.Module, inspection: Inspection) -> None:
-    """Check that the two activations of a pair can be compared.
+def _check_pair(
+    pair: TapPair, teacher: Teacher, student: nn.Module, inspection: Inspection, skipped: Container[str]
+) -> None:
+    """Check that the two activations of a pair can be compared, in every step.
 
     Raises:
         TapError: see `resolve_taps`.
@@ -215,6 +223,11 @@ def _check_pair(pair: TapPair, teacher: Teacher, student: nn.Module, inspection:
         raise TapError(
             f"activations cannot be compared: {pair.teacher} of the teacher gives {first}, {pair.student} of the "
             f"student {second}; expected (channels, positions...) with equal positions"
+        )
+    if pair.student in skipped:
+        raise TapError(
+            f"module {pair.student!r} of the student is skipped in some passes in train mode, so that there would be "
+            "nothing to read in some steps: tap one that every pass runs"
         )
 
 

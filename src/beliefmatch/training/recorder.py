@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.row import Row
@@ -52,6 +53,7 @@ class Recorder:
 
     def write_row(self, metrics: Metrics) -> Row:
         """Write the means of a round's metrics over its steps and all processes, and return them."""
+        metrics = metrics | {"student_norm": norm_of(self.state.student)}
         row = make_row(metrics, self.state.round, self.clock.seconds, self.prepared.fabric)
         if self.prepared.fabric.is_global_zero:
             self.folder.append_metrics(row)
@@ -90,6 +92,12 @@ class Recorder:
     def _is_due(self, every: int | None) -> bool:
         assert every is not None, "options.with_intervals resolves it"
         return self.state.round == self.prepared.transfer.rounds or self.state.round % every == 0
+
+
+def norm_of(network: nn.Module) -> Tensor:
+    """Compute the L2 norm of all parameters of a network together, (); what 32 bits cannot hold is their largest."""
+    parameters = [parameter.detach() for parameter in network.parameters()]
+    return get_total_norm(parameters).float().nan_to_num()
 
 
 def make_row(metrics: Metrics, completed: int, seconds: float, fabric: Fabric) -> Row:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 
 import torch
 
@@ -13,12 +14,14 @@ from beliefmatch.runs.pruning import write_plan
 from beliefmatch.runs.schema.result import Result
 from beliefmatch.runs.schema.row import Row
 from beliefmatch.runs.serialisation import default_names
+from beliefmatch.runs.student_checksum import is_student_whole
 from beliefmatch.students.pruned import PrunedStudent
 from beliefmatch.training.attempt import Attempt, begin_attempt
 from beliefmatch.training.collapse_policy import BeginAgain, advance_attempt, seed_of
 from beliefmatch.training.execution.choice import fastest_kernels
+from beliefmatch.training.execution.deterministic import deterministic_kernels
 from beliefmatch.training.interruption import deferring_signals
-from beliefmatch.training.options import RunOptions
+from beliefmatch.training.options import RunOptions, choose_accelerator
 from beliefmatch.training.pictures import write_curves
 from beliefmatch.training.preflight import preflight
 from beliefmatch.training.prepare import Prepared, log_taps, prepare, prepare_again, warn_of_larger_student
@@ -26,7 +29,7 @@ from beliefmatch.training.processes import ending_together
 from beliefmatch.training.progress import RunProgress
 from beliefmatch.training.run_settings import settings_of
 from beliefmatch.training.sensitivity import record_sensitivity
-from beliefmatch.training.student_files import is_student_whole, write_student
+from beliefmatch.training.student_files import checksum, write_student
 from beliefmatch.training.tensorboard import check_tensorboard
 from beliefmatch.training.transfer import Transfer
 
@@ -70,7 +73,7 @@ def run(
     if options.log == "tensorboard":
         check_tensorboard()
     with ExitStack() as stack:
-        stack.enter_context(fastest_kernels())
+        stack.enter_context(_kernels(options))
         stack.enter_context(torch.random.fork_rng(devices=range(torch.cuda.device_count())))
         prepared = prepare(transfer, options)
         stack.enter_context(ending_together(prepared.fabric, timeout=options.timeout))
@@ -95,6 +98,11 @@ def run(
                 return result
         finally:
             folder.release()
+
+
+def _kernels(options: RunOptions) -> AbstractContextManager[None]:
+    """Return the choice of kernels for a run, which holds until its block ends."""
+    return deterministic_kernels(choose_accelerator(options)) if options.deterministic else fastest_kernels()
 
 
 def _showing(num_rounds: int | None) -> AbstractContextManager[Observer | None]:
@@ -155,6 +163,7 @@ def finish(attempt: Attempt) -> Result:
         result = folder.read_result()
         if prepared.fabric.is_global_zero and not is_student_whole(folder):
             write_student(folder, attempt.state.student, prepared.transfer, prepared.inspection)
+            folder.write_result(replace(result, student_sha256=checksum(attempt.state.student)))
             logger.warning("%s was missing or damaged, and was written again", folder.student)
     else:
         result = _make_result(attempt)
@@ -207,6 +216,7 @@ def _make_result(attempt: Attempt) -> Result:
         teacher_parameters=attempt.teacher_cost.parameters,
         rounds=state.round,
         seconds=round(seconds, 3),
+        student_sha256=checksum(state.student),
         rounds_fraction=transfer.usual_rounds and state.round / transfer.usual_rounds,
         student_macs=attempt.student_cost.macs,
         teacher_macs=attempt.teacher_cost.macs,

@@ -18,10 +18,10 @@ from beliefmatch.networks.pruning.narrowing import apply_plan, forget_plan, plan
 from beliefmatch.networks.state_dicts import as_tensors
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
-from beliefmatch.runs.reading import open_regular
 from beliefmatch.runs.schema.plan import PruningPlan
 from beliefmatch.runs.schema.run import StudentMetadata
 from beliefmatch.runs.serialisation import from_json, to_json
+from beliefmatch.runs.student_checksum import check_student
 from beliefmatch.students.pruned import PrunedStudent
 from beliefmatch.training.transfer import Transfer
 from beliefmatch.training.trust import TrustedCode, check_trusted
@@ -33,8 +33,7 @@ def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, ins
     Raises:
         FolderError: one of the files cannot be written.
     """
-    content = safetensors.torch.save(as_tensors(student, role="student"))
-    write_bytes(folder.student, content)
+    write_bytes(folder.student, _serialise(student))
     plan = plan_of(student) if isinstance(transfer.student, PrunedStudent) else None
     folder.write_student_metadata(
         StudentMetadata(
@@ -46,10 +45,19 @@ def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, ins
             output=transfer.student.output,
             inputs=to_json(transfer.inputs),
             weights=folder.student.name,
-            sha256=hashlib.sha256(content).hexdigest(),
+            sha256=checksum(student),
             how_to_load="beliefmatch.load_student('the folder of this file')",
         )
     )
+
+
+def checksum(student: nn.Module) -> str:
+    """Compute the SHA-256 of the file of a student's weights, hexadecimal."""
+    return hashlib.sha256(_serialise(student)).hexdigest()
+
+
+def _serialise(student: nn.Module) -> bytes:
+    return safetensors.torch.save(as_tensors(student, role="student"))
 
 
 def read_student(folder: RunFolder, *, trust_code: TrustedCode = False) -> StudentMetadata:
@@ -65,32 +73,6 @@ def read_student(folder: RunFolder, *, trust_code: TrustedCode = False) -> Stude
     metadata = folder.read_student()
     check_trusted([metadata.architecture], trust_code, file=folder.student_metadata)
     return metadata
-
-
-def check_weights(folder: RunFolder, metadata: StudentMetadata) -> None:
-    """Check that the student's weights are those that the run wrote, bit for bit.
-
-    Raises:
-        FolderError: they are missing, or other ones.
-    """
-    if not folder.student.exists():
-        raise FolderError(f"{folder.student} is missing: continue the run with --resume, which writes it again")
-    with open_regular(folder.student) as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != metadata.sha256:
-        raise FolderError(
-            f"{folder.student} is damaged: its SHA-256 is {found[:12]}..., {folder.student_metadata.name} says "
-            f"{metadata.sha256[:12]}...; --resume writes it again"
-        )
-
-
-def is_student_whole(folder: RunFolder) -> bool:
-    """Whether the student of a run, with its metadata, is as the run wrote it."""
-    try:
-        check_weights(folder, folder.read_student())
-    except FolderError:
-        return False
-    return True
 
 
 def load_student(
@@ -142,7 +124,7 @@ def _load_student(
     """Load the student of a run as its architecture has it, with its student.json."""
     # Where the caller names the architecture, the one in the folder is not made.
     metadata = read_student(run, trust_code=trust_code if architecture is None else True)
-    check_weights(run, metadata)
+    check_student(run)
     inputs = from_json(metadata.inputs, InputSpec, file=run.student_metadata, path="inputs")
     name = metadata.architecture if architecture is None else architecture
     if architecture is None and is_missing_file(metadata.architecture):

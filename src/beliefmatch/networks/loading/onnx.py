@@ -10,8 +10,9 @@ from torch import nn
 from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.converted import AbstractProgramFile, ConvertedProgram, ProgramInput, read_sizes
+from beliefmatch.networks.loading.onnx_check import Converted, check_conversion
 from beliefmatch.networks.loading.onnx_compatibility import EXTRA, simplify
-from beliefmatch.networks.loading.onnx_names import rename
+from beliefmatch.networks.loading.onnx_names import OnnxNames, rename
 from beliefmatch.networks.loading.packages import quiet, require
 from beliefmatch.networks.loading.suggestions import near_paths
 from beliefmatch.networks.unsupported import SCIKIT_LEARN, SEVERAL_INPUTS, TOKENS
@@ -35,14 +36,25 @@ class OnnxModel(AbstractProgramFile):
         model = self._read(with_weights=True)
         taken = _input_of(model, self.architecture)
         taken.check(spec, name=self.architecture)
+        written = [node.op_type for node in model.graph.node]
         with quiet():
-            program, translated = _convert(model, self.architecture)
+            program, translated, names = _convert(model, self.architecture)
         outputs = [output.name for output in model.graph.output]
         named = outputs if "logits" in outputs and len(outputs) > 1 else None
         operators = _operators(program, translated)
-        return ConvertedProgram(
+        network = ConvertedProgram(
             program.eval(), batch_size=taken.batch_size, operators=operators, name=self.architecture, outputs=named
         )
+        converted = Converted(
+            name=self.architecture,
+            file=self.architecture,
+            program=network.program,
+            translated=translated,
+            names=[names.nodes[node.name] for node in translated.graph.node],
+            operators=written,
+        )
+        check_conversion(converted, spec.shape, taken.batch_size)
+        return network
 
     def known_inputs(self) -> InputSpec | None:
         """Return the shape of the model's input, where all of it but the batch is fixed."""
@@ -84,18 +96,33 @@ def _input_of(model: Any, name: str) -> ProgramInput:
     return read_sizes([size.dim_value or None for size in kind.shape.dim], name=name)
 
 
-def _convert(model: Any, name: str) -> tuple[Any, Any]:
-    """Convert a model; return the graph, and the model in the form that it was converted from."""
+def _convert(model: Any, name: str) -> tuple[Any, Any, OnnxNames]:
+    """Convert a model; return the graph, the model in the form that it was converted from, and its new names."""
     converter = require("onnx2torch", install=EXTRA)
     simple = simplify(model, name=name)
     names = rename(simple, name=name)
     _check_sizes(simple, name)
     try:
-        return converter.convert(simple), simple
+        return converter.convert(simple), simple, names
     except Exception as error:
         # Its converters fail in their own ways on attributes that they do not know.
         what = names.restored(f"{type(error).__name__}: {first_line(error)}")
-        raise NetworkError(f"{name} cannot be converted: {what}") from error
+        raise NetworkError(f"{name} cannot be converted: {_failing_operator(simple)}{what}") from error
+
+
+def _failing_operator(model: Any) -> str:
+    """Return which operator's own converter fails; empty where none does."""
+    registry = require("onnx2torch.node_converters.registry", install=EXTRA)
+    graph = require("onnx2torch.onnx_graph", install=EXTRA).OnnxGraph(model.graph)
+    versions = {opset.domain: opset.version for opset in model.opset_import}
+    for node in graph.nodes.values():
+        version = versions[node.domain]
+        convert = registry.get_converter(domain=node.domain, operation_type=node.operation_type, version=version)
+        try:
+            convert(node, graph)
+        except Exception:
+            return f"its operator {node.operation_type}: "
+    return ""
 
 
 def _check_sizes(model: Any, name: str) -> None:

@@ -4,7 +4,7 @@ onnx2torch knows operators as ONNX's opset 17 has them. Most of what later versi
 operator takes; what else they changed is undone here, where it can be.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from beliefmatch.errors import NetworkError
@@ -45,6 +45,7 @@ def simplify(model: Any, *, name: str) -> Any:
     for _ in range(NESTED):
         # What ONNX defines by simpler operators, such as Gelu, is spelt out in them.
         if unknown := unknown_operators(model):
+            _write_defaults(model, unknown)
             model = inliner.inline_selected_functions(model, list(unknown), inline_schema_functions=True)
     _fold_copies(model)
     _split_by_sizes(model)
@@ -83,6 +84,19 @@ def unknown_operators(model: Any) -> dict[tuple[str, str], str]:
             domain = f"{node.domain}." if node.domain else ""
             unknown[node.domain, node.op_type] = f"{domain}{node.op_type} (opset {version})"
     return unknown
+
+
+def _write_defaults(model: Any, operators: Container[tuple[str, str]]) -> None:
+    """Write, in place, the attributes that nodes of these operators leave out: spelt out, an operator lacks them."""
+    defs, versions = require("onnx.defs", install=EXTRA), {each.domain: each.version for each in model.opset_import}
+    for node in model.graph.node:
+        key = node.domain, node.op_type
+        if key not in operators or not defs.has(node.op_type, domain=node.domain):
+            continue
+        schema = defs.get_schema(node.op_type, versions.get(node.domain, 1), node.domain)
+        written = {attribute.name for attribute in node.attribute}
+        defaults = [each.default_value for name, each in schema.attributes.items() if name not in written]
+        node.attribute.extend(default for default in defaults if default.name)
 
 
 def _opset(model: Any) -> Any:

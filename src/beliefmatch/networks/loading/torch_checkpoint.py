@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from beliefmatch.errors import FolderError, WeightsError, the_nearest
+from beliefmatch.networks.state_dicts import EXTRA, encode_extra_state
 from beliefmatch.runs.archives import BROKEN
 from beliefmatch.runs.reading import open_regular
 
@@ -149,6 +150,8 @@ def explain_torchscript(what: Path | str) -> str:
 def choose_state_dict(loaded: Any, path: Path, state_key: str | None) -> dict[str, Tensor]:
     """Return the state dict in what a file holds: the only one, or the one that the user names.
 
+    Extra state in it comes as the bytes of its JSON.
+
     Args:
         loaded: content of the file.
         path: of the file, for messages.
@@ -164,16 +167,30 @@ def choose_state_dict(loaded: Any, path: Path, state_key: str | None) -> dict[st
         keys = _listed(loaded) or "nothing"
         raise WeightsError(f"{path} holds no state dict: expected names with tensors, found {keys}")
     if state_key is not None:
-        return _named(found, path, state_key)
+        return _with_extra_state(_named(found, path, state_key), path)
     if len(found) > 1:
         raise WeightsError(
             f"{path} holds several state dicts: {_listed(found)}; choose one with {STATE_KEY_FLAGS}, such as "
             f"{list(found)[-1][:MAX_NAME]}"
         )
-    return next(iter(found.values()))
+    return _with_extra_state(next(iter(found.values())), path)
 
 
-def _named(found: dict[str, dict[str, Tensor]], path: Path, state_key: str) -> dict[str, Tensor]:
+def _with_extra_state(found: dict[str, Any], path: Path) -> dict[str, Tensor]:
+    """Return a state dict with its extra state as tensors, as a run writes it."""
+    for name, value in found.items():
+        if not isinstance(value, Tensor):
+            encoded = encode_extra_state(value)
+            if encoded is None:
+                raise WeightsError(
+                    f"{path} holds {name[:MAX_NAME]}, a {type(value).__name__}, which cannot be restored: expected "
+                    "extra state of numbers, texts, lists and dictionaries with names"
+                )
+            found[name] = encoded
+    return found
+
+
+def _named(found: dict[str, dict[str, Any]], path: Path, state_key: str) -> dict[str, Any]:
     if list(found) == [""]:
         raise WeightsError(f"{path} is a state dict itself: leave out {STATE_KEY_FLAGS}")
     named = [key for key in found if key == state_key] or [key for key in found if state_key in key.split(".")]
@@ -188,7 +205,7 @@ def _listed(names: Iterable[object]) -> str:
 
 def _state_dicts_in(
     loaded: Mapping[Any, Any], seen: set[int], key: str = "", depth: int = 0
-) -> dict[str, dict[str, Tensor]]:
+) -> dict[str, dict[str, Any]]:
     """Return all state dicts in nested mappings, by their keys with dots between them.
 
     What lies under several keys counts once: a small file could hold it a thousand times, and so a thousand in each.
@@ -204,6 +221,8 @@ def _state_dicts_in(
 
 
 def _is_state_dict(loaded: Mapping[Any, Any]) -> bool:
-    """Whether all are names with tensors, of which not all are single numbers, as a best score is one."""
-    named = all(isinstance(key, str) and isinstance(value, Tensor) for key, value in loaded.items())
-    return named and any(value.dim() > 0 for value in loaded.values())
+    """Whether all are names with tensors or extra state, and not all single numbers, as a best score is one."""
+    named = all(
+        isinstance(key, str) and (isinstance(value, Tensor) or key.endswith(EXTRA)) for key, value in loaded.items()
+    )
+    return named and any(isinstance(value, Tensor) and value.dim() > 0 for value in loaded.values())

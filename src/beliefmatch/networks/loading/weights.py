@@ -175,7 +175,14 @@ def fit_weights(
         for key, tensor in state.items()
         if not isinstance(expected[key], Tensor)
     }
-    network.load_state_dict(state | extra, strict=False)
+    try:
+        network.load_state_dict(state | extra, strict=False)
+    except Exception as error:
+        # Extra state is set by code of the network's own, which can fail in any way.
+        raise WeightsError(
+            f"{name} does not fit the network: it takes no such extra state ({type(error).__name__}: "
+            f"{first_line(error)})"
+        ) from error
 
 
 def _choose_keys(

@@ -5,11 +5,11 @@ from typing import Literal
 
 from beliefmatch.runs.schema.export import Export
 
-Kind = Literal["diverged", "constant_source", "one_class", "constant_student", "pinned"]
+Kind = Literal["diverged", "constant_source", "one_class", "constant_student", "pinned", "learns_nothing"]
 """diverged: a loss or gradient is not finite. constant_source: all inputs are alike. one_class: the student gives one
 class to each batch, to which the teacher gives several. constant_student: it predicts the same labels for all of each
 batch, or the same numbers, where the teacher does not. pinned: a confidence stays at its bound while the networks
-agree no more often than by chance."""
+agree no more often than by chance. learns_nothing: the student's parameters stay as they are, likewise."""
 Action = Literal["continue", "stop", "restart"]
 """What was done about a collapse."""
 
@@ -21,7 +21,7 @@ class Collapse:
     kind: Kind
     """diverged: a loss or gradient is not finite. constant_source: all inputs are alike. one_class: the student gives
     one class to each batch. constant_student: it gives all of a batch the same labels or numbers. pinned: a confidence
-    stays at its bound."""
+    stays at its bound. learns_nothing: the student's parameters stay as they are."""
     round: int
     """Round in which it was named."""
     since: int
@@ -66,6 +66,8 @@ class Result:
     """Rounds completed."""
     seconds: float
     """Training time in seconds, over all resumptions."""
+    student_sha256: str
+    """SHA-256 of student.safetensors, hexadecimal, as in student.json."""
     rounds_fraction: float | None = None
     """Rounds as a fraction of those that the recipe does by default. None: it has no default."""
     student_macs: int | None = None

@@ -22,6 +22,8 @@ class LoggedRow:
     """Loss of the student, mean over the steps of the round."""
     student_gradient_norm: float
     """Norm of the student's gradient before it is clipped, mean over the steps."""
+    student_norm: float
+    """L2 norm of all parameters of the student together, after the round."""
     teacher_confidence: float | None = None
     """Probability of the teacher's most likely class in [0, 1], mean over the examples of the round; with several
     labels, of what it predicts of each, mean over labels too. Missing for a regression."""
@@ -58,8 +60,8 @@ class LoggedRow:
     student_spread: float | None = None
     """The student's, likewise."""
     batch_diversity: float | None = None
-    """Standard deviation over the examples of a batch, as a fraction of the size of its inputs. Missing where a batch
-    has one example."""
+    """Standard deviation over the examples of a batch before they are augmented, as a fraction of the size of its
+    inputs. Missing where a batch has one example."""
     generator_diversity: float | None = None
     """The same of what the generator makes at a time. Missing where the source does not log it."""
 
