@@ -265,9 +265,10 @@ NUMBERS: dict[str, Any] = {
 
 
 def kinds_of(row: dict[str, Any], num: int = 40) -> list[str]:
-    """Name the collapses of a run whose rows are all alike."""
+    """Name the collapses of a run whose rows are all alike, but for a student that moves."""
     detector = CollapseDetector(rounds=ROUNDS, batch_size=64)
-    found = [finding for number in range(num) for finding in detector.detect(row | {"round": 4 * (number + 1)})]
+    rows = [row | {"round": 4 * (number + 1), "student_norm": 3.0 + number} for number in range(num)]
+    found = [finding for each in rows for finding in detector.detect(each)]
     return sorted({finding.kind for finding in found})
 
 
