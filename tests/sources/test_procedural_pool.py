@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from beliefmatch import RunFolder, RunOptions, run
 from beliefmatch.errors import SettingsError
 from beliefmatch.functional.mixing import mixup
-from beliefmatch.sources.crossing import cross_borders
+from beliefmatch.sources.boundary_crossing import cross_borders
 from beliefmatch.sources.importance_weights import RAREST, draw_rows, is_due
 from beliefmatch.sources.inversion_loss import InversionLossWeights
 from beliefmatch.sources.procedural_pool import ProceduralPool

@@ -186,7 +186,7 @@ def _compress_auto(
 
 def _print_next(plan: "CompressionPlan") -> None:
     """Say where the student is and what to type next."""
-    from beliefmatch.training.trust import code_named_in
+    from beliefmatch.training.trusted_code import code_named_in
 
     folder, trust = plan.options.folder, " --trust-code" if code_named_in(plan.transfer) else ""
     print_text(

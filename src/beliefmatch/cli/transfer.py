@@ -37,7 +37,7 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
     from beliefmatch.training.budget import choose_rounds
     from beliefmatch.training.options import RunOptions
     from beliefmatch.training.run import run
-    from beliefmatch.training.trust import code_named_in
+    from beliefmatch.training.trusted_code import code_named_in
 
     if name not in recipes.ALL:
         raise SettingsError(f"no recipe is called {name!r}; {did_you_mean(name, recipes.ALL)}")

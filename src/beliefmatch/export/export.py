@@ -30,7 +30,7 @@ from beliefmatch.runs.atomic import make_folder, replacing
 from beliefmatch.runs.folder import TEACHER_FILE, RunFolder
 from beliefmatch.runs.schema.export import Export
 from beliefmatch.training.student_files import load_student_with_logits, read_student
-from beliefmatch.training.trust import TrustedCode
+from beliefmatch.training.trusted_code import TrustedCode
 
 STEM = "model"
 """Of the file's name, unless the user names it; the run folder holds a student.safetensors of its own."""

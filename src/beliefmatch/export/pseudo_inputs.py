@@ -19,7 +19,7 @@ from beliefmatch.training.precision import make_fabric
 from beliefmatch.training.state import unpack
 from beliefmatch.training.student_files import load_student_with_logits
 from beliefmatch.training.transfer import Transfer
-from beliefmatch.training.trust import TrustedCode
+from beliefmatch.training.trusted_code import TrustedCode
 
 NUM_PSEUDO = 256
 

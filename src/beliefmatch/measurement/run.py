@@ -25,7 +25,7 @@ from beliefmatch.runs.schema.measurement import Estimate, MeasurementRecord, Tra
 from beliefmatch.runs.schema.task import TaskName
 from beliefmatch.training.run_settings import fingerprint
 from beliefmatch.training.student_files import load_student_with_logits
-from beliefmatch.training.trust import TrustedCode
+from beliefmatch.training.trusted_code import TrustedCode
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 

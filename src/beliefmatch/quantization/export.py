@@ -19,7 +19,7 @@ from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.export import EightBits, Export
 from beliefmatch.runs.schema.quantization import Quantization
 from beliefmatch.training.student_files import load_student_with_logits
-from beliefmatch.training.trust import TrustedCode
+from beliefmatch.training.trusted_code import TrustedCode
 
 STEM = "model_int8"
 """Of the file's name, unless the user names it."""

@@ -26,7 +26,7 @@ from beliefmatch.students.given import GivenStudent
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.students.pruned import PrunedStudent
 from beliefmatch.training.transfer import Transfer
-from beliefmatch.training.trust import TrustedCode, check_trusted, code_named_in
+from beliefmatch.training.trusted_code import TrustedCode, check_trusted, code_named_in
 
 SETTINGS_TYPES: tuple[type, ...] = (
     *(Adversarial, Cmi, Dafl, DeepInversion, Dfad, Dfq, Fast, FewShot, FreePoints, Nayer, Noise, ProceduralPool),

@@ -25,7 +25,7 @@ from beliefmatch.functional.textures import textures
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import AbstractSource, Batch, Needs, Plan, gather_shards, local_shard, take_local_shard
-from beliefmatch.sources.crossing import cross_borders
+from beliefmatch.sources.boundary_crossing import cross_borders
 from beliefmatch.sources.importance_weights import ImportanceWeights, draw_rows, is_due, make_importance_weights
 from beliefmatch.sources.input_optimisation import optimise_inputs
 from beliefmatch.sources.inversion_loss import InversionLossWeights

@@ -29,7 +29,7 @@ from beliefmatch.studies.compression import Compression
 from beliefmatch.studies.compression_settings import CompressionSettings, StudentLike, load_teacher_of, transfer_of
 from beliefmatch.training.run_settings import fingerprint
 from beliefmatch.training.student_files import load_student_with_logits
-from beliefmatch.training.trust import code_named_in
+from beliefmatch.training.trusted_code import code_named_in
 
 logger = logging.getLogger(__name__)
 

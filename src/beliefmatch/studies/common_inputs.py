@@ -12,7 +12,7 @@ from beliefmatch.measurement.run import load_pair, load_teacher
 from beliefmatch.networks.examples import Inputs
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.studies.sweep import Outcome, Row
-from beliefmatch.training.trust import TrustedCode, code_named_in
+from beliefmatch.training.trusted_code import TrustedCode, code_named_in
 
 WHAT_IT_TELLS = (
     "no data was given, so no accuracy was measured. Agreement with the teacher is on one set of inputs for all runs, "

@@ -24,7 +24,7 @@ from beliefmatch.runs.schema.candidates import Candidates
 from beliefmatch.runs.schema.result import Result
 from beliefmatch.training.student_files import load_student
 from beliefmatch.training.transfer import Transfer
-from beliefmatch.training.trust import code_named_in
+from beliefmatch.training.trusted_code import code_named_in
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)

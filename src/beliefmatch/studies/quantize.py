@@ -14,7 +14,7 @@ from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, q
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.studies.compression_settings import Numbers, TeacherLike, load_alone
-from beliefmatch.training.trust import TrustedCode
+from beliefmatch.training.trusted_code import TrustedCode
 
 
 def quantize(

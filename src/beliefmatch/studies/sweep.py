@@ -22,7 +22,7 @@ from beliefmatch.studies.teacher_file import write_teacher
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.run import Follow, Observer, run
 from beliefmatch.training.transfer import Transfer
-from beliefmatch.training.trust import code_named_in
+from beliefmatch.training.trusted_code import code_named_in
 
 logger = logging.getLogger(__name__)
 

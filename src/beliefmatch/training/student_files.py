@@ -24,7 +24,7 @@ from beliefmatch.runs.serialisation import from_json, to_json
 from beliefmatch.runs.student_checksum import check_student
 from beliefmatch.students.pruned import PrunedStudent
 from beliefmatch.training.transfer import Transfer
-from beliefmatch.training.trust import TrustedCode, check_trusted
+from beliefmatch.training.trusted_code import TrustedCode, check_trusted
 
 
 def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, inspection: Inspection) -> None:
