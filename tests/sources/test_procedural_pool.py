@@ -170,7 +170,20 @@ def test_weights_are_computed_by_themselves_and_seldom() -> None:
         assert not started.state.importance.multipliers.any()
         started.improve()
     assert started.state.importance.multipliers.any()
-    assert [rounds for rounds in range(100) if is_due(rounds)] == [4, 8, 16, 32, 64]
+    assert [rounds for rounds in range(300) if is_due(rounds)] == [4, 8, 16, 32, 64, 128, 192, 256]
+
+
+def test_an_input_that_came_since_does_not_outweigh_all_others() -> None:
+    started = Run(small(made_batch=64, making_steps=1))
+    for _ in range(4):
+        started.improve()
+    importance, held = started.state.importance, started.state.pool.held
+    importance.solve(int(held), 0.05)
+    assert importance.moments is not None
+    assert importance.multipliers.any()
+    assert float(importance.probabilities(held, 1.0).max()) < 0.5
+    importance.moments[0] = 50 * importance.multipliers.sign()
+    assert float(importance.probabilities(held, 1.0)[0]) < 0.5
 
 
 def test_rows_are_drawn_by_their_probabilities() -> None:

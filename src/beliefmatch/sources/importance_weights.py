@@ -20,8 +20,9 @@ RAREST = 0.05
 """A class counts for at least this part of what it would have if all were even: few inputs must not fill batches."""
 MOST_MOMENTS = 1024
 """Of one input; where the teacher has more, so many random sums of them."""
-FIRST_SOLVED = 4
-"""Rounds after which weights are computed for the first time, and then after twice as many each time."""
+FIRST_SOLVED, LONGEST_WAIT = 4, 64
+"""Rounds after which weights are computed for the first time, and then after twice as many each time; and rounds that
+lie between two times at most. A pool of 20,000 is another one after 78 rounds."""
 
 
 @dataclass(kw_only=True)
@@ -35,6 +36,9 @@ class ImportanceWeights:
     weights of maximum entropy are not wanted."""
     multipliers: Tensor
     """(moments,), of the weights of maximum entropy; 0 until they are computed."""
+    largest: Tensor
+    """(), logarithm of the largest ratio of weight to balance in the pool that they were computed for. An input that
+    came since has no larger one: the exponential of a moment that no input had then would outweigh all others."""
     projection: Tensor | None = field(metadata=FIXED)
     """(moments of the teacher, moments), where there are too many."""
     num_classes: int = field(metadata=FIXED)
@@ -58,7 +62,8 @@ class ImportanceWeights:
         even = self._even(held)
         if self.moments is None:
             return even
-        weights = torch.softmax(even.log() + self.moments @ self.multipliers, dim=0)
+        ratios = (self.moments @ self.multipliers).minimum(self.largest)
+        weights = torch.softmax(even.log() + ratios, dim=0)
         return torch.lerp(even, weights, weighted_fraction)
 
     def solve(self, held: int, min_effective_fraction: float) -> None:
@@ -73,6 +78,7 @@ class ImportanceWeights:
         base = self._even(torch.tensor(held, device=self.classes.device))[:held]
         found = maximum_entropy_weights(self.moments[:held], min_effective_fraction * held, base)
         self.multipliers.copy_(found.multipliers)
+        self.largest.copy_((self.moments[:held] @ self.multipliers).max())
 
     def _even(self, held: Tensor) -> Tensor:
         """Compute probabilities that balance the classes, (capacity,), sum 1."""
@@ -85,7 +91,9 @@ class ImportanceWeights:
 
 def is_due(rounds: int) -> bool:
     """Whether weights are computed after so many rounds: what changes little is computed seldom."""
-    return rounds >= FIRST_SOLVED and rounds & (rounds - 1) == 0
+    return rounds >= FIRST_SOLVED and (
+        rounds % LONGEST_WAIT == 0 or (rounds < LONGEST_WAIT and rounds.bit_count() == 1)
+    )
 
 
 def draw_rows(probabilities: Tensor, count: int, random: torch.Generator) -> Tensor:
@@ -117,6 +125,7 @@ def make_importance_weights(
         classes=torch.zeros(capacity, dtype=torch.int64, device=device),
         moments=torch.zeros(capacity, kept, device=device) if kept else None,
         multipliers=torch.zeros(kept, device=device),
+        largest=torch.zeros((), device=device),
         projection=projection,
         num_classes=teacher.task.count_groups(teacher.num_classes),
     )
