@@ -37,7 +37,7 @@ class ImportanceWeights:
     multipliers: Tensor
     """(moments,), of the weights of maximum entropy; 0 until they are computed."""
     largest: Tensor
-    """(), logarithm of the largest ratio of weight to balance in the pool that they were computed for. An input that
+    """(), largest logarithm of weight over balance in the pool that they were computed for. An input that
     came since has no larger one: the exponential of a moment that no input had then would outweigh all others."""
     projection: Tensor | None = field(metadata=FIXED)
     """(moments of the teacher, moments), where there are too many."""
