@@ -1,0 +1,99 @@
+"""The benchmark of estimates without data: what it collects, and that its judgement finds what was planted."""
+
+import json
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from trust import Pairs, collect_task
+from trust_judging import judge, judge_candidate
+from trust_maps import quantile_of
+from trust_tasks import Rescaled, disturb, lose_class
+
+TASKS, RUNS = ("a", "b", "c", "d"), 5
+
+
+def planted(*, error: float) -> list[dict[str, Any]]:
+    """Return pairs whose `agreement` candidates are the truth but for an error; all others are noise."""
+    random, rows = np.random.default_rng(0), []
+    names = json.loads((Path(__file__).parents[2] / "benchmarks/results/trust_pairs.jsonl").read_text().split("\n")[0])
+    for task in TASKS:
+        for number in range(RUNS):
+            for budget, base in zip(("1/8", "1/4", "1/2", "1/1"), (0.3, 0.5, 0.7, 0.8), strict=True):
+                true = base + 0.03 * number
+                noisy = {name: float(random.uniform()) for name in names["candidates"]}
+                seen = {name: float(np.clip(true + error * random.normal(), 0, 1)) for name in noisy}
+                chosen = {name: (seen if name.startswith("agreement") else noisy)[name] for name in noisy}
+                row = {"task": task, "teacher": task, "run": str(number), "recipe": str(number), "budget": budget}
+                rows.append(row | {"agreement": true, "candidates": chosen})
+    return rows
+
+
+def test_a_candidate_that_is_the_truth_is_found() -> None:
+    found = judge(planted(error=0.0))
+    assert found["summary"]["pairs"] == len(TASKS) * RUNS * 4
+    assert found["summary"]["rank_correlation_within"] == pytest.approx(1)
+    assert found["summary"]["rank_correlation_across"] == pytest.approx(1, abs=1e-3)
+    assert found["summary"]["mean_absolute_error"] < 0.01
+    assert found["scores"]["recipes_right"] == 1
+    assert found["scores"]["checkpoint_loss"] == 0
+    assert found["runs_that_move"] == len(TASKS) * RUNS
+    assert all("agreement" in " ".join(names) for names in found["chosen_for_each_task"].values())
+
+
+def test_intervals_hold_nine_tenths_of_what_is_alike_in_all_tasks() -> None:
+    scores = judge(planted(error=0.05))["scores"]
+    assert 0.8 <= scores["coverage_90"] <= 0.99
+    assert scores["mean_width"] < 0.35
+
+
+def test_noise_orders_nothing() -> None:
+    found = judge_candidate(planted(error=0.0), "confidence_gap_balanced")
+    assert abs(found["across"]) < 0.25
+    assert found["recipes_right"] < 0.7
+    assert found["error_isotonic"] > 0.1
+
+
+def test_a_candidate_that_falls_with_the_truth_counts_as_one_that_rises() -> None:
+    rows = planted(error=0.0)
+    for row in rows:
+        row["candidates"]["divergence_balanced"] = 2 - row["agreement"]
+    found = judge_candidate(rows, "divergence_balanced")
+    assert (found["within_runs"], found["recipes_right"]) == (pytest.approx(1), 1)
+    assert found["error_isotonic"] < 0.01
+
+
+def test_a_quantile_is_of_the_weights() -> None:
+    values, weights = np.arange(10.0), np.ones(10)
+    assert quantile_of(values, weights) == 8
+    weights[9] = 9
+    assert quantile_of(values, weights) == 9
+
+
+def test_a_task_is_collected_once(tmp_path: Path) -> None:
+    arguments = Namespace(
+        data=tmp_path, folder=tmp_path / "runs", recipes=["noise"], seeds=[0], inputs=16, examples=50, kept=None
+    )
+    pairs = Pairs(tmp_path / "pairs.jsonl")
+    collect_task("features", pairs, arguments)
+    assert [row["budget"] for row in pairs.rows] == ["1/8", "1/4", "1/2", "1/1"]
+    assert all(0 <= row["agreement"] <= 1 and row["teacher_accuracy"] > 0.8 for row in pairs.rows)
+    again = Pairs(pairs.path)
+    collect_task("features", again, arguments)
+    assert again.rows == pairs.rows
+
+
+def test_students_are_broken_as_they_are_called() -> None:
+    network = nn.Linear(4, 3)
+    inputs = torch.randn(200, 4)
+    assert torch.equal(Rescaled(network, 2.0, 1.0)(inputs), network(2 * inputs + 1))
+    assert lose_class(nn.Linear(4, 3), 1)(inputs).argmax(1).ne(1).all()
+    before = network.weight.detach().clone()
+    disturb(network, 0.1)
+    size = float((network.weight.detach() - before).std() / before.std())
+    assert 0.03 < size < 0.3
