@@ -128,7 +128,7 @@ def test_measure_prints_a_table_and_enters_the_numbers(
         ({"images": np.zeros((20, 8, 8, 3), np.uint8)}, "images have 3 channels, the network takes 1"),
         ({"images": np.zeros((0, 8, 8, 1), np.uint8), "labels": np.zeros(0, np.uint8)}, "there are no images"),
         ({"labels": np.zeros(19, np.uint8)}, r"labels have shape \(19,\), expected \(20,\)"),
-        ({"labels": np.zeros(20, np.float64)}, "labels have dtype float64, expected integers"),
+        ({"labels": np.zeros(20, np.float64)}, "labels are floating-point numbers, expected integers"),
         ({"labels": np.full(20, 10)}, "there is a label 10, but the network knows classes 0 to 9 only"),
         ({"labels": np.full(20, -1)}, "labels go down to -1"),
         ({"images": np.array([{"a": 1}] * 20, dtype=object)}, "images have dtype object, expected numbers"),

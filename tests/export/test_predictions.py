@@ -16,7 +16,14 @@ from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.export.predictions import read_array, write_array
 from tiny import VECTOR, make_mlp_student
 
-METADATA = {"architecture": "mlp_8", "num_classes": 3, "outputs": None, "output": None, "inputs": {}}
+METADATA = {
+    "architecture": "mlp_8",
+    "num_classes": 3,
+    "task": "single_label",
+    "outputs": None,
+    "output": None,
+    "inputs": {},
+}
 WITHOUT_TORCH = """
 import sys
 sys.modules["torch"] = None  # an import of it fails

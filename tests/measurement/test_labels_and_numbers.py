@@ -144,7 +144,7 @@ def test_a_measurement_is_shown_and_described(task: TaskName) -> None:
         ("multi_label", torch.full((60, 5), 2), r"expected \(n, 5\), 1 where a label is true"),
         ("multi_label", torch.zeros(60, 4), r"labels have shape \(60, 4\), and the network is multi-label"),
         ("regression", torch.zeros(60), r"is a regression: expected \(n, 5\) numbers"),
-        ("single_label", torch.zeros(60), "labels have dtype float32, expected integers"),
+        ("single_label", torch.zeros(60), "labels are floating-point numbers, expected integers"),
         ("single_label", torch.zeros(60, 5, dtype=torch.int64), "several are for multi-label networks"),
     ],
 )

@@ -248,8 +248,8 @@ LABELS: dict[str, Any] = {
     "teacher_confidence": 0.8,
     "student_confidence": 0.8,
     "batch_agreement": 0.85,
-    "teacher_labels": [0.5, 0.3, 0.02],
-    "student_labels": [0.5, 0.3, 0.02],
+    "teacher_label_frequencies": [0.5, 0.3, 0.02],
+    "student_label_frequencies": [0.5, 0.3, 0.02],
     "teacher_fixed_labels": 0.1,
     "student_fixed_labels": 0.1,
     "batch_diversity": 0.9,
@@ -279,7 +279,11 @@ def test_labels_and_numbers_that_are_learned_are_no_collapse() -> None:
 
 
 def test_labels_that_are_always_on_or_off_are_a_collapse() -> None:
-    fixed = {"student_fixed_labels": 1.0, "student_labels": [1.0, 0.0, 0.0], "batch_agreement": 0.5 + 0.7 / 3}
+    fixed = {
+        "student_fixed_labels": 1.0,
+        "student_label_frequencies": [1.0, 0.0, 0.0],
+        "batch_agreement": 0.5 + 0.7 / 3,
+    }
     assert kinds_of(LABELS | fixed) == ["constant_student"]
     assert kinds_of(LABELS | fixed | {"teacher_fixed_labels": 1.0}) == [], "the teacher gives no others"
 
@@ -295,7 +299,7 @@ def test_numbers_that_are_nearly_equal_are_a_collapse() -> None:
 
 
 def test_agreement_beyond_chance_of_labels_is_their_mean_kappa() -> None:
-    both = {"teacher_labels": [0.5, 0.5], "student_labels": [0.5, 0.5]}
+    both = {"teacher_label_frequencies": [0.5, 0.5], "student_label_frequencies": [0.5, 0.5]}
     assert agreement_beyond_chance(both | {"batch_agreement": 0.5}) == pytest.approx(0)
     assert agreement_beyond_chance(both | {"batch_agreement": 0.75}) == pytest.approx(0.5)
     assert agreement_beyond_chance({"batch_r2": 0.3}) == 0.3

@@ -77,7 +77,7 @@ def check_classes(labels: Tensor) -> None:
         ExamplesError: they are numbers, or several for each example.
     """
     if labels.is_floating_point():
-        raise ExamplesError(f"labels have dtype {_name(labels)}, expected integers")
+        raise ExamplesError("labels are floating-point numbers, expected integers: one class for each example")
     if labels.dim() != 1:
         raise ExamplesError(
             f"labels have shape {tuple(labels.shape)}, expected ({len(labels)},), one class for each example: several "

@@ -181,8 +181,8 @@ class MultiLabel(AbstractTask):
             "teacher_confidence": label_confidence(teacher).mean(dim=1),
             "student_confidence": label_confidence(student).mean(dim=1),
             "batch_agreement": label_agreement(teacher, student).to(student.dtype).mean(dim=(1, 2)),
-            "teacher_labels": label_frequencies(teacher),
-            "student_labels": label_frequencies(student),
+            "teacher_label_frequencies": label_frequencies(teacher),
+            "student_label_frequencies": label_frequencies(student),
             "teacher_fixed_labels": _fixed_labels(teacher),
             "student_fixed_labels": _fixed_labels(student),
         }

@@ -17,7 +17,8 @@ OTHER_ROWS = (
     "_diversity",
     "_steps",
     "_spread",
-    "_labels",
+    "_fixed_labels",
+    "_label_frequencies",
 )
 """Ends of names that are not parts of a loss."""
 

@@ -81,7 +81,13 @@ class Run:
         if self.student_metadata is not None:
             return self.student_metadata.task
         row = self.rows[-1] if self.rows else {}
-        return "regression" if "teacher_spread" in row else "multi_label" if "teacher_labels" in row else "single_label"
+        return (
+            "regression"
+            if "teacher_spread" in row
+            else "multi_label"
+            if "teacher_label_frequencies" in row
+            else "single_label"
+        )
 
     @property
     def is_planar(self) -> bool:

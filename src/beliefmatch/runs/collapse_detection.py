@@ -160,10 +160,10 @@ def agreement_beyond_chance(row: Row) -> float:
     """
     if "batch_r2" in row:
         return row["batch_r2"]
-    name = "classes" if "teacher_classes" in row else "labels"
+    name = "classes" if "teacher_classes" in row else "label_frequencies"
     pairs = list(zip(row[f"teacher_{name}"], row[f"student_{name}"], strict=True))
     by_chance = sum(first * second for first, second in pairs)
-    if name == "labels":
+    if name == "label_frequencies":
         by_chance = (by_chance + sum((1 - first) * (1 - second) for first, second in pairs)) / len(pairs)
     return (row["batch_agreement"] - by_chance) / (1 - by_chance) if by_chance < 1 - SURE else 0.0
 
@@ -200,7 +200,7 @@ def _see_constant_source(row: Row) -> str | None:
 def _see_constant_outputs(row: Row) -> str | None:
     if row.get("teacher_fixed_labels", 0.0) < 1 and row.get("teacher_spread", 1.0) > LEAST_SPREAD:
         return None
-    what = "predicts the same labels" if "teacher_labels" in row else "gives nearly the same numbers"
+    what = "predicts the same labels" if "teacher_label_frequencies" in row else "gives nearly the same numbers"
     return (
         f"the teacher {what} for all inputs of each batch of the first round, so a student can learn little else. Are "
         "its mean and std right, and its weights loaded?"
@@ -208,7 +208,7 @@ def _see_constant_outputs(row: Row) -> str | None:
 
 
 def _see_constant_student(row: Row) -> str | None:
-    if "teacher_labels" in row:
+    if "teacher_label_frequencies" in row:
         student, teacher = row["student_fixed_labels"], row["teacher_fixed_labels"]
         if student < ALL_FIXED or teacher > SOME_FREE:
             return None

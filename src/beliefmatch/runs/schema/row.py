@@ -41,10 +41,10 @@ class LoggedRow:
     student_largest_class: float | None = None
     """Frequency of the class that the student gives most often to a batch, in [0, 1], mean over the steps. Missing
     likewise."""
-    teacher_labels: list[float] | None = None
+    teacher_label_frequencies: list[float] | None = None
     """Fraction of the examples for which the teacher predicts each label, in [0, 1]. Missing where outputs are no
     labels."""
-    student_labels: list[float] | None = None
+    student_label_frequencies: list[float] | None = None
     """Fraction of the examples for which the student predicts each label, in [0, 1]. Missing likewise."""
     teacher_fixed_labels: float | None = None
     """Fraction of the labels that the teacher predicts for all of a batch or for none, in [0, 1], mean over the steps.
@@ -71,7 +71,7 @@ class LoggedRow:
         absent = [name for name in self._needed() if getattr(self, name) is None]
         if absent:
             raise ValueError(f"{absent[0]} is missing")
-        for name in ("classes", "labels"):
+        for name in ("classes", "label_frequencies"):
             first, second = getattr(self, f"teacher_{name}"), getattr(self, f"student_{name}")
             if (first is not None or second is not None) and (not first or len(first) != len(second or ())):
                 raise ValueError(f"teacher_{name} and student_{name} differ in length or are empty")
@@ -81,6 +81,6 @@ class LoggedRow:
         if self.teacher_spread is not None:
             return ("batch_r2", "student_spread")
         both = ("teacher_confidence", "student_confidence", "confidence_gap", "batch_agreement")
-        if self.teacher_labels is not None:
-            return (*both, "student_labels", "teacher_fixed_labels", "student_fixed_labels")
+        if self.teacher_label_frequencies is not None:
+            return (*both, "student_label_frequencies", "teacher_fixed_labels", "student_fixed_labels")
         return (*both, "teacher_classes", "student_classes", "student_largest_class")
