@@ -268,3 +268,17 @@ def test_a_wrong_type_is_a_type_error_of_ours(settings: dict[str, Any], message:
         compressed(**settings)
     assert isinstance(raised.value, WrongTypeError)
     assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ({"outputs": "regresion"}, "no outputs 'regresion'; did you mean regression?"),
+        ({"start": "techer"}, "no start 'techer'; did you mean teacher?"),
+        ({"start": "zzz"}, "no start 'zzz'; there are fresh, teacher"),
+    ],
+)
+def test_a_word_that_is_misspelt_is_refused(typed: dict[str, str], answer: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        compressed(rounds=1, **typed)
+    assert str(caught.value) == answer
