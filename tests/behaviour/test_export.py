@@ -376,6 +376,9 @@ def test_an_int8_file_is_checked_entered_and_shown(run: Path, images: Path, caps
     found = result.exports["model_int8.onnx"]
     in_8_bits = found.in_8_bits
     assert in_8_bits is not None
+    assert found.student.onnxruntime_latency == in_8_bits.latency
+    record = json.loads((run / "model_int8.json").read_text())
+    assert (record["latency"], record["float_latency"]) == (in_8_bits.latency, in_8_bits.float_latency)
     assert found.student.bytes == (run / "model_int8.onnx").stat().st_size
     assert found.student.torch_latency is None
     assert found.student.onnxruntime_latency is not None

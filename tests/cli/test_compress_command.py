@@ -35,7 +35,12 @@ def test_it_prints_a_plan_runs_and_says_what_is_next(capsys: pytest.CaptureFixtu
     run("compress", *NETWORKS, *USUAL, "--minutes", "1")
     written = capsys.readouterr().out
     folder = "runs/tiny_make_conv_teacher_to_tiny_make_plain_conv"
-    for words in ("426 parameters", "1 x 8 x 8 (as you gave it)", "mean 0.3, std 0.4", "3, each of ten student steps"):
+    for words in (
+        "426 parameters",
+        "1 x 8 x 8 (as you gave it)",
+        "mean 0.3, std 0.4",
+        "3 of the usual 8,000 rounds, each of ten student steps",
+    ):
         assert words in written
     assert f"beliefmatch measure {folder} --images FILE.npz --trust-code" in written
     settings = json.loads((Path(folder) / "run.json").read_text())["settings"]["transfer"]

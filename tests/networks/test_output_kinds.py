@@ -13,7 +13,7 @@ from beliefmatch.networks.inspection import inspect
 from beliefmatch.networks.loading.given import GivenNetwork
 from beliefmatch.networks.loading.network import Network, load_model
 from beliefmatch.networks.output_forms import give_logits
-from beliefmatch.networks.output_kinds import OutputKind
+from beliefmatch.networks.output_kinds import OutputKind, resolve_kind
 from beliefmatch.networks.tasks import TASKS
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.schema.task import TaskName
@@ -148,3 +148,8 @@ def test_a_hook_is_there_once() -> None:
     network = linear(nn.Sigmoid())
     assert give_logits(network, "sigmoid", "multi_label") is not None
     assert give_logits(network, "sigmoid", "multi_label") is None
+
+
+def test_a_kind_that_does_not_exist_is_refused_wherever_a_network_is_inspected() -> None:
+    with pytest.raises(SettingsError, match=r"^no outputs 'regresion'; did you mean regression\?$"):
+        resolve_kind("regresion", num_columns=3, role="teacher")  # pyright: ignore[reportArgumentType]

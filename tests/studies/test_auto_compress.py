@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -191,13 +192,20 @@ def test_what_contradicts_itself_is_one_line(settings: dict[str, Any], message: 
 
 def test_where_nothing_meets_the_target_the_message_says_what_came_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     found = Candidate(student=None, in_8_bits=False, macs=9, parameters=9, bytes=10, latency=1.0, meets=False)
-    fast = replace(found, student="thin:0.5", latency=0.8)
-    monkeypatch.setattr(auto_compress, "measure_proposals", lambda *_: ("torch", [found, replace(fast, bytes=4), fast]))
-    message = (
-        r"nothing that was tried meets speedup 9: thin:0\.5 is 1\.25 times as fast, thin:0\.5 has 0\.40 of the bytes"
-    )
-    with pytest.raises(SettingsError, match=message):
-        compressed(speedup=9)
+    others = [
+        replace(found, student="thin:0.5", latency=0.8, macs=8),
+        replace(found, in_8_bits=True, latency=0.9, bytes=4),
+        replace(found, student="convnet_4", macs=3),
+    ]
+    monkeypatch.setattr(auto_compress, "measure_proposals", lambda *_: ("torch", [found, *others]))
+    for target, nearest in (
+        ({"speedup": 9}, "speedup 9: thin:0.5 is 1.25 times as fast; ask"),
+        ({"size": 0.1}, "size 0.1: the network itself in 8 bits has 0.40 of the bytes; ask"),
+        ({"macs": 0.1}, "macs 0.1: convnet_4 has 0.33 of the multiply-accumulates; ask"),
+        ({"speedup": 9, "macs": 0.1}, "macs 0.1: thin:0.5 is 1.25 times as fast, convnet_4 has 0.33 of the multiply"),
+    ):
+        with pytest.raises(SettingsError, match=f"nothing that was tried meets .*{re.escape(nearest)}"):
+            compressed(**target)
     monkeypatch.setattr(auto_compress, "measure_proposals", lambda *_: ("torch", [found]))
     with pytest.raises(SettingsError, match="nothing smaller than the network was found for speedup 9"):
         compressed(speedup=9)

@@ -185,3 +185,8 @@ USUAL = Candidate(student="thin:0.5", in_8_bits=False, macs=50, parameters=5, by
 )
 def test_the_order_of_training(changes: list[dict[str, Any]], order: tuple[int, ...]) -> None:
     assert order_candidates([replace(USUAL, **each) for each in changes]) == order
+
+
+def test_where_nothing_so_small_can_be_made_the_smallest_is_tried_to_tell_what_comes_nearest(teacher: Teacher) -> None:
+    found = named(list_proposals("mine", teacher, Target(speedup=2000)))
+    assert found[1] == "thin:0.2"

@@ -124,7 +124,7 @@ def test_the_plan_says_what_was_understood(capsys: pytest.CaptureFixture[str]) -
         "1/2.0 of the parameters and 1/2.0 of the MACs; begins with the teacher's weights",
         "1 x 8 x 8 (as you gave it)",
         "mean 0.3, std 0.4 (as you gave it)",
-        "1, each of 40 student steps, in batches of 4, with seed 0",
+        "1 of the usual 1,000 rounds, each of 40 student steps, in batches of 4, with seed 0",
         "about 20 seconds on cpu",
         "GiB",
     ):
@@ -268,3 +268,55 @@ def test_a_wrong_type_is_a_type_error_of_ours(settings: dict[str, Any], message:
         compressed(**settings)
     assert isinstance(raised.value, WrongTypeError)
     assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ({"outputs": "regresion"}, "no outputs 'regresion'; did you mean regression?"),
+        ({"start": "techer"}, "no start 'techer'; did you mean teacher?"),
+        ({"start": "zzz"}, "no start 'zzz'; there are fresh, teacher"),
+    ],
+)
+def test_a_word_that_is_misspelt_is_refused(typed: dict[str, str], answer: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        compressed(rounds=1, **typed)
+    assert str(caught.value) == answer
+
+
+def planned(capsys: pytest.CaptureFixture[str], **settings: Any) -> str:
+    compressed(progress=True, **settings)
+    return capsys.readouterr().err
+
+
+def make_other_family() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 100), nn.ReLU(), nn.Linear(100, 10))
+
+
+def test_the_plan_of_a_student_of_another_family_says_that_it_starts_with_its_own_weights(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    written = planned(capsys, student=make_other_family, start="teacher", rounds=1)
+    assert "begins with the weights that it was given with, since it is of another family than its teacher" in written
+    assert "begins with the teacher's weights" not in written
+
+
+def test_the_plan_warns_of_a_student_larger_than_its_teacher(capsys: pytest.CaptureFixture[str]) -> None:
+    warning = "warning       the student is larger than its teacher, so nothing is compressed"
+    assert warning in planned(capsys, student=make_other_family, rounds=1)
+    assert "larger than" not in planned(capsys, rounds=1, folder="smaller")
+
+
+def test_the_plan_warns_of_few_rounds(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "of the usual rounds say little"
+    written = planned(capsys, rounds=1)
+    assert f"warning       0.013 % {words}" in written
+    assert "1 of the usual 8,000 rounds, each of ten student steps" in written
+
+    def usually_four(setup: bm.recipes.Setup) -> bm.Transfer:
+        return replace(bm.recipes.noise(setup), usual_rounds=4)
+
+    for rounds, said in ((1, "1 of the usual 4 rounds, each"), (4, "rounds        4, each")):
+        written = planned(capsys, recipe=usually_four, rounds=rounds, folder=f"run_{rounds}")
+        assert words not in written
+        assert said in written

@@ -20,6 +20,7 @@ from beliefmatch.cli.compare import compare
 from beliefmatch.cli.compress import compress
 from beliefmatch.cli.demo import demo
 from beliefmatch.cli.export import export
+from beliefmatch.cli.flag_names import flags_of, in_own_flags
 from beliefmatch.cli.inspect_model import inspect_model
 from beliefmatch.cli.lists import architectures, recipes
 from beliefmatch.cli.measure import measure
@@ -51,6 +52,8 @@ COMMANDS = {
 
 ONE_FLAG_A_NETWORK = ("compress", "inspect")
 """Commands that take --student NAME as it is; the others have --student.architecture NAME and more besides."""
+ONE_MODEL = ("compress", "inspect", "quantize")
+"""Commands whose flags of the model have no --teacher. before their names."""
 RANKS = ("LOCAL_RANK", "RANK", "NODE_RANK", "WORLD_SIZE")
 """Environment variables that say which of several processes this is."""
 MAX_MESSAGE = 2000
@@ -78,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     with lasting_streams() as out:
         handler = logging.StreamHandler()
-        handler.setFormatter(PrintableFormatter("%(message)s"))
+        handler.setFormatter(PrintableFormatter(_in_flags_of(arguments)))
         logging.basicConfig(handlers=[handler])
         logging.getLogger().setLevel(logging.INFO if is_first_process() else logging.ERROR)
         with _explaining_errors(arguments) as ending:
@@ -108,7 +111,8 @@ def _explaining_errors(arguments: Sequence[str]) -> Iterator[Ending]:
     try:
         yield ending
     except BeliefMatchError as error:
-        ending.code = _fail(error.in_flags() if isinstance(error, SettingsError) else str(error))
+        message = error.in_flags() if isinstance(error, SettingsError) else str(error)
+        ending.code = _fail(_in_flags_of(arguments)(message))
     except KeyboardInterrupt:
         if is_first_process():
             sys.stderr.write(f"beliefmatch: interrupted{CONTINUED.get(next(iter(arguments), ''), '')}\n")
@@ -125,6 +129,12 @@ def _explaining_errors(arguments: Sequence[str]) -> Iterator[Ending]:
             raise
         else:
             ending.code = 2
+
+
+def _in_flags_of(arguments: Sequence[str]) -> Callable[[str], str]:
+    """Return what writes the flags in messages as the command that was typed calls them."""
+    name = next(iter(arguments), "")
+    return functools.partial(in_own_flags, own=flags_of(COMMANDS[name])) if name in ONE_MODEL else str
 
 
 def _fail(message: str) -> int:

@@ -1,9 +1,9 @@
 """What a user or a configuration says of a network's outputs: what they predict, and in which form."""
 
 import logging
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from beliefmatch.errors import NetworkError
+from beliefmatch.errors import NetworkError, SettingsError, did_you_mean
 from beliefmatch.networks.output_forms import OutputForm
 from beliefmatch.runs.schema.task import TaskName
 
@@ -20,12 +20,24 @@ OF_PROBLEM: dict[str, OutputKind] = {
 """By problem_type of a configuration of transformers."""
 
 
+def check_kind(kind: str | None) -> None:
+    """Check that a kind of outputs is one that we know.
+
+    Raises:
+        SettingsError: it is not.
+    """
+    if kind is not None and kind not in get_args(OutputKind):
+        raise SettingsError(f"no outputs {kind!r}; {did_you_mean(str(kind), get_args(OutputKind))}")
+
+
 def resolve_kind(kind: OutputKind | None, *, num_columns: int, role: str) -> tuple[TaskName, OutputForm | None]:
     """Return what outputs of a kind predict, and their form; None: it is detected by their values.
 
     Raises:
         NetworkError: the network has another number of outputs than the kind.
+        SettingsError: there is no such kind.
     """
+    check_kind(kind)
     match kind:
         case "multi_label":
             return "multi_label", None

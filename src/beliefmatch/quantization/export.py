@@ -1,10 +1,10 @@
 """The student of a run in 8 bits: quantised without data, checked, and entered where other exported files are."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from beliefmatch.export.card import write_card
-from beliefmatch.export.costs import measure_deployed
+from beliefmatch.export.costs import Costs, measure_deployed
 from beliefmatch.export.export import Exported, check_target, enter_export, find_teacher
 from beliefmatch.export.graph import DeployedGraph, Pixels
 from beliefmatch.export.normalising import check_normalisation, deployed_spec
@@ -15,6 +15,7 @@ from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
 from beliefmatch.recipes.stored import read_transfer
+from beliefmatch.runs.atomic import write_json
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.export import EightBits, Export
 from beliefmatch.runs.schema.quantization import Quantization
@@ -123,8 +124,16 @@ def quantize_run(
         images=images,
         overwrite=overwrite,
     )
-    found, of_teacher = quantized.quantization, None if teacher is None else DeployedGraph(teacher.module, spec, pixels)
-    costs = measure_deployed("onnx", spec, DeployedGraph(student, spec, pixels), target.read_bytes(), of_teacher)
+    costs = measure_deployed(
+        "onnx",
+        spec,
+        DeployedGraph(student, spec, pixels),
+        target.read_bytes(),
+        None if teacher is None else DeployedGraph(teacher.module, spec, pixels),
+        in_32_bits=quantized.in_32_bits,
+    )
+    found = _with_latencies(quantized, costs)
+    quantized = replace(quantized, quantization=found)
     export = Export(
         format="onnx",
         pixels=pixels,
@@ -147,6 +156,16 @@ def quantize_run(
     )
     enter_export(folder, target, export)
     return quantized, export
+
+
+def _with_latencies(quantized: Quantized, costs: Costs) -> Quantization:
+    """Put latencies that were measured beside the teacher's into the record, so that one file has one latency."""
+    latency, float_latency = costs.student.onnxruntime_latency, costs.in_32_bits
+    assert latency is not None
+    assert float_latency is not None
+    found = replace(quantized.quantization, latency=latency, float_latency=float_latency)
+    write_json(quantized.record, asdict(found))
+    return found
 
 
 def eight_bits_of(found: Quantization) -> EightBits:

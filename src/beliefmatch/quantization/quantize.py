@@ -4,7 +4,7 @@ import copy
 import hashlib
 import importlib.metadata
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,6 +73,8 @@ class Quantized:
     record: Path
     """JSON of `quantization`, beside the file."""
     quantization: Quantization
+    in_32_bits: bytes = field(repr=False)
+    """ONNX file of the same network in 32 bits."""
 
 
 def check_task(teacher: Teacher) -> None:
@@ -188,7 +190,7 @@ def quantize_network(
         versions={package: importlib.metadata.version(package) for package in ("torch", *onnx.ONNX.modules)},
     )
     write_json(record, asdict(quantization))
-    return Quantized(file=out, record=record, quantization=quantization)
+    return Quantized(file=out, record=record, quantization=quantization, in_32_bits=content_32)
 
 
 def _metadata(spec: InputSpec) -> dict[str, Any]:

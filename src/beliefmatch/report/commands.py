@@ -35,7 +35,7 @@ def on_folder(command: str, run: Run, flags: Sequence[str]) -> str:
     if any(name.startswith(GIVEN) for name in names):
         call = f"export({str(run.path / 'student.onnx')!r})" if command == "export" else "measure(examples)"
         return f"result.{call}  # result is what beliefmatch.compress returned"
-    trust = ("--trust-code",) if any(map(_is_code, names)) else ()
+    trust = ("--trust-code",) if any(map(is_code, names)) else ()
     return shlex.join((PROGRAM, command, str(run.path), *flags, *trust))
 
 
@@ -44,6 +44,6 @@ def _is_ours(run: Run) -> bool:
     return program.stem == PROGRAM or program.parts[-2:] == (PROGRAM, "__main__.py")
 
 
-def _is_code(architecture: str) -> bool:
+def is_code(architecture: str) -> bool:
     """Whether a name stands for Python code of a user's, file.py:function."""
     return ":" in architecture and not architecture.startswith(ORIGINS)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from beliefmatch.report.commands import began
+from beliefmatch.report.commands import GIVEN, began, is_code
 from beliefmatch.report.elements import Cell, Part, Section, Table, text_cell
 from beliefmatch.report.groups import Group
 from beliefmatch.report.pruning import pruning_parts
@@ -108,17 +108,29 @@ def student_section(runs: Sequence[Run]) -> Section:
     plan, task = run.student_metadata.plan, run.student_metadata.task
     outputs = f"{run.student_metadata.num_logits} {OUTPUT_WORDS[task]}"
     architecture = run.student_metadata.architecture
+    code, how = _loading(run, architecture)
     if plan is not None:
         architecture = f"{run.settings.get('student.architecture', 'pruned')} of {architecture}"
     others = " The students of the other runs load alike." if len(runs) > 1 else ""
-    code = (
-        "import beliefmatch\n\n"
-        f"student = beliefmatch.load_student({str(run.path)!r})  # an ordinary nn.Module, in eval mode"
-    )
     return Section(
         name="student",
         title="Loading the student",
         text=f"{architecture}, {outputs}, inputs of shape {run.settings.get('inputs.shape', 'unknown')}. Its "
-        f"weights are student.safetensors in the run folder; student.json beside them says the rest.{others}",
+        f"weights are student.safetensors in the run folder; student.json beside them says the rest.{how}{others}",
         parts=(Part(code=code), *pruning_parts(plan), *sensitivity_parts(run.sensitivity)),
     )
+
+
+def _loading(run: Run, architecture: str) -> tuple[str, str]:
+    """Return the lines of Python that load a student, and a word on what more they need than its folder."""
+    argument, how = "", ""
+    if architecture.startswith(GIVEN):
+        argument = ", architecture=student"
+        how = " Its architecture was given in Python, so it has to be given again: a module, or what makes one."
+    elif is_code(architecture):
+        argument = ", trust_code=True"
+        how = (
+            " Its architecture is Python code, which is not imported from a folder unless you trust it: read it first."
+        )
+    call = f"beliefmatch.load_student({str(run.path)!r}{argument})"
+    return f"import beliefmatch\n\nstudent = {call}  # an ordinary nn.Module, in eval mode", how

@@ -19,19 +19,29 @@ def start_from_teacher(student: nn.Module, teacher: nn.Module) -> None:
     Two networks are of one family where at least half of the student's matrices and kernels can be cut from one of the
     same name in the teacher. A few names that two families share by chance are no start.
     """
-    state, fitting = tensors_in(student), _find_fitting(student, teacher)
-    weights = [name for name, tensor in state.items() if tensor.dim() > 1]
-    fits = len(set(weights).intersection(fitting))
-    if fits >= FAMILY * len(weights):
-        select_weights(student, teacher)
-        logger.info("%d of the student's %d tensors start as the teacher's", len(fitting), len(state))
+    if is_of_family(student, teacher):
+        copied = select_weights(student, teacher)
+        logger.info("%d of the student's %d tensors start as the teacher's", len(copied), len(tensors_in(student)))
         return
+    fits, weights = _count_fitting(student, teacher)
     logger.warning(
         "the student is of another family than its teacher (%d of its %d matrices and kernels fit), so it starts from "
         "fresh weights. A student of the teacher's family, narrower or shallower, learns sooner.",
         fits,
-        len(weights),
+        weights,
     )
+
+
+def is_of_family(student: nn.Module, teacher: nn.Module) -> bool:
+    """Whether a student can start from its teacher's weights; see `start_from_teacher`."""
+    fits, weights = _count_fitting(student, teacher)
+    return fits >= FAMILY * weights
+
+
+def _count_fitting(student: nn.Module, teacher: nn.Module) -> tuple[int, int]:
+    """Return how many of the student's matrices and kernels can be cut from the teacher's, and how many it has."""
+    weights = {name for name, tensor in tensors_in(student).items() if tensor.dim() > 1}
+    return len(weights.intersection(_find_fitting(student, teacher))), len(weights)
 
 
 def select_weights(network: nn.Module, larger: nn.Module) -> list[str]:

@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -174,13 +174,26 @@ def check_met(found: Candidates) -> None:
     asked = [name for name, value in asdict(found.target).items() if value is not None]
     if not others:
         raise SettingsError(f"nothing smaller than the network was found for {describe_target(found.target)}", *asked)
-    fastest, smallest = min(others, key=lambda each: each.latency), min(others, key=lambda each: each.bytes)
-    times, part = first.latency / fastest.latency, smallest.bytes / first.bytes
+    nearest = [_describe_nearest(quantity, first, others) for quantity in asked]
     raise SettingsError(
-        f"nothing that was tried meets {describe_target(found.target)}: {name_of(fastest)} is {times:.2f} times as "
-        f"fast, {name_of(smallest)} has {part:.2f} of the bytes; ask for less, or name a student",
+        f"nothing that was tried meets {describe_target(found.target)}: {', '.join(nearest)}; ask for less, or name a "
+        "student",
         *asked,
     )
+
+
+def _describe_nearest(quantity: str, first: Candidate, others: Sequence[Candidate]) -> str:
+    """Return which candidate comes nearest in one quantity of a target, and what it has of the network's."""
+    match quantity:
+        case "speedup":
+            best = min(others, key=lambda each: each.latency)
+            return f"{name_of(best)} is {first.latency / best.latency:.2f} times as fast"
+        case "size":
+            best = min(others, key=lambda each: each.bytes)
+            return f"{name_of(best)} has {best.bytes / first.bytes:.2f} of the bytes"
+        case _:
+            best = min(others, key=lambda each: each.macs)
+            return f"{name_of(best)} has {best.macs / first.macs:.2f} of the multiply-accumulates"
 
 
 def name_of(candidate: Candidate) -> str:

@@ -24,7 +24,7 @@ from beliefmatch.quantization.static import CALIBRATION_BATCH, CalibratedGraph, 
 from beliefmatch.runs.schema.candidates import Candidate, Target
 from beliefmatch.students.base import AbstractStudent
 from beliefmatch.students.named import NamedStudent
-from beliefmatch.students.pruned import plan_students
+from beliefmatch.students.pruned import PrunedStudent, plan_students
 from beliefmatch.studies.suggestions import smaller_networks
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,8 @@ FOR_SIZE = (3.4, 2.0, 1.0)
 """Parts of the parameters that are tried, in units of the target's: in 8 bits each takes about .27 of its bytes."""
 SHALLOW = (1.0, 0.7)
 """Parts that are tried by leaving out blocks, which is coarser."""
+NEAREST = (0.4, 0.2, 0.1, 0.05)
+"""Parts that are tried where none as small as the target asks can be made: the least of them comes nearest."""
 MOST_NAMED = 3
 """Networks of the family, or for such inputs, that are tried."""
 MOST_KEPT = 0.95
@@ -87,7 +89,7 @@ def list_proposals(architecture: str, teacher: Teacher, target: Target) -> list[
     """
     whole = cost_of(teacher.module, teacher.inspection.macs)
     found = [Proposal(student=None, network=teacher.module, cost=whole)]
-    for student in plan_students(_pruned_names(target), teacher):
+    for student in plan_students(_pruned_names(target), teacher) or _nearest_pruned(teacher, target):
         network = student.build(teacher).eval()
         found.append(
             Proposal(student=student, network=network, cost=cost_of(network, count_macs(network, teacher.spec)))
@@ -99,6 +101,13 @@ def list_proposals(architecture: str, teacher: Teacher, target: Target) -> list[
         if _counted(cost, target) <= part * _counted(whole, target)
     )
     return _without_twins([*found, *islice(named, MOST_NAMED)])
+
+
+def _nearest_pruned(teacher: Teacher, target: Target) -> list[PrunedStudent]:
+    """Return the smallest that can be made of the teacher, to tell what comes nearest; none where nothing can."""
+    quantity = "parameters=" if _is_of_size(target) else ""
+    names = [f"thin:{quantity}{part:g}" for part in NEAREST if part > _part(target)]
+    return plan_students(names, teacher)[-1:]
 
 
 def _part(target: Target) -> float:

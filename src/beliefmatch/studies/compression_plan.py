@@ -11,6 +11,7 @@ from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.runs.schema.export import NormalisationFrom
 from beliefmatch.runs.schema.task import DESCRIPTIONS, OUTPUT_WORDS, TaskName
 from beliefmatch.students.pruned import PrunedStudent
+from beliefmatch.students.weight_selection import is_of_family
 from beliefmatch.training.budget import Timing, time_run
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.prepare import prepare
@@ -24,6 +25,8 @@ SOURCES: dict[NormalisationFrom | None, str] = {
     None: "inputs are no images",
 }
 """By source of a normalisation: what is said of it."""
+FEW_ROUNDS = 0.05
+"""Part of a recipe's usual rounds below which a run says little of what the recipe can do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,8 @@ class CompressionPlan:
     """What the outputs predict."""
     num_classes: int
     """Or labels, or numbers."""
+    is_of_family: bool
+    """Whether the student has enough layers of its teacher's to start from its weights."""
     shape_given: bool
     """Whether the user gave the shape; otherwise it is the teacher's own."""
     device: str
@@ -61,32 +66,38 @@ class CompressionPlan:
             (OUTPUT_WORDS[self.task], self._outputs()),
             *describe_inputs(self.transfer.inputs, shape_given=self.shape_given),
         ]
-        lines += self._work()
+        lines += [*self._work(), *(("warning", text) for text in self._warnings())]
         return "\n".join([*([self.note] if self.note else []), *(f"{name:14}{text}" for name, text in lines)])
 
     def _outputs(self) -> str:
         return f"{self.num_classes}" + ("" if self.task == "single_label" else f", of {DESCRIPTIONS[self.task]}")
 
     def _student(self) -> str:
-        student = self.transfer.student
-        start = "the teacher's weights, where both have a layer" if student.start == "teacher" else "fresh weights"
-        if isinstance(student, PrunedStudent) and student.start != "fresh":
-            start = "what is left of the teacher's weights"
-        if student.weights is not None:
-            start = f"the weights in {student.weights}"
-        elif student.has_weights:
-            start = "the weights that its name asks for"
-        elif student.start != "teacher" and self.given.student is not None:
-            start = "the weights that it was given with"
         smaller = f"{_times(self.teacher.parameters, self.student.parameters)} the parameters and "
         smaller += f"{_times(self.teacher.macs, self.student.macs)} the MACs"
-        return f"{student.architecture}: {_size(self.student)}; {smaller}; begins with {start}"
+        return f"{self.transfer.student.architecture}: {_size(self.student)}; {smaller}; begins with {self._start()}"
+
+    def _start(self) -> str:
+        """Return the weights that the student begins with."""
+        student = self.transfer.student
+        if student.weights is not None:
+            return f"the weights in {student.weights}"
+        if student.has_weights:
+            return "the weights that its name asks for"
+        if isinstance(student, PrunedStudent):
+            return "fresh weights" if student.start == "fresh" else "what is left of the teacher's weights"
+        if student.start == "teacher" and self.is_of_family:
+            return "the teacher's weights, where both have a layer"
+        own = "fresh weights" if self.given.student is None else "the weights that it was given with"
+        return f"{own}, since it is of another family than its teacher" if student.start == "teacher" else own
 
     def _work(self) -> list[tuple[str, str]]:
         transfer, each = self.transfer, ""
         if transfer.recipe in recipes.ALL:
             each = f", each of {recipes.defaults_of(transfer.recipe).each_round}"
-        rounds = f"{transfer.rounds:,}{each}, in batches of {transfer.batch_size}, with seed {transfer.seed}"
+        usual = transfer.usual_rounds
+        part = "" if usual in (None, transfer.rounds) else f" of the usual {usual:,} rounds"
+        rounds = f"{transfer.rounds:,}{part}{each}, in batches of {transfer.batch_size}, with seed {transfer.seed}"
         lines = [("recipe", transfer.recipe), ("rounds", rounds)]
         if self.timing is not None:
             seconds = self.timing.planned_seconds
@@ -94,6 +105,18 @@ class CompressionPlan:
                 ("time", f"about {describe_duration(seconds)} on {self.device}, by rounds that were timed just now")
             )
         return [*lines, ("memory", f"about {self.memory / 2**30:.1f} GiB"), ("folder", f"{self.options.folder}")]
+
+    def _warnings(self) -> list[str]:
+        """Return what the user may not have meant."""
+        found, usual, rounds = [], self.transfer.usual_rounds, self.transfer.rounds
+        if self.student.parameters > self.teacher.parameters:
+            found.append("the student is larger than its teacher, so nothing is compressed: name a smaller student")
+        if usual is not None and rounds < FEW_ROUNDS * usual:
+            found.append(
+                f"{100 * rounds / usual:.2g} % of the usual rounds say little about what the recipe can do: "
+                "give it more minutes"
+            )
+        return found
 
 
 def make_plan(
@@ -136,6 +159,7 @@ def make_plan(
         student=cost_of(prepared.student, prepared.inspection.macs),
         task=prepared.teacher.task.name,
         num_classes=prepared.teacher.num_classes,
+        is_of_family=is_of_family(prepared.student, prepared.teacher.module),
         shape_given=shape_given,
         device=prepared.fabric.device.type,
         timing=timing,

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from beliefmatch import recipes
 from beliefmatch.errors import SettingsError, WrongTypeError, did_you_mean
 from beliefmatch.networks.loading.given import GivenModule, GivenNetwork, GivenNetworks, is_given
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.loading.trained import AbstractNetwork
-from beliefmatch.networks.output_kinds import OutputKind
+from beliefmatch.networks.output_kinds import OutputKind, check_kind
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.students.base import AbstractStudent, Start
 from beliefmatch.students.given import GivenStudent
@@ -55,6 +55,9 @@ def transfer_of(settings: CompressionSettings) -> tuple[Transfer, GivenNetworks]
     Raises:
         BeliefMatchError: see `compress`.
     """
+    check_kind(settings.outputs)
+    if settings.start is not None and settings.start not in get_args(Start):
+        raise SettingsError(f"no start {settings.start!r}; {did_you_mean(str(settings.start), get_args(Start))}")
     recipe = settings.recipe
     if isinstance(recipe, str):
         if recipe not in recipes.ALL:
