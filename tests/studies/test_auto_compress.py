@@ -14,6 +14,7 @@ from torch import nn
 import beliefmatch as bm
 from beliefmatch.errors import ExportError, FolderError, SettingsError
 from beliefmatch.networks.loading.network import make_network
+from beliefmatch.quantization.export import export_in_8_bits
 from beliefmatch.runs.reading import read
 from beliefmatch.runs.schema.candidates import Candidate, Candidates
 from beliefmatch.studies import auto_compress
@@ -161,7 +162,7 @@ def test_a_file_in_8_bits_that_does_not_agree_gives_its_place_to_the_next(
 
 def test_a_student_that_needs_8_bits_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
     measured_as(monkeypatch, ("thin:0.5", True))
-    export = auto_compress.export_in_8_bits
+    export = export_in_8_bits
 
     def lenient(*arguments: Any, **rest: Any) -> Any:
         return export(*arguments, settings=replace(bm.QuantizationSettings(), min_agreement=0.1), **rest)

@@ -10,6 +10,7 @@ from torch import nn
 from beliefmatch.errors import ExportError, NetworkError, SettingsError
 from beliefmatch.export import onnx
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.pruning.channel_groups import find_groups
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.schema.candidates import Candidate, Target
 from beliefmatch.students import pruned
@@ -76,7 +77,6 @@ def test_groups_are_found_once_and_what_cannot_be_reached_is_left_out(
     teacher: Teacher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[nn.Module] = []
-    find_groups = pruned.find_groups
 
     def count(network: nn.Module, spec: InputSpec) -> Any:
         calls.append(network)
