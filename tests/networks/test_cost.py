@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from beliefmatch.networks.cost import least_of_repeats, measure_cost
+from beliefmatch.networks.cost import least_of_repeats, measure_cost, measure_latency
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.normalisation import CIFAR10
 
@@ -188,3 +188,17 @@ def test_tied_weights_count_once() -> None:
 def test_the_least_of_several_measurements_counts() -> None:
     measured = iter([(3.0, 1.0), (1.0, 9.0), *[(2.0, 2.0)] * 5])
     assert least_of_repeats(lambda number: next(measured) if number > 1 else (0.0, 0.0)) == [1.0, 1.0]
+
+
+class Squeezes(nn.Module):
+    """Loses the axis of a batch of one, and then fails."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        squeezed = inputs.squeeze()
+        return squeezed @ torch.ones(squeezed.shape[1], 3)
+
+
+def test_a_network_that_fails_on_a_single_example_is_timed_with_two() -> None:
+    spec = InputSpec(shape=(4,))
+    seconds = measure_latency([Squeezes(), nn.Linear(4, 3)], spec, num_timed=3)
+    assert all(each > 0 for each in seconds)

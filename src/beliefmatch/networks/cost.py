@@ -103,13 +103,27 @@ def measure_latency(
 
     Returns:
         Median seconds of each. A program of a fixed batch size is timed with whole batches of that size: its seconds
-        are the share of them that `batch_size` examples have.
+        are the share of them that `batch_size` examples have. So is that of a network that fails on a single example.
     """
-    sizes = [math.ceil(batch_size / least) * least for least in map(fewest_examples, networks)]
     with evaluating(*networks), torch.no_grad():
+        sizes = [_fewest_to_time(network, spec, batch_size) for network in networks]
         calls = [_call(network, spec, size) for network, size in zip(networks, sizes, strict=True)]
         seconds = time_interleaved(calls, num_timed=num_timed)
     return [each * batch_size / size for each, size in zip(seconds, sizes, strict=True)]
+
+
+def _fewest_to_time(network: nn.Module, spec: InputSpec, batch_size: int) -> int:
+    """Return the number of examples to time: those wanted, whole batches of a program, or two where one fails."""
+    least = fewest_examples(network)
+    size = math.ceil(batch_size / least) * least
+    if size > 1:
+        return size
+    try:
+        run_network(network, _zeros(network, spec, 1))
+    # A network that squeezes, or standardises over the batch, fails in whatever way its code does.
+    except Exception:
+        return 2
+    return 1
 
 
 def _call(network: nn.Module, spec: InputSpec, num_examples: int) -> Callable[[], object]:
