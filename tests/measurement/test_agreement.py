@@ -150,7 +150,7 @@ def test_a_transition_plan_out_of_range_is_refused() -> None:
         (IMAGES, LABELS[:5], r"labels have shape \(5,\), expected \(300,\)"),
         (IMAGES, LABELS + 2, "there is a label 10, but the network knows classes 0 to 9"),
         (IMAGES, LABELS - 1, "labels go down to -1"),
-        (IMAGES, LABELS.float(), "labels have dtype float32"),
+        (IMAGES, LABELS.float(), "labels are floating-point numbers, expected integers"),
         (IMAGES[:, :4], LABELS, "images are 4x8, the network takes 8x8"),
         (IMAGES.expand(-1, -1, -1, 3), LABELS, "images have 3 channels, the network takes 1"),
     ],
