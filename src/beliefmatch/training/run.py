@@ -162,8 +162,8 @@ def finish(attempt: Attempt) -> Result:
     if folder.result.is_file():
         result = folder.read_result()
         if prepared.fabric.is_global_zero and not is_student_whole(folder):
-            write_student(folder, attempt.state.student, prepared.transfer, prepared.inspection)
-            folder.write_result(replace(result, student_sha256=checksum(attempt.state.student)))
+            sha256 = write_student(folder, attempt.state.student, prepared.transfer, prepared.inspection)
+            folder.write_result(replace(result, student_sha256=sha256))
             logger.warning("%s was missing or damaged, and was written again", folder.student)
     else:
         result = _make_result(attempt)

@@ -27,13 +27,18 @@ from beliefmatch.training.transfer import Transfer
 from beliefmatch.training.trusted_code import TrustedCode, check_trusted
 
 
-def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, inspection: Inspection) -> None:
+def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, inspection: Inspection) -> str:
     """Write the student's weights, and beside them what is needed to load them, as its inspection found it.
+
+    Returns:
+        The weights' `checksum`.
 
     Raises:
         FolderError: one of the files cannot be written.
     """
-    write_bytes(folder.student, _serialise(student))
+    content = _serialise(student)
+    sha256 = _hash(content)
+    write_bytes(folder.student, content)
     plan = plan_of(student) if isinstance(transfer.student, PrunedStudent) else None
     folder.write_student_metadata(
         StudentMetadata(
@@ -45,15 +50,20 @@ def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, ins
             output=transfer.student.output,
             inputs=to_json(transfer.inputs),
             weights=folder.student.name,
-            sha256=checksum(student),
+            sha256=sha256,
             how_to_load="beliefmatch.load_student('the folder of this file')",
         )
     )
+    return sha256
 
 
 def checksum(student: nn.Module) -> str:
     """Compute the SHA-256 of the file of a student's weights, hexadecimal."""
-    return hashlib.sha256(_serialise(student)).hexdigest()
+    return _hash(_serialise(student))
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _serialise(student: nn.Module) -> bytes:
