@@ -10,15 +10,14 @@ from dataclasses import dataclass, replace
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import pad
 
 from beliefmatch.functional.micro_batches import parts_of
 from beliefmatch.networks.taps import Outputs
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.sources.base import Plan
 from beliefmatch.sources.importance_weights import ImportanceWeights, make_importance_weights
-from beliefmatch.sources.procedural_pool import ProceduralPool
+from beliefmatch.sources.procedural_pool import ProceduralPool, fill_pool
 
 SEED = 3_141_592_653
 """Of a probe: a training has it only if its user asks for it."""
@@ -139,11 +138,7 @@ def _make_family(source: ProceduralPool, teacher: Teacher, count: int, seed: int
     made_batch = min(count, CHUNK)
     num_rounds = -(-count // made_batch)
     source = replace(source, made_batch=made_batch)
-    nobody: nn.Module = teacher.module
-    state = source.start(teacher, nobody, Plan(num_rounds=num_rounds, batch_size=made_batch, seed=seed), fabric)
-    for _ in range(num_rounds):
-        source.improve(state, teacher, nobody, fabric)
-        state.rounds += 1
+    state = fill_pool(source, teacher, fabric, rounds=num_rounds, batch_size=made_batch, seed=seed)
     return state.pool.read(torch.arange(count, device=fabric.device)).float()
 
 

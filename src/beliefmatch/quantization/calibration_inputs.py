@@ -13,9 +13,8 @@ from beliefmatch.export.graph import Pixels
 from beliefmatch.networks.examples import Inputs
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.sources.base import Plan
 from beliefmatch.sources.importance_weights import draw_rows
-from beliefmatch.sources.procedural_pool import ProceduralPool, ProceduralPoolState
+from beliefmatch.sources.procedural_pool import ProceduralPool, ProceduralPoolState, fill_pool
 from beliefmatch.training.precision import make_fabric
 
 logger = logging.getLogger(__name__)
@@ -69,10 +68,7 @@ def make_calibration_inputs(teacher: Teacher, *, count: int, seed: int) -> Calib
     source = _source_for(teacher, count)
     fabric = make_fabric("cpu", "32-true")
     rounds = -(-2 * count // MADE_AT_ONCE)
-    state = source.start(teacher, teacher.module, Plan(num_rounds=rounds, batch_size=count, seed=seed), fabric)
-    for _ in range(rounds):
-        source.improve(state, teacher, teacher.module, fabric)
-        state.rounds += 1
+    state = fill_pool(source, teacher, fabric, rounds=rounds, batch_size=count, seed=seed)
     held = int(state.pool.held)
     state.importance.solve(held, MIN_EFFECTIVE)
     # In random order, so that both halves hold all kinds.

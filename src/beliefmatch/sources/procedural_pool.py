@@ -258,3 +258,23 @@ class ProceduralPool(PooledSettings, AbstractSource[ProceduralPoolState]):
             steps=self.making_steps,
             micro_batch=state.micro_batch,
         )
+
+
+def fill_pool(
+    source: ProceduralPool, teacher: Teacher, fabric: Fabric, *, rounds: int, batch_size: int, seed: int
+) -> ProceduralPoolState:
+    """Make the inputs of so many rounds, from which no student learns.
+
+    Args:
+        source: how.
+        teacher: from which they are made.
+        fabric: device and precision; a single process.
+        rounds: each makes a batch of the source's.
+        batch_size: of a student, as a plan names it.
+        seed: of all noise.
+    """
+    state = source.start(teacher, teacher.module, Plan(num_rounds=rounds, batch_size=batch_size, seed=seed), fabric)
+    for _ in range(rounds):
+        source.improve(state, teacher, teacher.module, fabric)
+        state.rounds += 1
+    return state
