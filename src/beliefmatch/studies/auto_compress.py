@@ -220,6 +220,8 @@ def run_auto(plan: AutoPlan, compress_one: CompressOne) -> Compression:
     found = replace(plan.found, chosen=None)
     _write(plan, found)
     inputs = make_calibration_inputs(plan.teacher, count=NUM_COMPARED, seed=plan.settings.seed).held_out
+    with torch.no_grad():
+        expected = run_padded(plan.teacher.module, inputs)
     results: dict[int, Compression] = {}
     for number in found.order:
         if len(results) == plan.num_trained:
@@ -235,7 +237,7 @@ def run_auto(plan: AutoPlan, compress_one: CompressOne) -> Compression:
         done = replace(
             candidate,
             folder=os.path.relpath(where or result.folder, plan.folder),
-            agreement=_agree(plan.teacher, result, inputs),
+            agreement=_agree(expected, result, inputs),
         )
         candidates = (*found.candidates[:number], done, *found.candidates[number + 1 :])
         found = replace(found, candidates=candidates)
@@ -276,10 +278,9 @@ def _quantize_itself(plan: AutoPlan) -> Compression:
     return Compression(folder=plan.folder, transfer=transfer, given=GivenNetworks(teacher=given.teacher), int8=file)
 
 
-def _agree(teacher: Teacher, result: Compression, inputs: Tensor) -> float:
-    """Return how often the student, or its file in 8 bits, gives the teacher's class."""
+def _agree(expected: Tensor, result: Compression, inputs: Tensor) -> float:
+    """Return how often the student, or its file in 8 bits, gives the class of the teacher's logits for these inputs."""
     with torch.no_grad():
-        expected = run_padded(teacher.module, inputs)
         if result.int8 is not None:
             given = predict_by_onnxruntime(result.int8.read_bytes(), inputs)
         else:
