@@ -164,6 +164,7 @@ def _solve(importance: ImportanceWeights, kept: Tensor | None, *, weighted: bool
         classes=importance.classes[rows],
         moments=None if importance.moments is None else importance.moments[rows],
         multipliers=torch.zeros_like(importance.multipliers),
+        largest=torch.zeros_like(importance.largest),
     )
     held = torch.tensor(len(rows), device=rows.device)
     if weighted:
