@@ -124,12 +124,16 @@ def inspect_model(
 def _estimate(model: "Candidate", student: "Candidate", teacher: "Teacher") -> str:
     """Estimate by latencies how long the recipe best takes; a pass with a gradient counts as three."""
     from beliefmatch.recipes.best import DEFAULTS
+    from beliefmatch.sources.procedural_pool import ProceduralPool
     from beliefmatch.studies.compression_plan import describe_duration
     from beliefmatch.studies.suggestions import BATCH_SIZE
 
-    refining = 60 if teacher.batch_norms else 0
-    latency = 20 * (model.batch_latency + 3 * student.batch_latency) + refining * model.batch_latency
-    seconds = DEFAULTS.rounds * latency * DEFAULTS.batch_size / BATCH_SIZE
+    source = ProceduralPool().resolve(teacher)
+    batch_size = DEFAULTS.batch_size
+    refined = (source.refined_fraction or 0.0) * (source.made_batch or batch_size)
+    of_model = source.student_steps * batch_size + 3 * source.making_steps * refined
+    of_student = 3 * source.student_steps * batch_size
+    seconds = DEFAULTS.rounds * (of_model * model.batch_latency + of_student * student.batch_latency) / BATCH_SIZE
     time = describe_duration(seconds)
     return (
         f"with {student.architecture}, all {DEFAULTS.rounds:,} rounds of best take about {time} on this CPU, going by "
