@@ -9,9 +9,9 @@ from beliefmatch.errors import ExportError
 from beliefmatch.export.base import FormatName, input_name
 from beliefmatch.export.formats import FORMATS
 from beliefmatch.export.graph import DeployedGraph, Pixels, example_of
-from beliefmatch.export.onnx import start_session
 from beliefmatch.networks.cost import fewest_examples, measure_cost, time_interleaved
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.loading.onnx_session import start_session
 from beliefmatch.runs.schema.export import Deployed
 
 Call = Callable[[], object]

@@ -1,7 +1,5 @@
 """ONNX: graph and weights in one file, for onnxruntime and others."""
 
-from typing import TYPE_CHECKING
-
 import torch
 
 from beliefmatch.errors import ExportError, first_line
@@ -9,9 +7,6 @@ from beliefmatch.export.base import NUMPY, Format, input_lines, input_name, quot
 from beliefmatch.export.graph import DeployedGraph, hushed, trace
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 MAX_BYTES = 2**31 - 2**24
 """Bytes of weights that a single file can hold beside its graph: protobuf ends at 2 GiB."""
@@ -41,15 +36,6 @@ def write(graph: DeployedGraph, spec: InputSpec) -> bytes:
     except Exception as error:
         # Any operation that is new to it makes the exporter fail, each in a way of its own.
         raise ExportError(f"the network cannot be written as ONNX: {first_line(error)}; try --to pt2") from error
-
-
-def start_session(content: bytes) -> "InferenceSession":
-    """Load an ONNX file with onnxruntime on the CPU, with as many threads as torch has."""
-    import onnxruntime  # noqa: PLC0415
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def write_code(file: str, pixels: str | None, spec: InputSpec, _network: Network) -> list[str]:

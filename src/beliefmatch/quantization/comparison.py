@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from beliefmatch.export.onnx import start_session
 from beliefmatch.functional.classification import agreement
 from beliefmatch.functional.divergences import kl_divergence
+from beliefmatch.networks.loading.onnx_session import start_session
 
 PREDICTION_BATCH = 64
 

@@ -14,6 +14,7 @@ from torch import Tensor, fx
 from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.functional.textures import textures
 from beliefmatch.networks.loading.onnx_compatibility import EXTRA, NEWEST
+from beliefmatch.networks.loading.onnx_session import FATAL, start_session
 from beliefmatch.networks.loading.packages import quiet
 
 logger = logging.getLogger(__name__)
@@ -24,8 +25,6 @@ TOLERANCE = 1e-3
 """Difference of an output, as a fraction of the range of all outputs of a batch, up to which both compute the same."""
 ROUNDING = 1e-5
 """Likewise as a fraction of the largest output, for outputs that hardly differ from one another."""
-ONLY_ERRORS = 4
-"""Level of onnxruntime's own log: what is wrong, we say."""
 INSTEAD = "take the network in PyTorch, or as a .pt2 of torch.export"
 
 Run = Callable[[Tensor], list[Any]]
@@ -127,19 +126,13 @@ def _batches(sizes: Sequence[int], shape: tuple[int, ...]) -> Iterator[Tensor]:
 
 
 def _load(model: str | bytes, *, optimised: bool = True) -> Run:
-    """Load a model with onnxruntime.
+    """Load a model with onnxruntime, whose own log says nothing: what is wrong, we say.
 
     Raises:
         ImportError: onnxruntime is not installed.
         Exception: it cannot run the model, of any kind.
     """
-    import onnxruntime  # noqa: PLC0415
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = ONLY_ERRORS
-    if not optimised:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = start_session(model, log_level=FATAL, optimised=optimised)
     (taken,) = session.get_inputs()
     return lambda batch: list(session.run(None, {taken.name: batch.numpy()}))
 
