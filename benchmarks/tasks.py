@@ -6,17 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 
-from beliefmatch import LabelledImages, Network, RunFolder, RunOptions, measure_run, read_examples, read_images, recipes
+from beliefmatch import Network, RunFolder, RunOptions, measure_run, read_examples, read_images, recipes
 from beliefmatch.data.digits import read_digits
-from beliefmatch.data.images import read_labelled_images
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.networks.examples import AbstractExamples, Images
-from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.loading.network import make_network
 from beliefmatch.runs.atomic import make_folder, write_json
 from beliefmatch.runs.folder import TEACHER_FILE
 from beliefmatch.students.named import NamedStudent
@@ -25,12 +20,11 @@ from beliefmatch.studies.sweep import Cell, Measure
 from beliefmatch.studies.teacher_file import write_teacher
 from beliefmatch.training.budget import time_rounds
 from beliefmatch.training.transfer import Transfer
+from mnist_teachers import CNN_16, CNN_28, LENET_BN, LENET_TANH, MEAN, STD, TANH_CNN_3, MnistTeacher
 
 SPARE = 0.85
 """Fraction of the budget that rounds are planned for; logs, pictures and checkpoints take some of the rest, and a
 machine that does other work slows down by more than a tenth from one minute to the next."""
-NUM_TEACHER_IMAGES = 50_000
-"""Training images of MNIST that our teacher is trained on; settings are chosen on the other 10,000."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,31 +53,21 @@ def read_file(name: str) -> Callable[[Path], Images]:
     return lambda data: read_images(data / name)
 
 
-def split_mnist(data: Path) -> tuple[LabelledImages, LabelledImages]:
-    """Split the training images into those for the teacher and those that are held out."""
-    examples = read_labelled_images(data / "mnist/train.npz")
-    parts = slice(NUM_TEACHER_IMAGES), slice(NUM_TEACHER_IMAGES, None)
-    first, second = (LabelledImages(images=examples.images[part], labels=examples.labels[part]) for part in parts)
-    return first, second
-
-
-def train_lenet(data: Path) -> nn.Module:
-    """Train a LeNet-5 with batch-norm (four epochs, Adam, a cosine)."""
-    examples, _ = split_mnist(data)
-    task = TASKS["mnist_bn"]
-    inputs = InputSpec(shape=task.shape, mean=task.mean, std=task.std).from_pixels(examples.images)
-    network = make_network(task.teacher, in_channels=1, num_classes=10)
-    epochs, batch_size = 4, 128
-    optimiser = torch.optim.Adam(network.parameters(), 2e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * (len(inputs) // batch_size))
-    for _ in range(epochs):
-        order = torch.randperm(len(inputs))
-        for chosen in order[: len(inputs) // batch_size * batch_size].split(batch_size):
-            cross_entropy(network(inputs[chosen]), examples.labels[chosen]).backward()
-            optimiser.step()
-            optimiser.zero_grad()
-            schedule.step()
-    return network
+def learn_mnist(teacher: MnistTeacher, student: str, *, minutes: float = 2) -> Task:
+    """Return the task of a teacher of our own, measured on training images that it did not see."""
+    return Task(
+        teacher=teacher.architecture,
+        weights=teacher.train,
+        student=student,
+        shape=teacher.shape,
+        images="training images of MNIST that were held out",
+        read=teacher.read_held_out,
+        minutes=minutes,
+        machine="one thread",
+        mean=MEAN,
+        std=STD,
+        num_outputs=teacher.num_classes,
+    )
 
 
 RESNET8 = Path(__file__).parent / "reference" / "keras_resnet.py"
@@ -138,18 +122,11 @@ TASKS = {
         mean=(0.1307,),
         std=(0.3081,),
     ),
-    "mnist_bn": Task(
-        teacher="lenet_5_bn",
-        weights=train_lenet,
-        student="lenet_5_half_bn",
-        shape=(1, 28, 28),
-        images="training images of MNIST that were held out",
-        read=lambda data: split_mnist(data)[1],
-        minutes=5,
-        machine="one thread",
-        mean=(0.1307,),
-        std=(0.3081,),
-    ),
+    "mnist_bn": learn_mnist(LENET_BN, "lenet_5_half_bn", minutes=5),
+    "mnist_tanh": learn_mnist(LENET_TANH, "lenet_5_half_tanh", minutes=5),
+    "mnist_other_16": learn_mnist(CNN_16, "convnet_16"),
+    "mnist_other_28": learn_mnist(CNN_28, "lenet_5_half"),
+    "mnist_other_tanh_3": learn_mnist(TANH_CNN_3, "lenet_5_half_tanh"),
     "fashion_bn": FASHION_BN,
     "fashion": replace(FASHION_BN, teacher="lenet_5", weights="fashion_mnist/lenet5_shitrit", student="lenet_5_half"),
     "adult": Task(
@@ -219,7 +196,8 @@ def make_transfer(task: Task, recipe: str, weights: Path, seed: int, start: str 
 def measure_images(task: Task, data: Path) -> Measure[Measurement]:
     """Return what measures a run on the images of a task."""
     images = task.read(data)
-    return lambda folder, _transfer: measure_run(folder, images, name=task.images, trust_code=())
+    trusted = [task.teacher]
+    return lambda folder, _transfer: measure_run(folder, images, name=task.images, resize=True, trust_code=trusted)
 
 
 def resolve_rounds(transfer: Transfer, folder: Path, seconds: float) -> int:
