@@ -31,4 +31,4 @@ bm.run(transfer, bm.RunOptions(folder=arguments.folder))
 test = bm.read_images(arguments.data / "cifar10" / "test.npz")
 assert test.labels is not None
 few = slice(arguments.test_images)
-print(bm.measure_run(bm.RunFolder(arguments.folder), test.images[few], test.labels[few]))
+print(bm.measure_run(arguments.folder, test.images[few], test.labels[few]))

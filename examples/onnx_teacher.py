@@ -33,4 +33,4 @@ transfer = bm.recipes.zero_shot(
 )
 bm.run(transfer, bm.RunOptions(folder=arguments.folder))
 test = bm.read_images(arguments.data / "fashion_mnist" / "test.npz")
-print(bm.measure_run(bm.RunFolder(arguments.folder), test.images, test.labels))
+print(bm.measure_run(arguments.folder, test.images, test.labels))

@@ -35,5 +35,5 @@ transfer = bm.recipes.zero_shot(
     optimiser=bm.Adam(learning_rate=5e-3, gradient_clip=5.0),
 )
 bm.run(transfer, bm.RunOptions(folder=arguments.folder))
-found = bm.measure_run(bm.RunFolder(arguments.folder), features[1257:], labels[1257:], name="held-back digits")
+found = bm.measure_run(arguments.folder, features[1257:], labels[1257:], name="held-back digits")
 print(f"teacher {found.teacher_accuracy:.3f}\nstudent {found.student_accuracy:.3f}")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from beliefmatch.errors import BeliefMatchError, ExamplesError, first_line
 from beliefmatch.networks.examples import AbstractExamples, Images, Inputs, LabelledImages
+from beliefmatch.paths import as_path
 from beliefmatch.runs.arrays import names_in, read_arrays
 
 COLOURS = {1: "L", 3: "RGB"}
@@ -25,7 +26,7 @@ EXPECTED = (
 )
 
 
-def read_examples(path: Path) -> AbstractExamples:
+def read_examples(path: Path | str) -> AbstractExamples:
     """Read an .npz file with an array `images` or `inputs` and, if it has one, `labels`; pickles are refused.
 
     Args:
@@ -48,6 +49,7 @@ def read_examples(path: Path) -> AbstractExamples:
         >>> type(examples).__name__, len(examples), examples.labels
         ('LabelledImages', 2, tensor([3, 1]))
     """
+    path = as_path(path, "path")
     arrays = _read_arrays(path)
     try:
         tensors = {name: _tensor(array, name) for name, array in arrays.items()}
@@ -77,7 +79,7 @@ def _read_arrays(path: Path) -> dict[str, Any]:
         raise ExamplesError(f"{error}; {EXPECTED}") from error
 
 
-def read_images(path: Path) -> Images:
+def read_images(path: Path | str) -> Images:
     """Read an .npz file of images as `read_examples` does.
 
     Raises:

@@ -25,6 +25,7 @@ from beliefmatch.networks.loading.given import PREFIX, GivenNetworks
 from beliefmatch.networks.loading.packages import require
 from beliefmatch.networks.tasks import TASKS
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.paths import as_path
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import make_folder, replacing
 from beliefmatch.runs.folder import TEACHER_FILE, RunFolder
@@ -46,10 +47,10 @@ class Exported:
 
 
 def export_student(
-    folder: RunFolder,
+    folder: RunFolder | Path | str,
     to: FormatName,
     *,
-    out: Path | None = None,
+    out: Path | str | None = None,
     pixels: Pixels | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,
@@ -89,6 +90,7 @@ def export_student(
         ExamplesError: real examples do not fit the student, or pseudo inputs are not finite.
         ExportError: the student cannot be exported, or the file does not agree with it.
     """
+    folder, out = RunFolder.at(folder), None if out is None else as_path(out, "out")
     transfer = read_transfer(folder, trust_code=trust_code, given=given)
     spec = deployed_spec(transfer.inputs, mean, std)
     target = check_target(folder, to, spec, out=out, pixels=pixels, images=images, overwrite=overwrite)

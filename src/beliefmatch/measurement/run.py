@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from lightning_fabric import Fabric
@@ -72,7 +73,7 @@ def load_teacher(
 
 
 def measure_run(
-    folder: RunFolder,
+    folder: RunFolder | Path | str,
     examples: AbstractExamples | Tensor,
     labels: Tensor | None = None,
     *,
@@ -110,6 +111,7 @@ def measure_run(
         ExamplesError: examples or labels do not fit the networks.
         SettingsError: there is another number of class names than of classes.
     """
+    folder = RunFolder.at(folder)
     data = examples_of(examples, labels, name=name)
     teacher, student = load_pair(folder, trust_code=trust_code, given=given)
     measurement = measure_networks(

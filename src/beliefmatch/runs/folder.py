@@ -11,6 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from beliefmatch.errors import FolderError, ResumeError
+from beliefmatch.paths import as_path
 from beliefmatch.runs.atomic import PARTIAL, make_folder, sweep, write_bytes, write_json
 from beliefmatch.runs.reading import hints_of, load_json, parse, read, read_bytes
 from beliefmatch.runs.schema.measurement import MeasurementRecord
@@ -31,7 +32,8 @@ MAX_METRICS_BYTES = 2**30
 class RunFolder:
     """The files of one run. Nothing is written before `begin`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
+        path = as_path(path, "folder")
         self.path = path
         self.run = path / "run.json"
         self.metrics = path / "metrics.jsonl"
@@ -50,6 +52,11 @@ class RunFolder:
         self.pseudo = path / "pseudo"
         self.lock = path / "run.lock"
         self.held = FileLock(self.lock)
+
+    @classmethod
+    def at(cls, folder: "RunFolder | Path | str") -> "RunFolder":
+        """Return the run folder itself, or the one at a path."""
+        return folder if isinstance(folder, cls) else cls(folder)
 
     @property
     def holds_run(self) -> bool:

@@ -21,6 +21,7 @@ from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.placement import to_channels_last
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.paths import make_absolute
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Needs, Plan, local_shard, take_local_shard
 
 
@@ -75,7 +76,7 @@ class FewShot(AbstractSource[FewShotState]):
     """Pixels that are padded on each side before a crop."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "images", self.images.absolute())
+        make_absolute(self, "images")
 
     @property
     def needs(self) -> Needs:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from beliefmatch.checks import check_not_negative, check_positive
 from beliefmatch.functional.augmentation import Augmentation
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.paths import make_absolute
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Needs, Plan
 from beliefmatch.sources.pool import Pool, make_pool
 
@@ -60,7 +61,7 @@ class Unlabelled(AbstractSource[UnlabelledState]):
     """Pixels that are padded on each side before a crop."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "images", self.images.absolute())
+        make_absolute(self, "images")
 
     @property
     def needs(self) -> Needs:

@@ -7,6 +7,7 @@ from torch import nn
 
 from beliefmatch.networks.loading.network import asks_for_weights, locate, make_network
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.paths import make_absolute
 from beliefmatch.students.base import AbstractStudent, Start, start_student
 
 
@@ -26,7 +27,7 @@ class NamedStudent(AbstractStudent):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", locate(self.architecture))
-        object.__setattr__(self, "weights", self.weights and self.weights.absolute())
+        make_absolute(self, "weights")
 
     @property
     def has_weights(self) -> bool:

@@ -8,6 +8,7 @@ import torch
 
 from beliefmatch.checks import check_numbers
 from beliefmatch.errors import SettingsError
+from beliefmatch.paths import as_path
 from beliefmatch.training.precision import TIMEOUT, Precision
 
 OnCollapse = Literal["continue", "stop", "restart"]
@@ -65,6 +66,7 @@ class RunOptions:
     another seed, at most three times. All of it stands in collapses.json and in the report."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", as_path(self.folder, "folder"))
         check_numbers(self)
         for name in ("devices", "micro_batch", "log_every", "checkpoint_every", "picture_every"):
             value = getattr(self, name)

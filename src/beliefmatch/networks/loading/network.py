@@ -19,6 +19,7 @@ from beliefmatch.networks.normalisation import CIFAR10
 from beliefmatch.networks.output_forms import give_logits
 from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.networks.outputs import choose_output
+from beliefmatch.paths import make_absolute
 
 
 def find_origin(architecture: str) -> AbstractOrigin:
@@ -119,7 +120,7 @@ class Network(AbstractNetwork):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", locate(self.architecture))
-        object.__setattr__(self, "weights", self.weights and self.weights.absolute())
+        make_absolute(self, "weights")
 
     def load(self, spec: InputSpec) -> nn.Module:
         """Build the network and load its weights; it returns logits of at least two classes. See `load_inspected`."""
