@@ -68,7 +68,7 @@ def compare(
         batch_size: Examples a batch. Default: each recipe's own.
         seeds: Of the runs; mean and deviation are over them.
         images: File .npz to measure every run on, afterwards; see beliefmatch measure. Without it agreement alone is
-            measured, on inputs that the recipes made, the same for all runs.
+            measured, on procedural inputs that are the same for all runs, and recipes are put into its order.
         resize: Resize images of another size than the networks take; otherwise they are refused.
         folder: For the runs, RECIPE/seed_N each, and report.html.
         accelerator: Kind of device.

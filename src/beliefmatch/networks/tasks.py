@@ -84,6 +84,16 @@ class AbstractTask(ABC):
         """
 
     @abstractmethod
+    def agreement(self, teacher: Tensor, student: Tensor, weights: Tensor) -> Tensor:
+        """Compute how far both networks predict the same, ().
+
+        Args:
+            teacher: (examples, outputs).
+            student: likewise.
+            weights: (examples,), at least 0, sum 1.
+        """
+
+    @abstractmethod
     def score(self, outputs: Tensor, labels: Tensor) -> Tensor | None:
         """Compute the fraction of predictions for each example that are right, (batch,); None: none ever is."""
 
@@ -124,6 +134,10 @@ class SingleLabel(AbstractTask):
         """Whether the class of the other is the most likely one, or as likely but for rounding."""
         likelihood = expected.gather(1, found.argmax(dim=1, keepdim=True)).squeeze(1)
         return (likelihood >= expected.amax(dim=1) - rounding * max(1.0, float(expected.abs().max()))).float()
+
+    def agreement(self, teacher: Tensor, student: Tensor, weights: Tensor) -> Tensor:
+        """Compute the fraction of examples on which both find the same class most likely."""
+        return weights @ self.match(teacher, student, rounding=0.0)
 
     def score(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Whether the most likely class is the label."""
@@ -171,6 +185,10 @@ class MultiLabel(AbstractTask):
         undecided = expected.abs() <= rounding * max(1.0, float(expected.abs().max()))
         return (label_agreement(expected, found) | undecided).float().mean(dim=1)
 
+    def agreement(self, teacher: Tensor, student: Tensor, weights: Tensor) -> Tensor:
+        """Compute the fraction of labels that both predict alike."""
+        return weights @ self.match(teacher, student, rounding=0.0)
+
     def score(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Compute the fraction of labels that are predicted right."""
         return (predicted_labels(outputs) == labels.bool()).float().mean(dim=1)
@@ -211,6 +229,12 @@ class Regression(AbstractTask):
         """Compute the fraction of numbers that are equal but for rounding, each by the largest of its kind."""
         largest = expected.abs().amax(dim=0)
         return ((found - expected).abs() <= ROUNDED * rounding * largest).float().mean(dim=1)
+
+    def agreement(self, teacher: Tensor, student: Tensor, weights: Tensor) -> Tensor:
+        """Compute R^2 of the student's numbers for the teacher's, over all outputs together."""
+        variance = (weights @ (teacher - weights @ teacher).square()).mean()
+        error = (weights @ (teacher - student).square()).mean()
+        return 1 - error / variance.clamp_min(torch.finfo(variance.dtype).tiny)
 
     def score(self, outputs: Tensor, labels: Tensor) -> Tensor | None:
         """Return None: numbers have an error, and are never right."""

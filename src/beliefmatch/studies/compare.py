@@ -1,9 +1,11 @@
 """Recipes side by side: the same networks and wall time, several seeds, one table and one page."""
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from beliefmatch import recipes
 from beliefmatch.checks import check_length
@@ -57,6 +59,7 @@ class Comparison:
     """All that came out, and where the page is."""
 
     compared: list[Compared]
+    """In the order of the names; without data by agreement on common inputs, the best first."""
     report: Path
     is_measured: bool
 
@@ -73,6 +76,8 @@ def compare(
     follow: Follow,
 ) -> Comparison:
     """Run each recipe with each seed for the same wall time, measure, and write one page.
+
+    Without data, recipes are put into the order of agreement on procedural inputs; see `common_inputs`.
 
     Each run has a folder of its own, `RECIPE/seed_N`. Called again, it continues what is not finished, and recipes and
     seeds may be added. The number of rounds is timed once a recipe and kept in comparison.json.
@@ -102,6 +107,8 @@ def compare(
     rows = sweep(cells, seeds, follow=follow, skip_collapsed=True)
     common = agree_on_common_inputs(rows) if measure is None else [(None,) * len(seeds)] * len(rows)
     compared = [_gather(*each, timed[each[0].cell.name], budget) for each in zip(rows, common, strict=True)]
+    if measure is None:
+        compared.sort(key=_mean_common_agreement, reverse=True)
     write_json(options.folder / TABLE, {"minutes": minutes, "recipes": [asdict(each) for each in compared]})
     runs = [outcome.folder.path for row in rows for outcome in row.outcomes]
     notes = [*warnings, *([] if measure else [capital(WHAT_IT_TELLS)])]
@@ -160,3 +167,9 @@ def _gather(row: Row[MeasurementRecord], common: tuple[float | None, ...], timed
         common_agreements=common,
         collapses=tuple(collapse.kind for outcome in row.outcomes for collapse in outcome.folder.read_collapses()),
     )
+
+
+def _mean_common_agreement(compared: Compared) -> float:
+    """Return the mean agreement on common inputs; below all others where no run came to an end."""
+    known = [value for value in compared.common_agreements if value is not None]
+    return fmean(known) if known else -math.inf
