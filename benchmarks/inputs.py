@@ -43,7 +43,7 @@ class Pair:
 PAIRS = (
     Pair(shape=(1, 28, 28), teacher="lenet_5_bn", student="lenet_5_half_bn"),
     Pair(shape=(3, 32, 32), teacher="wide_resnet_40_1", student="wide_resnet_16_1"),
-    Pair(shape=(3, 224, 224), teacher="torchvision:resnet18", student="torchvision:resnet18"),
+    Pair(shape=(3, 224, 224), teacher="timm:resnet18", student="timm:resnet10t"),
 )
 
 
