@@ -22,10 +22,12 @@ from beliefmatch.functional.diversity import diversity
 from beliefmatch.functional.micro_batches import parts_of
 from beliefmatch.functional.mixing import mixup
 from beliefmatch.functional.textures import textures
+from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import make_adam
 from beliefmatch.sources.base import AbstractSource, Batch, Needs, Plan, gather_shards, local_shard, take_local_shard
 from beliefmatch.sources.boundary_crossing import cross_borders
+from beliefmatch.sources.family_proportions import match_normalisation
 from beliefmatch.sources.importance_weights import ImportanceWeights, draw_rows, is_due, make_importance_weights
 from beliefmatch.sources.input_optimisation import optimise_inputs
 from beliefmatch.sources.inversion_loss import InversionLossWeights
@@ -80,6 +82,9 @@ class ProceduralPool(PooledSettings, AbstractSource[ProceduralPoolState]):
     """Part of what is drawn that are dead leaves; the rest are textures."""
     curve_fraction: float = 0.5
     """Part of the textures that are figures of curves, where inputs are images; all others are areas."""
+    match_normalisation: bool = True
+    """Shift both fractions so that pixels have the mean and std by which inputs are normalised, where these can be
+    statistics of images."""
     refined_fraction: float | None = None
     """Part of what is made that is refined. None: half where the teacher's batch-norm remembers statistics, else 0."""
     crossed_fraction: float = 0.0
@@ -123,8 +128,11 @@ class ProceduralPool(PooledSettings, AbstractSource[ProceduralPoolState]):
     def resolve(self, teacher: Teacher) -> Self:
         """Decide by the teacher's batch-norm layers whether anything is refined, where the settings leave it open.
 
-        No class is asked for where the teacher's outputs are no classes.
+        Fractions of the families follow the normalisation. No class is asked for where the teacher's outputs are no
+        classes.
         """
+        if self.match_normalisation:
+            return self._with_matched_fractions(teacher.spec).resolve(teacher)
         terms = self.terms if teacher.task.knows_classes else replace(self.terms, one_hot=0.0, balance=0.0)
         if self.refined_fraction is not None:
             return replace(self, terms=terms)
@@ -206,6 +214,15 @@ class ProceduralPool(PooledSettings, AbstractSource[ProceduralPoolState]):
     def samples(self, state: ProceduralPoolState, fabric: Fabric) -> Tensor:
         """Return the newest of the pool."""
         return state.pool.newest(state.local_batch_size)
+
+    def _with_matched_fractions(self, spec: InputSpec) -> Self:
+        """Return the same settings with the fractions that the normalisation asks for."""
+        if not spec.is_made_of_pixels:
+            return replace(self, match_normalisation=False)
+        textures, bent = 1 - self.leaf_fraction, (1 - self.leaf_fraction) * self.curve_fraction
+        leaves, flat, bent = match_normalisation(spec, (self.leaf_fraction, textures - bent, bent))
+        curve_fraction = bent / (flat + bent) if flat + bent else self.curve_fraction
+        return replace(self, leaf_fraction=leaves, curve_fraction=curve_fraction, match_normalisation=False)
 
     def _counts(self, num_inputs: int) -> tuple[int, int]:
         """Return how many of so many inputs are refined, and how many others cross borders."""
