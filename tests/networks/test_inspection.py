@@ -63,10 +63,11 @@ def same(values: Tensor) -> Tensor:
         (Odd(same, same), 2),
         (Odd(same, lambda logits: logits.softmax(dim=1)), 2),
         (Odd(same, lambda logits: {"logits": logits}), 2),
-        (Odd(same, torch.sigmoid), 3),
+        (Odd(same, torch.sigmoid), 2),
+        (Odd(same, lambda logits: 1 / (1 + (-logits).exp())), 3),
         (Odd(lambda values: torch.from_numpy(values.numpy()), same), 3),
     ],
-    ids=("logits", "softmax", "dict", "sigmoid", "numpy"),
+    ids=("logits", "softmax", "dict", "sigmoid", "by hand", "numpy"),
 )
 def test_there_are_at_most_three_passes(network: nn.Module, passes: int) -> None:
     network.requires_grad_(requires_grad=False)

@@ -17,6 +17,7 @@ from beliefmatch.networks.output_forms import OutputForm, form_of, give_logits
 from beliefmatch.networks.taps import outputs_of
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.training.execution.compiled import CompiledForward
+from passes import passes_of
 
 SPEC = InputSpec(shape=(12,))
 
@@ -70,24 +71,86 @@ def test_one_probability_gives_its_log_odds_where_the_user_says_what_it_is(name:
     torch.testing.assert_close(logits, expected, atol=1e-5, rtol=1e-5)
 
 
+class Bounded(nn.Module):
+    """Its logits are small for inputs of any size, since they are standardised before its head."""
+
+    def __init__(self, last: Callable[[Tensor], Tensor], num_outputs: int) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.body, self.head = nn.Linear(12, 6), nn.Linear(6, num_outputs)
+        self.norm, self.last = nn.LayerNorm(6), last
+
+    def forward(self, batch: Tensor) -> Tensor:
+        return self.last(self.head(self.norm(self.body(batch))))
+
+
+@pytest.mark.parametrize(
+    ("last", "num_outputs"),
+    [
+        (torch.sigmoid, 1),
+        (torch.sigmoid, 4),
+        (lambda logits: logits.sigmoid().squeeze(1), 1),
+        (lambda logits: torch.cat([each.sigmoid() for each in logits.split(1, dim=1)], dim=1), 4),
+        (lambda logits: logits.double().sigmoid().float()[:, None].flatten(1).clamp(1e-7, 1 - 1e-7), 4),
+    ],
+    ids=("one", "several", "flat", "heads", "reshaped"),
+)
+def test_a_sigmoid_is_detected_by_the_graph_whatever_its_values(
+    last: Callable[[Tensor], Tensor], num_outputs: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    network, batch = Bounded(last, num_outputs), torch.randn(5, 12)
+    with passes_of(network) as passes:
+        assert found(network).outputs == "sigmoid"
+    assert len(passes) == 2
+    assert "taken as logits;" not in caplog.text
+    expected = Bounded(lambda logits: logits, num_outputs)(batch)
+    torch.testing.assert_close(with_logits(network)(batch)[:, -num_outputs:], expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_sigmoid_of_a_fresh_head_is_one() -> None:
+    network = Headed(torch.sigmoid, num_outputs=2)
+    nn.init.zeros_(network.head.weight)
+    nn.init.zeros_(network.head.bias)
+    assert found(network).outputs == "sigmoid"
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        lambda logits: logits.sigmoid() * logits,
+        lambda logits: torch.cat([logits.sigmoid()[:, :1], logits[:, 1:]], dim=1),
+        lambda logits: torch.cat([logits.sigmoid()[:, :1], torch.zeros(len(logits), 1)], dim=1),
+    ],
+    ids=("gated", "one of them", "beside a constant"),
+)
+def test_what_is_no_sigmoid_throughout_is_none(last: Callable[[Tensor], Tensor]) -> None:
+    assert found(Bounded(last, 4)).outputs == "logits"
+
+
+def by_hand(logits: Tensor) -> Tensor:
+    return 1 / (1 + (-logits).exp())
+
+
 def test_a_sigmoid_that_reaches_both_ends_is_detected_by_its_values() -> None:
-    steep = Headed(lambda logit: (30 * logit).sigmoid())
+    steep = Headed(lambda logit: by_hand(30 * logit))
     assert (found(steep).outputs, found(steep).num_classes) == ("sigmoid", 2)
-    several = Headed(lambda logits: (30 * logits).sigmoid(), num_outputs=4)
+    several = Headed(lambda logits: by_hand(30 * logits), num_outputs=4)
     assert (found(several).outputs, found(several).num_classes) == ("sigmoid", 4)
-    linear = nn.Sequential(nn.Linear(12, 1), nn.Sigmoid())
-    nn.init.constant_(linear.get_submodule("0").get_parameter("weight"), 0.01)
+    linear = nn.Linear(12, 1)
+    nn.init.constant_(linear.weight, 0.01)
+    linear.register_forward_hook(lambda _network, _inputs, output: by_hand(output))
     assert found(linear).outputs == "sigmoid"
 
 
 def test_what_may_be_a_probability_or_a_logit_is_taken_as_logits_and_the_flag_is_named(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    assert found(Headed(torch.sigmoid)).outputs == "logits"
+    assert found(Headed(by_hand)).outputs == "logits"
     assert "for noise lies between 0 and 1: it is taken as logits" in caplog.text
     assert "--teacher.outputs sigmoid" in caplog.text
     caplog.clear()
-    assert found(Headed(torch.sigmoid), "logits").outputs == "logits"
+    assert found(Headed(by_hand), "logits").outputs == "logits"
     assert found(Headed()).outputs == "logits"
     assert "between 0 and 1" not in caplog.text
 

@@ -18,6 +18,7 @@ from beliefmatch.networks.output_forms import (
     detect_form,
     detect_label_form,
     hook_of,
+    is_sigmoid,
     log_form,
     reach_both_ends,
     warn_of_ambiguity,
@@ -107,7 +108,7 @@ def inspect(
     """
     recording, failure = record_noise(network, spec, role=role)
     values = _check_finite(values_of(recording), role)
-    task, form = _find_form(network, spec, values.detach(), role=role, outputs=outputs, task=task)
+    task, form = _find_form(network, spec, values, role=role, outputs=outputs, task=task)
     num_outputs = values.shape[1]
     tapped = why_untappable(network) is None
     batch_norms = recording.batch_norm_inputs if tapped else {}
@@ -180,10 +181,13 @@ def _find_form(
     outputs: OutputKind | None,
     task: TaskName | None,
 ) -> tuple[TaskName, OutputForm]:
-    """Return what values (batch, columns) predict and their form: what the user gives, or what is detected."""
+    """Return what values (batch, columns) predict and their form: what the user gives, or what is detected.
+
+    The graph of values, where they have one, tells a sigmoid for certain.
+    """
     if known := hook_of(network):
         return known.task, known.form
-    num_columns = values.shape[1]
+    num_columns, values, ends_in_sigmoid = values.shape[1], values.detach(), is_sigmoid(values)
     of_kind, given = resolve_kind(outputs, num_columns=num_columns, role=role)
     task = task or of_kind
     finite = values[values.isfinite().all(dim=1)]
@@ -194,6 +198,8 @@ def _find_form(
         form = "sigmoid" if given == "probabilities" and num_columns == 1 else given
     elif of_kind == "multi_label":
         form = detect_label_form(finite)
+    elif ends_in_sigmoid:
+        form = "sigmoid"
     else:
         form = detect_form(finite) or _form_at_extremes(network, spec, finite, role)
     log_form(form, num_columns=num_columns, role=role, task=task)

@@ -5,6 +5,7 @@ which `give_logits` installs: names of modules, keys of the state dict and copie
 """
 
 import logging
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,6 +29,11 @@ FLOAT32_BELOW_1 = 2.0**-24
 SUM_TOLERANCE = 1e-3
 NEAR_AN_END = 1e-3
 """A sigmoid is detected by values so near to 0 and to 1."""
+RESHAPES = re.compile(
+    r"(Alias|AsStrided|Cat|Clamp(Min|Max)?|Clone|Expand|Permute|ReshapeAlias|Select|Slice|Split|Squeeze|Stack|T|ToCopy"
+    r"|Transpose|Unsqueeze|(Unsafe)?View)Backward\d*"
+)
+"""Nodes of a graph behind which probabilities are still probabilities."""
 
 
 def to_logits(values: Tensor, form: OutputForm, task: TaskName = "single_label") -> Tensor:
@@ -116,6 +122,22 @@ def detect_form(values: Tensor) -> OutputForm | None:
         return "probabilities"
     # A fresh head of zeros gives the same for all.
     return None if _are_within_0_and_1(values) and bool((values != values[:1]).any()) else "logits"
+
+
+def is_sigmoid(values: Tensor) -> bool:
+    """Whether the last operator that computed values is a sigmoid, as the graph of their gradient shows, if any."""
+    seen, nodes = set[Any](), [values.grad_fn]
+    while nodes:
+        node = nodes.pop()
+        if node is None:
+            return False
+        if node in seen or node.name() == "SigmoidBackward0":
+            continue
+        if not RESHAPES.fullmatch(node.name()):
+            return False
+        seen.add(node)
+        nodes += [before for before, _ in node.next_functions]
+    return True
 
 
 def reach_both_ends(values: Tensor) -> bool:

@@ -16,6 +16,7 @@ from beliefmatch.networks.dtypes import to_inputs_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.converted import ConvertedProgram
 from beliefmatch.networks.modes import evaluating
+from beliefmatch.networks.output_forms import hook_of
 from beliefmatch.networks.outputs import logits_of, output_hook_of
 from beliefmatch.networks.sizes import size_hint
 from beliefmatch.networks.unsupported import explain_failure
@@ -60,7 +61,7 @@ class Recording:
     output: Any = None
     """What the network returned, after its hooks."""
     forward_output: Any = None
-    """What its forward pass returned, before its hooks; of several outputs the chosen one."""
+    """What its forward pass returned, before our own hook makes logits of it; of several outputs the chosen one."""
     modules: list[ModuleOutput] = field(default_factory=list)
     """Outputs of modules that are tensors, without the network's, in the order of the pass."""
     batch_norm_inputs: dict[str, Tensor] = field(default_factory=dict)
@@ -201,8 +202,8 @@ def _recorded(network: nn.Module, recording: Recording) -> Iterator[None]:
         recording.batch_norm_inputs[name] = inputs[0]
 
     with ExitStack() as hooks:
-        # Before other hooks make logits of it.
-        hooks.callback(network.register_forward_hook(keep_own, prepend=True).remove)
+        # Before our own hook makes logits of it, but after those of the user's.
+        hooks.callback(network.register_forward_hook(keep_own, prepend=hook_of(network) is not None).remove)
         for name, module in network.named_modules():
             if not name:
                 continue
