@@ -152,8 +152,14 @@ def _softmax(values: list[float]) -> list[float]:
 
 def _divergence(teacher: list[float], student: list[float]) -> float:
     """Compute KL(teacher || student), in nats."""
-    pairs = zip(_softmax(teacher), _softmax(student), strict=True)
-    return sum(first * math.log(first / second) for first, second in pairs if first > 0)
+    pairs = zip(_log_softmax(teacher), _log_softmax(student), strict=True)
+    return sum(math.exp(first) * (first - second) for first, second in pairs)
+
+
+def _log_softmax(values: list[float]) -> list[float]:
+    largest = max(values)
+    total = math.log(math.fsum(math.exp(value - largest) for value in values))
+    return [value - largest - total for value in values]
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -191,6 +197,18 @@ def _calibration_error(examples: list[tuple[float, bool]]) -> float:
     for confidence, hit in examples:
         gaps[_bin(confidence)] += confidence - hit
     return sum(abs(gap) for gap in gaps) / len(examples)
+
+
+def _calibration_interval(examples: list[tuple[float, bool]], draws: list[list[int]]) -> Interval:
+    """Resample, and where all are right or all wrong, let the accuracy be what Wilson's interval says."""
+    low, high = slow_bootstrap(_calibration_error, examples, draws)
+    accuracy = _mean([float(hit) for _, hit in examples])
+    if 0 < accuracy < 1:
+        return low, high
+    mean = _mean([confidence for confidence, _ in examples])
+    first, last = slow_wilson(accuracy, len(examples))
+    nearest = min(max(mean, first), last)
+    return min(low, abs(nearest - mean)), max(high, abs(first - mean), abs(last - mean))
 
 
 def slow_debiased(examples: list[tuple[float, bool]]) -> tuple[float, float, float]:
@@ -243,6 +261,6 @@ def _score(logits: list[list[float]], right: list[bool], labels: list[int], draw
         top1=sum(right) / len(labels),
         top5=in_top / len(labels),
         calibration_error=_calibration_error(examples),
-        calibration_interval=slow_bootstrap(_calibration_error, examples, draws),
+        calibration_interval=_calibration_interval(examples, draws),
         debiased=slow_debiased(examples),
     )

@@ -13,6 +13,7 @@ from beliefmatch.cli.tables import measurement_tables
 from beliefmatch.errors import ExamplesError, NetworkError, SettingsError
 from beliefmatch.measurement.agreement import Measurement, measure_pair
 from beliefmatch.measurement.predictions import measure_accuracy
+from beliefmatch.measurement.run import measure_networks
 from beliefmatch.measurement.transition import TransitionPlan
 from beliefmatch.networks.examples import Images
 from beliefmatch.networks.inputs import InputSpec
@@ -197,6 +198,56 @@ def test_no_fraction_has_an_interval_of_width_zero() -> None:
     for fraction in (found.agreement, found.teacher.top1, found.teacher.top5, *by_class, *cells):
         assert fraction.low < fraction.high
     assert (round(found.agreement.low, 3), found.agreement.high) == (0.934, 1.0)
+
+
+class Constant(nn.Module):
+    """Gives the first of ten classes a probability of .958, whatever it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.tensor([0.958, *[0.042 / 9] * 9]).log())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.logits.expand(len(x), -1)
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "low", "high"),
+    # Of 50 examples that are all right Wilson's interval is .9287 to 1, and 0 to .0713 of as many that are wrong.
+    [(0, 0.042, 0.0, 0.042), (1, 0.958, 0.8867, 0.958)],
+    ids=("all right", "none right"),
+)
+def test_a_calibration_error_without_any_spread_has_an_interval(
+    label: int, value: float, low: float, high: float
+) -> None:
+    network, labels = Constant(), torch.full((50,), label)
+    found = measure_pair(network, network, DIGITS, IMAGES[:50], labels).teacher
+    assert found is not None
+    error = found.calibration_error
+    assert (error.value, error.low, error.high) == pytest.approx((value, low, high), abs=1e-4)
+    error = found.debiased_calibration_error
+    assert error.low < error.high
+    few = measure_pair(network, network, DIGITS, IMAGES[:50], torch.cat([labels[1:], 1 - labels[:1]])).teacher
+    assert few is not None
+    assert few.calibration_error.low < few.calibration_error.high
+
+
+def test_no_divergence_is_below_0() -> None:
+    networks = [nn.Sequential(nn.Flatten(), nn.Linear(64, 10)) for _ in range(2)]
+    with torch.no_grad():
+        for parameter in [*networks[0].parameters(), *networks[1].parameters()]:
+            parameter.mul_(1e-6)
+    found = measure_pair(networks[0], networks[1], DIGITS, IMAGES[:50]).divergence
+    assert 0 <= found.low <= found.value <= found.high < 1e-6
+
+
+def test_one_example_has_no_interval_of_means(caplog: pytest.LogCaptureFixture) -> None:
+    for count in (2, 1):
+        assert not caplog.messages
+        measure_networks(TEACHER, STUDENT, DIGITS, IMAGES[:count], LABELS[:count], accelerator="cpu")
+    assert caplog.messages == [
+        "one example does not show how others vary: intervals of means, such as KL's, have no width"
+    ]
 
 
 def test_which_intervals_they_are_stands_beside() -> None:

@@ -1,8 +1,11 @@
 """What a network costs, counted by hand."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 
 from beliefmatch.networks.cost import least_of_repeats, measure_cost, measure_latency
 from beliefmatch.networks.inputs import InputSpec
@@ -166,6 +169,49 @@ def test_operators_that_torch_does_not_count_are_counted(
     with caplog.at_level("INFO"):
         assert macs(Products(operator), InputSpec(shape=(64,))) == expected
     assert not caplog.text
+
+
+def test_a_complex_product_counts_once() -> None:
+    class Complex(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(64, 10, dtype=torch.complex64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return (x.to(torch.complex64) @ self.weight).abs()
+
+    cost = measure_cost(Complex(), InputSpec(shape=(64,)))
+    assert (cost.macs, cost.parameters, cost.bytes) == (640, 640, 8 * 640)
+
+
+@pytest.mark.parametrize("kind", ["spectral", "weight", "orthogonal"])
+def test_what_computes_weights_is_no_work_for_an_example(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    wrap = {"spectral": spectral_norm, "weight": weight_norm, "orthogonal": orthogonal}[kind]
+    network = nn.Sequential(wrap(nn.Conv2d(3, 6, 3, padding=1)), nn.Flatten(), wrap(nn.Linear(384, 10)))
+    network.train()(torch.randn(2, 3, 8, 8))
+    with caplog.at_level("INFO"):
+        assert macs(network, InputSpec(shape=(3, 8, 8))) == 64 * 27 * 6 + 384 * 10
+    assert not caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_layers_of_8_bit_weights_count_whole() -> None:
+    ao: Any = torch.ao.quantization
+    linear = nn.Sequential(nn.Linear(12, 16), nn.ReLU(), nn.Linear(16, 4))
+    dynamic = ao.quantize_dynamic(linear, {nn.Linear}, dtype=torch.qint8)
+    cost = measure_cost(dynamic, InputSpec(shape=(12,)))
+    assert (cost.parameters, cost.macs) == (12 * 16 + 16 + 16 * 4 + 4, 12 * 16 + 16 * 4)
+    # Weights in 8 bits, biases in 32, and a scale and a zero point of each layer.
+    assert cost.bytes == 12 * 16 + 16 * 4 + 4 * (16 + 4) + 2 * (4 + 8)
+
+    layers = (ao.QuantStub(), nn.Conv2d(4, 8, 3, groups=2), nn.Flatten(), nn.Linear(288, 5), ao.DeQuantStub())
+    network: Any = nn.Sequential(*layers).eval()
+    network.qconfig = ao.default_qconfig
+    prepared = ao.prepare(network)
+    prepared(torch.randn(4, 4, 8, 8))
+    cost = measure_cost(ao.convert(prepared), InputSpec(shape=(4, 8, 8)))
+    assert (cost.parameters, cost.macs) == (8 * 18 + 8 + 288 * 5 + 5, 288 * 18 + 288 * 5)
+    assert cost.bytes == 8 * 18 + 4 * 8 + 288 * 5 + 4 * 5 + 3 * (4 + 8)
 
 
 def test_an_operator_without_a_formula_is_named(caplog: pytest.LogCaptureFixture) -> None:

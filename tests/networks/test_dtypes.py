@@ -9,8 +9,11 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import WeightsError
 from beliefmatch.measurement import measure_pair
+from beliefmatch.networks.cost import measure_cost
 from beliefmatch.networks.dtypes import dtype_of
+from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import inspect
+from beliefmatch.networks.loading.given import GivenNetwork
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.networks.placement import move_to_device
@@ -52,6 +55,19 @@ def test_inputs_are_of_the_floating_type() -> None:
     labels = network(inputs).argmax(dim=1)
     found = measure_pair(network, network, DIGITS, inputs, labels)
     assert (found.teacher_accuracy, found.agreement.value, found.divergence.value) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_bytes_are_those_of_32_bits_and_the_log_says_so(dtype: torch.dtype, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="beliefmatch.networks.dtypes")
+    spec = InputSpec(shape=(4,))
+    for given, expected in ((nn.Linear(4, 3), []), (nn.Linear(4, 3).to(dtype), [str(dtype).removeprefix("torch.")])):
+        caplog.clear()
+        network, _ = GivenNetwork.of(given).load_inspected(spec, role="teacher")
+        assert measure_cost(network, spec).bytes == 4 * 15
+        assert caplog.messages == [
+            f"Linear holds {name}: it computes in float32 here, and its bytes are counted so" for name in expected
+        ]
 
 
 def test_a_student_of_complex_parameters_learns() -> None:

@@ -86,9 +86,36 @@ def debiased_calibration_error(
     # The larger t, the larger all quantiles, but for chance.
     quantiles = errors.quantile(torch.tensor([0.5, 1 - tail, tail], dtype=torch.float64), dim=1).cummax(dim=1).values
     value, low, high = (_truth_at(usual, each, truths) for each in quantiles)
-    # The error is at least the gap over all bins; where nearly all are right, that of few examples hardly shows.
-    overall = torch.stack(wilson_interval(correct.double().mean(), len(correct), level)) - confidence.double().mean()
-    return value, min(low, value), max(high, value, float(overall.abs().max()))
+    # Where nearly all are right, the error of few examples hardly shows.
+    return value, min(low, value), max(high, value, _gap_over_all(confidence, correct, level)[1])
+
+
+def widen_calibration_interval(
+    low: float, high: float, confidence: Tensor, correct: Tensor, *, level: float = 0.95
+) -> tuple[float, float]:
+    """Widen the bootstrap's interval of the usual estimate where all examples are right, or all wrong.
+
+    Resampling never finds one of the other kind then, and the interval of a constant confidence would be a point. The
+    error is then the gap over all bins, so its interval follows from Wilson's of the accuracy.
+
+    Args:
+        low: lower end.
+        high: upper end.
+        confidence: (examples,), probability of the most likely class.
+        correct: (examples,), bool.
+        level: of the interval.
+    """
+    if 0 < int(correct.sum()) < len(correct):
+        return low, high
+    least, most = _gap_over_all(confidence, correct, level)
+    return min(low, least), max(high, most)
+
+
+def _gap_over_all(confidence: Tensor, correct: Tensor, level: float) -> tuple[float, float]:
+    """Return the interval of the gap between mean confidence and accuracy, which the calibration error is at least."""
+    ends = torch.stack(wilson_interval(correct.double().mean(), len(correct), level)) - confidence.double().mean()
+    least, most = ends.abs().sort().values.tolist()
+    return 0.0 if float(ends[0]) <= 0 <= float(ends[1]) else least, most
 
 
 def _truth_at(observed: float, quantile: Tensor, truths: Tensor) -> float:

@@ -7,7 +7,12 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from beliefmatch.errors import SettingsError
-from beliefmatch.functional.calibration_error import NUM_BINS, calibration_error, debiased_calibration_error
+from beliefmatch.functional.calibration_error import (
+    NUM_BINS,
+    calibration_error,
+    debiased_calibration_error,
+    widen_calibration_interval,
+)
 from beliefmatch.functional.confidence_intervals import NUM_RESAMPLES, bootstrap
 from beliefmatch.measurement.disagreements import find_disagreements
 from beliefmatch.measurement.estimates import estimates_of, fractions_of
@@ -195,11 +200,13 @@ class _Overall:
         if not self.labelled:
             return None
         right, top, error = self.fractions[1 + network], self.fractions[3 + network], self.means[1 + network]
-        value, low, high = debiased_calibration_error(*self.predictions.confidence_and_right(network))
+        confidence, correct = self.predictions.confidence_and_right(network)
+        ends = widen_calibration_interval(error.low, error.high, confidence, correct)
+        value, low, high = debiased_calibration_error(confidence, correct)
         return NetworkScores(
             top1=right,
             top5=top if self.num_classes > TOP else None,
-            calibration_error=error,
+            calibration_error=Estimate(value=error.value, low=ends[0], high=ends[1]),
             debiased_calibration_error=Estimate(value=value, low=low, high=high),
         )
 

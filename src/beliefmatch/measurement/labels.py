@@ -76,7 +76,7 @@ def score_labels(true: Tensor, predicted: Tensor, *, num_resamples: int) -> Labe
 
 
 def _read_predictions(teacher: Tensor, student: Tensor) -> tuple[Tensor, ...]:
-    return predicted_labels(teacher), predicted_labels(student), binary_kl_divergence(teacher, student)
+    return predicted_labels(teacher), predicted_labels(student), binary_kl_divergence(teacher, student).clamp_min(0)
 
 
 def _counts(true: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor, Tensor]:

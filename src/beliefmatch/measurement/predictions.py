@@ -59,8 +59,7 @@ def predict(
     """
     parts: list[Predictions] = []
     for inputs, sought in _batches((teacher, student), spec, examples, batch_size):
-        with torch.no_grad():
-            logits = run_padded(teacher.eval(), inputs).float(), run_padded(student.eval(), inputs).float()
+        logits = _run(teacher, inputs).float(), _run(student, inputs).float()
         num_classes = logits[0].shape[1]
         scored = logits if examples.labels is not None else ()
         right = [correct(each, sought)[:, None] for each in scored]
@@ -72,7 +71,8 @@ def predict(
                 teacher_class=logits[0].argmax(dim=1),
                 student_class=logits[1].argmax(dim=1),
                 finite=torch.stack([each.isfinite().all(dim=1) for each in logits], dim=1),
-                divergence=kl_divergence(logits[0], logits[1]),
+                # Rounding leaves some of 32 bits a little below 0.
+                divergence=kl_divergence(logits[0], logits[1]).clamp_min(0),
                 right=torch.cat([none, *right], dim=1),
                 top=torch.cat([none, *top], dim=1),
                 gaps=torch.cat([none, *gaps], dim=1),
@@ -114,8 +114,7 @@ def run_pair(
     """
     parts: list[tuple[Tensor, ...]] = []
     for inputs, _ in _batches((teacher, student), spec, examples, batch_size):
-        with torch.no_grad():
-            outputs = [run_padded(each.eval(), inputs).float() for each in (teacher, student)]
+        outputs = [_run(each, inputs).float() for each in (teacher, student)]
         finite = torch.stack([each.isfinite().all(dim=1) for each in outputs], dim=1)
         parts.append((finite, *read(outputs[0], outputs[1])))
     finite, *found = (torch.cat(each).cpu() for each in zip(*parts, strict=True))
@@ -141,12 +140,17 @@ def measure_accuracy(
     labelled.needed_labels()
     right, finite = list[Tensor](), list[Tensor]()
     for inputs, targets in _batches((network,), spec, labelled, batch_size):
-        with torch.no_grad():
-            logits = run_padded(network.eval(), inputs)
+        logits = _run(network, inputs)
         right.append(correct(logits, targets))
         finite.append(logits.isfinite().all(dim=1))
     _check_finite(torch.cat(finite).cpu(), "network")
     return int(torch.cat(right).sum()) / len(labelled)
+
+
+def _run(network: nn.Module, inputs: Tensor) -> Tensor:
+    """Return outputs in eval mode without a graph, which even then a view of a parameter would bring."""
+    with torch.no_grad():
+        return run_padded(network.eval(), inputs).detach()
 
 
 def _check_finite(finite: Tensor, role: str) -> None:

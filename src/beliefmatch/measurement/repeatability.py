@@ -34,9 +34,9 @@ def warn_unless_repeatable(network: nn.Module, spec: InputSpec, *, role: str) ->
         first, again, half = (_run(network, batch) for batch in (noise, noise, noise[: NUM_EXAMPLES // 2]))
         if _differ(first, again):
             logger.warning(
-                "the %s gives other outputs each time that it runs: it draws random numbers in eval mode, as dropout "
-                "does that is not told of it (functional.dropout needs training=self.training); what is measured is "
-                "one draw",
+                "the %s gives other outputs each time that it runs: in eval mode it draws random numbers, as dropout "
+                "does that is not told of it (functional.dropout needs training=self.training), or changes buffers of "
+                "its own; what is measured is one pass",
                 role,
             )
         elif _differ(first[: len(half)], half):

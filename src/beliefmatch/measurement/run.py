@@ -1,5 +1,6 @@
 """Measuring a finished run on examples that it never saw."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,8 @@ from beliefmatch.runs.schema.task import TaskName
 from beliefmatch.training.run_settings import fingerprint
 from beliefmatch.training.student_files import load_student_with_logits
 from beliefmatch.training.trusted_code import TrustedCode
+
+logger = logging.getLogger(__name__)
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -170,6 +173,8 @@ def measure_networks(
     names = choose_class_names(class_names, teacher, num_classes)
     data = examples_of(examples, labels)
     data.check_fit(spec, num_classes, resize=resize, task=task)
+    if len(data) == 1:
+        logger.warning("one example does not show how others vary: intervals of means, such as KL's, have no width")
     device = Fabric(accelerator=accelerator, devices=1).device
     for role, network in (("teacher", teacher), ("student", student)):
         choose_format(network.to(device), spec, role=role)

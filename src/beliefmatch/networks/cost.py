@@ -5,13 +5,16 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import cached, is_parametrized
+from torch.utils._pytree import tree_leaves
 
 from beliefmatch.networks.dtypes import to_inputs_of
 from beliefmatch.networks.inputs import InputSpec
@@ -27,9 +30,11 @@ class Cost:
 
     parameters: int
     macs: int
-    """Multiply-accumulates of convolutions and matrix products, attention's among them, for one example."""
+    """Multiply-accumulates of convolutions and matrix products, attention's among them, for one example. One of complex
+    numbers counts once, as in torch's own counter; what computes weights from others, parametrisations, does not."""
     bytes: int
-    """Bytes of parameters and buffers; tied weights count once."""
+    """Bytes of parameters and of the buffers that a state dict holds, in the types that the network computes in: those
+    of a loaded one in 32 bits, whatever types its weights were stored in. Tied weights count once."""
 
 
 def measure_cost(network: nn.Module, spec: InputSpec) -> Cost:
@@ -40,15 +45,25 @@ def measure_cost(network: nn.Module, spec: InputSpec) -> Cost:
 def cost_of(network: nn.Module, macs: int) -> Cost:
     """Count parameters and bytes of a network whose multiply-accumulates are known; nothing runs."""
     return Cost(
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        parameters=sum(each.numel() for each in (*network.parameters(), *_int8_parameters(network))),
         macs=macs,
         bytes=_count_bytes(network),
     )
 
 
+def _int8_parameters(network: nn.Module) -> Iterator[Tensor]:
+    """Yield weights and biases of quantised layers, which methods give, since they are no parameters to torch."""
+    for module in network.modules():
+        if type(module).__module__.startswith("torch.ao.nn."):
+            of_layer: Any = module
+            methods = (getattr(of_layer, name, None) for name in ("weight", "bias"))
+            yield from (each for method in methods if callable(method) and isinstance(each := method(), Tensor))
+
+
 def _count_bytes(network: nn.Module) -> int:
     """Count the bytes of parameters and buffers that are kept; of tied ones, which share their memory, once."""
-    tensors = [each for each in network.state_dict().values() if isinstance(each, Tensor)]
+    # Layers of 8-bit weights keep them in tuples.
+    tensors = [each for each in tree_leaves(network.state_dict()) if isinstance(each, Tensor)]
     distinct = {(each.data_ptr() or id(each), each.numel(), each.dtype): each for each in tensors}
     shared: dict[int, list[Tensor]] = {}
     for each in distinct.values():
@@ -69,9 +84,14 @@ def count_macs(network: nn.Module, spec: InputSpec) -> int:
 
 
 def _count_flops(network: nn.Module, spec: InputSpec, num_examples: int) -> int:
-    with evaluating(network), torch.no_grad(), counting_flops() as count:
-        network(_zeros(network, spec, num_examples))
-        return count()
+    with evaluating(network), torch.no_grad(), cached():
+        # What computes weights from others, once for any number of examples, is no work for one of them.
+        for module in network.modules():
+            for name in getattr(module, "parametrizations", ()) if is_parametrized(module) else ():
+                getattr(module, name)
+        with counting_flops() as count:
+            network(_zeros(network, spec, num_examples))
+            return count()
 
 
 def fewest_examples(network: nn.Module) -> int:

@@ -1,7 +1,11 @@
 """The floating type that a network computes in, and casts that leave complex numbers and integers as they are."""
 
+import logging
+
 import torch
 from torch import Tensor, nn
+
+logger = logging.getLogger(__name__)
 
 
 def dtype_of(network: nn.Module) -> torch.dtype:
@@ -17,6 +21,26 @@ def device_of(network: nn.Module) -> torch.device:
 def to_inputs_of(network: nn.Module, batch: Tensor) -> Tensor:
     """Return a batch where the parameters of a network are and of their floating type."""
     return batch.to(device_of(network), dtype_of(network))
+
+
+def to_32_bits(network: nn.Module, *, name: str) -> nn.Module:
+    """Give the numbers of a network, in place, 32 bits each, and say so in the log where they had others.
+
+    Args:
+        network: just made or loaded.
+        name: what to call it in the log.
+    """
+    found = {str(each.dtype).removeprefix("torch.") for each in network.state_dict().values() if _is_other(each)}
+    if found:
+        logger.info(
+            "%s holds %s: it computes in float32 here, and its bytes are counted so", name, " and ".join(sorted(found))
+        )
+    return network.float()
+
+
+def _is_other(value: object) -> bool:
+    """Whether an entry of a state dict is a tensor of floats of another type than float32."""
+    return isinstance(value, Tensor) and value.is_floating_point() and value.dtype != torch.float32
 
 
 def cast(network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:

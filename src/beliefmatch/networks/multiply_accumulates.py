@@ -21,8 +21,9 @@ logger = logging.getLogger(__name__)
 def counting_flops() -> Iterator[Callable[[], int]]:
     """Count floating-point operations of convolutions and products while the block lasts: two a multiply-accumulate.
 
-    Attention is computed as matrix products, since fused kernels of a CPU count as nothing. Operators that may multiply
-    and have no formula are named in the log.
+    One of complex numbers counts as one of real numbers does, as in torch's own counter, although it takes four real
+    multiplications. Attention is computed as matrix products, since fused kernels of a CPU count as nothing. Operators
+    that may multiply and have no formula are named in the log.
 
     Yields:
         What returns the number so far.
@@ -155,6 +156,16 @@ def _distance_flops(first: Any, *_rest: Any, out_shape: Any = None, **_options: 
     return 2 * math.prod(out_shape) * first[-1]
 
 
+def _int8_linear_flops(inputs: Any, *_rest: Any, out_shape: Any = None, **_options: Any) -> int:
+    """Count a layer of 8-bit weights, which are packed: (..., inputs) to (..., outputs)."""
+    return 2 * math.prod(out_shape) * inputs[-1]
+
+
+def _int8_conv_flops(_inputs: Any, packed: Any, *_rest: Any, out_shape: Any = None, **_options: Any) -> int:
+    """Count a convolution of 8-bit weights by the kernel of each output."""
+    return 2 * math.prod(out_shape) * math.prod(packed.weight().shape[1:])
+
+
 FORMULAS: dict[Any, Any] = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,
     torch.ops.aten.mkldnn_rnn_layer: _lstm_flops,
@@ -167,5 +178,15 @@ FORMULAS: dict[Any, Any] = {
     torch.ops.aten._trilinear: _bilinear_flops,
     torch.ops.aten._cdist_forward: _distance_flops,
     torch.ops.aten._euclidean_dist: _distance_flops,
+    torch.ops.quantized.linear: _int8_linear_flops,
+    torch.ops.quantized.linear_relu: _int8_linear_flops,
+    torch.ops.quantized.linear_dynamic: _int8_linear_flops,
+    torch.ops.quantized.linear_relu_dynamic: _int8_linear_flops,
+    torch.ops.quantized.conv1d: _int8_conv_flops,
+    torch.ops.quantized.conv1d_relu: _int8_conv_flops,
+    torch.ops.quantized.conv2d: _int8_conv_flops,
+    torch.ops.quantized.conv2d_relu: _int8_conv_flops,
+    torch.ops.quantized.conv3d: _int8_conv_flops,
+    torch.ops.quantized.conv3d_relu: _int8_conv_flops,
 }
 """Operators that torch's own counter does not know."""

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from beliefmatch.errors import NetworkError, SettingsError, first_line
+from beliefmatch.networks.dtypes import to_32_bits
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import Inspection, inspect
 from beliefmatch.networks.loading.base import AbstractOrigin, height_and_width
@@ -62,7 +63,7 @@ def make_given(given: GivenModule | None, name: str) -> nn.Module:
         raise NetworkError(
             f"the network {name} has layers that learn their size from the first input: run it on one batch first"
         )
-    return copy_network(network).cpu().float()
+    return to_32_bits(copy_network(network).cpu(), name=name.removeprefix(PREFIX))
 
 
 _WANTED = (

@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from beliefmatch.errors import NetworkError, SettingsError
+from beliefmatch.networks.dtypes import to_32_bits
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import Inspection, inspect
 from beliefmatch.networks.loading import given, hugging_face, onnx, pt2, timm, torchvision
@@ -151,7 +152,7 @@ class Network(AbstractNetwork):
             network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=expected or USUAL_CLASSES)
             weights = read_weights(self.weights, state_key=self.state_key)
             fit_weights(network, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
-        network.float()
+        to_32_bits(network, name=self.architecture)
         choose_output(network, self.output)
         inspection = self._inspect(network, spec, role)
         found = inspection.num_classes

@@ -75,9 +75,9 @@ class Result:
     teacher_macs: int | None = None
     """Multiply-accumulates of the teacher for one example. None: not counted."""
     student_bytes: int | None = None
-    """Bytes of the student's parameters and buffers."""
+    """Bytes of the student's parameters and buffers in 32 bits."""
     teacher_bytes: int | None = None
-    """Bytes of the teacher's parameters and buffers."""
+    """Bytes of the teacher's parameters and buffers in 32 bits, whatever types its weights were stored in."""
     student_latency: float | None = None
     """Seconds of the student for one example on the run's device, median."""
     teacher_latency: float | None = None
