@@ -219,7 +219,7 @@ def slow_debiased(examples: list[tuple[float, bool]]) -> tuple[float, float, flo
     gaps = [_mean([float(hit) for _, hit in each]) - mean for each, mean in zip(filled, confidences, strict=True)]
     random = np.random.default_rng(0)
     truths: list[float] = []
-    quantiles: list[list[float]] = [[], [], []]
+    quantiles: list[list[float]] = [[], [], [], []]
     for factor in FACTORS:
         errors = np.zeros(NUM_SIMULATIONS)
         truth = 0.0
@@ -230,10 +230,14 @@ def slow_debiased(examples: list[tuple[float, bool]]) -> tuple[float, float, flo
             truth += abs(rate - confidence) * len(each) / len(examples)
         truths.append(truth)
         ordered = sorted(errors.tolist())
-        for found, at in zip(quantiles, (0.5, 0.975, 0.025), strict=True):
+        for found, at in zip(quantiles, (0.5, 0.025, 0.975, 0.95), strict=True):
             found.append(max([*found[-1:], _quantile(ordered, at)]))
     observed = _calibration_error(examples)
-    value, low, high = (_truth_at(observed, each, truths) for each in quantiles)
+    middle, least, most, most_alone = quantiles
+    ends = [alone if small <= middle[0] else large for small, large, alone in zip(least, most, most_alone, strict=True)]
+    ends = [max(ends[: number + 1]) for number in range(len(ends))]
+    value, low = _truth_at(observed, middle, truths), _truth_at(observed, ends, truths)
+    high = _truth_at(max(observed, middle[0]), least, truths)
     accuracy = _mean([float(hit) for _, hit in examples])
     mean = _mean([confidence for confidence, _ in examples])
     overall = max(abs(end - mean) for end in slow_wilson(accuracy, len(examples)))

@@ -29,6 +29,8 @@ class Cost:
     """Size of a network and work for one example."""
 
     parameters: int
+    """Of an ONNX model, which does not tell them from constants: numbers in its arrays of floats, but for running
+    statistics."""
     macs: int
     """Multiply-accumulates of convolutions and matrix products, attention's among them, for one example. One of complex
     numbers counts once, as in torch's own counter; what computes weights from others, parametrisations, does not."""
@@ -45,14 +47,16 @@ def measure_cost(network: nn.Module, spec: InputSpec) -> Cost:
 def cost_of(network: nn.Module, macs: int) -> Cost:
     """Count parameters and bytes of a network whose multiply-accumulates are known; nothing runs."""
     return Cost(
-        parameters=sum(each.numel() for each in (*network.parameters(), *_int8_parameters(network))),
+        parameters=sum(each.numel() for each in (*network.parameters(), *_other_weights(network))),
         macs=macs,
         bytes=_count_bytes(network),
     )
 
 
-def _int8_parameters(network: nn.Module) -> Iterator[Tensor]:
-    """Yield weights and biases of quantised layers, which methods give, since they are no parameters to torch."""
+def _other_weights(network: nn.Module) -> Iterator[Tensor]:
+    """Yield what is no parameter to torch: constants of ONNX models, and weights and biases of quantised layers."""
+    if isinstance(network, ConvertedProgram):
+        yield from network.constants()
     for module in network.modules():
         if type(module).__module__.startswith("torch.ao.nn."):
             of_layer: Any = module

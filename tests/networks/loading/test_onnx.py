@@ -147,6 +147,31 @@ def test_cost_of_a_model_of_a_fixed_batch_is_that_of_one_example(
     assert [each.macs for each in (found.student, found.teacher)] == [count_macs(network, spec)] * 2
 
 
+class Attending(nn.Module):
+    """Its products are operators of an ONNX graph rather than layers, and their weights constants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm, self.slopes = nn.Conv2d(3, 8, 2, 2), nn.BatchNorm2d(8), nn.PReLU(8)
+        self.layer, self.head = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), nn.Linear(8, 5)
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        tokens = self.slopes(self.norm(self.conv(batch))).flatten(2).transpose(1, 2)
+        return self.head(self.layer(tokens).mean(dim=1))
+
+
+def test_parameters_of_a_model_are_those_of_the_network_it_was(tmp_path: Path) -> None:
+    network, spec = Attending().eval(), InputSpec(shape=(3, 8, 8))
+    for parameter in network.parameters():
+        # The exporter keeps one of several equal constants.
+        nn.init.uniform_(parameter, 0.1, 1)
+    model = load_model(str(export(network, tmp_path / "model.onnx", 3, 8, 8)), shape=(3, 8, 8))
+    found, expected = cost.measure_cost(model, spec), cost.measure_cost(network, spec)
+    # Of batch-norm, which is part of the convolution in the file, 16 parameters are gone.
+    assert expected.parameters - found.parameters == 16
+    assert found.macs == expected.macs
+
+
 def written(path: Path, *operators: onnx.NodeProto, opset: int = 17, kind: int = TensorProto.FLOAT) -> Path:
     """Write a model of two inputs features and three classes: the operators, then a matrix product."""
     weights = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)

@@ -1,6 +1,6 @@
 """Networks that were programs of other kinds: they run as they were written, and never train."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -51,6 +51,16 @@ class ConvertedProgram(nn.Module):
         self.output_name: str | None = None
         for module in self.modules():
             module.training = False
+
+    def constants(self) -> Iterator[Tensor]:
+        """Yield arrays of floats that an ONNX model holds beside its layers, such as weights of matrix products."""
+        for name, buffer in self.program.named_buffers():
+            holder = name.rpartition(".")[0]
+            is_constant = (
+                holder == "initializers" or type(self.program.get_submodule(holder)).__name__ == "OnnxConstant"
+            )
+            if is_constant and buffer.is_floating_point() and buffer.numel() > 1:
+                yield buffer
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - as nn.Module has it
         """Return the network in eval mode, as the program was written."""
