@@ -47,10 +47,15 @@ def measure_cost(network: nn.Module, spec: InputSpec) -> Cost:
 def cost_of(network: nn.Module, macs: int) -> Cost:
     """Count parameters and bytes of a network whose multiply-accumulates are known; nothing runs."""
     return Cost(
-        parameters=sum(each.numel() for each in (*network.parameters(), *_other_weights(network))),
+        parameters=count_parameters(network),
         macs=macs,
         bytes=_count_bytes(network),
     )
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Count parameters, and weights that torch knows as something else; tied ones count once."""
+    return sum(each.numel() for each in (*network.parameters(), *_other_weights(network)))
 
 
 def _other_weights(network: nn.Module) -> Iterator[Tensor]:

@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from beliefmatch.errors import SettingsError, TapError
+from beliefmatch.networks.cost import count_parameters
 from beliefmatch.networks.heads import compute_in_32_bits
 from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.pairs import choose_pairs
@@ -233,10 +234,7 @@ def _check_pair(
 
 def warn_of_larger_student(prepared: Prepared) -> None:
     """Write a warning to the log where the student has more parameters than its teacher."""
-    student, teacher = (
-        sum(parameter.numel() for parameter in network.parameters())
-        for network in (prepared.student, prepared.teacher.module)
-    )
+    student, teacher = (count_parameters(network) for network in (prepared.student, prepared.teacher.module))
     if student > teacher:
         logger.warning(
             "the student is larger than its teacher (%s parameters, the teacher has %s), so nothing is compressed. "
