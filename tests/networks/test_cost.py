@@ -231,6 +231,16 @@ def test_tied_weights_count_once() -> None:
     assert measure_cost(network, InputSpec(shape=(16,))).bytes == 4 * (256 + 34)
 
 
+def test_a_layer_that_is_kept_three_times_has_1152_bytes() -> None:
+    layers = [nn.Linear(16, 16) for _ in range(3)]
+    assert measure_cost(nn.Sequential(*layers), InputSpec(shape=(16,))).bytes == 3264
+    for layer in layers[1:]:
+        layer.weight = layers[0].weight
+    layers[2].bias = layers[1].bias
+    cost = measure_cost(nn.Sequential(*layers), InputSpec(shape=(16,)))
+    assert (cost.bytes, cost.parameters, cost.macs) == (1152, 288, 3 * 256)
+
+
 def test_the_least_of_several_measurements_counts() -> None:
     measured = iter([(3.0, 1.0), (1.0, 9.0), *[(2.0, 2.0)] * 5])
     assert least_of_repeats(lambda number: next(measured) if number > 1 else (0.0, 0.0)) == [1.0, 1.0]
