@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from beliefmatch.measurement import TransitionPlan, measure_pair
 from beliefmatch.measurement.run import measure_networks
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.placement import choose_format, is_channels_last, keeps_contiguous
+from beliefmatch.networks.placement import choose_format, is_channels_last, keeps_contiguous, move_to_device
 
 SPEC = InputSpec(shape=(3, 8, 8))
 PIXELS = torch.randint(256, (40, 8, 8, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -59,3 +59,27 @@ def test_what_computes_something_else_is_logged(caplog: pytest.LogCaptureFixture
         choose_format(Reading("strided"), SPEC, role="student")
     assert "the student does not serve in channels-last memory format, " in caplog.text
     assert "(it computes something else in it)" in caplog.text
+
+
+class Volumes(nn.Module):
+    """Convolves images in two dimensions, then in three, so that kernels have four axes and five."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flat, self.deep, self.fc = nn.Conv2d(3, 4, 3), nn.Conv3d(1, 2, 3), nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.deep(self.flat(x)[:, None]).flatten(1))
+
+
+def test_kernels_of_five_axes_stay_as_they_are() -> None:
+    network, kept = Volumes(), Volumes()
+    kept.load_state_dict(network.state_dict())
+    choose_format(network, SPEC, role="teacher")
+    assert is_channels_last(network)
+    move_to_device(network, torch.device("cpu"), torch.float32)
+    inputs = torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(network(inputs), kept(inputs))
+    volumes = nn.Conv3d(1, 2, 3)
+    move_to_device(volumes, torch.device("cpu"), torch.float32)
+    assert volumes.weight.is_contiguous()

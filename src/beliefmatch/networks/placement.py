@@ -27,7 +27,7 @@ def move_to_device(network: nn.Module, device: torch.device, dtype: torch.dtype)
     """
     cast(network, device, dtype)
     if not keeps_contiguous(network):
-        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        _lay_channels_last(network)
 
 
 def choose_format(network: nn.Module, spec: InputSpec, *, role: str) -> None:
@@ -46,7 +46,7 @@ def choose_format(network: nn.Module, spec: InputSpec, *, role: str) -> None:
         return
     noise = noise_for(network, spec, num_examples=2)
     expected = _logits(network, noise)
-    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    _lay_channels_last(network)
     try:
         found = [_logits(network, inputs) for inputs in (noise, to_channels_last(noise))]
         unit = max(1.0, float(expected.abs().max()))
@@ -71,6 +71,14 @@ def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
     with evaluating(network), torch.no_grad(), torch.random.fork_rng(devices=devices):
         torch.manual_seed(0)
         return logits_of(run_network(network, inputs), network="", batch_size=len(inputs))
+
+
+def _lay_channels_last(network: nn.Module) -> None:
+    """Lay the tensors of a network that have four axes out in channels-last memory format, in place.
+
+    `nn.Module.to` would do the same to those of five, such as kernels of convolutions in three dimensions, and fail.
+    """
+    network._apply(lambda each: each.to(memory_format=torch.channels_last) if each.dim() == 4 else each)
 
 
 def is_channels_last(network: nn.Module) -> bool:
