@@ -95,10 +95,10 @@ def debiased_calibration_error(
     return value, min(low, value), max(high, value, _gap_over_all(confidence, correct, level)[1])
 
 
-def widen_calibration_interval(
+def extend_error_interval(
     low: float, high: float, confidence: Tensor, correct: Tensor, *, level: float = 0.95
 ) -> tuple[float, float]:
-    """Widen the bootstrap's interval of the usual estimate where all examples are right, or all wrong.
+    """Extend the bootstrap's interval of the usual estimate where all examples are right, or all wrong.
 
     Resampling never finds one of the other kind then, and the interval of a constant confidence would be a point. The
     error is then the gap over all bins, so its interval follows from Wilson's of the accuracy.

@@ -11,7 +11,7 @@ from beliefmatch.functional.calibration_error import (
     NUM_BINS,
     calibration_error,
     debiased_calibration_error,
-    widen_calibration_interval,
+    extend_error_interval,
 )
 from beliefmatch.functional.confidence_intervals import NUM_RESAMPLES, bootstrap
 from beliefmatch.measurement.disagreements import find_disagreements
@@ -201,7 +201,7 @@ class _Overall:
             return None
         right, top, error = self.fractions[1 + network], self.fractions[3 + network], self.means[1 + network]
         confidence, correct = self.predictions.confidence_and_right(network)
-        ends = widen_calibration_interval(error.low, error.high, confidence, correct)
+        ends = extend_error_interval(error.low, error.high, confidence, correct)
         value, low, high = debiased_calibration_error(confidence, correct)
         return NetworkScores(
             top1=right,
