@@ -139,7 +139,8 @@ def test_a_sigmoid_that_reaches_both_ends_is_detected_by_its_values() -> None:
     assert (found(several).outputs, found(several).num_classes) == ("sigmoid", 4)
     linear = nn.Linear(12, 1)
     nn.init.constant_(linear.weight, 0.01)
-    linear.register_forward_hook(lambda _network, _inputs, output: by_hand(output))
+    hook: Callable[..., Any] = lambda _network, _inputs, output: by_hand(output)  # noqa: E731
+    linear.register_forward_hook(hook)
     assert found(linear).outputs == "sigmoid"
 
 

@@ -64,9 +64,9 @@ def _other_weights(network: nn.Module) -> Iterator[Tensor]:
         yield from network.constants()
     for module in network.modules():
         if type(module).__module__.startswith("torch.ao.nn."):
-            of_layer: Any = module
-            methods = (getattr(of_layer, name, None) for name in ("weight", "bias"))
-            yield from (each for method in methods if callable(method) and isinstance(each := method(), Tensor))
+            methods: list[Any] = [getattr(module, name, None) for name in ("weight", "bias")]
+            found = [method() for method in methods if callable(method)]
+            yield from (each for each in found if isinstance(each, Tensor))
 
 
 def _count_bytes(network: nn.Module) -> int:
