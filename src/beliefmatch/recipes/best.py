@@ -20,14 +20,14 @@ def best(
 ) -> Transfer:
     """The best student that a teacher alone gave us so far: it learns from procedural images, half of them improved.
 
-    No generator is trained, so none can collapse. A round makes 256 images (dead leaves, areas, curves, as many of each as
-    fits the normalisation), and takes 40 student steps on what the pool holds, drawn so that the teacher's classes are balanced. Where the teacher has
-    batch-norm, half of the images are refined in 30 steps towards what it remembers of its training data, and what
-    looks like that data is drawn more often. Other teachers need give no gradient. The student starts from the
-    teacher's own weights where both are of one family (Xu et al. 2024), unless it has weights to start from, or
-    `--student.start fresh`. It matches feature maps of one resolution too (Romero et al. 2015), less from round to
-    round. Settings are the same for every task; docs/methods/best.md describes how they were found,
-    and what students reach.
+    No generator is trained, so none can collapse. A round makes 256 images (dead leaves, areas, curves, as many of
+    each as fit the normalisation), and takes 40 student steps on what the pool holds, drawn so that the teacher's
+    classes are balanced. Where the teacher has batch-norm, half of the images are refined in 30 steps towards what it
+    remembers of its training data, and what looks like that data is drawn more often. Other teachers need give no
+    gradient. The student starts from the teacher's own weights where both are of one family (Xu et al. 2024), unless
+    it has weights to start from, or `--student.start fresh`. It matches feature maps of one resolution too (Romero et
+    al. 2015), less from round to round. Settings are the same for every task; docs/methods/best.md describes how they
+    were found, and what students reach.
     """
     student = setup.student
     if student and not (student.start or student.has_weights):
