@@ -1,6 +1,5 @@
 """An ONNX model as a teacher: converted by onnx2torch into a network of torch's modules."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,11 @@ from beliefmatch.networks.loading.converted import AbstractProgramFile, Converte
 from beliefmatch.networks.loading.onnx_check import Converted, check_conversion
 from beliefmatch.networks.loading.onnx_compatibility import EXTRA, simplify
 from beliefmatch.networks.loading.onnx_names import OnnxNames, rename
+from beliefmatch.networks.loading.onnx_sizes import check_num_nodes, check_sizes
 from beliefmatch.networks.loading.packages import quiet, require
 from beliefmatch.networks.loading.suggestions import near_paths
 from beliefmatch.networks.unsupported import SCIKIT_LEARN, SEVERAL_INPUTS, TOKENS
 
-MAX_NUMBERS = 2**27
-"""Numbers that a value within a model may have for one example."""
 SUFFIX = ".onnx"
 FLOAT32 = 1
 INTEGERS = (6, 7)
@@ -38,7 +36,7 @@ class OnnxModel(AbstractProgramFile):
         taken.check(spec, name=self.architecture)
         written = [node.op_type for node in model.graph.node]
         with quiet():
-            program, translated, names = _convert(model, self.architecture)
+            program, translated, names = _convert(model, spec.shape, taken.batch_size, self.architecture)
         outputs = [output.name for output in model.graph.output]
         named = outputs if "logits" in outputs and len(outputs) > 1 else None
         operators = _operators(program, translated)
@@ -96,12 +94,14 @@ def _input_of(model: Any, name: str) -> ProgramInput:
     return read_sizes([size.dim_value or None for size in kind.shape.dim], name=name)
 
 
-def _convert(model: Any, name: str) -> tuple[Any, Any, OnnxNames]:
+def _convert(model: Any, shape: tuple[int, ...], batch_size: int | None, name: str) -> tuple[Any, Any, OnnxNames]:
     """Convert a model; return the graph, the model in the form that it was converted from, and its new names."""
     converter = require("onnx2torch", install=EXTRA)
+    check_num_nodes(model, name)
     simple = simplify(model, name=name)
     names = rename(simple, name=name)
-    _check_sizes(simple, name)
+    check_num_nodes(simple, name)
+    check_sizes(simple, shape, batch_size, name)
     try:
         return converter.convert(simple), simple, names
     except Exception as error:
@@ -123,26 +123,6 @@ def _failing_operator(model: Any) -> str:
         except Exception:
             return f"its operator {node.operation_type}: "
     return ""
-
-
-def _check_sizes(model: Any, name: str) -> None:
-    """Check that no value of a model is huge, as far as its sizes follow from the file.
-
-    Raises:
-        NetworkError: one is.
-    """
-    inference = require("onnx.shape_inference", install=EXTRA)
-    try:
-        graph = inference.infer_shapes(model, data_prop=True).graph
-    # What cannot be inferred fails when it is converted, or when it runs.
-    except Exception:
-        return
-    for value in (*graph.value_info, *graph.output):
-        numbers = math.prod(max(size.dim_value, 1) for size in value.type.tensor_type.shape.dim)
-        if numbers > MAX_NUMBERS:
-            raise NetworkError(
-                f"{name} is refused: a value in it has {numbers:,} numbers, expected at most {MAX_NUMBERS:,}"
-            )
 
 
 def _operators(program: Any, model: Any) -> dict[str, str]:

@@ -30,6 +30,9 @@ INSTEAD = "take the network in PyTorch, or as a .pt2 of torch.export"
 Run = Callable[[Tensor], list[Any]]
 """Maps a batch to all outputs of a model, arrays of numpy."""
 
+MAX_KEPT = 2**28
+"""Numbers in the outputs of all operators that are kept at a time, to find the first that differs."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Converted:
@@ -89,8 +92,9 @@ def _compare(converted: Converted, run: Run, sizes: Sequence[int], shape: tuple[
         except Exception as error:
             why_not = first_line(error)
             continue
+        runner = _Runner(converted.program)
         try:
-            found = _run_program(converted.program, batch)
+            outputs = runner.run_on(batch)
         except _NodeError as error:
             what = first_line(error.__cause__ or error)
             failure = NetworkError(
@@ -99,10 +103,10 @@ def _compare(converted: Converted, run: Run, sizes: Sequence[int], shape: tuple[
             )
             continue
         num_compared += 1
-        if not are_equal(expected, found.outputs, len(batch)):
+        if not are_equal(expected, outputs, len(batch)):
             raise NetworkError(
                 f"{converted.name} is refused: converted to torch it computes something else than onnxruntime, on "
-                f"batches of {len(batch)}. {_first_difference(converted, batch, found.of_nodes)}: {INSTEAD}"
+                f"batches of {len(batch)}. {_first_difference(converted, batch, runner.num_numbers)}: {INSTEAD}"
             )
     if not num_compared and failure:
         raise failure
@@ -137,13 +141,6 @@ def _load(model: str | bytes, *, optimised: bool = True) -> Run:
     return lambda batch: list(session.run(None, {taken.name: batch.numpy()}))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Found:
-    outputs: list[Any]
-    of_nodes: list[list[Any]]
-    """Outputs of each node, in order."""
-
-
 class _NodeError(Exception):
     """A node of the program failed."""
 
@@ -152,29 +149,39 @@ class _NodeError(Exception):
         self.index = index
 
 
-class _Recorder(fx.Interpreter):
-    """Runs a program and keeps the outputs of all its nodes."""
+class _Runner(fx.Interpreter):
+    """Runs a program node by node, so that a node that fails is known."""
+
+    def __init__(self, program: fx.GraphModule, *, kept: list[list[Any]] | None = None) -> None:
+        """Build a runner.
+
+        Args:
+            program: to run.
+            kept: takes the outputs of each node, in order. None: they are let go as soon as no node needs them.
+        """
+        super().__init__(program)
+        self.kept, self.num_nodes = kept, 0
+        self.num_numbers = 0
+        """In the outputs of all nodes."""
 
     def run_node(self, n: fx.Node) -> Any:
         if n.op != "call_module":
             return super().run_node(n)
         try:
             output = super().run_node(n)
+            if self.kept is not None:
+                self.kept.append(_as_list(output))
         except Exception as error:
-            raise _NodeError(len(self.of_nodes)) from error
-        self.of_nodes.append(_as_list(output))
+            raise _NodeError(self.num_nodes) from error
+        each = output if isinstance(output, tuple | list) else [output]
+        self.num_numbers += sum(value.numel() for value in each if isinstance(value, Tensor))
+        self.num_nodes += 1
         return output
 
-    def record(self, batch: Tensor) -> _Found:
-        """Run on a batch."""
-        self.of_nodes: list[list[Any]] = []
+    def run_on(self, batch: Tensor) -> list[Any]:
+        """Return the outputs for a batch."""
         with torch.no_grad(), quiet():
-            outputs = _as_list(self.run(batch.clone()))
-        return _Found(outputs=outputs, of_nodes=self.of_nodes)
-
-
-def _run_program(program: fx.GraphModule, batch: Tensor) -> _Found:
-    return _Recorder(program).record(batch)
+            return _as_list(self.run(batch.clone()))
 
 
 def _as_list(output: Any) -> list[Any]:
@@ -213,9 +220,13 @@ def _differs(wanted: Tensor, found: Tensor) -> Tensor:
     return ~alike
 
 
-def _first_difference(converted: Converted, batch: Tensor, found: Sequence[Sequence[Any]]) -> str:
-    """Return in words which operator is the first whose output differs."""
+def _first_difference(converted: Converted, batch: Tensor, num_numbers: int) -> str:
+    """Return in words which operator is the first whose output differs; the outputs have so many numbers together."""
+    if num_numbers > MAX_KEPT:
+        return f"Which operator differs cannot be told (its values are {num_numbers:,} numbers)"
+    found: list[list[Any]] = []
     try:
+        _Runner(converted.program, kept=found).run_on(batch)
         run = _load(_with_all_outputs(converted.translated).SerializeToString(), optimised=False)
         expected = iter(run(batch))
     except Exception as error:

@@ -15,6 +15,8 @@ NEWEST = 17
 """Version of ONNX's operators that the converter knows."""
 NESTED = 3
 """How deeply operators that are defined by others may lie in one another."""
+MAX_SPELT_OUT = 500
+"""Nodes that are spelt out in simpler operators: onnx takes seconds for so many, and four times as long for twice."""
 SMALL = 64
 """Largest sum of sizes of a constant that configures an operator."""
 AXES_AS_INPUT = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare")
@@ -45,6 +47,7 @@ def simplify(model: Any, *, name: str) -> Any:
     for _ in range(NESTED):
         # What ONNX defines by simpler operators, such as Gelu, is spelt out in them.
         if unknown := unknown_operators(model):
+            _check_num_spelt_out(model, unknown, name)
             _write_defaults(model, unknown)
             model = inliner.inline_selected_functions(model, list(unknown), inline_schema_functions=True)
     _fold_copies(model)
@@ -60,6 +63,15 @@ def simplify(model: Any, *, name: str) -> Any:
     _drop_empty_axes(model)
     _name_nodes(model)
     return model
+
+
+def _check_num_spelt_out(model: Any, unknown: dict[tuple[str, str], str], name: str) -> None:
+    """Raise an error where too many nodes would be spelt out."""
+    if sum((node.domain, node.op_type) in unknown for node in model.graph.node) > MAX_SPELT_OUT:
+        raise NetworkError(
+            f"{name} is refused: more than {MAX_SPELT_OUT} of its operators, {', '.join(unknown.values())}, would have "
+            "to be written in simpler ones; export the model with opset 17"
+        )
 
 
 def _name_nodes(model: Any) -> None:
