@@ -74,6 +74,17 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
         read_arrays(path, ["inputs"])
 
 
+def test_several_members_are_no_bomb_together(tmp_path: Path) -> None:
+    """Each is below the size from which its own growth counts."""
+    names, member = ("inputs", "labels"), npy(header((10_000_000,)), bytes(40_000_000))
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in names:
+            archive.writestr(f"{name}.npy", member)
+    assert list(read_arrays(tmp_path / "a.npz", names[:1])) == ["inputs"]
+    with pytest.raises(FolderError, match=r"a\.npz is refused: .* bytes would become 0\.1 GiB"):
+        read_arrays(tmp_path / "a.npz", names)
+
+
 def test_what_does_not_fit_in_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.npz", npy(header((250,)), bytes(1000)))
     monkeypatch.setattr(beliefmatch.memory, "free_memory", lambda: 1999)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from beliefmatch.errors import FolderError, first_line
 from beliefmatch.memory import check_memory
-from beliefmatch.runs.archives import BROKEN, check_member
+from beliefmatch.runs.archives import BROKEN, check_members
 from beliefmatch.runs.reading import open_regular
 
 MAX_AXES = 16
@@ -41,11 +41,11 @@ def read_arrays(path: Path, names: Collection[str]) -> dict[str, NDArray[Any]]:
     with open_regular(path) as file:
         try:
             with zipfile.ZipFile(file) as archive:
-                return {
-                    name: _read_member(archive, member, path)
-                    for member in archive.infolist()
-                    if (name := member.filename.removesuffix(".npy")) in names and member.filename.endswith(".npy")
-                }
+                # Of several members of one name the last counts, as for zipfile.
+                members = {member.filename: member for member in archive.infolist()}
+                wanted = {name: members[f"{name}.npy"] for name in names if f"{name}.npy" in members}
+                check_members(wanted.values(), path, way_out="take fewer examples")
+                return {name: _read_member(archive, member, path) for name, member in wanted.items()}
         except zipfile.BadZipFile as error:
             raise FolderError(f"{path} {_why_no_archive(file, error)}") from error
         except BROKEN as error:
@@ -82,7 +82,6 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) 
     """Read one array, after a check of all that is said about it."""
     name = member.filename.removesuffix(".npy")
     where = f"{path}: {name}"
-    check_member(member, where)
     with archive.open(member) as content:
         shape, is_fortran, dtype = _read_header(content, where)
         num_bytes = math.prod(shape) * dtype.itemsize

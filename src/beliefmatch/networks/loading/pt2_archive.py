@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from beliefmatch.errors import FolderError, NetworkError, first_line
-from beliefmatch.memory import check_memory
 from beliefmatch.networks.loading.suggestions import near_paths
-from beliefmatch.runs.archives import BROKEN, check_member
+from beliefmatch.runs.archives import BROKEN, check_members
 from beliefmatch.runs.reading import open_regular
 
 WEIGHTS, CONSTANTS = "data/weights/", "data/constants/"
@@ -141,13 +140,10 @@ def _read_records(path: Path) -> dict[str, bytes]:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             members = {member.filename.partition("/")[2]: member for member in archive.infolist()}
             members = {name: member for name, member in members.items() if NEEDED.fullmatch(name)}
-            for name, member in members.items():
-                check_member(member, f"{path}: {name}")
-            size = sum(member.file_size for member in members.values())
-            check_memory(2 * size, f"what is in {path}", "free some memory", error=FolderError)
+            check_members(members.values(), path, copies=2)
             return {name: archive.read(member) for name, member in members.items()}
     except FolderError as error:
-        raise NetworkError(f"{error}{near_paths(path)}") from error
+        raise NetworkError(f"{error}{'' if path.exists() else near_paths(path)}") from error
     except BROKEN as error:
         raise NetworkError(f"{path} is no exported program, or is damaged: {first_line(error)}") from error
 
