@@ -51,6 +51,9 @@ def recursive() -> dict[str, Any]:
 SAVED: dict[str, Callable[[], Any]] = {
     "quantised": lambda: with_first(lambda each: torch.quantize_per_tensor(each, 0.1, 0, torch.qint8)),
     "meta": lambda: with_first(lambda each: each.to("meta")),
+    "nested": lambda: with_first(lambda each: torch.nested.nested_tensor([each[0], each[1, :2]])),
+    "jagged": lambda: with_first(lambda each: torch.nested.nested_tensor([each[0], each[1, :2]], layout=torch.jagged)),
+    "expanded": lambda: with_first(lambda each: each[:1, :1].half().expand(10**6, 10**6)),
     "sparse": lambda: with_first(lambda each: each.to_sparse()),
     "recursive": recursive,
     "a list": lambda: [torch.ones(2)],
