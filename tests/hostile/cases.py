@@ -49,7 +49,14 @@ class Tally:
     codes: dict[int, int] = field(default_factory=dict)
     """How many cases ended with each exit code; the parser of flags ends the others."""
     seconds: dict[str, float] = field(default_factory=dict)
-    """By kind of case and command, what they took."""
+    """By kind of case, what they took together."""
+    each: dict[str, float] = field(default_factory=dict)
+    """What each case took in seconds, by its name."""
+
+    @property
+    def slowest(self) -> list[tuple[float, str]]:
+        """The three cases that took longest, in seconds."""
+        return sorted(((round(seconds, 1), name) for name, seconds in self.each.items()), reverse=True)[:3]
 
     def __str__(self) -> str:
         return f"{self.tried} tried, {len(self.tracebacks)} tracebacks, {len(self.wrong_exits)} wrong exits"
@@ -267,14 +274,13 @@ def run_cases(originals: Originals, folder: Path, *, seed: int, count: int) -> T
 def _run_case(tally: Tally, name: str, words: list[str]) -> None:
     out, err = io.StringIO(), io.StringIO()
     tally.tried += 1
-    command = f"{name.partition(': ')[2].split()[0]} {words[0]}"
     began = time.perf_counter()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code = main(words)
     except SystemExit as end:
-        tally.seconds[command] = tally.seconds.get(command, 0.0) + time.perf_counter() - began
+        _count_seconds(tally, name, time.perf_counter() - began)
         # The parser of flags ends like this, with a box of its own.
         code = end.code
         if code not in (0, 2):
@@ -284,7 +290,7 @@ def _run_case(tally: Tally, name: str, words: list[str]) -> None:
         tally.tracebacks.append(f"{name}: {type(error).__name__}: {str(error)[:300]} ({words})")
         return
     seconds = time.perf_counter() - began
-    tally.seconds[command] = tally.seconds.get(command, 0.0) + seconds
+    _count_seconds(tally, name, seconds)
     tally.codes[code] = tally.codes.get(code, 0) + 1
     errors = [line for line in err.getvalue().splitlines() if line.startswith("beliefmatch: error: ")]
     if code not in (0, 2) or len(errors) != (code == 2) or seconds > SECONDS:
@@ -292,3 +298,9 @@ def _run_case(tally: Tally, name: str, words: list[str]) -> None:
     shown = out.getvalue() + err.getvalue()
     if strange := [letter for letter in shown if not letter.isprintable() and letter != "\n"]:
         tally.wrong_exits.append(f"{name}: shows {strange[:5]} ({words})")
+
+
+def _count_seconds(tally: Tally, name: str, seconds: float) -> None:
+    kind = name.partition(": ")[2].split()[0]
+    tally.seconds[kind] = tally.seconds.get(kind, 0.0) + seconds
+    tally.each[name] = seconds

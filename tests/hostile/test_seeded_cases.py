@@ -68,6 +68,7 @@ def check(originals: Originals, folder: Path, *, seed: int, count: int) -> None:
     for line in (*tally.tracebacks, *tally.wrong_exits):
         print(line)
     print(tally.codes, sorted(((round(s, 1), k) for k, s in tally.seconds.items()), reverse=True)[:8])
+    print("slowest:", *(f"{seconds} s {name};" for seconds, name in tally.slowest))
     print(tally)
     assert not tally.tracebacks
     assert not tally.wrong_exits
