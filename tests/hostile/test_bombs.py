@@ -105,15 +105,13 @@ MODELS: dict[str, tuple[Callable[[], Any], str]] = {
 def read_in_a_process(file: Path, inputs: Path) -> tuple[int, str]:
     """Measure a file against itself within bounds; return the exit code and the last line of errors."""
     words = [sys.executable, "-c", ENTRY, "measure", "--teacher", str(file), "--student", str(file)]
-    process = subprocess.Popen(
-        [*words, "--images", str(inputs)],
-        stdout=subprocess.DEVNULL,
-        stderr=(file.parent / "log").open("w"),
-    )
+    log = file.parent / "log"
+    with log.open("w") as errors:
+        process = subprocess.Popen([*words, "--images", str(inputs)], stdout=subprocess.DEVNULL, stderr=errors)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     assert used.ru_maxrss * 1024 < MAX_BYTES
-    return process.returncode, (file.parent / "log").read_text().strip().splitlines()[-1]
+    return process.returncode, log.read_text().strip().splitlines()[-1]
 
 
 @pytest.mark.parametrize("kind", MODELS)

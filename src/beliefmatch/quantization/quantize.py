@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from beliefmatch.checks import check_seed
 from beliefmatch.errors import FolderError, SettingsError
 from beliefmatch.export import onnx
 from beliefmatch.export.check import Limits, check_file
@@ -51,7 +52,7 @@ class QuantizationSettings:
     num_inputs: int = 256
     """Inputs to calibrate on, and as many to check with: 32 to 65,536."""
     seed: int = 0
-    """Of the inputs."""
+    """Of the inputs, below 2**32."""
 
     def check(self) -> None:
         """Check the numbers.
@@ -63,6 +64,7 @@ class QuantizationSettings:
             raise SettingsError(f"--min-agreement must be above 0 and at most 1; got {self.min_agreement}")
         if not LEAST_INPUTS <= self.num_inputs <= MOST_INPUTS:
             raise SettingsError(f"--num-inputs must be from {LEAST_INPUTS} to {MOST_INPUTS}; got {self.num_inputs}")
+        check_seed(self, "", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,11 @@ class BuiltIn(AbstractOrigin):
 
     def load(self, spec: InputSpec) -> nn.Module:
         """Raise an error: an architecture of ours has no weights."""
-        self.make(in_channels=spec.shape[0], num_classes=USUAL_CLASSES)
+        # A name that cannot be is an error of its own, and is told without the memory that its network would take.
+        sizes = {"in_channels": spec.shape[0], "num_classes": USUAL_CLASSES}
+        _check_size(self.architecture, **sizes)
+        with torch.device("meta"):
+            _make_built_in(self.architecture, **sizes)
         raise NetworkError(f"{self.architecture} has no weights: name their file with --teacher.weights FILE")
 
     def known_inputs(self) -> InputSpec | None:
