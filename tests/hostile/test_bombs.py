@@ -1,10 +1,7 @@
 """Small files that would take much memory or time: a process of its own reads each, within bounds of both."""
 
 import itertools
-import os
 import re
-import subprocess
-import sys
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -20,17 +17,8 @@ from torch import nn
 
 from beliefmatch import load_model
 from beliefmatch.errors import NetworkError
+from bounded_process import run_bounded
 
-MAX_BYTES = 2**30
-"""Resident memory that the process may take at most; without any file it takes a third."""
-MAX_SECONDS = 20
-"""Of processor time, after which the system ends the process."""
-ENTRY = f"""
-import resource, sys
-resource.setrlimit(resource.RLIMIT_CPU, ({MAX_SECONDS}, {MAX_SECONDS}))
-from beliefmatch.cli import main
-sys.exit(main())
-"""
 PIECE = bytes(2**25)
 NUM_FUNCTIONS = 40
 node = helper.make_node
@@ -103,15 +91,8 @@ MODELS: dict[str, tuple[Callable[[], Any], str]] = {
 
 
 def read_in_a_process(file: Path, inputs: Path) -> tuple[int, str]:
-    """Measure a file against itself within bounds; return the exit code and the last line of errors."""
-    words = [sys.executable, "-c", ENTRY, "measure", "--teacher", str(file), "--student", str(file)]
-    log = file.parent / "log"
-    with log.open("w") as errors:
-        process = subprocess.Popen([*words, "--images", str(inputs)], stdout=subprocess.DEVNULL, stderr=errors)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert used.ru_maxrss * 1024 < MAX_BYTES
-    return process.returncode, log.read_text().strip().splitlines()[-1]
+    """Measure a file against itself within bounds."""
+    return run_bounded("measure", "--teacher", file, "--student", file, "--images", inputs, log=file.parent / "log")
 
 
 @pytest.mark.parametrize("kind", MODELS)

@@ -9,20 +9,29 @@ from beliefmatch.report.curves import MAX_POINTS, MAX_ROWS, curves_of, draw_curv
 from beliefmatch.report.groups import group_runs
 from beliefmatch.report.runs import MAX_ROWS as MAX_ROWS_KEPT
 from beliefmatch.report.runs import Run, read_runs, round_of
+from bounded_process import run_bounded
 from report.conftest import Copy
 from report.html_page import build
 
 ROUNDS = 3 * MAX_ROWS_KEPT + 1
+PUBLISHED_ROUNDS = 80_000
+MAX_PAGE = 500_000
+"""Characters."""
 
 
 @pytest.fixture
 def long(copy: Copy) -> Path:
     folder = copy("long")
+    write_rows(folder, ROUNDS)
+    return folder
+
+
+def write_rows(folder: Path, count: int) -> None:
+    """Let a run have logged so many rounds."""
     metrics = folder / "metrics.jsonl"
     row = json.loads(metrics.read_text().splitlines()[-1])
-    lines = (json.dumps(row | {"round": number, "student_loss": number % 2}) for number in range(1, ROUNDS + 1))
+    lines = (json.dumps(row | {"round": number, "student_loss": number % 2}) for number in range(1, count + 1))
     metrics.write_text("".join(f"{line}\n" for line in lines))
-    return folder
 
 
 def test_some_thousand_rows_are_kept_with_the_ends_and_those_of_pictures(long: Path) -> None:
@@ -46,4 +55,12 @@ def test_a_figure_has_some_hundred_points_and_its_table_some_rows(long: Path) ->
 
 
 def test_the_page_of_a_long_run_is_small(long: Path) -> None:
-    assert len(build(long).html) < 500_000
+    assert len(build(long).html) < MAX_PAGE
+
+
+@pytest.mark.long
+def test_the_report_of_80_000_rows_takes_little_memory(copy: Copy, tmp_path: Path) -> None:
+    folder = copy("longest")
+    write_rows(folder, PUBLISHED_ROUNDS)
+    assert run_bounded("report", folder, "--out", tmp_path / "report.html", log=tmp_path / "log")[0] == 0
+    assert (tmp_path / "report.html").stat().st_size < MAX_PAGE
