@@ -23,23 +23,9 @@ SMALL = 64
 MAX_PASSES = 64
 """Times that sizes are inferred: each time what was learned makes more of them known."""
 ON_SIZES = (
-    *(
-        "Add",
-        "Cast",
-        "Ceil",
-        "Concat",
-        "Constant",
-        "Div",
-        "Flatten",
-        "Floor",
-        "Gather",
-        "Identity",
-        "Max",
-        "Min",
-        "Mod",
-    ),
-    *("Mul", "Neg", "Pow", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Slice", "Sqrt", "Squeeze"),
-    *("Sub", "Transpose", "Unsqueeze"),
+    *("Add", "Cast", "Ceil", "Concat", "Constant", "Div", "Flatten", "Floor", "Gather", "Identity", "Max", "Min"),
+    *("Mod", "Mul", "Neg", "Pow", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Slice", "Sqrt"),
+    *("Squeeze", "Sub", "Transpose", "Unsqueeze"),
 )
 """Operators that make sizes of sizes, and never more numbers than they are given."""
 
@@ -106,7 +92,12 @@ def check_sizes(model: Any, shape: tuple[int, ...], batch_size: int | None, name
         numbers = [math.prod(max(size.dim_value, 1) for size in each.type.tensor_type.shape.dim) for each in values]
         _check_numbers("a value in it has", max(numbers, default=0), MAX_NUMBERS * (batch_size or 1), name)
         _check_numbers("the values in it have", sum(numbers), MAX_TOTAL * (batch_size or 1), name)
-        if not _learn(outline, {value.name: value.type.tensor_type for value in (*values, *graph.input)}):
+        kinds = {value.name: value.type.tensor_type for value in (*values, *graph.input)}
+        try:
+            if not _learn(outline, kinds):
+                return
+        # Damaged weights fail in any way, and then when they are converted.
+        except Exception:
             return
 
 
@@ -176,4 +167,5 @@ def _compute(node: Any, known: dict[str, Any], kinds: dict[str, Any]) -> Any:
     # Damaged operators fail in any way: torch says what is wrong with them.
     except Exception:
         return None
-    return np.asarray(values) if np.size(values) <= SMALL else None
+    is_small = isinstance(values, np.ndarray | np.generic) and values.size <= SMALL and values.dtype.kind in "biuf"
+    return np.asarray(values) if is_small else None
