@@ -24,9 +24,11 @@ NUM_FUNCTIONS = 40
 node = helper.make_node
 
 
-def model(nodes: list[Any], *, taken: int = 8, functions: tuple[Any, ...] = (), **weights: Any) -> Any:
-    """A model that maps (n, taken) to (n, some)."""
-    sizes = {"x": ["n", taken], "y": ["n", "m"]}
+def model(
+    nodes: list[Any], *, taken: int = 8, given: int | str = "m", functions: tuple[Any, ...] = (), **weights: Any
+) -> Any:
+    """A model that maps (n, taken) to (n, given)."""
+    sizes = {"x": ["n", taken], "y": ["n", given]}
     kinds = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in sizes.items()]
     tensors = [numpy_helper.from_array(np.array(values), name) for name, values in weights.items()]
     graph = helper.make_graph(nodes, "graph", kinds[:1], kinds[1:], tensors)
@@ -36,6 +38,10 @@ def model(nodes: list[Any], *, taken: int = 8, functions: tuple[Any, ...] = (), 
 
 def expand() -> Any:
     return model([node("Expand", ["x", "size"], ["y"])], taken=1, size=[1, 10**9])
+
+
+def expand_to_another_size_than_it_says() -> Any:
+    return model([node("Expand", ["x", "size"], ["y"])], taken=1, given=5, size=[1, 10**9])
 
 
 def expand_by_computed_sizes() -> Any:
@@ -81,6 +87,7 @@ def many_to_spell_out() -> Any:
 
 MODELS: dict[str, tuple[Callable[[], Any], str]] = {
     "expand": (expand, "a value in it has 1,000,000,000 numbers"),
+    "another size than it says": (expand_to_another_size_than_it_says, "a value in it has 1,000,000,000 numbers"),
     "sizes that are computed": (expand_by_computed_sizes, "a value in it has 8,000,000,000 numbers"),
     "sizes that are converted": (tile_by_converted_sizes, "a value in it has 1,600,000,000 numbers"),
     "numbers in a row": (numbers_in_a_row, "a value in it has 10,000,000,000 numbers"),

@@ -114,6 +114,10 @@ def _outline(model: Any, batch: tuple[int, ...]) -> Any:
     outline.graph.name = model.graph.name
     outline.graph.node.extend(model.graph.node)
     outline.graph.output.extend(model.graph.output)
+    for value in outline.graph.output:
+        # What a file says of its own sizes may be wrong.
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.ClearField("shape")
     for weight in model.graph.initializer:
         if math.prod(weight.dims) <= SMALL:
             outline.graph.initializer.append(weight)
