@@ -87,13 +87,13 @@ def many_to_spell_out() -> Any:
 
 MODELS: dict[str, tuple[Callable[[], Any], str]] = {
     "expand": (expand, "a value in it has 1,000,000,000 numbers"),
-    "another size than it says": (expand_to_another_size_than_it_says, "a value in it has 1,000,000,000 numbers"),
-    "sizes that are computed": (expand_by_computed_sizes, "a value in it has 8,000,000,000 numbers"),
-    "sizes that are converted": (tile_by_converted_sizes, "a value in it has 1,600,000,000 numbers"),
-    "numbers in a row": (numbers_in_a_row, "a value in it has 10,000,000,000 numbers"),
+    "another-size-than-it-says": (expand_to_another_size_than_it_says, "a value in it has 1,000,000,000 numbers"),
+    "sizes-that-are-computed": (expand_by_computed_sizes, "a value in it has 8,000,000,000 numbers"),
+    "sizes-that-are-converted": (tile_by_converted_sizes, "a value in it has 1,600,000,000 numbers"),
+    "numbers-in-a-row": (numbers_in_a_row, "a value in it has 10,000,000,000 numbers"),
     "doubled": (doubled, "numbers, expected at most 134,217,728"),
-    "functions of functions": (functions_of_functions, "its graph has more than 10,000 operators"),
-    "operators to be spelt out": (many_to_spell_out, "more than 500 of its operators, Gelu"),
+    "functions-of-functions": (functions_of_functions, "its graph has more than 10,000 operators"),
+    "operators-to-be-spelt-out": (many_to_spell_out, "more than 500 of its operators, Gelu"),
 }
 
 
