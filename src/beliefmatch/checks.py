@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from beliefmatch.errors import SettingsError
+from beliefmatch.setting_names import Setting
 
 NUM_SEEDS = 2**32
 """Seeds that give different random numbers."""
@@ -78,9 +79,11 @@ def check_length(*, minutes: float | None, rounds: int | None = None) -> None:
         SettingsError: both are given, or minutes are out of range.
     """
     if minutes is not None and rounds is not None:
-        raise SettingsError("minutes and rounds contradict each other: leave one out", "minutes", "rounds")
+        raise SettingsError(f"{Setting('minutes')} and {Setting('rounds')} contradict each other: leave one out")
     if minutes is not None and not 0 < minutes < MAX_MINUTES:
-        raise SettingsError(f"minutes must be above 0 and below {MAX_MINUTES:,}, such as 10; got {minutes}", "minutes")
+        raise SettingsError(
+            f"{Setting('minutes')} must be above 0 and below {MAX_MINUTES:,}, such as 10; got {minutes}"
+        )
 
 
 def check_numbers(settings: Any, path: str = "") -> None:
@@ -100,14 +103,14 @@ def check_numbers(settings: Any, path: str = "") -> None:
         # Nothing that is no number is below anything.
         if not abs(settings) < bound:
             shown = f"{settings:.3g}" if isinstance(settings, float) else "a number of that size"
-            raise SettingsError(f"{path} must be finite and below {bound:.0e} in size; got {shown}", path)
+            raise SettingsError(f"{Setting(path)} must be finite and below {bound:.0e} in size; got {shown}")
     elif dataclasses.is_dataclass(settings):
         for field in dataclasses.fields(settings):
             value, where = getattr(settings, field.name), _path(path, field.name)
             check_numbers(value, where)
             most = MAX_IN_A_ROUND if field.name.endswith(IN_A_ROUND) else MAX_ROUNDS if field.name == "rounds" else None
             if most is not None and isinstance(value, int) and value > most:
-                raise SettingsError(f"{where} must be at most {most:,}; got {value:,}", where)
+                raise SettingsError(f"{Setting(where)} must be at most {most:,}; got {value:,}")
     elif isinstance(settings, dict):
         for name, value in settings.items():
             check_numbers(value, _path(path, str(name)))
@@ -123,15 +126,15 @@ def check_any_weight(settings: object, path: str, *names: str) -> None:
         SettingsError: all are.
     """
     if not any(getattr(settings, name) for name in names):
-        paths = [_path(path, name) for name in names]
-        raise SettingsError(f"{', '.join(paths[:-1])} and {paths[-1]} are all 0, so there is nothing to learn", *paths)
+        *others, last = (str(Setting(_path(path, name))) for name in names)
+        raise SettingsError(f"{', '.join(others)} and {last} are all 0, so there is nothing to learn")
 
 
 def _check(settings: object, path: str, names: tuple[str, ...], holds: Callable[[Any], bool], rule: str) -> None:
     for name in names:
         full_path, value = _path(path, name), getattr(settings, name)
         if value is not None and not holds(value):
-            raise SettingsError(f"{full_path} {rule}; got {value}", full_path)
+            raise SettingsError(f"{Setting(full_path)} {rule}; got {value}")
 
 
 def _path(path: str, name: str) -> str:

@@ -52,19 +52,6 @@ class ExamplesError(BeliefMatchError):
 class SettingsError(BeliefMatchError):
     """A setting is out of range or contradicts another."""
 
-    def __init__(self, message: str, *settings: str) -> None:
-        """Build an error from a message and the paths of settings in it, such as optimiser.learning_rate."""
-        super().__init__(message)
-        self.settings = settings
-
-    def in_flags(self) -> str:
-        """Return the message with its settings as flags of the command, such as --optimiser.learning-rate."""
-        message = str(self)
-        for setting in self.settings:
-            flag = f"--{setting.replace('_', '-')}"
-            message = re.sub(rf"(?<![\w.-]){re.escape(setting)}(?![\w.])", flag, message, count=1)
-        return message
-
 
 class FolderError(BeliefMatchError):
     """A run folder cannot be used: occupied, empty, not writable, or the disk is full."""

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from beliefmatch.checks import check_not_negative, check_positive
 from beliefmatch.errors import SettingsError
+from beliefmatch.setting_names import Setting
 
 PATH = "optimiser"
 """Where these settings stand in a recipe. A source checks what it gives its generator by itself."""
@@ -112,7 +113,7 @@ class StepwiseSgd(AbstractOptimiser):
         check_not_negative(self, PATH, "momentum", "weight_decay")
         if not all(0 < drop < 1 for drop in self.drops):
             path = f"{PATH}.drops"
-            raise SettingsError(f"{path} must be fractions of all rounds, between 0 and 1; got {self.drops}", path)
+            raise SettingsError(f"{Setting(path)} must be fractions of all rounds, between 0 and 1; got {self.drops}")
 
     def start(self, network: nn.Module, num_rounds: int) -> Optimisation:
         """Build the optimiser of a network, with a schedule over all rounds."""

@@ -106,7 +106,7 @@ def test_a_student_that_stays_as_it_is_learns_nothing(tmp_path: Path) -> None:
 def test_a_run_that_stops_keeps_what_the_report_needs(tmp_path: Path, kind: str) -> None:
     folder = RunFolder(tmp_path / "run")
     expected = DivergedError if kind == "diverged" else CollapseError
-    with pytest.raises(expected, match=rf"collapse \({kind}\).* Try a lower .*--on-collapse restart") as caught:
+    with pytest.raises(expected, match=rf"collapse \({kind}\).* Try a lower .*on_collapse='restart'") as caught:
         run(collapsing_transfer(kind), options(folder.path, "stop"))
     assert "\n" not in str(caught.value)
     assert found(folder.path) == [(kind, 0, "stop")]

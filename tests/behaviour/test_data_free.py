@@ -128,7 +128,7 @@ def test_the_demo_opens_its_data_before_and_after_the_transfer_only(
         *("read_digits begins", "read_digits ends", "run begins", "run ends", "read_digits begins", "read_digits ends")
     ]
     assert found.measurement.num_images == 540
-    with pytest.raises(FolderError, match="already holds a run: add --resume"):
+    with pytest.raises(FolderError, match="already holds a run: add resume=True"):
         run_demo(RunOptions(folder=folder, accelerator="cpu"), seed=0, rounds=3)
     teacher = (folder / TEACHER_FILE).read_bytes()
     again = run_demo(RunOptions(folder=folder, accelerator="cpu", resume=True), seed=0, rounds=3)

@@ -326,7 +326,7 @@ def test_a_folder_without_a_finished_run_is_told(run: Path, tmp_path: Path, caps
     assert "nowhere holds no run" in error_line(capsys)
     (run / "result.json").unlink()
     assert export(run) == 2
-    assert "has not finished: continue it with --resume" in error_line(capsys)
+    assert "has not finished: continue it" in error_line(capsys)
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_a_student_that_was_lost_is_written_again(damage: str, whole: Path, fold
             flip(run.student, -9)
         case _:
             run.student_metadata.unlink()
-    with pytest.raises(FolderError, match=r"student\.safetensors is (missing|damaged): .*--resume|holds no student"):
+    with pytest.raises(FolderError, match=r"student\.safetensors is (missing|damaged): .*resume=True|holds no student"):
         load_student(folder, trust_code=True)
     assert main(arguments(folder, "--resume")) == 0
     assert run.student.read_bytes() == RunFolder(whole).student.read_bytes()
@@ -137,8 +137,9 @@ def test_a_student_and_a_result_of_two_runs_are_told_apart(
     for name in ("student.safetensors", "student.json"):
         shutil.copy(other / name, folder)
     expected = (
-        r"student\.safetensors is damaged: its SHA-256 is \w{12}\.\.\., result\.json says \w{12}\.\.\.; --resume "
-        r"writes it again from checkpoint\.pt, or where that is damaged from checkpoint_previous\.pt"
+        r"student\.safetensors is damaged: its SHA-256 is \w{12}\.\.\., result\.json says \w{12}\.\.\.; continuing "
+        r"the run (with resume=True )?writes it again from checkpoint\.pt, or where that is damaged from "
+        r"checkpoint_previous\.pt"
     )
     for command in (
         ("measure", str(folder), "--images", str(images), "--trust-code"),

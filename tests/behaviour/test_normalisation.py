@@ -139,6 +139,6 @@ def test_every_display_carries_every_warning(display: str, tmp_path: Path, caplo
 
 
 def test_a_warning_is_named_as_one() -> None:
-    formatter = PrintableFormatter(str)
+    formatter = PrintableFormatter()
     records = {level: logging.LogRecord("a", level, "", 0, "as it is", None, None) for level in (20, 30)}
     assert [formatter.format(record) for record in records.values()] == ["as it is", "Warning: as it is"]

@@ -85,7 +85,7 @@ def test_it_measures_and_draws(tmp_path: Path, through: Through) -> None:
         assert getattr(film, "n_frames", 1) == 4
     with Image.open(folder.path / STILL_FILE) as still:
         assert still.width > 2 * still.height
-    with pytest.raises(FolderError, match="already holds a run: add --resume"):
+    with pytest.raises(FolderError, match="already holds a run: add resume=True"):
         run_toy(options(folder.path), seed=0, rounds=4, through=through)
 
 

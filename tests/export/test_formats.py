@@ -113,11 +113,11 @@ def test_safetensors_hold_the_state_dict() -> None:
 
 def test_what_onnx_cannot_hold_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     vector = InputSpec(shape=(12,))
-    with pytest.raises(ExportError, match=r"cannot be written as ONNX: .*; try --to pt2") as caught:
+    with pytest.raises(ExportError, match=r"cannot be written as ONNX: .*; try to='pt2'") as caught:
         FORMATS["onnx"].write(DeployedGraph(Special(), vector, None), vector)
     assert "\n" not in str(caught.value)
     monkeypatch.setattr(onnx_format, "MAX_BYTES", 100)
-    with pytest.raises(ExportError, match="larger than the 2 GB that one ONNX file can hold: choose --to pt2"):
+    with pytest.raises(ExportError, match="larger than the 2 GB that one ONNX file can hold: choose to='pt2'"):
         FORMATS["onnx"].write(DeployedGraph(make_conv_teacher(), DIGITS, None), DIGITS)
 
 

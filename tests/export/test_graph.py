@@ -79,7 +79,7 @@ def test_what_has_no_graph_is_told_in_one_line(
 def test_pixels_need_images() -> None:
     check_pixels_fit(DIGITS, "unit")
     check_pixels_fit(VECTOR, None)
-    with pytest.raises(SettingsError, match="no images, so there are no pixels: leave out --pixels"):
+    with pytest.raises(SettingsError, match="no images, so there are no pixels: leave out pixels"):
         check_pixels_fit(VECTOR, "uint8")
 
 

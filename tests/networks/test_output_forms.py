@@ -149,7 +149,7 @@ def test_what_may_be_a_probability_or_a_logit_is_taken_as_logits_and_the_flag_is
 ) -> None:
     assert found(Headed(by_hand)).outputs == "logits"
     assert "for noise lies between 0 and 1: it is taken as logits" in caplog.text
-    assert "--teacher.outputs sigmoid" in caplog.text
+    assert "teacher.outputs='sigmoid'" in caplog.text
     caplog.clear()
     assert found(Headed(by_hand), "logits").outputs == "logits"
     assert found(Headed()).outputs == "logits"
@@ -172,8 +172,8 @@ def test_probabilities_of_all_classes_give_their_logarithms() -> None:
 @pytest.mark.parametrize(
     ("form", "num_outputs", "outputs", "message"),
     [
-        (lambda logits: 9 * logits, 1, "sigmoid", "--teacher.outputs sigmoid says .* expected values between 0 and 1"),
-        (torch.sigmoid, 3, "probabilities", "--teacher.outputs probabilities says .* with the sum 1; leave it out, or"),
+        (lambda logits: 9 * logits, 1, "sigmoid", "teacher.outputs='sigmoid' says .* expected values between 0 and 1"),
+        (torch.sigmoid, 3, "probabilities", "teacher.outputs='probabilities' says .* with the sum 1; leave it out, or"),
     ],
 )
 def test_a_form_that_the_values_contradict_is_refused(
@@ -235,6 +235,7 @@ def test_gradients_are_finite_where_a_sigmoid_is_certain() -> None:
 
 
 def test_one_output_is_exact_enough_in_16_bits() -> None:
+    torch.manual_seed(0)
     batch = 3 * torch.randn(64, 12)
     forms: list[tuple[Callable[[Tensor], Tensor], OutputForm]] = [(lambda logit: logit, "logits")]
     for form, outputs in [*forms, (torch.sigmoid, "sigmoid")]:

@@ -84,7 +84,7 @@ def test_logits_that_nobody_explained_are_told_at_the_start(caplog: pytest.LogCa
     caplog.set_level(logging.INFO)
     inspect(linear(), VECTOR, role="teacher")
     assert (
-        "taken as logits of classes of which one is right; otherwise say --teacher.outputs multi_label" in caplog.text
+        "taken as logits of classes of which one is right; otherwise say teacher.outputs='multi_label'" in caplog.text
     )
     caplog.clear()
     inspect(linear(), VECTOR, role="teacher", outputs="logits")

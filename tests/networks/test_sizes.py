@@ -50,13 +50,13 @@ def test_what_can_be_written_is_told(make: type[nn.Module], made_for: int, writt
         inspect(make(), InputSpec(shape=(3, 48, 48)), role="student")
     assert "the student does not take inputs of shape (3, 48, 48): " in str(caught.value)
     assert str(caught.value).endswith(
-        f"; it is made for {made_for}x{made_for}: write ?{written}=48 after its name, or say --shape 3 {made_for} "
-        f"{made_for} if the teacher takes that"
+        f"; it is made for {made_for}x{made_for}: write ?{written}=48 after its name, or say "
+        f"shape=(3, {made_for}, {made_for}) if the teacher takes that"
     )
 
 
 def test_a_teacher_has_weights_of_its_size() -> None:
-    message = r"--shape 3 24 24, or write \?image_size=48 after its name if its weights are of that size$"
+    message = r"shape=\(3, 24, 24\), or write \?image_size=48 after its name if its weights are of that size$"
     with pytest.raises(NetworkError, match=message):
         inspect(make_hugging_face(), InputSpec(shape=(1, 48, 48)), role="teacher")
 

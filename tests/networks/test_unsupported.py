@@ -63,13 +63,13 @@ def test_what_is_not_supported_is_refused_by_its_name(network: nn.Module, spec: 
         (
             nn.Linear(12, 1),
             None,
-            "If it is a regression, results will be wrong: say --teacher.outputs regression.*outputs binary",
+            "If it is a regression, results will be wrong: say teacher.outputs='regression'.*outputs='binary'",
         ),
         (nn.Linear(12, 1), "binary", None),
         (
             nn.Sequential(nn.Linear(12, 4), nn.Sigmoid()),
             None,
-            "If several labels can be true at once.*say --teacher.outputs multi_label",
+            "If several labels can be true at once.*say teacher.outputs='multi_label'",
         ),
         (nn.Sequential(nn.Linear(12, 4), nn.Sigmoid()), "sigmoid", None),
         (nn.Linear(12, 4), None, None),
@@ -91,7 +91,7 @@ def test_what_may_be_of_another_kind_is_warned_of(
 
 
 def test_binary_is_for_one_output() -> None:
-    with pytest.raises(NetworkError, match=r"--teacher.outputs binary is for one output, and the teacher has 4"):
+    with pytest.raises(NetworkError, match=r"teacher.outputs='binary' is for one output, and the teacher has 4"):
         inspect(nn.Linear(12, 4), VECTOR, role="teacher", outputs="binary")
 
 

@@ -196,7 +196,7 @@ class Huge(nn.Module):
 
 def test_a_file_that_is_there_is_kept(network: nn.Module, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("mine")
-    with pytest.raises(FolderError, match=r"a\.json is there already: add --overwrite"):
+    with pytest.raises(FolderError, match=r"a\.json is there already: add overwrite=True"):
         quantize_network(network, DIGITS, tmp_path / "a.onnx", settings=FEW)
 
 

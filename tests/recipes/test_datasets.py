@@ -10,6 +10,7 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.normalisation import CIFAR10, IMAGENET, MNIST, SVHN, warn_of_default_inputs
 from beliefmatch.recipes.datasets import choose_augmentation, choose_inputs
+from beliefmatch.setting_names import Names, calling_settings
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
 GREY = InputSpec(shape=(1, 28, 28))
@@ -93,14 +94,14 @@ def test_no_shape_is_taken_in_silence(
     found = choose_inputs(**settings, known=known)
     assert found.shape_from == source
     warn_of_default_inputs(found)
-    said = "no --shape or --dataset given; assuming inputs of shape 3 32 32. If your teacher was trained on others"
+    said = "no shape or dataset given; assuming inputs of shape 3 32 32. If your teacher was trained on others"
     assert (said in caplog.text) == (source == "default")
 
 
 def test_no_normalisation_is_taken_in_silence(caplog: pytest.LogCaptureFixture) -> None:
     warn_of_default_inputs(choose_inputs(None, (3, 64, 64), None, None))
     assert caplog.messages == [
-        "no --mean/--std given; assuming raw pixels in [0, 1]. If your teacher was trained with normalisation, results "
+        "no mean/std given; assuming raw pixels in [0, 1]. If your teacher was trained with normalisation, results "
         "will be wrong."
     ]
 
@@ -111,10 +112,11 @@ def test_one_number_serves_all_channels() -> None:
 
 @pytest.mark.parametrize(("mean", "std"), [((125.0, 123.0, 114.0), (63.0, 62.0, 66.7)), ((0.5,), (58.0,))])
 def test_a_scale_of_0_to_255_is_refused_with_the_right_numbers(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
-    with pytest.raises(SettingsError, match="on a scale of 0 to 255") as error:
+    flags = calling_settings(Names(are_flags=True))
+    with flags, pytest.raises(SettingsError, match="on a scale of 0 to 255") as error:
         choose_inputs(None, (3, 32, 32), mean, std)
     if len(mean) == 3:
-        assert error.value.in_flags() == (
+        assert str(error.value) == (
             "--mean 125 123 114 and --std 63 62 66.7 are on a scale of 0 to 255, but pixels are scaled to [0, 1] here; "
             "give --mean 0.4902 0.4824 0.4471 --std 0.2471 0.2431 0.2616"
         )

@@ -104,12 +104,12 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> Non
     folder.check_usable(resume=False)
     (tmp_path / "mine.txt").write_text("")
     for resume in (False, True):
-        with pytest.raises(FolderError, match=r"is not empty \(it holds mine.txt\): name another --folder"):
+        with pytest.raises(FolderError, match=r"is not empty \(it holds mine.txt\): name another folder"):
             folder.check_usable(resume=resume)
     folder.check_usable(resume=False, may_hold=("mine.txt",))
     folder.run.write_text("{}")
     folder.check_usable(resume=True)
-    with pytest.raises(FolderError, match="already holds a run: add --resume"):
+    with pytest.raises(FolderError, match="already holds a run: add resume=True"):
         folder.check_usable(resume=False)
 
 
@@ -172,7 +172,7 @@ def test_pipes_are_not_waited_for(folder: RunFolder) -> None:
 def test_what_is_not_there_is_said(folder: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(FolderError, match=r"holds no run \(no run.json\)"):
         RunFolder(tmp_path).read_run()
-    with pytest.raises(FolderError, match="has not finished: continue it with --resume"):
+    with pytest.raises(FolderError, match="has not finished: continue it with resume=True"):
         folder.read_result()
     with pytest.raises(FolderError, match=r"holds no student \(no student.json\): has its run finished"):
         folder.read_student()

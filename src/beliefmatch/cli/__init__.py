@@ -20,7 +20,6 @@ from beliefmatch.cli.compare import compare
 from beliefmatch.cli.compress import compress
 from beliefmatch.cli.demo import demo
 from beliefmatch.cli.export import export
-from beliefmatch.cli.flag_names import flags_of, in_own_flags
 from beliefmatch.cli.inspect_model import inspect_model
 from beliefmatch.cli.lists import architectures, recipes
 from beliefmatch.cli.measure import measure
@@ -32,6 +31,7 @@ from beliefmatch.cli.streams import lasting_streams
 from beliefmatch.cli.toy import toy
 from beliefmatch.cli.transfer import transfer, transfer_by
 from beliefmatch.errors import BeliefMatchError, FolderError, SettingsError, did_you_mean, first_line, printable
+from beliefmatch.setting_names import Names, calling_settings, names_of_command
 
 COMMANDS = {
     "demo": demo,
@@ -52,8 +52,6 @@ COMMANDS = {
 
 ONE_FLAG_A_NETWORK = ("compress", "inspect")
 """Commands that take --student NAME as it is; the others have --student.architecture NAME and more besides."""
-ONE_MODEL = ("compress", "inspect", "quantize")
-"""Commands whose flags of the model have no --teacher. before their names."""
 RANKS = ("LOCAL_RANK", "RANK", "NODE_RANK", "WORLD_SIZE")
 """Environment variables that say which of several processes this is."""
 MAX_MESSAGE = 2000
@@ -81,10 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     with lasting_streams() as out:
         handler = logging.StreamHandler()
-        handler.setFormatter(PrintableFormatter(_in_flags_of(arguments)))
+        handler.setFormatter(PrintableFormatter())
         logging.basicConfig(handlers=[handler])
         logging.getLogger().setLevel(logging.INFO if is_first_process() else logging.ERROR)
-        with _explaining_errors(arguments) as ending:
+        with calling_settings(_names_of(arguments)), _explaining_errors(arguments) as ending:
             _check_surroundings()
             for word in arguments:
                 _check_word(word)
@@ -111,8 +109,7 @@ def _explaining_errors(arguments: Sequence[str]) -> Iterator[Ending]:
     try:
         yield ending
     except BeliefMatchError as error:
-        message = error.in_flags() if isinstance(error, SettingsError) else str(error)
-        ending.code = _fail(_in_flags_of(arguments)(message))
+        ending.code = _fail(str(error))
     except KeyboardInterrupt:
         if is_first_process():
             sys.stderr.write(f"beliefmatch: interrupted{CONTINUED.get(next(iter(arguments), ''), '')}\n")
@@ -131,10 +128,10 @@ def _explaining_errors(arguments: Sequence[str]) -> Iterator[Ending]:
             ending.code = 2
 
 
-def _in_flags_of(arguments: Sequence[str]) -> Callable[[str], str]:
-    """Return what writes the flags in messages as the command that was typed calls them."""
+def _names_of(arguments: Sequence[str]) -> Names:
+    """Return what the command that was typed calls settings in messages."""
     name = next(iter(arguments), "")
-    return functools.partial(in_own_flags, own=flags_of(COMMANDS[name])) if name in ONE_MODEL else str
+    return names_of_command(COMMANDS[name]) if name in COMMANDS else Names(are_flags=True)
 
 
 def _fail(message: str) -> int:

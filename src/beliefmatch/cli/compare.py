@@ -129,7 +129,7 @@ def _print(found: "Comparison", minutes: float, images: Path | None, display: Di
 
         Console().print(comparison_table(found))
         if images is None:
-            from beliefmatch.studies.common_inputs import WHAT_IT_TELLS
+            from beliefmatch.studies.common_inputs import what_agreement_tells
 
-            print_text(WHAT_IT_TELLS)
+            print_text(what_agreement_tells())
         print_text(f"all runs on one page: {found.report}")

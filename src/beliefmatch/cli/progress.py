@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-from collections.abc import Callable
 
 from beliefmatch.errors import printable
 
@@ -22,14 +21,8 @@ def print_text(text: str) -> None:
 class PrintableFormatter(logging.Formatter):
     """Writes each message of the log as one line, without anything that a terminal would obey."""
 
-    def __init__(self, translate: Callable[[str], str]) -> None:
-        """Build a formatter from what writes a message in the words of the command."""
-        super().__init__("%(message)s")
-        self._translate = translate
-
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - as logging has it
         """Return the record as one printable line, with a warning named as one; see logging."""
-        message = self._translate(record.message)
-        named = f"Warning: {message}" if record.levelno == logging.WARNING else message
+        named = f"Warning: {record.message}" if record.levelno == logging.WARNING else record.message
         record.message = printable(named)
         return super().formatMessage(record)

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import field, make_dataclass, replace
+from dataclasses import field, fields, make_dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
@@ -12,6 +12,7 @@ from beliefmatch.cli.aliases import SHORT_NETWORKS
 from beliefmatch.cli.output import print_run, set_display
 from beliefmatch.cli.progress import is_first_process, print_text
 from beliefmatch.errors import SettingsError, did_you_mean
+from beliefmatch.setting_names import Names, calling_settings
 from beliefmatch.training.progress import Display, RunProgress
 
 if TYPE_CHECKING:
@@ -34,14 +35,20 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
         print_text(f"{transfer.__doc__}\n\n{RECIPES_HELP}")
         return
     from beliefmatch import recipes
+    from beliefmatch.training.options import RunOptions
+
+    if name not in recipes.ALL:
+        raise SettingsError(f"no recipe is called {name!r}; {did_you_mean(name, recipes.ALL)}")
+    own = {each.name for each in (*fields(recipes.Setup), *fields(RunOptions))} | {"minutes", "display"}
+    with calling_settings(Names(frozenset(own), has_nested=True, are_flags=True)):
+        _transfer_by(name, recipes.ALL[name], arguments)
+
+
+def _transfer_by(name: str, recipe: "Callable[..., Transfer]", arguments: Sequence[str]) -> None:
     from beliefmatch.training.budget import choose_rounds
     from beliefmatch.training.options import RunOptions
     from beliefmatch.training.run import run
     from beliefmatch.training.trusted_code import code_named_in
-
-    if name not in recipes.ALL:
-        raise SettingsError(f"no recipe is called {name!r}; {did_you_mean(name, recipes.ALL)}")
-    recipe = recipes.ALL[name]
 
     def parsed(
         transfer: Annotated[Any, tyro.conf.arg(name="", constructor=_with_flags(name, recipe))],

@@ -24,6 +24,7 @@ from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.export import Export, FileCheck
 from beliefmatch.runs.schema.measurement import INTERVALS, LABEL_TITLES, NUMBER_TITLES
 from beliefmatch.runs.schema.task import TaskName
+from beliefmatch.setting_names import Setting
 from beliefmatch.training.transfer import Transfer
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -73,9 +74,15 @@ def check_card(folder: RunFolder, directory: Path, *, overwrite: bool) -> None:
     found = MARKED.search(text)
     if found is None or _checksum(MARKED.sub("", text)) != found[2]:
         whose = "was written by hand" if found is None else "was changed by hand"
-        raise FolderError(f"{path} {whose} and a model card would replace it: name another --out, or add --overwrite")
+        raise FolderError(
+            f"{path} {whose} and a model card would replace it: name another {Setting('out')}, or add "
+            f"{Setting('overwrite', value=True)}"
+        )
     if found[1] != _run_name(folder):
-        raise FolderError(f"{path} is the model card of another run: name another --out, or add --overwrite")
+        raise FolderError(
+            f"{path} is the model card of another run: name another {Setting('out')}, or add "
+            f"{Setting('overwrite', value=True)}"
+        )
 
 
 def write_card(folder: RunFolder, directory: Path) -> Path:

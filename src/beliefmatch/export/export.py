@@ -30,6 +30,7 @@ from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import make_folder, replacing
 from beliefmatch.runs.folder import TEACHER_FILE, RunFolder
 from beliefmatch.runs.schema.export import Export
+from beliefmatch.setting_names import Setting
 from beliefmatch.training.student_files import load_student_with_logits, read_student
 from beliefmatch.training.trusted_code import TrustedCode
 
@@ -167,7 +168,7 @@ def check_target(
     check_format(to)
     folder.read_result()
     if pixels is not None and not FORMATS[to].holds_graph:
-        raise SettingsError(f"a {to} file holds weights alone, so it cannot take pixels: leave out --pixels")
+        raise SettingsError(f"a {to} file holds weights alone, so it cannot take pixels: leave out {Setting('pixels')}")
     if not FORMATS[to].holds_graph and folder.read_student().architecture.startswith(PREFIX):
         raise ExportError(
             f"the student was {folder.read_student().architecture}, and a {to} file holds weights alone, which could "
@@ -181,15 +182,18 @@ def check_target(
     check_pixels_fit(spec, pixels)
     target = _resolve_target(folder, to, out, stem)
     if target.exists() and not overwrite:
-        raise FolderError(f"{target} is there already: add --overwrite to replace it, or name another --out")
+        raise FolderError(
+            f"{target} is there already: add {Setting('overwrite', value=True)} to replace it, or name another "
+            f"{Setting('out')}"
+        )
     if os.path.realpath(target.parent) == os.path.realpath(folder.path) and target.name in (
         folder.student.name,
         TEACHER_FILE,
     ):
-        raise FolderError(f"{target} belongs to the run itself: name another --out")
+        raise FolderError(f"{target} belongs to the run itself: name another {Setting('out')}")
     existing = next(parent for parent in target.absolute().parents if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise FolderError(f"{existing} is no folder that can be written: name another --out")
+        raise FolderError(f"{existing} is no folder that can be written: name another {Setting('out')}")
     check_card(folder, target.parent, overwrite=overwrite)
     if images is not None:
         check_examples_fit(images, spec, folder.read_student())
@@ -204,7 +208,7 @@ def _resolve_target(folder: RunFolder, to: FormatName, out: Path | None, stem: s
     if out.suffix == f".{to}":
         return out
     if out.suffix:
-        raise SettingsError(f"--out {out} should end in .{to}, or be a folder")
+        raise SettingsError(f"{Setting('out', str(out))} should end in .{to}, or be a folder")
     return out / f"{stem}.{to}"
 
 

@@ -14,6 +14,7 @@ from beliefmatch.errors import ExportError, SettingsError, first_line
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.packages import quiet
 from beliefmatch.networks.passes import changes_inputs
+from beliefmatch.setting_names import Setting
 
 Pixels = Literal["uint8", "unit"]
 """What an exported file takes instead of network inputs: pixels from 0 to 255, or from 0 to 1."""
@@ -74,7 +75,9 @@ def check_pixels_fit(spec: InputSpec, pixels: Pixels | None) -> None:
         SettingsError: they are no images.
     """
     if pixels is not None and len(spec.shape) != 3:
-        raise SettingsError(f"inputs of shape {spec.shape} are no images, so there are no pixels: leave out --pixels")
+        raise SettingsError(
+            f"inputs of shape {spec.shape} are no images, so there are no pixels: leave out {Setting('pixels')}"
+        )
 
 
 def example_of(spec: InputSpec, pixels: Pixels | None, *, batch_size: int) -> Tensor:
@@ -99,7 +102,7 @@ def trace(graph: DeployedGraph, spec: InputSpec) -> ExportedProgram:
         raise ExportError(
             "the network has no graph with a free batch size: "
             f"{'its code turns the size of the batch into a number' if fixed else first_line(error)}; "
-            "--to safetensors needs no graph"
+            f"{Setting('to', 'safetensors')} needs no graph"
         ) from error
     for node in program.graph.nodes:
         # Where the sources of a network lie is nobody's business where it is deployed.

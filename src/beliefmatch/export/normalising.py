@@ -6,6 +6,7 @@ from beliefmatch.errors import SettingsError
 from beliefmatch.export.graph import Pixels
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.runs.schema.export import Export, NormalisationFrom
+from beliefmatch.setting_names import Setting
 
 KNOWN_FROM: dict[NormalisationFrom | None, str] = {
     "user": "as the user gave it",
@@ -24,7 +25,9 @@ def deployed_spec(spec: InputSpec, mean: tuple[float, ...] | None, std: tuple[fl
     if mean is None and std is None:
         return spec
     if not spec.is_made_of_pixels:
-        raise SettingsError(f"inputs of shape {spec.shape} are no images: leave out --mean and --std")
+        raise SettingsError(
+            f"inputs of shape {spec.shape} are no images: leave out {Setting('mean')} and {Setting('std')}"
+        )
     return replace(
         spec,
         mean=mean or spec.mean,
@@ -42,8 +45,9 @@ def check_normalisation(spec: InputSpec, pixels: Pixels | None, *, assume: bool)
     if pixels is None or assume or spec.is_normalisation_known:
         return
     raise SettingsError(
-        f"the file would normalise pixels by a default of the run ({spec.describe_normalisation()}): add --mean and "
-        "--std as the teacher was trained with, or --assume-normalisation if that is right"
+        f"the file would normalise pixels by a default of the run ({spec.describe_normalisation()}): add "
+        f"{Setting('mean')} and {Setting('std')} as the teacher was trained with, or "
+        f"{Setting('assume_normalisation', value=True)} if that is right"
     )
 
 

@@ -7,6 +7,7 @@ from beliefmatch.export.base import NUMPY, Format, input_lines, input_name, quot
 from beliefmatch.export.graph import DeployedGraph, hushed, trace
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
+from beliefmatch.setting_names import Setting
 
 MAX_BYTES = 2**31 - 2**24
 """Bytes of weights that a single file can hold beside its graph: protobuf ends at 2 GiB."""
@@ -19,7 +20,9 @@ def write(graph: DeployedGraph, spec: InputSpec) -> bytes:
         ExportError: the network cannot be traced, an operation has no counterpart in ONNX, or it is too large.
     """
     if sum(tensor.numel() * tensor.element_size() for tensor in (*graph.parameters(), *graph.buffers())) > MAX_BYTES:
-        raise ExportError("the network is larger than the 2 GB that one ONNX file can hold: choose --to pt2")
+        raise ExportError(
+            f"the network is larger than the 2 GB that one ONNX file can hold: choose {Setting('to', 'pt2')}"
+        )
     program = trace(graph, spec)
     try:
         with hushed():
@@ -35,7 +38,9 @@ def write(graph: DeployedGraph, spec: InputSpec) -> bytes:
             return made.model_proto.SerializeToString()
     except Exception as error:
         # Any operation that is new to it makes the exporter fail, each in a way of its own.
-        raise ExportError(f"the network cannot be written as ONNX: {first_line(error)}; try --to pt2") from error
+        raise ExportError(
+            f"the network cannot be written as ONNX: {first_line(error)}; try {Setting('to', 'pt2')}"
+        ) from error
 
 
 def write_code(file: str, pixels: str | None, spec: InputSpec, _network: Network) -> list[str]:

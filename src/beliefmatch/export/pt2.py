@@ -9,6 +9,7 @@ from beliefmatch.export.base import TORCH, Format, input_lines, input_name, quot
 from beliefmatch.export.graph import DeployedGraph, hushed, trace
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
+from beliefmatch.setting_names import Setting
 
 
 def write(graph: DeployedGraph, spec: InputSpec) -> bytes:
@@ -23,7 +24,9 @@ def write(graph: DeployedGraph, spec: InputSpec) -> bytes:
             torch.export.save(program, buffer)
     except Exception as error:
         # A tensor of a kind that is new to it makes it fail in a way of its own.
-        raise ExportError(f"the network cannot be written as pt2: {first_line(error)}; try --to safetensors") from error
+        raise ExportError(
+            f"the network cannot be written as pt2: {first_line(error)}; try {Setting('to', 'safetensors')}"
+        ) from error
     return buffer.getvalue()
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from beliefmatch.errors import SettingsError
 from beliefmatch.runs.reading import read_bytes
+from beliefmatch.setting_names import Setting
 
 MAX_BYTES = 2**20
 """Of a file of names. 21,000 names of ImageNet have a third of that."""
@@ -32,9 +33,9 @@ def choose_class_names(given: Sequence[str] | None, network: nn.Module, num_clas
         return _names_in_config(network, num_classes)
     if len(given) != num_classes:
         raise SettingsError(
-            f"class_names has {len(given):,} names, but the networks know {num_classes:,} classes: give one name for "
-            "each class, in their order",
-            "class_names",
+            f"{Setting('class_names')} has {len(given):,} names, but the networks know {num_classes:,} classes: "
+            "give one name for "
+            "each class, in their order"
         )
     return tuple(map(_clean, given))
 
@@ -52,7 +53,7 @@ def read_class_names(words: Sequence[str]) -> tuple[str, ...]:
     try:
         text = read_bytes(Path(words[0]), MAX_BYTES).decode("utf-8-sig")
     except UnicodeError as error:
-        raise SettingsError(f"{words[0]} holds no UTF-8 text: write one class name a line", "class_names") from error
+        raise SettingsError(f"{words[0]} holds no UTF-8 text: write one class name a line") from error
     return tuple(line.strip() for line in text.strip().splitlines())
 
 

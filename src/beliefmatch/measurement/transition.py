@@ -23,6 +23,7 @@ from beliefmatch.networks.gradients import check_gradient
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.passes import run_padded
 from beliefmatch.networks.placement import to_format_of
+from beliefmatch.setting_names import Setting
 
 NUM_STEPS = 100
 STEP_SIZE = 1.0
@@ -119,7 +120,7 @@ def measure_transition(
     """
     guide, follower = (student, teacher) if plan.guided_by == "student" else (teacher, student)
     other = "teacher" if plan.guided_by == "student" else "student"
-    needed_by = f"leads from class to class: try --guided-by {other}"
+    needed_by = f"leads from class to class: try {Setting('guided_by', other)}"
     check_gradient(guide, spec, role=plan.guided_by, needed_by=needed_by)
     device, dtype = device_of(guide), dtype_of(guide)
     data = examples_of(examples)

@@ -14,6 +14,7 @@ from beliefmatch.errors import ExamplesError
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.labels import check_classes, check_labels, read_labels
 from beliefmatch.runs.schema.task import TaskName
+from beliefmatch.setting_names import Setting, where_known
 
 ALL = slice(None)
 
@@ -160,9 +161,10 @@ class Images(AbstractExamples):
         if channels != spec.shape[0]:
             raise ExamplesError(f"images have {channels} channels, the network takes {spec.shape[0]}")
         if tuple(size) != spec.shape[1:] and not resize:
+            resized = where_known("add {} if they are meant to be resized", Setting("resize", value=True))
+            way_out = resized or "resize them first, if they are meant to be"
             raise ExamplesError(
-                f"images are {size[0]}x{size[1]}, the network takes {spec.shape[1]}x{spec.shape[2]}: add --resize, "
-                "which measure and compare have, if they are meant to be resized"
+                f"images are {size[0]}x{size[1]}, the network takes {spec.shape[1]}x{spec.shape[2]}: {way_out}"
             )
 
     @staticmethod

@@ -11,6 +11,7 @@ from torch.nn.functional import interpolate
 from beliefmatch.checks import check_numbers
 from beliefmatch.errors import SettingsError
 from beliefmatch.runs.schema.export import NormalisationFrom
+from beliefmatch.setting_names import Setting
 
 MAX_CONSTANT = 2.0
 """Largest mean or std of pixels in [0, 1]: any above belongs to pixels in [0, 255]."""
@@ -63,12 +64,12 @@ class InputSpec:
                 object.__setattr__(self, name, values * self.shape[0])
             elif values is not None and len(values) != self.shape[0]:
                 raise SettingsError(
-                    f"{name} needs one value for each of the {self.shape[0]} channels of inputs {self.shape}; "
+                    f"{Setting(name)} needs one value for each of the {self.shape[0]} channels of inputs {self.shape}; "
                     f"got {len(values)}"
                 )
         check_numbers(self)
         if self.std is not None and min(self.std) <= 0:
-            raise SettingsError(f"std must be above 0; got {self.std}")
+            raise SettingsError(f"{Setting('std')} must be above 0; got {self.std}")
         if self.is_made_of_pixels:
             self._check_scale()
 
@@ -126,11 +127,11 @@ class InputSpec:
         given = {name: values for name in ("mean", "std") if (values := getattr(self, name)) is not None}
         if max((max(values) for values in given.values()), default=0.0) <= MAX_CONSTANT:
             return
-        typed = " and ".join(f"{name} {_join(values)}" for name, values in given.items())
-        scaled = " ".join(f"{name} {_join(value / 255 for value in values)}" for name, values in given.items())
-        raise SettingsError(
-            f"{typed} are on a scale of 0 to 255, but pixels are scaled to [0, 1] here; give {scaled}", *given, *given
+        typed = " and ".join(f"{Setting(name, _rounded(values))}" for name, values in given.items())
+        scaled = " ".join(
+            f"{Setting(name, _rounded(value / 255 for value in values))}" for name, values in given.items()
         )
+        raise SettingsError(f"{typed} are on a scale of 0 to 255, but pixels are scaled to [0, 1] here; give {scaled}")
 
     def _channel_constants(self, like: Tensor) -> tuple[Tensor, Tensor]:
         channels, *positions = self.shape
@@ -140,5 +141,5 @@ class InputSpec:
         return mean.view(view), std.view(view)
 
 
-def _join(values: Iterable[float]) -> str:
-    return " ".join(f"{value:.4g}" for value in values)
+def _rounded(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(float(f"{value:.4g}") for value in values)

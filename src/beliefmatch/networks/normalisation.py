@@ -3,6 +3,7 @@
 import logging
 
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.setting_names import Setting, known_of, where_known
 
 logger = logging.getLogger(__name__)
 
@@ -19,20 +20,25 @@ def warn_of_default_inputs(spec: InputSpec) -> None:
     """Write a warning to the log where a shape or a normalisation is a default, and what follows if it is wrong."""
     if spec.shape_from == "default":
         logger.warning(
-            "no --shape or --dataset given; assuming inputs of shape %s. If your teacher was trained on others, "
-            "results will be wrong.",
+            "no %s given; assuming inputs of shape %s. If your teacher was trained on others, results will be wrong.",
+            known_of(Setting("shape"), Setting("dataset")),
             " ".join(map(str, spec.shape)),
         )
     if spec.normalisation_from != "default":
         return
     if spec.mean is None and spec.std is None:
         logger.warning(
-            "no --mean/--std given; assuming raw pixels in [0, 1]. If your teacher was trained with normalisation, "
-            "results will be wrong."
+            "no %s/%s given; assuming raw pixels in [0, 1]. If your teacher was trained with normalisation, "
+            "results will be wrong.",
+            Setting("mean"),
+            Setting("std"),
         )
     else:
         logger.warning(
-            "no --dataset, or --mean and --std, given; assuming %s. If your teacher was trained with another "
-            "normalisation, results will be wrong.",
+            "no %s%s and %s given; assuming %s. If your teacher was trained with another normalisation, results "
+            "will be wrong.",
+            where_known("{}, or ", Setting("dataset")),
+            Setting("mean"),
+            Setting("std"),
             spec.describe_normalisation(),
         )

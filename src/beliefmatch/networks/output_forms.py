@@ -17,6 +17,7 @@ from beliefmatch.errors import NetworkError
 from beliefmatch.functional.upcast import upcast
 from beliefmatch.networks.outputs import logits_of
 from beliefmatch.runs.schema.task import TaskName
+from beliefmatch.setting_names import Setting
 
 logger = logging.getLogger(__name__)
 
@@ -157,10 +158,10 @@ def check_form(values: Tensor, form: OutputForm, *, role: str) -> None:
     is_several = form == "probabilities" and values.shape[1] > 1
     if not (_sum_to_1(values) if is_several else _are_within_0_and_1(values)):
         expected = "of all classes, at least 0, with the sum 1" if is_several else "between 0 and 1"
+        said = Setting(f"{role}.outputs", form)
         raise NetworkError(
             f"the {role} returns values from {float(values.min()):.3g} to {float(values.max()):.3g}, but "
-            f"--{role}.outputs {form} says that they are probabilities: expected values {expected}; leave it out, or "
-            "say logits"
+            f"{said} says that they are probabilities: expected values {expected}; leave it out, or say logits"
         )
 
 
@@ -178,10 +179,10 @@ def warn_of_ambiguity(role: str) -> None:
     """Write a warning to the log that outputs taken as logits may be probabilities, and what to type if so."""
     logger.warning(
         "all that the %s returns for noise lies between 0 and 1: it is taken as logits; if these are probabilities "
-        "behind a sigmoid, say --%s.outputs sigmoid, and if not, --%s.outputs logits",
+        "behind a sigmoid, say %s, and if not, %s",
         role,
-        role,
-        role,
+        Setting(f"{role}.outputs", "sigmoid"),
+        Setting(f"{role}.outputs", "logits"),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 from beliefmatch.errors import NetworkError, SettingsError, did_you_mean
 from beliefmatch.networks.output_forms import OutputForm
 from beliefmatch.runs.schema.task import TaskName
+from beliefmatch.setting_names import Setting, where_known
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ def resolve_kind(kind: OutputKind | None, *, num_columns: int, role: str) -> tup
             return "regression", "logits"
         case "binary":
             if num_columns != 1:
-                raise NetworkError(f"--{role}.outputs binary is for one output, and the {role} has {num_columns}")
+                said = Setting(f"{role}.outputs", kind)
+                raise NetworkError(f"{said} is for one output, and the {role} has {num_columns}")
             return "single_label", None
         case _:
             return "single_label", kind
@@ -74,17 +76,20 @@ def warn_of_unknown_kind(form: OutputForm, *, num_columns: int, role: str) -> No
     if num_columns == 1:
         logger.warning(
             "the teacher has one output, taken for or against class 1 of two. If it is a regression, results will be "
-            "wrong: say --teacher.outputs regression. If it is not, say --teacher.outputs binary."
+            "wrong: say %s. If it is not, say %s.",
+            Setting("teacher.outputs", "regression"),
+            Setting("teacher.outputs", "binary"),
         )
     elif form == "sigmoid":
         logger.warning(
             "the teacher gives each class a probability by itself, taken as classes of which one is right. If several "
-            "labels can be true at once, results will be wrong: say --teacher.outputs multi_label. If not, say "
-            "--teacher.outputs sigmoid."
+            "labels can be true at once, results will be wrong: say %s. If not, say %s.",
+            Setting("teacher.outputs", "multi_label"),
+            Setting("teacher.outputs", "sigmoid"),
         )
     elif form == "logits":
         logger.info(
-            "the teacher's %d outputs are taken as logits of classes of which one is right; otherwise say "
-            "--teacher.outputs multi_label or regression",
+            "the teacher's %d outputs are taken as logits of classes of which one is right%s",
             num_columns,
+            where_known("; otherwise say {} or regression", Setting("teacher.outputs", "multi_label")),
         )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.unsupported import explain_output
+from beliefmatch.setting_names import Setting, known_of
 
 
 def logits_of(output: object, *, network: str, batch_size: int) -> Tensor:
@@ -64,7 +65,8 @@ def _ask_which(output: object, batch_size: int) -> str:
     keys = list(_fitting(output, batch_size))
     if len(keys) < 2:
         return ""
-    return f": say which, {' or '.join(keys)}, such as --teacher.output {keys[-1]} (or --student.output, --output)"
+    said = known_of(Setting("teacher.output", keys[-1]), Setting("student.output", keys[-1]))
+    return f": say which, {' or '.join(keys)}, such as {said or Setting('output', keys[-1])}"
 
 
 @dataclass(frozen=True, kw_only=True)

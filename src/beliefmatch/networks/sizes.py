@@ -4,6 +4,7 @@ from torch import nn
 
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import height_and_width
+from beliefmatch.setting_names import Setting
 
 ARGUMENTS = {"timm": "img_size", "torchvision": "image_size", "transformers": "image_size"}
 """By package of the network's class: the argument for the size, after the question mark of a name."""
@@ -18,11 +19,11 @@ def size_hint(network: nn.Module, spec: InputSpec, *, role: str) -> str:
     height, width = spec.shape[1:]
     size = f"{height}" if height == width else f"({height},{width})"
     channels = getattr(getattr(network, "config", None), "num_channels", spec.shape[0])
-    made, own = "; it is made for {}x{}: ".format(*made_for), " ".join(map(str, (channels, *made_for)))
+    made, own = "; it is made for {}x{}: ".format(*made_for), Setting("shape", (channels, *made_for))
     if role == "student":
-        return f"{made}write ?{argument}={size} after its name, or say --shape {own} if the teacher takes that"
+        return f"{made}write ?{argument}={size} after its name, or say {own} if the teacher takes that"
     # Weights of a transformer hold a vector for each position.
-    return f"{made}say --shape {own}, or write ?{argument}={size} after its name if its weights are of that size"
+    return f"{made}say {own}, or write ?{argument}={size} after its name if its weights are of that size"
 
 
 def _made_for(network: nn.Module) -> tuple[int, int] | None:

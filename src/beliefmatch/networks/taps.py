@@ -14,6 +14,7 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.outputs import logits_of
 from beliefmatch.networks.passes import run_network
 from beliefmatch.networks.tasks import SINGLE_LABEL, AbstractTask
+from beliefmatch.setting_names import Setting, where_known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,9 +123,8 @@ def why_no_pairs(teacher: nn.Module, student: nn.Module, spec: InputSpec) -> str
             return f"the {role} is {why}"
     if len(spec.shape) == 1:
         return "vectors have no positions to attend to"
-    return (
-        "the networks have no resolution of feature maps in common; name some with --taps TEACHER_MODULE=STUDENT_MODULE"
-    )
+    taps = Setting("taps", placeholder="TEACHER_MODULE=STUDENT_MODULE")
+    return f"the networks have no resolution of feature maps in common{where_known('; name some with {}', taps)}"
 
 
 def find_module(network: nn.Module, name: str) -> nn.Module:

@@ -11,6 +11,7 @@ from beliefmatch.errors import SettingsError
 from beliefmatch.functional.divergences import divergence_factor
 from beliefmatch.networks.taps import Outputs
 from beliefmatch.objectives.base import AbstractObjective
+from beliefmatch.setting_names import Setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +61,7 @@ class Distillation(AbstractObjective):
         terms = {}
         if self.label_weight:
             if labels is None:
-                raise SettingsError(
-                    "objective.label_weight is not 0, but the source knows no labels", "objective.label_weight"
-                )
+                raise SettingsError(f"{Setting('objective.label_weight')} is not 0, but the source knows no labels")
             terms["labels"] = self.label_weight * cross_entropy(student.logits, labels, reduction="none")
         if self.divergence_weight:
             divergence = teacher.task.divergence("kl")(teacher.logits, student.logits, self.temperature)

@@ -29,6 +29,7 @@ from beliefmatch.quantization.comparison import predict_by_onnxruntime
 from beliefmatch.quantization.static import RangeName, StaticSettings, prepare_graph
 from beliefmatch.runs.atomic import make_folder, replacing, write_json
 from beliefmatch.runs.schema.quantization import Quantization
+from beliefmatch.setting_names import Setting
 
 MIN_AGREEMENT = 0.95
 """8 bits mostly change less than one class in a hundred. Where one in twenty changes, something is wrong."""
@@ -61,9 +62,11 @@ class QuantizationSettings:
             SettingsError: one is out of range.
         """
         if not 0 < self.min_agreement <= 1:
-            raise SettingsError(f"--min-agreement must be above 0 and at most 1; got {self.min_agreement}")
+            raise SettingsError(f"{Setting('min_agreement')} must be above 0 and at most 1; got {self.min_agreement}")
         if not LEAST_INPUTS <= self.num_inputs <= MOST_INPUTS:
-            raise SettingsError(f"--num-inputs must be from {LEAST_INPUTS} to {MOST_INPUTS}; got {self.num_inputs}")
+            raise SettingsError(
+                f"{Setting('num_inputs')} must be from {LEAST_INPUTS} to {MOST_INPUTS}; got {self.num_inputs}"
+            )
         check_seed(self, "", "seed")
 
 
@@ -135,7 +138,10 @@ def quantize_network(
     record = out.with_suffix(".json")
     for path in (out, record):
         if path.exists() and not overwrite:
-            raise FolderError(f"{path} is there already: add --overwrite to replace it, or name another --out")
+            raise FolderError(
+                f"{path} is there already: add {Setting('overwrite', value=True)} to replace it, or name another "
+                f"{Setting('out')}"
+            )
     network = copy.deepcopy(network).eval()
     static = StaticSettings(
         reduce_range=settings.reduce_range,

@@ -6,6 +6,7 @@ from beliefmatch.errors import SettingsError
 from beliefmatch.objectives.distillation import Distillation
 from beliefmatch.optimisers import Adam
 from beliefmatch.recipes.setup import Defaults, Setup
+from beliefmatch.setting_names import Setting
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.training.transfer import Transfer
 
@@ -38,8 +39,8 @@ def fine_tune(
     """
     if setup.student is None or setup.student.weights is None:
         raise SettingsError(
-            "student.weights are missing, so there is nothing to fine-tune: name them, such as RUN/student.safetensors",
-            "student.weights",
+            f"{Setting('student.weights')} are missing, so there is nothing to fine-tune: name them, such as "
+            "RUN/student.safetensors"
         )
     made = setup.make_transfer("fine_tune", DEFAULTS, source=source, objective=objective, optimiser=optimiser)
     return replace(made, freeze_batch_norm=freeze_batch_norm)

@@ -11,6 +11,7 @@ from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import AbstractOptimiser
 from beliefmatch.recipes.datasets import Dataset, choose_augmentation, choose_inputs
+from beliefmatch.setting_names import Setting
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.sources.pooled import PooledSettings
@@ -92,7 +93,7 @@ class Setup:
         """
         student = self.student or defaults.student
         if student is None:
-            raise SettingsError(f"student is missing: {recipe} needs one, such as convnet_8", "student")
+            raise SettingsError(f"{Setting('student')} is missing: {recipe} needs one, such as convnet_8")
         if isinstance(student, NamedStudent) and asks_for_pruning(student.architecture):
             student = PrunedStudent.of(student)
         if isinstance(source, PooledSettings | Unlabelled | FewShot):
@@ -117,5 +118,5 @@ class Setup:
         for name in ("shape", "mean", "std"):
             given, only = getattr(self, name), getattr(defaults.inputs, name)
             if given is not None and given != only:
-                raise SettingsError(f"{name} is {given}, but {recipe} takes inputs of {name} {only} alone", name)
+                raise SettingsError(f"{Setting(name)} is {given}, but {recipe} takes inputs of {name} {only} alone")
         return defaults.inputs

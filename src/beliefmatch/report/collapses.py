@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from beliefmatch.report.elements import Alarm
 from beliefmatch.report.groups import Group
 from beliefmatch.report.runs import Run
-from beliefmatch.runs.collapse_detection import ADVICE
+from beliefmatch.runs.collapse_detection import advice_on
 from beliefmatch.runs.schema.result import Collapse
 
 TITLES = {
@@ -35,7 +35,7 @@ def _alarm(run: Run, collapse: Collapse, *, single: bool) -> Alarm:
     which = f", attempt {collapse.attempt + 1} with seed {collapse.seed}" if len(run.collapses) > 1 else ""
     since = "" if collapse.kind == "diverged" else f"Since round {collapse.since:,} "
     seen = f"{since}{collapse.seen}"
-    advice = next((text for kind, text in ADVICE.items() if kind == collapse.kind), "")
+    advice = advice_on(collapse.kind)
     return Alarm(
         title=f"{'' if single else f'{run.name}: '}{title}{which}.",
         text=f"{seen[:1].upper()}{seen[1:]}. {ACTIONS.get(collapse.action, '')} {f'Try {advice}.' if advice else ''}",

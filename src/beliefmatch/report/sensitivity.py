@@ -13,6 +13,7 @@ from beliefmatch.report.curves import Curve, draw_curves
 from beliefmatch.report.elements import Part, Table, number_cell, text_cell
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.schema.sensitivity import Sensitivity
+from beliefmatch.setting_names import Setting
 
 PLOTS = (".png", ".svg", ".pdf")
 """Endings of files of plots."""
@@ -97,9 +98,9 @@ def check_plot(path: Path) -> None:
         SettingsError: its ending is none of a plot's, or its folder is not there.
     """
     if path.suffix.lower() not in PLOTS:
-        raise SettingsError(f"plot {path} should end in {', '.join(PLOTS[:-1])} or {PLOTS[-1]}", "plot")
+        raise SettingsError(f"{Setting('plot')} {path} should end in {', '.join(PLOTS[:-1])} or {PLOTS[-1]}")
     if not path.absolute().parent.is_dir():
-        raise SettingsError(f"plot {path} would lie in a folder that is not there", "plot")
+        raise SettingsError(f"{Setting('plot')} {path} would lie in a folder that is not there")
 
 
 def write_plot(path: Path, found: Sensitivity) -> None:

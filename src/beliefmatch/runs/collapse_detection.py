@@ -13,19 +13,19 @@ from statistics import fmean
 
 from beliefmatch.runs.schema.result import Kind
 from beliefmatch.runs.schema.row import Row
+from beliefmatch.setting_names import Setting, where_known
 
-LOWER_RATE = "a lower learning rate of the student (--optimiser.learning-rate)"
-"""Recipes call it by one of these names."""
-ADVICE: dict[Kind, str] = {
-    "diverged": f"{LOWER_RATE} or of the source",
-    "constant_source": "a lower --source.learning-rate, or another generator",
+LOWER_RATE = "a lower learning rate of the student{student}"
+ADVICE: dict[str, str] = {
+    "diverged": f"{LOWER_RATE} or of the source{{source}}",
+    "constant_source": "a lower learning rate of the source{source}, or another generator",
     "one_class": LOWER_RATE,
     "constant_student": LOWER_RATE,
     "pinned": f"{LOWER_RATE}, or inputs nearer to what the teacher knows (a recipe that matches its batch-norm "
     "statistics)",
-    "learns_nothing": "a higher learning rate of the student (--optimiser.learning-rate), or another student, to which "
-    "gradients come",
+    "learns_nothing": "a higher learning rate of the student{student}, or another student, to which gradients come",
 }
+"""What to try, by what was found; settings follow in the braces."""
 
 ONE_CLASS = 0.95
 """Frequency in a batch from which on a student gives one class: ten classes in balance have 0.1 each."""
@@ -115,6 +115,15 @@ class CollapseDetector:
                 chance = f"they agree hardly more than by chance (kappa {beyond:.2f})"
                 found.append(Finding(kind=kind, since=since, seen=f"{seen}; {chance}"))
         return found
+
+
+def advice_on(kind: str) -> str:
+    """Return what to try after a collapse of a kind, with the settings that the caller has; empty for another kind."""
+    rates = {
+        "student": where_known(" ({})", Setting("optimiser.learning_rate")),
+        "source": where_known(" ({})", Setting("source.learning_rate")),
+    }
+    return ADVICE.get(kind, "").format(**rates)
 
 
 def see_constant_teacher(row: Row, batch_size: int) -> str | None:

@@ -20,6 +20,7 @@ from beliefmatch.runs.schema.row import LoggedRow, Row
 from beliefmatch.runs.schema.run import RunMetadata, RunSettings, SourceMetadata, StudentMetadata
 from beliefmatch.runs.serialisation import differences
 from beliefmatch.runs.versions import versions
+from beliefmatch.setting_names import Setting, where_known
 
 TEACHER_FILE = "teacher.safetensors"
 """Name of the teacher's weights in the folders of the demo and the toy, which train one."""
@@ -80,7 +81,8 @@ class RunFolder:
             FolderError: the run has not finished, or the file is damaged.
         """
         if not self.result.exists():
-            raise FolderError(f"the run in {self.path} has not finished: continue it with --resume")
+            continued = where_known(" with {}", Setting("resume", value=True))
+            raise FolderError(f"the run in {self.path} has not finished: continue it{continued}")
         return read(self.result, Result)
 
     def read_collapses(self) -> list[Collapse]:
@@ -134,23 +136,25 @@ class RunFolder:
         Raises:
             FolderError: the folder is occupied, or is not one that can be written.
         """
+        other = f"name another {Setting('folder')}"
         if not str(self.path).isprintable():
-            raise FolderError(f"{str(self.path)!r} holds characters that cannot be shown: name another --folder")
+            raise FolderError(f"{str(self.path)!r} holds characters that cannot be shown: {other}")
         try:
             if self.path.exists() and not self.path.is_dir():
                 raise FolderError(f"{self.path} is a file, not a folder")
         except OSError as error:
             raise FolderError(f"{self.path} cannot be a folder: {error.strerror}") from error
         if self.holds_run and not resume:
-            raise FolderError(f"{self.path} already holds a run: add --resume to continue it, or name another --folder")
+            resume_it = Setting("resume", value=True)
+            raise FolderError(f"{self.path} already holds a run: add {resume_it} to continue it, or {other}")
         if self.path.is_dir() and not self.holds_run:
             ours = {*may_hold, self.lock.name, *((self.pseudo.name,) if resume else ())}
             found = sorted(entry.name for entry in self.path.iterdir() if entry.name not in ours)
             if alien := [name for name in found if not (resume and name.endswith(PARTIAL))]:
-                raise FolderError(f"{self.path} is not empty (it holds {alien[0]}): name another --folder")
+                raise FolderError(f"{self.path} is not empty (it holds {alien[0]}): {other}")
         existing = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
         if not os.access(existing, os.W_OK | os.X_OK):
-            raise FolderError(f"{existing} is not writable: name another --folder")
+            raise FolderError(f"{existing} is not writable: {other}")
 
     def find_moved(self, path: Path) -> Path:
         """Return a file's path, or that of its name in this folder where it is gone and the folder holds one."""
@@ -168,9 +172,8 @@ class RunFolder:
         if self.holds_run:
             changed = differences(_comparable(self.read_run().settings), _comparable(settings))
             if changed:
-                raise ResumeError(
-                    f"{self.path} was begun with other settings: {'; '.join(changed)}: take those, or another --folder"
-                )
+                way_out = f"take those, or another {Setting('folder')}"
+                raise ResumeError(f"{self.path} was begun with other settings: {'; '.join(changed)}: {way_out}")
 
     def acquire(self) -> None:
         """Create the folder and lock it for this process until `release`.

@@ -5,6 +5,7 @@ import hashlib
 from beliefmatch.errors import FolderError
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.reading import open_regular
+from beliefmatch.setting_names import Setting, where_known
 
 
 def check_student(folder: RunFolder) -> None:
@@ -18,15 +19,16 @@ def check_student(folder: RunFolder) -> None:
     named = {folder.student_metadata: folder.read_student().sha256}
     if folder.result.exists():
         named[folder.result] = folder.read_result().student_sha256
+    continued = where_known(" with {}", Setting("resume", value=True))
     if not folder.student.exists():
-        raise FolderError(f"{folder.student} is missing: continue the run with --resume, which writes it again")
+        raise FolderError(f"{folder.student} is missing: continue the run{continued}, which writes it again")
     with open_regular(folder.student) as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     for path, expected in named.items():
         if found != expected:
             raise FolderError(
                 f"{folder.student} is damaged: its SHA-256 is {found[:12]}..., {path.name} says {expected[:12]}...; "
-                f"--resume writes it again{_from_checkpoint(folder)}"
+                f"continuing the run{continued} writes it again{_from_checkpoint(folder)}"
             )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from beliefmatch.errors import SettingsError
 from beliefmatch.functional.augmentation import Shard
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.setting_names import Setting
 
 State = TypeVar("State")
 
@@ -38,7 +39,7 @@ class Plan:
         if self.batch_size % fabric.world_size:
             raise SettingsError(
                 f"a batch of {self.batch_size} cannot be shared evenly by {fabric.world_size} processes; "
-                f"try --batch-size {-(-self.batch_size // fabric.world_size) * fabric.world_size}"
+                f"try {Setting('batch_size', -(-self.batch_size // fabric.world_size) * fabric.world_size)}"
             )
         return self.batch_size // fabric.world_size
 

@@ -22,6 +22,7 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.placement import to_channels_last
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.paths import make_absolute
+from beliefmatch.setting_names import Setting
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Needs, Plan, local_shard, take_local_shard
 
 
@@ -127,9 +128,9 @@ class FewShot(AbstractSource[FewShotState]):
         labels = data.needed_labels()
         if self.augmentation not in (None, "none") and len(teacher.spec.shape) != 3:
             raise SettingsError(
-                f"source.augmentation {self.augmentation} takes images, and inputs of shape {teacher.spec.shape} are "
-                "none; expected none",
-                "source.augmentation",
+                f"{Setting('source.augmentation')} {self.augmentation} takes images, and inputs of shape "
+                f"{teacher.spec.shape} are "
+                "none; expected none"
             )
         indices = self._choose(labels, teacher.num_classes, plan.seed)
         batch_size = min(plan.batch_size, len(indices)) // fabric.world_size

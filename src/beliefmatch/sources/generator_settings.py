@@ -11,6 +11,7 @@ from beliefmatch.networks.architectures.generators import make_generator
 from beliefmatch.networks.loading.network import locate
 from beliefmatch.networks.placement import move_to_device
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.setting_names import Setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class GeneratorSettings:
         check_positive(self, "source", "noise_size")
         if self.generator is not None and ":" not in self.generator:
             raise SettingsError(
-                f"source.generator is {self.generator!r}; expected my_file.py:make_generator", "source.generator"
+                f"{Setting('source.generator')} is {self.generator!r}; expected my_file.py:make_generator"
             )
 
     def make_generator(self, teacher: Teacher, device: torch.device) -> nn.Module:

@@ -18,6 +18,7 @@ from beliefmatch.functional.augmentation import Augmentation, augment
 from beliefmatch.functional.diversity import diversity
 from beliefmatch.networks.taps import Outputs
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.setting_names import Setting
 from beliefmatch.sources.base import FIXED, AbstractSource, Batch, Plan, gather_shards, local_shard, take_local_shard
 from beliefmatch.sources.inversion_loss import InversionLossWeights
 from beliefmatch.sources.pool import Pool, make_pool
@@ -285,8 +286,8 @@ def bound_pixels(state: PooledState, raw: Tensor) -> Tensor:
 def _check_capacity(settings: PooledSettings, batch_size: int) -> None:
     if batch_size > settings.capacity:
         raise SettingsError(
-            f"source.capacity must be at least the {batch_size} inputs made at a time; got {settings.capacity}",
-            "source.capacity",
+            f"{Setting('source.capacity')} must be at least the {batch_size} inputs made at a time; got "
+            f"{settings.capacity}"
         )
 
 

@@ -13,6 +13,7 @@ from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import OutputForm, give_logits
 from beliefmatch.networks.outputs import choose_output
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.setting_names import Setting
 from beliefmatch.students.weight_selection import start_from_teacher
 
 Start = Literal["fresh", "teacher"]
@@ -60,7 +61,8 @@ def start_student(student: nn.Module, settings: AbstractStudent, teacher: Teache
     """
     if settings.start and settings.has_weights:
         raise SettingsError(
-            f"student.start {settings.start} contradicts the weights that are given to start from: leave one out"
+            f"{Setting('student.start', settings.start)} contradicts the weights that are given to start from: "
+            "leave one out"
         )
     if settings.weights is not None:
         weights = read_weights(settings.weights, state_key=settings.state_key)

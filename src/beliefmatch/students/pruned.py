@@ -23,6 +23,7 @@ from beliefmatch.networks.pruning.thinning import Quantity, thin
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.reading import IN_MEMORY
 from beliefmatch.runs.schema.plan import PruningPlan
+from beliefmatch.setting_names import Setting
 from beliefmatch.students.base import AbstractStudent
 from beliefmatch.students.named import NamedStudent
 
@@ -52,14 +53,14 @@ class PruningRequest:
         """
         method, _, rest = name.partition(":")
         if method not in METHODS:
-            raise SettingsError(f"student {name} is not made by pruning; {did_you_mean(method, METHODS)}", "student")
+            raise SettingsError(f"{Setting('student')} {name} is not made by pruning; {did_you_mean(method, METHODS)}")
         key, equals, number = rest.rpartition("=")
         known = METHODS[method]
         quantity = key if key in known else known[0]
         if equals and key not in known:
             others = "" if method == "thin" else ", and thin:parameters=0.3 prunes channels"
             raise SettingsError(
-                f"student {name} keeps a part of {key!r}; {did_you_mean(key, known)}{others}", "student"
+                f"{Setting('student')} {name} keeps a part of {key!r}; {did_you_mean(key, known)}{others}"
             )
         try:
             fraction = float(number)
@@ -67,9 +68,9 @@ class PruningRequest:
             fraction = math.nan
         if not 0 < fraction <= 1:
             raise SettingsError(
-                f"student {name} must name the part that is kept, above 0 and at most 1, such as {method}:0.5; got "
-                f"{number or 'none'}",
-                "student",
+                f"{Setting('student')} {name} must name the part that is kept, above 0 and at most 1, such as "
+                f"{method}:0.5; got "
+                f"{number or 'none'}"
             )
         return cls(method=method, quantity=quantity, fraction=fraction)
 
@@ -101,8 +102,8 @@ class PrunedStudent(AbstractStudent):
         object.__setattr__(self, "weights", self.weights and self.weights.absolute())
         if self.start and self.has_weights:
             raise SettingsError(
-                f"student.start {self.start} contradicts the weights that are given to start from: leave one out",
-                "student.start",
+                f"{Setting('student.start', self.start)} contradicts the weights that are given to start from: "
+                "leave one out"
             )
 
     @classmethod

@@ -23,6 +23,7 @@ from beliefmatch.runs.atomic import make_folder, write_json
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.reading import read
 from beliefmatch.runs.schema.candidates import Candidate, Candidates, Target
+from beliefmatch.setting_names import Setting
 from beliefmatch.students.base import AbstractStudent
 from beliefmatch.studies.auto_student import check_target, list_proposals, measure_proposals, order_candidates
 from beliefmatch.studies.compression import Compression
@@ -88,7 +89,7 @@ def is_auto(student: StudentLike, target: Target) -> bool:
         return True
     asked = [name for name, value in asdict(target).items() if value is not None]
     if asked:
-        raise SettingsError(f"student is named, and {asked[0]} chooses one: leave one out", "student", asked[0])
+        raise SettingsError(f"{Setting('student')} is named, and {Setting(asked[0])} chooses one: leave one out")
     return False
 
 
@@ -109,7 +110,7 @@ def plan_auto(settings: CompressionSettings, target: Target, *, num_trained: int
     """
     check_target(target)
     if not 1 <= num_trained <= MOST_TRAINED:
-        raise SettingsError(f"candidates must be from 1 to {MOST_TRAINED}; got {num_trained}", "candidates")
+        raise SettingsError(f"{Setting('candidates')} must be from 1 to {MOST_TRAINED}; got {num_trained}")
     kept = _read_kept(settings.options.folder)
     teacher = load_teacher_of(settings)
     students: dict[str, AbstractStudent] = {}

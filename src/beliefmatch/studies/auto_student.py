@@ -22,6 +22,7 @@ from beliefmatch.networks.loading.packages import require
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.quantization.static import CALIBRATION_BATCH, CalibratedGraph, StaticSettings, prepare_graph
 from beliefmatch.runs.schema.candidates import Candidate, Target
+from beliefmatch.setting_names import Setting
 from beliefmatch.students.base import AbstractStudent
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.students.pruned import PrunedStudent, plan_students
@@ -52,15 +53,16 @@ def check_target(target: Target) -> None:
     """
     if target == Target():
         raise SettingsError(
-            "student auto needs to know what the student must meet: give speedup, such as 2, size, such as 0.25, or "
-            "macs, such as 0.5",
-            *("student", "speedup", "size", "macs"),
+            f"{Setting('student', 'auto')} needs to know what the student must meet: give {Setting('speedup')}, "
+            f"such as 2, {Setting('size')}, such as 0.25, or {Setting('macs')}, such as 0.5"
         )
     if target.speedup is not None and not 1 < target.speedup < 1e6:
-        raise SettingsError(f"speedup must be above 1, such as 2 for twice as fast; got {target.speedup:g}", "speedup")
+        raise SettingsError(
+            f"{Setting('speedup')} must be above 1, such as 2 for twice as fast; got {target.speedup:g}"
+        )
     for name, part in (("size", target.size), ("macs", target.macs)):
         if part is not None and not 0 < part < 1:
-            raise SettingsError(f"{name} must be above 0 and below 1, such as 0.5 for half; got {part:g}", name)
+            raise SettingsError(f"{Setting(name)} must be above 0 and below 1, such as 0.5 for half; got {part:g}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from beliefmatch import recipes
 from beliefmatch.errors import SettingsError, did_you_mean
+from beliefmatch.setting_names import Setting
 from beliefmatch.training.transfer import Transfer
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,9 @@ def check_starts(transfers: dict[str, Transfer]) -> None:
     ]
     if 0 < len(from_teacher) < len(transfers):
         logger.warning(
-            "the student starts from its teacher's weights in %s and fresh in the others: --student.start fresh or "
-            "--student.start teacher gives all of them the same start",
+            "the student starts from its teacher's weights in %s and fresh in the others: %s or %s gives all of "
+            "them the same start",
             ", ".join(from_teacher),
+            Setting("student.start", "fresh"),
+            Setting("student.start", "teacher"),
         )

@@ -9,19 +9,23 @@ from beliefmatch.measurement.predictions import BATCH_SIZE, run_pair
 from beliefmatch.measurement.probe import Probe, make_probe
 from beliefmatch.measurement.run import load_pair, load_teacher
 from beliefmatch.networks.examples import Inputs
+from beliefmatch.setting_names import Setting
 from beliefmatch.studies.sweep import Outcome, Row
 from beliefmatch.training.precision import make_fabric
 from beliefmatch.training.trusted_code import TrustedCode, code_named_in
 
 COUNT, REFINING_STEPS = 256, 10
 """Inputs of each family, and steps that refine them. docs/estimate.md judged 160 to 512 inputs and 8 to 30 steps."""
-WHAT_IT_TELLS = (
-    "no data was given, so no accuracy was measured. Agreement with the teacher is on procedural inputs that are the "
-    "same for all runs; recipes are in its order. It does not tell how good a student is on real data. Of two students "
-    "of one teacher that differed by 3 points or more on real data, it named the better one in 92 % of 259 cases (see "
-    "docs/estimate.md); repeat the command with --images FILE.npz to measure"
-)
-"""What agreement on common inputs can tell, and what not."""
+
+
+def what_agreement_tells() -> str:
+    """Return what agreement on common inputs can tell, and what not."""
+    return (
+        "no data was given, so no accuracy was measured. Agreement with the teacher is on procedural inputs that are "
+        "the same for all runs; recipes are in its order. It does not tell how good a student is on real data. Of two "
+        "students of one teacher that differed by 3 points or more on real data, it named the better one in 92 % of "
+        f"259 cases (see docs/estimate.md); compare again with {Setting('images', placeholder='FILE.npz')} to measure"
+    )
 
 
 def agree_on_common_inputs(rows: Sequence[Row[Any]]) -> list[tuple[float | None, ...]]:

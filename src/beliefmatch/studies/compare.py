@@ -18,8 +18,9 @@ from beliefmatch.report.quantities import capital
 from beliefmatch.runs.atomic import write_json
 from beliefmatch.runs.schema.measurement import MeasurementRecord
 from beliefmatch.runs.schema.result import Result
+from beliefmatch.setting_names import Setting
 from beliefmatch.studies.candidates import check_inputs, check_recipes, check_starts
-from beliefmatch.studies.common_inputs import WHAT_IT_TELLS, agree_on_common_inputs
+from beliefmatch.studies.common_inputs import agree_on_common_inputs, what_agreement_tells
 from beliefmatch.studies.kept_timings import Budget
 from beliefmatch.studies.sweep import Cell, Measure, Row, measure_on, result_values, sweep
 from beliefmatch.training.budget import Timing
@@ -111,7 +112,7 @@ def compare(
         compared.sort(key=_mean_common_agreement, reverse=True)
     write_json(options.folder / TABLE, {"minutes": minutes, "recipes": [asdict(each) for each in compared]})
     runs = [outcome.folder.path for row in rows for outcome in row.outcomes]
-    notes = [*warnings, *([] if measure else [capital(WHAT_IT_TELLS)])]
+    notes = [*warnings, *([] if measure else [capital(what_agreement_tells())])]
     page = write_report(runs, out=options.folder / "report.html", notes=[f"{note}." for note in notes])
     return Comparison(compared=compared, report=page, is_measured=measure is not None)
 
@@ -119,7 +120,9 @@ def compare(
 def _check(names: Sequence[str], setup: Setup, seeds: Sequence[int]) -> dict[str, Transfer]:
     """Check recipes and seeds, and build each recipe's transfer of the first seed."""
     if not seeds or len(set(seeds)) < len(seeds):
-        raise SettingsError(f"name each seed once, and at least one: --seeds 0 1 2; got {' '.join(map(str, seeds))}")
+        raise SettingsError(
+            f"name each seed once, and at least one: {Setting('seeds', (0, 1, 2))}; got {' '.join(map(str, seeds))}"
+        )
     check_recipes(names)
     transfers = {name: recipes.ALL[name](replace(setup, seed=seeds[0], rounds=None)) for name in names}
     check_inputs(transfers)

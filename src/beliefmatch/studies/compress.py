@@ -11,6 +11,7 @@ from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.candidates import Target
 from beliefmatch.runs.schema.run import RunSettings
+from beliefmatch.setting_names import Setting, speaks_python
 from beliefmatch.students.base import Start
 from beliefmatch.studies.auto_compress import is_auto, plan_auto, run_auto
 from beliefmatch.studies.compression import Compression
@@ -28,6 +29,7 @@ from beliefmatch.training.run import Observer, run
 from beliefmatch.training.transfer import Transfer
 
 
+@speaks_python
 def compress(
     teacher: TeacherLike,
     student: StudentLike,
@@ -223,15 +225,13 @@ def _more_than(kept: RunSettings, settings: CompressionSettings, folder: RunFold
         length = f"{had:g} {unit}" if had is not None else f"{kept.transfer['rounds']} rounds"
         if had is None or asked < had:
             raise SettingsError(
-                f"{unit} is {asked:g}, but the run in {folder.path} was begun for {length}: ask for "
-                f"more than that to extend it, or name another folder",
-                unit,
+                f"{Setting(unit)} is {asked:g}, but the run in {folder.path} was begun for {length}: ask for "
+                f"more than that to extend it, or name another {Setting('folder')}"
             )
         if not folder.result.is_file():
             raise SettingsError(
-                f"{unit} is {asked:g}, but the run in {folder.path} was begun for {length} and has not "
-                f"finished: let it finish with {unit} {had:g} first",
-                unit,
+                f"{Setting(unit)} is {asked:g}, but the run in {folder.path} was begun for {length} and has not "
+                f"finished: let it finish with {Setting(unit, had)} first"
             )
         return unit, asked, asked - had
     return None

@@ -127,11 +127,11 @@ class Compression:
         self._check_trained()
         path = Path(file)
         if not path.suffix:
-            raise SettingsError(f"file has no ending: name the format, such as {path}.onnx; got {path}", "file")
+            raise SettingsError(f"file has no ending: name the format, such as {path}.onnx; got {path}")
         name = check_format(path.suffix.removeprefix("."))
         if int8:
             if name != "onnx":
-                raise SettingsError(f"int8 is for .onnx files; got {path}", "file")
+                raise SettingsError(f"int8 is for .onnx files; got {path}")
             return export_in_8_bits(
                 RunFolder(self.folder),
                 out=path,

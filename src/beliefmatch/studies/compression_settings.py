@@ -12,6 +12,7 @@ from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.output_kinds import OutputKind, check_kind
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.setting_names import Setting
 from beliefmatch.students.base import AbstractStudent, Start
 from beliefmatch.students.given import GivenStudent
 from beliefmatch.students.named import NamedStudent
@@ -69,9 +70,8 @@ def transfer_of(settings: CompressionSettings) -> tuple[Transfer, GivenNetworks]
     fixed = isinstance(settings.recipe, str) and recipes.defaults_of(settings.recipe).inputs is not None
     if settings.shape is None and not fixed and teacher.known_inputs() is None:
         raise SettingsError(
-            f"shape is missing: {teacher.architecture} does not say what inputs it takes; give the shape of one input, "
-            "such as 3 32 32 for colour images or 64 for a vector",
-            "shape",
+            f"{Setting('shape')} is missing: {teacher.architecture} does not say what inputs it takes; give the "
+            "shape of one input, such as 3 32 32 for colour images or 64 for a vector"
         )
     setup = recipes.Setup(
         teacher=teacher,

@@ -12,6 +12,7 @@ from beliefmatch.recipes.datasets import Dataset
 from beliefmatch.recipes.few_shot import Method
 from beliefmatch.recipes.setup import Setup
 from beliefmatch.recipes.zero_shot import ROUNDS
+from beliefmatch.setting_names import Setting
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.studies import published
@@ -97,7 +98,10 @@ def cells_of(experiment: Experiment, settings: ExperimentSettings) -> list[Table
     pairs = [pair for pair in wanted if pair[0] in settings.teachers]
     if not pairs:
         needed = ", ".join(f"wide_resnet_{teacher.replace('-', '_')}=FILE" for teacher in dict(wanted))
-        raise SettingsError(f"{experiment} needs a teacher: --teachers {needed}; or choose others with --pairs")
+        raise SettingsError(
+            f"{experiment} needs a teacher: {Setting('teachers', placeholder=needed)}; or choose others with "
+            f"{Setting('pairs')}"
+        )
     cells: list[TableCell] = []
     for pair in pairs:
         cells += {"table1": _table1, "figure2": _figure2, "mte": _mte, "svhn": _svhn}[experiment](settings, pair)
@@ -247,9 +251,8 @@ def scale_rounds(usual_rounds: int, fraction: float) -> int:
     """
     if not 0 < fraction <= MAX_FRACTION:
         raise SettingsError(
-            f"rounds_fraction must be above 0 and at most {MAX_FRACTION:,}, such as 0.01 for a hundredth of the "
-            f"paper's rounds; got {fraction}",
-            "rounds_fraction",
+            f"{Setting('rounds_fraction')} must be above 0 and at most {MAX_FRACTION:,}, such as 0.01 for a "
+            f"hundredth of the paper's rounds; got {fraction}"
         )
     return max(1, round(fraction * usual_rounds))
 

@@ -8,6 +8,7 @@ from typing import Any
 from beliefmatch.errors import FolderError, SettingsError
 from beliefmatch.runs.atomic import make_folder, write_json
 from beliefmatch.runs.reading import read_json
+from beliefmatch.setting_names import Setting
 from beliefmatch.training.budget import Timing, time_rounds
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.transfer import Transfer
@@ -76,20 +77,23 @@ class Budget:
         """
         if not self.path.is_file():
             if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-                raise FolderError(f"{self.folder} is not empty and holds no comparison: name another --folder")
+                raise FolderError(
+                    f"{self.folder} is not empty and holds no comparison: name another {Setting('folder')}"
+                )
             return {}
         content = read_json(self.path)
         if content.get("minutes") != self.minutes:
             raise SettingsError(
                 f"the comparison in {self.folder} gives each run {content.get('minutes')} minutes, not {self.minutes}: "
-                "name another --folder for another time"
+                f"name another {Setting('folder')} for another time"
             )
         earlier = content.get("given")
         if isinstance(earlier, dict) and (
             changed := [name for name in self.settings if earlier.get(name) != self.settings[name]]
         ):
             raise SettingsError(
-                f"the comparison in {self.folder} was timed with another {changed[0]}: name another --folder for this "
+                f"the comparison in {self.folder} was timed with another {changed[0]}: name another "
+                f"{Setting('folder')} for this "
                 "one"
             )
         return self._read_timings(content)

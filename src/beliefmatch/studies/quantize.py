@@ -13,10 +13,12 @@ from beliefmatch.quantization.export import STEM, quantize_run
 from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.folder import RunFolder
+from beliefmatch.setting_names import speaks_python
 from beliefmatch.studies.compression_settings import Numbers, TeacherLike, load_alone
 from beliefmatch.training.trusted_code import TrustedCode
 
 
+@speaks_python
 def quantize(
     model: TeacherLike | RunFolder,
     out: Path | str | None = None,

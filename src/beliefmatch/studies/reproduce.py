@@ -13,6 +13,7 @@ from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.toy import NOTEBOOK_ROUNDS, NUM_ROUNDS
 from beliefmatch.runs.atomic import make_folder, write_bytes, write_json
 from beliefmatch.runs.schema.measurement import MeasurementRecord
+from beliefmatch.setting_names import Setting
 from beliefmatch.sources.few_shot import FewShot
 from beliefmatch.studies import published
 from beliefmatch.studies.experiments import (
@@ -82,7 +83,7 @@ def reproduce(
         BeliefMatchError: a file or a setting does not fit.
     """
     if not seeds:
-        raise SettingsError("name at least one seed: --seeds 0 1 2")
+        raise SettingsError(f"name at least one seed: {Setting('seeds', (0, 1, 2))}")
     cells = cells_of(experiment, settings)
     walks = transition if experiment == "mte" else None
     test = _read_test_images(images, walks)
@@ -107,8 +108,8 @@ def _read_test_images(images: Path, walks: TransitionPlan | None) -> AbstractExa
     test.needed_labels()
     if walks and len(test) < walks.num_images:
         raise ExamplesError(
-            f"{walks.num_images} walks begin from as many images; {images} has {len(test)}: --transition-images "
-            f"{len(test)} at most, and fewer where the networks do not agree"
+            f"{walks.num_images} walks begin from as many images; {images} has {len(test)}: "
+            f"{Setting('transition_images', len(test))} at most, and fewer where the networks do not agree"
         )
     return test
 
@@ -145,7 +146,7 @@ def reproduce_toy(
         BeliefMatchError: see `beliefmatch.studies.toy.run_toy`.
     """
     if not seeds:
-        raise SettingsError("name at least one seed: --seeds 0 1 2")
+        raise SettingsError(f"name at least one seed: {Setting('seeds', (0, 1, 2))}")
     rounds = scale_rounds(NUM_ROUNDS, rounds_fraction) if rounds is None else rounds
     options = RunOptions(folder=folder, resume=True, accelerator="cpu")
     (row,) = sweep(

@@ -24,6 +24,7 @@ from beliefmatch.errors import FolderError
 from beliefmatch.runs.arrays import read_arrays
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import PLANE_HALF_SIDE, RunFolder
+from beliefmatch.setting_names import Setting
 
 NUM_CLASSES = 3
 
@@ -67,7 +68,9 @@ def read_snapshots(folder: RunFolder) -> list[Snapshot]:
     """
     paths = sorted(folder.pseudo.glob("round_*.npz"))
     if not paths:
-        raise FolderError(f"{folder.pseudo} holds no snapshots to draw: run the toy anew in another --folder")
+        raise FolderError(
+            f"{folder.pseudo} holds no snapshots to draw: run the toy anew in another {Setting('folder')}"
+        )
     return [Snapshot.read(path) for path in paths]
 
 

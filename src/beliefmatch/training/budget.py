@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 
 from beliefmatch.errors import SettingsError
 from beliefmatch.runs.folder import RunFolder
+from beliefmatch.setting_names import Setting
 from beliefmatch.training.execution.base import AbstractExecution
 from beliefmatch.training.execution.choice import begin_rounds, fastest_kernels
 from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
@@ -92,7 +93,7 @@ def time_run(transfer: Transfer, options: RunOptions, minutes: float | None, *, 
         BeliefMatchError: a network does not fit.
     """
     if minutes is not None and options.devices > 1:
-        raise SettingsError(f"minutes are for one device: give rounds for {options.devices}", "minutes", "rounds")
+        raise SettingsError(f"{Setting('minutes')} are for one device: give {Setting('rounds')} for {options.devices}")
     wish = "to estimate the time" if minutes is None else f"to choose how many fit {minutes:g} minutes"
     logger.info("timing some rounds on this machine, %s", wish)
     # The run says what the loading of its networks has to say.

@@ -16,15 +16,16 @@ from beliefmatch.checks import NUM_SEEDS
 from beliefmatch.errors import CollapseError, DivergedError
 from beliefmatch.runs.atomic import make_folder
 from beliefmatch.runs.collapse_detection import (
-    ADVICE,
     CollapseDetector,
     Finding,
+    advice_on,
     is_long_enough,
     see_constant_teacher,
 )
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.result import Collapse
 from beliefmatch.runs.schema.row import Row
+from beliefmatch.setting_names import Setting, where_known
 from beliefmatch.training.clock import Clock
 from beliefmatch.training.loop import TransferState
 from beliefmatch.training.options import OnCollapse
@@ -166,15 +167,17 @@ class CollapsePolicy:
             raise BeginAgain
         if self.fabric.is_global_zero:
             # Whoever wants to hear of errors alone must hear of this one.
-            logger.error("%s. Going on; --on-collapse stop or restart does otherwise", text)
+            other = where_known("; {} or restart does otherwise", Setting("on_collapse", "stop"))
+            logger.error("%s. Going on%s", text, other)
 
     def _advice(self, finding: Finding) -> str:
         more = f" It began again {self.attempt} times." if self.attempt else ""
         if finding.kind == "diverged" and self.folder.checkpoint.is_file():
             more += " The checkpoint is from before it."
-        again = "" if self.action == "restart" else ", or --resume --on-collapse restart to begin again by another seed"
+        restart = Setting("resume", value=True), Setting("on_collapse", "restart")
+        again = "" if self.action == "restart" else where_known(", or {} {} to begin again by another seed", *restart)
         report = f"beliefmatch report {self.folder.path} shows what happened."
-        return f"{report}{more} Try {ADVICE[finding.kind]} in another --folder{again}"
+        return f"{report}{more} Try {advice_on(finding.kind)} in another {Setting('folder')}{again}"
 
     def _write(self) -> None:
         self.folder.write_collapses(self.collapses)

@@ -12,6 +12,7 @@ from beliefmatch.errors import SettingsError
 from beliefmatch.memory import check_memory
 from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.setting_names import Setting, where_known
 from beliefmatch.training.transfer import Transfer
 
 BYTES = 4
@@ -31,7 +32,7 @@ def check_inputs_fit(transfer: Transfer, fabric: Fabric, local_batch_size: int) 
     check_memory(
         COPIES * BYTES * numbers * local_batch_size,
         f"a batch of {local_batch_size:,} inputs of shape {transfer.inputs.shape}",
-        "take a smaller --batch-size",
+        f"take a smaller {Setting('batch_size')}",
         error=SettingsError,
         free=free,
     )
@@ -39,7 +40,7 @@ def check_inputs_fit(transfer: Transfer, fabric: Fabric, local_batch_size: int) 
     check_memory(
         numbers * capacity,
         f"a pool of {capacity:,} inputs",
-        "take a smaller --source.capacity",
+        f"take a smaller {Setting('source.capacity')}",
         error=SettingsError,
         free=free,
     )
@@ -67,7 +68,7 @@ def check_batch_fits(
     check_memory(
         BYTES * (size * (kept + largest) + COPIES * local_batch_size * math.prod(transfer.inputs.shape)),
         f"a batch of {local_batch_size:,} examples, with the activations of {size:,} at a time,",
-        "take a smaller --batch-size, or --micro-batch",
+        f"take a smaller {Setting('batch_size')}{where_known(', or {}', Setting('micro_batch'))}",
         error=SettingsError,
         free=_free_on(fabric),
     )

@@ -9,6 +9,7 @@ import torch
 from beliefmatch.checks import check_numbers
 from beliefmatch.errors import SettingsError
 from beliefmatch.paths import as_path
+from beliefmatch.setting_names import Setting
 from beliefmatch.training.precision import TIMEOUT, Precision
 
 OnCollapse = Literal["continue", "stop", "restart"]
@@ -71,11 +72,11 @@ class RunOptions:
         for name in ("devices", "micro_batch", "log_every", "checkpoint_every", "picture_every"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise SettingsError(f"{name} must be at least 1; got {value}")
+                raise SettingsError(f"{Setting(name)} must be at least 1; got {value}")
 
         if not 0 < self.timeout <= MAX_TIMEOUT:
             raise SettingsError(
-                f"timeout must be above 0 and at most {MAX_TIMEOUT:,} seconds; got {self.timeout}", "timeout"
+                f"{Setting('timeout')} must be above 0 and at most {MAX_TIMEOUT:,} seconds; got {self.timeout}"
             )
 
     def with_intervals(self, rounds: int) -> "RunOptions":
@@ -97,7 +98,7 @@ def choose_accelerator(options: RunOptions) -> Literal["cpu", "cuda", "mps"]:
     if options.accelerator == "cuda" and torch.cuda.device_count() < options.devices:
         raise SettingsError(f"{options.devices} CUDA devices were asked for and {torch.cuda.device_count()} are there")
     if options.accelerator == "mps" and not torch.backends.mps.is_available():
-        raise SettingsError("no MPS device is there; try --accelerator auto")
+        raise SettingsError(f"no MPS device is there; try {Setting('accelerator', 'auto')}")
     if options.accelerator != "auto":
         return options.accelerator
     return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

@@ -15,7 +15,8 @@ from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.placement import choose_format, is_of_memory_format, keep_contiguous, keeps_contiguous
 from beliefmatch.networks.state_dicts import as_tensors
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.runs.collapse_detection import ADVICE
+from beliefmatch.runs.collapse_detection import advice_on
+from beliefmatch.setting_names import Setting
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.training.collapse_policy import whose_outputs
 from beliefmatch.training.loop import run_round, start
@@ -51,8 +52,8 @@ def preflight(prepared: Prepared) -> None:
             raise
         except Exception as error:
             # Networks are the user's own and can fail in any way.
-            precision = prepared.precision
-            hint = "" if precision == "32-true" else f" (in {precision}; does it work with --precision 32-true?)"
+            precision, other = prepared.precision, Setting("precision", "32-true")
+            hint = "" if precision == "32-true" else f" (in {precision}; does it work with {other}?)"
             raise NetworkError(
                 f"a first round in train mode fails: {type(error).__name__}: {first_line(error)}{hint}"
             ) from error
@@ -98,7 +99,7 @@ def _run_on_copies(transfer: Transfer, prepared: Prepared) -> None:
     if int(state.first_bad_round) >= 0:
         raise NetworkError(
             "a first round in train mode fails: a loss or gradient is not finite"
-            f"{whose_outputs(state, transfer)}; try {ADVICE['diverged']}"
+            f"{whose_outputs(state, transfer)}; try {advice_on('diverged')}"
         )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from beliefmatch.errors import ProcessError, first_line
+from beliefmatch.setting_names import Setting
 
 POLL_SECONDS = 1.0
 """How often a process looks whether the first one lives."""
@@ -35,8 +36,9 @@ def ending_together(fabric: Fabric, *, timeout: float) -> Iterator[None]:
         _end_started(fabric)
         if fabric.world_size > 1 and _is_of_processes(error):
             raise ProcessError(
-                f"another process of this run is gone, or did not answer for {timeout:g} seconds (--timeout): "
-                f"{first_line(error)}; the same command with --resume continues from the checkpoint"
+                f"another process of this run is gone, or did not answer for {timeout:g} seconds "
+                f"({Setting('timeout')}): "
+                f"{first_line(error)}; the same run with {Setting('resume', value=True)} continues from the checkpoint"
             ) from error
         raise
     except BaseException:

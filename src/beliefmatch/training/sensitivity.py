@@ -41,7 +41,7 @@ def record_sensitivity(prepared: Prepared, result: Result, folder: RunFolder) ->
     for_one_input = num_layers * (len(FRACTIONS) if is_thin else 1) * (result.teacher_macs or 1)
     num_affordable = int(_affordable(result) // max(1, for_one_input))
     if num_layers > MOST_LAYERS or num_affordable < LEAST_COMPARED:
-        logger.info("what the teacher minds is not measured, it would take long; beliefmatch inspect --prune does it")
+        logger.info("what the teacher minds is not measured, it would take long; the command inspect does it")
         return
     try:
         found = measure_sensitivity(

@@ -7,6 +7,7 @@ from typing import Any
 
 from beliefmatch.errors import FolderError
 from beliefmatch.networks.loading.network import Network, is_own_code
+from beliefmatch.setting_names import Setting
 from beliefmatch.sources.generator_settings import GeneratorSettings
 from beliefmatch.students.named import NamedStudent
 
@@ -31,7 +32,7 @@ def check_trusted(names: Collection[str], trust_code: TrustedCode, *, file: Path
         if trust_code is True or not is_own_code(name) or name in known:
             continue
         way_out = (
-            "read that code first; if you trust it, add --trust-code (in Python: trust_code=True)"
+            f"read that code first; if you trust it, add {Setting('trust_code', value=True)}"
             if isinstance(trust_code, bool)
             else "you did not name it here: make the run again in another folder"
         )

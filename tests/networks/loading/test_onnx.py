@@ -242,7 +242,7 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match="takes float16, expected float32"):
         load_model(str(path))
     written(path)
-    with pytest.raises(NetworkError, match=r"takes inputs of shape \(2,\), not \(3,\): --shape 2"):
+    with pytest.raises(NetworkError, match=r"takes inputs of shape \(2,\), not \(3,\): shape=\(2,\)"):
         load_model(str(path), shape=(3,))
     with pytest.raises(NetworkError, match=r"is a program with its own weights: .* but no student"):
         make_network(str(path), in_channels=2, num_classes=3)

@@ -201,7 +201,7 @@ def test_other_kinds_of_programs_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match=r"was exported in train mode .aten.batch_norm does so"):
         load_model(str(path))
     export(nn.Linear(6, 3), path, 6)
-    with pytest.raises(NetworkError, match=r"takes inputs of shape \(6,\), not \(7,\): --shape 6"):
+    with pytest.raises(NetworkError, match=r"takes inputs of shape \(6,\), not \(7,\): shape=\(6,\)"):
         load_model(str(path), shape=(7,))
     with pytest.raises(NetworkError, match=r"is a program with its own weights: .* but no student"):
         make_network(str(path), in_channels=6, num_classes=3)

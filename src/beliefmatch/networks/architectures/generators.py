@@ -7,6 +7,7 @@ from torch.nn.functional import conv2d, conv_transpose2d, interpolate, pad
 from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.python_file import make_own
+from beliefmatch.setting_names import Setting
 
 
 class UpsampledConv(nn.Conv2d):
@@ -187,7 +188,7 @@ def make_generator(noise_size: int, spec: InputSpec, *, own: str | None = None) 
         case _:
             raise NetworkError(
                 f"no generator fits inputs of shape {spec.shape}: expected (channels, height, width), (channels, "
-                "length) or (features,); name your own with --source.generator my_file.py:make_generator"
+                f"length) or (features,); name your own with {Setting('source.generator', 'my_file.py:make_generator')}"
             )
 
 

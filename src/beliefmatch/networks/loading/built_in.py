@@ -17,6 +17,7 @@ from beliefmatch.networks.architectures.wide_resnet import WideResNet
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin
 from beliefmatch.networks.loading.suggestions import ELSEWHERE, near_form
+from beliefmatch.setting_names import Setting
 
 EXAMPLES = (
     *(f"wide_resnet_{depth}_{factor}{raw}" for depth in (16, 28, 40) for factor in (1, 2) for raw in ("", "_raw")),
@@ -55,7 +56,9 @@ class BuiltIn(AbstractOrigin):
         _check_size(self.architecture, **sizes)
         with torch.device("meta"):
             _make_built_in(self.architecture, **sizes)
-        raise NetworkError(f"{self.architecture} has no weights: name their file with --teacher.weights FILE")
+        raise NetworkError(
+            f"{self.architecture} has no weights: name their file with {Setting('teacher.weights', placeholder='FILE')}"
+        )
 
     def known_inputs(self) -> InputSpec | None:
         """Return None: names of ours leave the inputs open. An unknown one is an error before anything is asked for."""

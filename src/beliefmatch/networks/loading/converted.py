@@ -15,6 +15,7 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin
 from beliefmatch.networks.loading.generated_code import check_generated_code
 from beliefmatch.networks.outputs import OutputHook, logits_of
+from beliefmatch.setting_names import Setting
 
 
 class ConvertedProgram(nn.Module):
@@ -117,8 +118,8 @@ class AbstractProgramFile(AbstractOrigin):
     def make(self, *, in_channels: int, num_classes: int, pretrained: bool = False) -> nn.Module:
         """Raise an error: a program has its weights, and no way to make others."""
         raise NetworkError(
-            f"{self.architecture} is a program with its own weights: it can be a teacher without --teacher.weights, "
-            "but no student; name an architecture for the student"
+            f"{self.architecture} is a program with its own weights: it can be a teacher without "
+            f"{Setting('teacher.weights')}, but no student; name an architecture for the student"
         )
 
     def locate(self) -> str:
@@ -147,8 +148,9 @@ class ProgramInput:
             NetworkError: it takes others.
         """
         if self.shape not in (None, spec.shape):
-            wanted = " ".join(map(str, self.shape or ()))
-            raise NetworkError(f"{name} takes inputs of shape {self.shape}, not {spec.shape}: --shape {wanted}")
+            raise NetworkError(
+                f"{name} takes inputs of shape {self.shape}, not {spec.shape}: {Setting('shape', self.shape)}"
+            )
 
 
 def read_sizes(sizes: Sequence[int | None], *, name: str) -> ProgramInput:

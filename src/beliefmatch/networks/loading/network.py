@@ -21,6 +21,7 @@ from beliefmatch.networks.output_forms import give_logits
 from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.networks.outputs import choose_output
 from beliefmatch.paths import make_absolute
+from beliefmatch.setting_names import Setting
 
 
 def find_origin(architecture: str) -> AbstractOrigin:
@@ -143,7 +144,7 @@ class Network(AbstractNetwork):
         """
         expected = self.num_classes
         if expected is not None and expected < 1:
-            raise SettingsError(f"num_classes must be at least 1; got {expected}")
+            raise SettingsError(f"{Setting(f'{role}.num_classes')} must be at least 1; got {expected}")
         if self.weights is None:
             network = find_origin(self.architecture).load(spec)
             if is_own_code(self.architecture) and not self.allow_untrained:

@@ -18,6 +18,7 @@ from beliefmatch.networks.loading.base import AbstractOrigin
 from beliefmatch.networks.loading.suggestions import misses_prefix, near_paths, near_prefixes
 from beliefmatch.networks.loading.torch_checkpoint import explain_torchscript
 from beliefmatch.networks.state_dicts import are_equal
+from beliefmatch.setting_names import Setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +69,15 @@ def check_trained(network: nn.Module, architecture: str, *, role: str) -> None:
     state = network.state_dict()
     random = [name for name, tensor in state.items() if name not in other or not are_equal(tensor, other[name])]
     if random:
+        weights, allowed = (
+            Setting(f"{role}.weights", placeholder="FILE"),
+            Setting(f"{role}.allow_untrained", value=True),
+        )
+        ways = f"name their file with {weights}"
+        ways = f"{ways}, or add {allowed}" if allowed.is_known else f"or {ways}"
         raise NetworkError(
             f"{architecture} loads no weights, or not all: {len(random)} of {len(state)} tensors differ between two "
-            f"calls, such as {random[0]}, so it would be an untrained {role}. Load trained weights in it, name their "
-            f"file with --{role}.weights FILE, or add --{role}.allow-untrained"
+            f"calls, such as {random[0]}, so it would be an untrained {role}. Load trained weights in it, {ways}"
         )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from beliefmatch.errors import near_names
 from beliefmatch.networks.loading.torch_checkpoint import explain_torchscript, is_torchscript
+from beliefmatch.setting_names import Setting
 
 PREFIXES = {"timm": "NAME", "torchvision": "NAME", "hf": "FOLDER"}
 """Of names from elsewhere, with what follows them."""
@@ -43,7 +44,7 @@ def near_form(architecture: str) -> str | None:
     if suffix in WEIGHTS:
         return (
             f"{architecture} looks like a file of weights, which says nothing of the layers: name the architecture, "
-            f"and the file with --teacher.weights {architecture}"
+            f"and the file with {Setting('teacher.weights', architecture)}"
         )
     if architecture and Path(architecture).is_dir():
         return f"{architecture} is a folder: one that transformers wrote is named hf:{architecture}"

@@ -9,6 +9,7 @@ from beliefmatch.errors import NetworkError, first_line, the_nearest
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin, height_and_width, refuse_misspelt, split_query
 from beliefmatch.networks.loading.packages import only_weights, quiet, require
+from beliefmatch.setting_names import Setting
 
 PREFIX = "timm:"
 OF_TIMM = ("pretrained_cfg", "pretrained_cfg_overlay")
@@ -33,7 +34,8 @@ class FromTimm(AbstractOrigin):
         if not self._is_pretrained:
             self._find()
             raise NetworkError(
-                f"{self.architecture} has no weights: name their file with --teacher.weights FILE, or write "
+                f"{self.architecture} has no weights: name their file with "
+                f"{Setting('teacher.weights', placeholder='FILE')}, or write "
                 f"{_with_pretrained(self.architecture)} for timm's own"
             )
         known = self.known_inputs()

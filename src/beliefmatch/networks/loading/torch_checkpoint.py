@@ -19,8 +19,8 @@ from beliefmatch.errors import FolderError, WeightsError, the_nearest
 from beliefmatch.networks.state_dicts import EXTRA, encode_extra_state
 from beliefmatch.runs.archives import BROKEN
 from beliefmatch.runs.reading import open_regular
+from beliefmatch.setting_names import Setting, known_of
 
-STATE_KEY_FLAGS = "--teacher.state-key or --student.state-key"
 MAX_DEPTH = 3
 """How deep in a checkpoint a state dict is looked for."""
 MAX_TEXT = 10_000
@@ -137,12 +137,18 @@ def is_torchscript(path: Path) -> bool:
     return any(each[-1] == "constants.pkl" for each in parts) and any("code" in each[1:-1] for each in parts)
 
 
+def state_keys() -> str:
+    """Return the settings that choose one of several state dicts, as a message names them; empty where none is."""
+    return known_of(Setting("teacher.state_key"), Setting("student.state_key"))
+
+
 def explain_torchscript(what: Path | str) -> str:
     """Return what a TorchScript file is, or a network loaded from one, and the two ways on."""
+    weights = Setting("teacher.weights", "weights.pt")
     return (
         f"{what} is a TorchScript program, whose layers cannot be read. Either convert it, torch.onnx.export(program, "
         '(inputs,), "model.onnx", dynamo=False), and name model.onnx as the teacher; or save its weights, '
-        'torch.save(program.state_dict(), "weights.pt"), and name the architecture with --teacher.weights weights.pt; '
+        f'torch.save(program.state_dict(), "weights.pt"), and name the architecture with {weights}; '
         'program is torch.jit.load("FILE")'
     )
 
@@ -169,9 +175,10 @@ def choose_state_dict(loaded: Any, path: Path, state_key: str | None) -> dict[st
     if state_key is not None:
         return _with_extra_state(_named(found, path, state_key), path)
     if len(found) > 1:
+        known = state_keys()
+        way_out = f"choose one with {known}" if known else "save one to a file of its own"
         raise WeightsError(
-            f"{path} holds several state dicts: {_listed(found)}; choose one with {STATE_KEY_FLAGS}, such as "
-            f"{list(found)[-1][:MAX_NAME]}"
+            f"{path} holds several state dicts: {_listed(found)}; {way_out}, such as {list(found)[-1][:MAX_NAME]}"
         )
     return _with_extra_state(next(iter(found.values())), path)
 
@@ -192,7 +199,7 @@ def _with_extra_state(found: dict[str, Any], path: Path) -> dict[str, Tensor]:
 
 def _named(found: dict[str, dict[str, Any]], path: Path, state_key: str) -> dict[str, Any]:
     if list(found) == [""]:
-        raise WeightsError(f"{path} is a state dict itself: leave out {STATE_KEY_FLAGS}")
+        raise WeightsError(f"{path} is a state dict itself: leave out {state_keys()}")
     named = [key for key in found if key == state_key] or [key for key in found if state_key in key.split(".")]
     if len(named) != 1:
         raise WeightsError(f"{path} has no state dict {state_key!r}; {the_nearest(state_key, found)}")

@@ -9,6 +9,7 @@ from beliefmatch.errors import NetworkError, first_line, the_nearest
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin, refuse_misspelt, split_query
 from beliefmatch.networks.loading.packages import only_weights, quiet, require
+from beliefmatch.setting_names import Setting
 
 PREFIX = "torchvision:"
 CHANNELS = 3
@@ -35,7 +36,8 @@ class FromTorchvision(AbstractOrigin):
         if not self._weights_name:
             self._find()
             raise NetworkError(
-                f"{self.architecture} has no weights: name their file with --teacher.weights FILE, or write "
+                f"{self.architecture} has no weights: name their file with "
+                f"{Setting('teacher.weights', placeholder='FILE')}, or write "
                 f"{self.architecture}{'&' if '?' in self.architecture else '?'}weights=DEFAULT for torchvision's own"
             )
         return self._create(num_classes=None)

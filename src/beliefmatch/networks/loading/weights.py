@@ -13,15 +13,11 @@ from torch import Tensor, nn
 from beliefmatch.errors import FolderError, WeightsError, first_line, near_names
 from beliefmatch.networks.loading.state_dict_keys import find_convention
 from beliefmatch.networks.loading.suggestions import WEIGHTS, near_paths
-from beliefmatch.networks.loading.torch_checkpoint import (
-    MAX_NAME,
-    STATE_KEY_FLAGS,
-    choose_state_dict,
-    read_torch_save,
-)
+from beliefmatch.networks.loading.torch_checkpoint import MAX_NAME, choose_state_dict, read_torch_save, state_keys
 from beliefmatch.networks.state_dicts import extra_state_of
 from beliefmatch.runs.archives import check_archive
 from beliefmatch.runs.reading import open_regular, read_json
+from beliefmatch.setting_names import Setting, known_of
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +102,7 @@ def _read_shards(path: Path, state_key: str | None) -> dict[str, Tensor]:
 
 def _refuse_state_key(path: Path, state_key: str | None) -> None:
     if state_key is not None:
-        raise WeightsError(f"{path} holds a single state dict: leave out {STATE_KEY_FLAGS}")
+        raise WeightsError(f"{path} holds a single state dict: leave out {state_keys()}")
 
 
 def _files_in(folder: Path) -> str:
@@ -210,10 +206,9 @@ def _find_prefix(network: nn.Module, weights: Mapping[str, Tensor], name: str) -
         if not any(_unfitting(network, _rename(network, weights, prefix)))
     ]
     if len(fitting) > 1:
-        raise WeightsError(
-            f"{name} holds weights that fit under several prefixes: {', '.join(fitting)}; choose one with "
-            "--teacher.strip-prefix or --student.strip-prefix"
-        )
+        known = known_of(Setting("teacher.strip_prefix"), Setting("student.strip_prefix"))
+        way_out = f"choose one with {known}" if known else "save the weights of one to a file of their own"
+        raise WeightsError(f"{name} holds weights that fit under several prefixes: {', '.join(fitting)}; {way_out}")
     if not fitting:
         return ""
     left = sum(not key.startswith(fitting[0]) for key in weights)
@@ -251,10 +246,10 @@ def _explain_shapes(key: str, given: Tensor, expected: Tensor) -> str:
             "which"
         )
     if given.dim() == expected.dim() >= 3 and given.shape[:1] == expected.shape[:1]:
-        channels = given.shape[1]
-        return f"other channels? The inputs that these weights take begin with {channels}: --shape {channels} ..."
+        shape = Setting("shape", placeholder=f"{given.shape[1]} ...")
+        return f"other channels? The inputs that these weights take begin with {given.shape[1]}: {shape}"
     if given.shape[1:] == expected.shape[1:]:
-        return f"another number of classes? --teacher.num-classes {given.shape[0]}, if they are a teacher's"
+        return f"another number of classes? {Setting('teacher.num_classes', given.shape[0])}, if they are a teacher's"
     return "another architecture, or number of classes or channels?"
 
 

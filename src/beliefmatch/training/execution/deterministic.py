@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import torch
 
 from beliefmatch.errors import SettingsError
+from beliefmatch.setting_names import Setting
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 """Environment variable by which cuBLAS is told to keep to one workspace for each stream. It reads it once."""
@@ -26,9 +27,8 @@ def deterministic_kernels(device_type: str) -> Iterator[None]:
     """
     if device_type == "cuda" and os.environ.get(WORKSPACE) not in WORKSPACES:
         raise SettingsError(
-            f"deterministic needs {WORKSPACE}={WORKSPACES[0]} in the environment, before CUDA is used: set it and "
-            "start again",
-            "deterministic",
+            f"{Setting('deterministic', value=True)} needs {WORKSPACE}={WORKSPACES[0]} in the environment, before "
+            "CUDA is used: set it and start again"
         )
     before, only_warned = (
         torch.are_deterministic_algorithms_enabled(),
