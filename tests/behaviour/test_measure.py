@@ -72,6 +72,24 @@ def test_names_of_classes_are_kept_until_others_are_given(finished: Path, images
     assert RunFolder(finished).read_measurement() == found
 
 
+def test_an_earlier_measurement_is_not_replaced_without_a_word(
+    finished: Path, images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    command = ["measure", "--trust-code", str(finished), "--images"]
+    assert main([*command, str(images)]) == 0
+    caplog.clear()
+    assert main([*command, str(images)]) == 0
+    assert "replaces the earlier one in" in caplog.text
+    assert "on the same" in caplog.text
+    stored, others = np.load(images), tmp_path / "dark.npz"
+    np.savez(others, images=stored["images"] // 255, labels=stored["labels"])
+    caplog.clear()
+    assert main([*command, str(others), "--display", "quiet"]) == 0
+    warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert any(f"was on other {len(stored['labels'])} examples of {images.name}" in message for message in warned)
+    assert any("dark.npz look wrongly scaled" in message for message in warned)
+
+
 def test_another_number_of_names_than_of_classes_is_one_line(
     finished: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

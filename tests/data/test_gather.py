@@ -1,6 +1,5 @@
 """Examples of every form become the same examples."""
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -109,14 +108,6 @@ def test_a_folder_with_one_folder_for_each_class_gives_labels(tmp_path: Path) ->
 def test_a_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "few.npz", images=IMAGES.numpy(), labels=LABELS.numpy())
     assert torch.equal(gather_examples(tmp_path / "few.npz", spec=SPEC).needed_labels(), LABELS)
-
-
-def test_floats_that_look_like_pixels_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING):
-        gather_examples(INPUTS, spec=SPEC)
-        assert not caplog.records
-        gather_examples(IMAGES.permute(0, 3, 1, 2) / 255, spec=SPEC)
-    assert "already normalised by mean 0.5 0.5 0.5" in caplog.text
 
 
 @pytest.mark.parametrize("given", [3, {"a": 1}, None])

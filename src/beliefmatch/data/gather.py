@@ -117,7 +117,6 @@ def _join(parts: Iterable[tuple[Tensor, Tensor | None]], spec: InputSpec) -> Abs
 
 def _of_tensors(inputs: Tensor, labels: Tensor | None, spec: InputSpec) -> AbstractExamples:
     if inputs.dtype != torch.uint8:
-        _warn_of_pixels(inputs, spec)
         return Inputs(inputs=inputs, labels=labels)
     if spec.is_made_of_pixels:
         if inputs.dim() == 3 and spec.shape[0] == 1:
@@ -125,17 +124,6 @@ def _of_tensors(inputs: Tensor, labels: Tensor | None, spec: InputSpec) -> Abstr
         elif inputs.dim() == 4 and inputs.shape[-1] != spec.shape[0] == inputs.shape[1]:
             inputs = inputs.permute(0, 2, 3, 1)
     return Images(images=inputs, labels=labels)
-
-
-def _warn_of_pixels(inputs: Tensor, spec: InputSpec) -> None:
-    """Warn where numbers that are taken as network inputs look like pixels that nobody normalised."""
-    normalises = spec.mean is not None or spec.std is not None
-    if spec.is_made_of_pixels and normalises and inputs.numel() and float(inputs.min()) >= 0:
-        logger.warning(
-            "Warning: all examples are at least 0, as pixels are, but numbers that are not uint8 are taken as network "
-            "inputs, already normalised by %s. If they are pixels, normalise them or give them as uint8.",
-            spec.describe_normalisation(),
-        )
 
 
 def _read_folder(path: Path, spec: InputSpec) -> Images:

@@ -20,6 +20,7 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import check_same_classes, count_classes
 from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.networks.placement import choose_format
+from beliefmatch.networks.scale import warn_of_scale
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.folder import RunFolder
@@ -135,6 +136,16 @@ def measure_run(
         record = replace(record, class_names=earlier.class_names)
     if transition is None and earlier is not None and earlier.fingerprint == data.fingerprint:
         record = replace(record, transition=earlier.transition)
+    if earlier is not None:
+        are_others = earlier.fingerprint != data.fingerprint
+        logger.log(
+            logging.WARNING if are_others else logging.INFO,
+            "this measurement replaces the earlier one in %s, which was on %s %d examples%s",
+            folder.measurement,
+            "other" if are_others else "the same",
+            earlier.num_images,
+            f" of {earlier.images}" if earlier.images else "",
+        )
     folder.write_measurement(record)
     folder.write_result(
         replace(
@@ -175,6 +186,7 @@ def measure_networks(
     data.check_fit(spec, num_classes, resize=resize, task=task)
     if len(data) == 1:
         logger.warning("one example does not show how others vary: intervals of means, such as KL's, have no width")
+    warn_of_scale(data, spec)
     device = Fabric(accelerator=accelerator, devices=1).device
     for role, network in (("teacher", teacher), ("student", student)):
         choose_format(network.to(device), spec, role=role)

@@ -9,6 +9,7 @@ from beliefmatch.export.graph import Pixels
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.output_kinds import OutputKind
+from beliefmatch.networks.scale import warn_of_scale
 from beliefmatch.quantization.export import STEM, quantize_run
 from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
 from beliefmatch.recipes.stored import read_transfer
@@ -116,4 +117,5 @@ def _examples(images: Any, spec: InputSpec, num_classes: int) -> AbstractExample
         return None
     examples = gather_examples(images, spec=spec)
     examples.check_fit(spec, num_classes)
+    warn_of_scale(examples, spec)
     return examples
