@@ -37,9 +37,11 @@ def test_a_teacher_of_each_task_from_the_command_to_the_file(
     words = [name, "--outputs", kind, "--student", "mlp_8", "--folder", str(run)]
     assert main(["compress", *words, *SMALL]) == 0
     assert RunFolder(run).read_student().task == kind
+    assert ("accuracy of labels" if kind == "multi_label" else "mean absolute error") in capsys.readouterr().out
     assert main(["measure", "--trust-code", str(run), "--images", str(stored(tmp_path, teacher, kind))]) == 0
     told = capsys.readouterr().out
     assert ("macro F1" if kind == "multi_label" else "mean absolute error") in told
+    assert ("bootstrap of F1" if kind == "multi_label" else "bootstrap of errors and R²") in told
     measured = RunFolder(run).read_measurement()
     assert measured is not None
     assert measured.task == kind

@@ -115,6 +115,12 @@ def test_inspect_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
     run(*model, "--display", "json")
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert found["command"] == f"{line} --minutes 10"
+    assert [each.partition("--std 0.4 ")[2] for each in found["commands"]] == [
+        "--student convnet_8 --minutes 10",
+        "--student thin:0.5 --minutes 10",
+        "--speedup 2 --minutes 10",
+    ]
+    assert all(f"\n  {each}\n" in written for each in found["commands"])
     assert [each["architecture"] for each in found["students"]] == ["convnet_8", "convnet_4"]
 
 

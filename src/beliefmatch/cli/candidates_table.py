@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from beliefmatch.cli.output import print_table
 from beliefmatch.cli.progress import print_text
 
 if TYPE_CHECKING:
@@ -11,7 +12,6 @@ if TYPE_CHECKING:
 def print_candidates(found: "Candidates") -> None:
     """Print one row a candidate, the network itself first, and what is trained."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
     from beliefmatch.studies.auto_compress import describe_target
@@ -22,7 +22,7 @@ def print_candidates(found: "Candidates") -> None:
         f"{found.threads} threads:"
     )
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
-    table.add_column("student", overflow="fold", min_width=16)
+    table.add_column("student", overflow="fold")
     headings = ("bits", "MACs", "parameters", "size", "ms", "speedup", "meets")
     was_trained = any(each.agreement is not None for each in found.candidates)
     for heading in (*headings, *(("agreement",) if was_trained else ())):
@@ -32,7 +32,7 @@ def print_candidates(found: "Candidates") -> None:
         agreement = "-" if each.agreement is None else f"{100 * each.agreement:.1f} %"
         cells = (each.student or "itself", *_cells(each, first), *((agreement,) if was_trained else ()))
         table.add_row(*cells, style=style)
-    Console().print(table)
+    print_table(table)
 
 
 def _cells(each: "Candidate", first: "Candidate") -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from beliefmatch.cli.measure import NetworkFlags
-from beliefmatch.cli.output import set_display
+from beliefmatch.cli.output import print_table, set_display
 from beliefmatch.cli.progress import print_text
 from beliefmatch.errors import SettingsError
 from beliefmatch.training.progress import Display, follow_runs, print_json
@@ -123,11 +123,9 @@ def _print(found: "Comparison", minutes: float, images: Path | None, display: Di
     if display == "json":
         print_json({"minutes": minutes, "recipes": [asdict(each) for each in found.compared]})
     elif display == "full":
-        from rich.console import Console
-
         from beliefmatch.cli.tables import comparison_table
 
-        Console().print(comparison_table(found))
+        print_table(comparison_table(found))
         if images is None:
             from beliefmatch.studies.common_inputs import what_agreement_tells
 

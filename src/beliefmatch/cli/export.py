@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from beliefmatch.cli.aliases import left_out
-from beliefmatch.cli.output import set_display
+from beliefmatch.cli.output import print_table, set_display
 from beliefmatch.cli.progress import print_text
 from beliefmatch.training.progress import Display, print_json
 
@@ -125,12 +125,10 @@ def _print_export(exported: "Exported", display: Display) -> None:
         files = {"file": str(exported.file), "card": str(exported.card)}
         print_json({**files, **asdict(exported.export)})
     elif display == "full":
-        from rich.console import Console
-
         from beliefmatch.cli.tables import export_table, percent
 
         export = exported.export
-        Console().print(export_table(export))
+        print_table(export_table(export))
         checks = (export.pseudo, *([export.images] if export.images else []))
         if export.in_8_bits is not None:
             from beliefmatch.cli.eight_bits import describe_8_bits

@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -15,7 +15,7 @@ from beliefmatch.cli.aliases import (
     OptionalShape,
     left_out,
 )
-from beliefmatch.cli.output import set_display
+from beliefmatch.cli.output import print_table, set_display
 from beliefmatch.cli.progress import print_text
 from beliefmatch.cli.sensitivity import print_sensitivity
 from beliefmatch.training.progress import Display, print_json
@@ -90,19 +90,18 @@ def inspect_model(
     typed |= {"--num-classes": num_classes and (num_classes,), "--outputs": outputs and (outputs,)}
     typed |= {"--output": output and (output,)}
     words = [word for flag, values in typed.items() if values for word in (flag, *map(str, values))]
-    line = ""
-    if students:
-        student = students[0].architecture
-        line = shlex.join(["beliefmatch", "compress", model, *words, "--student", student, "--minutes", "10"])
+    lines = _lines(teacher, ["beliefmatch", "compress", model, *words], students)
+    line = next(iter(lines.values()), "")
     if display == "json":
-        found = {
+        found: dict[str, Any] = {
             "model": asdict(first),
             "classes": teacher.num_classes,
             "task": teacher.task.name,
             "students": [asdict(each) for each in students],
             "pruning": sensitivity and asdict(sensitivity),
         }
-        print_json(found | {"shape": teacher.spec.shape, "outputs": teacher.inspection.outputs, "command": line})
+        found |= {"shape": teacher.spec.shape, "outputs": teacher.inspection.outputs}
+        print_json(found | {"command": line, "commands": list(lines.values())})
     elif display == "full":
         facts = [("model", model), *_facts(teacher), *describe_inputs(teacher.spec, shape_given=shape is not None)]
         print_text("\n".join(f"{name:14}{text}" for name, text in facts))
@@ -111,14 +110,27 @@ def inspect_model(
             print_sensitivity(sensitivity)
             if plot is not None:
                 print_text(f"wrote {plot}")
-        if not students:
-            print_text(
-                "no network of ours is smaller and fits: --student thin:0.5 makes one of the model itself, or name one "
-                "of your own, --student my_file.py:function"
-            )
-            return
-        print_text(_estimate(first, students[0], teacher))
-        print_text(f"to compress it: {line}")
+        if students:
+            print_text(_estimate(first, students[0], teacher))
+        else:
+            print_text("no network of ours is smaller and fits; name one of your own: --student my_file.py:function")
+        print_text("\n".join(f"{what}:\n  {typed}" for what, typed in lines.items()))
+
+
+def _lines(teacher: "Teacher", words: list[str], students: "list[Candidate]") -> dict[str, str]:
+    """Return lines to type that compress a model, by what each does; none where nothing smaller is known."""
+    from beliefmatch.students.pruned import plan_students
+
+    halved = "thin:0.5"
+    can_be_thinned = bool(plan_students([halved], teacher))
+    found = dict[str, tuple[str, str]]()
+    if students:
+        found["to compress it into a network of ours"] = ("--student", students[0].architecture)
+    if can_be_thinned:
+        found["to compress it into itself with fewer channels, half of its MACs"] = ("--student", halved)
+    if students or can_be_thinned:
+        found["to search for a student that is twice as fast on this machine"] = ("--speedup", "2")
+    return {what: shlex.join([*words, *typed, "--minutes", "10"]) for what, typed in found.items()}
 
 
 def _estimate(model: "Candidate", student: "Candidate", teacher: "Teacher") -> str:
@@ -157,7 +169,6 @@ def _facts(teacher: "Teacher") -> list[tuple[str, str]]:
 
 def _print_table(model: "Candidate", students: "list[Candidate]") -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
     from beliefmatch.cli.tables import short
@@ -169,4 +180,4 @@ def _print_table(model: "Candidate", students: "list[Candidate]") -> None:
     for each in (model, *students):
         latencies = (f"{1e3 * seconds:.3g}" for seconds in (each.latency, each.batch_latency))
         table.add_row(each.architecture, f"{each.cost.parameters:,}", short(each.cost.macs), *latencies)
-    Console().print(table)
+    print_table(table)

@@ -1,5 +1,6 @@
 """The commands `recipes` and `architectures`: what there is to choose from."""
 
+from beliefmatch.cli.output import print_table
 from beliefmatch.cli.progress import print_text
 from beliefmatch.training.progress import Display, print_json
 
@@ -18,7 +19,6 @@ def recipes(*, display: Display = "full") -> None:
         print_json({name: asdict(overview) for name, overview in OVERVIEWS.items()})
     elif display == "full":
         from rich.box import SIMPLE_HEAD
-        from rich.console import Console
         from rich.table import Table
 
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
@@ -27,7 +27,7 @@ def recipes(*, display: Display = "full") -> None:
             table.add_column(heading)
         for name, each in OVERVIEWS.items():
             table.add_row(name, each.what, each.paper, each.when, each.cost, end_section=False)
-        Console().print(table)
+        print_table(table)
         print_text(
             "beliefmatch compress MODEL --recipe NAME uses one; beliefmatch transfer NAME --help lists its settings"
         )

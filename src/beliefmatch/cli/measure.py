@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from beliefmatch.cli.output import print_table
 from beliefmatch.cli.progress import print_text
 from beliefmatch.errors import SettingsError
 from beliefmatch.training.progress import Display, print_json
@@ -171,10 +172,8 @@ def _load(role: str, flags: NetworkFlags) -> Any:
 
 
 def _print_tables(measurement: "Measurement", images: Path) -> None:
-    from rich.console import Console
-
     from beliefmatch.cli.tables import measurement_tables
 
     for table in measurement_tables(measurement):
-        Console().print(table)
+        print_table(table)
     print_text(f"measured on {measurement.num_images} examples of {images}")

@@ -12,7 +12,7 @@ from beliefmatch.cli.aliases import (
     OptionalShape,
     left_out,
 )
-from beliefmatch.cli.output import set_display
+from beliefmatch.cli.output import print_table, set_display
 from beliefmatch.cli.progress import print_text
 from beliefmatch.training.progress import Display, print_json
 
@@ -127,7 +127,6 @@ def quantize(
 
 
 def _print_table(found: "Quantization") -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from beliefmatch.cli.tables import percent
@@ -139,7 +138,7 @@ def _print_table(found: "Quantization") -> None:
         chosen = (each.calibration, each.ranges) == (found.calibration, found.ranges)
         style = "bold" if chosen else None
         table.add_row(each.calibration, each.ranges, percent(each.agreement), f"{each.divergence:.5f}", style=style)
-    Console().print(table)
+    print_table(table)
 
 
 def _sentences(quantized: "Quantized") -> list[str]:

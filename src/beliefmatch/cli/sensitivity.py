@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 def print_sensitivity(sensitivity: "Sensitivity") -> None:
     """Print a table of groups and one of blocks, and what to type."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
+    from beliefmatch.cli.output import print_table
     from beliefmatch.cli.progress import print_text
 
     compared = sensitivity.num_compared
@@ -27,7 +27,7 @@ def print_sensitivity(sensitivity: "Sensitivity") -> None:
     for group in sensitivity.groups:
         agreements = (f"{100 * each:.1f}" for each in group.agreements)
         table.add_row(group.name, f"{group.channels}", f"{100 * group.macs_fraction:.1f} %", *agreements)
-    Console().print(table)
+    print_table(table)
     line = "--student thin:0.5 keeps half of the MACs in fewer channels"
     if sensitivity.blocks:
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
@@ -36,6 +36,6 @@ def print_sensitivity(sensitivity: "Sensitivity") -> None:
             table.add_column(heading, justify="right", no_wrap=True)
         for block in sensitivity.blocks:
             table.add_row(block.name, f"{100 * block.macs_fraction:.1f} %", f"{100 * block.agreement:.1f}")
-        Console().print(table)
+        print_table(table)
         line += ", --student shallow:0.7 drops blocks"
     print_text(f"{line}; training recovers much of what is lost")

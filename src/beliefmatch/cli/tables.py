@@ -10,8 +10,16 @@ from rich.table import Table
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.measurement.summary import decimals, lines_of
 from beliefmatch.runs.schema.export import Export
-from beliefmatch.runs.schema.measurement import INTERVALS, NUMBER_TITLES, ClassScores, Estimate, NumberMeasurement
+from beliefmatch.runs.schema.measurement import (
+    INTERVALS,
+    NUMBER_TITLES,
+    ClassScores,
+    Estimate,
+    NumberMeasurement,
+    NumberScores,
+)
 from beliefmatch.runs.schema.result import Result
+from beliefmatch.runs.schema.task import TaskName
 
 if TYPE_CHECKING:
     from beliefmatch.studies.compare import Compared, Comparison
@@ -21,32 +29,52 @@ MAX_CLASSES = 20
 OVER_TIME = "*"
 
 
-def result_table(result: Result, *, teacher_seconds: float | None = None) -> Table:
-    """Return teacher and student side by side; a dash stands for what was not measured."""
+QUALITIES: dict[TaskName, tuple[str, str]] = {
+    "single_label": ("accuracy", "agreement"),
+    "multi_label": ("accuracy of labels", "labels alike"),
+    "regression": (NUMBER_TITLES["mean_absolute_error"], NUMBER_TITLES["r2"]),
+}
+"""By what outputs predict: how good a network is, and how near the student is to its teacher."""
+
+
+def result_table(
+    result: Result,
+    task: TaskName = "single_label",
+    numbers: NumberMeasurement | None = None,
+    *,
+    teacher_seconds: float | None = None,
+) -> Table:
+    """Return teacher and student side by side; a dash stands for what was not measured.
+
+    Args:
+        result: of a run.
+        task: what both networks predict.
+        numbers: measured of a regression.
+        teacher_seconds: to train the teacher, where that was part of the run.
+    """
     table = Table()
     table.add_column("")
-    for heading in ("parameters", "MACs", "bytes", "accuracy", "agreement", "time"):
+    for heading in ("parameters", "MACs", "bytes", *QUALITIES[task], "time"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for name, parameters, macs, size, accuracy, seconds in (
-        (
-            *("teacher", result.teacher_parameters, result.teacher_macs, result.teacher_bytes),
-            *(result.teacher_accuracy, teacher_seconds),
-        ),
-        (
-            *("student", result.student_parameters, result.student_macs, result.student_bytes),
-            *(result.student_accuracy, result.seconds),
-        ),
-    ):
-        table.add_row(
-            name,
-            f"{parameters:,}",
-            short(macs),
-            f"{short(size)}B",
-            percent(accuracy),
-            percent(result.agreement),
-            "" if seconds is None else f"{seconds:.1f} s",
+    seconds = {"teacher": teacher_seconds, "student": result.seconds}
+    for name, spent in seconds.items():
+        parameters, macs, size, accuracy = (
+            getattr(result, f"{name}_{field}") for field in ("parameters", "macs", "bytes", "accuracy")
         )
+        qualities = percent(accuracy), percent(result.agreement)
+        if task == "regression":
+            qualities = _of_numbers(getattr(numbers, name, None))
+        took = "" if spent is None else f"{spent:.1f} s"
+        table.add_row(name, f"{parameters:,}", short(macs), f"{short(size)}B", *qualities, took)
     return table
+
+
+def _of_numbers(scores: NumberScores | None) -> tuple[str, str]:
+    """Return mean absolute error and R2 of a regression; dashes where it was not measured."""
+    if scores is None:
+        return "-", "-"
+    error = scores.mean_absolute_error.value
+    return f"{error:,.{decimals(error)}f}", f"{scores.r2.value:.4f}"
 
 
 def export_table(export: Export) -> Table:
@@ -127,7 +155,7 @@ def _overall(measurement: Measurement) -> Table:
     table = Table(
         title=f"{measurement.num_images:,} examples",
         title_justify="left",
-        caption=INTERVALS,
+        caption=INTERVALS[measurement.task],
         caption_justify="left",
     )
     table.add_column("quantity")

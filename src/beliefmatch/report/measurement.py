@@ -13,8 +13,8 @@ from beliefmatch.runs.schema.task import TaskName
 
 Take = Callable[[MeasurementRecord], Estimate | None]
 
-AFTER = {True: "Means over runs stand with ± their sample standard deviation", False: INTERVALS}
-"""What stands with a number, by whether it is a mean over runs."""
+DEVIATIONS = "Means over runs stand with ± their sample standard deviation"
+"""What stands with a number that is a mean over runs."""
 FOLDED: dict[TaskName, str] = {
     "single_label": "class and by pair of classes",
     "multi_label": "label",
@@ -56,8 +56,8 @@ def _on_what(groups: Sequence[Group]) -> str:
     sets = dict.fromkeys(found.data for group in groups for found in _found(group))
     sets_words = [count(number, "example") + (f" of {name}" if name else "") for name, number, _ in sets]
     warning = " Runs were measured on different data, so compare their numbers with care." if len(sets) > 1 else ""
-    sizes = sorted({len(group.runs) > 1 for group in groups})
-    return f"{', '.join(sets_words)}. {' '.join(f'{AFTER[averaged]}.' for averaged in sizes)}{warning}"
+    after = sorted({DEVIATIONS if len(group.runs) > 1 else INTERVALS[group.runs[0].task] for group in groups})
+    return f"{', '.join(sets_words)}. {' '.join(f'{words}.' for words in after)}{warning}"
 
 
 def _cell(kind: Kind, group: Group, estimates: Sequence[Estimate | None]) -> Cell:

@@ -159,14 +159,19 @@ def _shrink(png: bytes, factor: int) -> bytes:
 
 
 def _tabulate(rows: Sequence[Row]) -> Table:
+    of_classes = any("teacher_classes" in row for row in rows)
     return Table(
         caption="The rounds shown: outputs of both networks",
-        columns=("round", *(words for _, words in QUANTITIES), "teacher's effective classes"),
+        columns=(
+            "round",
+            *(words for _, words in QUANTITIES),
+            *(("teacher's effective classes",) if of_classes else ()),
+        ),
         rows=tuple(
             (
                 number_cell("exact", row["round"]),
                 *(number_cell("fraction", entry(name)(row)) for name, _ in QUANTITIES),
-                number_cell("number", effective_classes("teacher")(row)),
+                *((number_cell("number", effective_classes("teacher")(row)),) if of_classes else ()),
             )
             for row in rows
         ),

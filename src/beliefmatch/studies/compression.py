@@ -22,9 +22,16 @@ from beliefmatch.report.page import write_report
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.candidates import Candidates
 from beliefmatch.runs.schema.result import Result
+from beliefmatch.runs.schema.task import TaskName
 from beliefmatch.training.student_files import load_student
 from beliefmatch.training.transfer import Transfer
 from beliefmatch.training.trusted_code import code_named_in
+
+QUALITIES: dict[TaskName, tuple[str, str]] = {
+    "single_label": ("accuracy, %", "agreement, %"),
+    "multi_label": ("accuracy of labels, %", "labels alike, %"),
+}
+"""Fractions in the table for a notebook. How far numbers are off is none; a printed measurement shows it."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False, eq=False)
@@ -168,7 +175,9 @@ class Compression:
         if not self.is_trained:
             return f"<p>{escape(repr(self))}</p>"
         result = self.result
-        headings = ("", "parameters", "MACs", "latency, ms", "accuracy, %", "agreement, %")
+        headings = ("", "parameters", "MACs", "latency, ms")
+        task = RunFolder(self.folder).read_student().task
+        qualities = QUALITIES.get(task, ())
         rows = [
             (
                 *(f"teacher: {self.transfer.teacher.architecture}", result.teacher_parameters, result.teacher_macs),
@@ -181,10 +190,10 @@ class Compression:
         ]
         lines = [
             "".join(f"<td>{escape(cell)}</td>" for cell in (name, _count(size), _count(macs), _scaled(latency, 1e3, 2)))
-            + "".join(f"<td>{_scaled(fraction, 100, 2)}</td>" for fraction in fractions)
+            + "".join(f"<td>{_scaled(fraction, 100, 2)}</td>" for fraction in fractions[: len(qualities)])
             for name, size, macs, latency, *fractions in rows
         ]
-        head = "".join(f"<th>{heading}</th>" for heading in headings)
+        head = "".join(f"<th>{heading}</th>" for heading in (*headings, *qualities))
         body = "".join(f"<tr>{line}</tr>" for line in lines)
         rounds = f"{result.rounds:,} rounds of {escape(self.transfer.recipe)} in {result.seconds:.0f} seconds"
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -5,8 +5,13 @@ from typing import Literal
 
 from beliefmatch.runs.schema.task import TaskName
 
-INTERVALS = "95 % intervals over examples: Wilson's of fractions, bootstrap of means and calibration errors"
-"""Which intervals stand beside the numbers of a measurement."""
+OVER_EXAMPLES = "95 % intervals over examples"
+INTERVALS: dict[TaskName, str] = {
+    "single_label": f"{OVER_EXAMPLES}: Wilson's of fractions, bootstrap of means and calibration errors",
+    "multi_label": f"{OVER_EXAMPLES}: Wilson's of fractions, bootstrap of F1 and means",
+    "regression": f"{OVER_EXAMPLES}: bootstrap of errors and R\N{SUPERSCRIPT TWO}",
+}
+"""Which intervals stand beside the numbers of a measurement, by what outputs predict."""
 LABEL_TITLES = {
     "accuracy": "accuracy of labels",
     "exact_match": "all labels right",
