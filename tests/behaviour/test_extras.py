@@ -81,6 +81,7 @@ def run_commands(folder: Path, extra: str | None, *commands: Iterable[object]) -
     )
     hidden = hidden_with(extra)
     assert {"pytest", "tensorboard"} <= hidden
+    (folder / "model.onnx").touch()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HIDDEN_PACKAGES", " ".join(hidden))
         patch.chdir(folder)
@@ -139,13 +140,16 @@ def test_an_extra_is_enough_for_what_it_is_for_and_says_what_others_are_for(tmp_
 @pytest.mark.usefixtures("fresh_process")
 def test_the_core_transfers_and_says_what_each_extra_is_for(tmp_path: Path) -> None:
     messages = [*MESSAGES.values(), TORCHVISION]
-    done, *refused = run_commands(
+    done, no_file, *refused = run_commands(
         tmp_path,
         None,
         transfer(tmp_path / "run", *CORE, "--student", "convnet_4"),
+        transfer(tmp_path / "refused", "--teacher", "nowhere.onnx", "--student", "convnet_4"),
         *(transfer(tmp_path / "refused", *with_student(words)) for words, _ in messages),
     )
     assert done == "0 "
+    # A wrong path is one whatever is installed.
+    assert no_file.startswith(f"2 beliefmatch: error: no file at {tmp_path / 'nowhere.onnx'}")
     for said, (_, message) in zip(refused, messages, strict=True):
         assert said.endswith(message)
 

@@ -132,8 +132,6 @@ def quantize_network(
     settings.check()
     teacher = teacher or Teacher(copy.deepcopy(network), spec)
     check_task(teacher)
-    for package in onnx.ONNX.modules:
-        require(package, install="beliefmatch[onnx]")
     check_pixels_fit(spec, pixels)
     record = out.with_suffix(".json")
     for path in (out, record):
@@ -142,6 +140,8 @@ def quantize_network(
                 f"{path} is there already: add {Setting('overwrite', value=True)} to replace it, or name another "
                 f"{Setting('out')}"
             )
+    for package in onnx.ONNX.modules:
+        require(package, install="beliefmatch[onnx]")
     network = copy.deepcopy(network).eval()
     static = StaticSettings(
         reduce_range=settings.reduce_range,

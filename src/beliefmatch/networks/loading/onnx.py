@@ -59,9 +59,11 @@ class OnnxModel(AbstractProgramFile):
         return _input_of(self._read(with_weights=False), self.architecture).spec
 
     def _read(self, *, with_weights: bool) -> Any:
-        path, onnx = Path(self.architecture), require("onnx", install=EXTRA)
+        path = Path(self.architecture)
+        # A path that is wrong stays so whatever is installed.
         if not path.is_file():
             raise NetworkError(f"no file at {path}{near_paths(path)}")
+        onnx = require("onnx", install=EXTRA)
         try:
             model = onnx.load(str(path), load_external_data=with_weights)
             if with_weights:
