@@ -303,6 +303,17 @@ def test_nothing_that_is_there_is_replaced_unasked(run: Path, capsys: pytest.Cap
     assert not (run / "model.safetensors").exists()
 
 
+def test_a_file_that_is_named_has_a_card_of_its_name(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# My project\n")
+    for name in ("student", "other"):
+        assert export(run, "--out", tmp_path / f"{name}.safetensors", to="safetensors") == 0
+    assert (tmp_path / "README.md").read_text() == "# My project\n"
+    card = (tmp_path / "student.md").read_text()
+    assert "student.safetensors" in card
+    assert "other.safetensors" not in card
+    assert "other.safetensors" in (tmp_path / "other.md").read_text()
+
+
 def test_a_card_is_replaced_as_long_as_nobody_changed_it(
     exported: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -64,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def card(folder: RunFolder) -> str:
-    return write_card(folder, folder.path).read_text()
+    return write_card(folder, folder.path / CARD).read_text()
 
 
 def test_all_rows_of_a_table_have_as_many_cells_as_its_heading(card: str) -> None:
@@ -101,12 +101,12 @@ def test_numbers_stand_where_they_belong(card: str) -> None:
 
 
 def test_a_card_of_the_same_run_may_be_replaced_and_a_changed_one_not(folder: RunFolder, card: str) -> None:
-    check_card(folder, folder.path, overwrite=False)
+    check_card(folder, folder.path / CARD, overwrite=False)
     path = folder.path / CARD
     path.write_text(card.replace("ONNX", "onnx", 1))
     with pytest.raises(FolderError, match=r"README.md was changed by hand and a model card would replace it"):
-        check_card(folder, folder.path, overwrite=False)
-    check_card(folder, folder.path, overwrite=True)
+        check_card(folder, folder.path / CARD, overwrite=False)
+    check_card(folder, folder.path / CARD, overwrite=True)
     path.write_text(card)
 
 
@@ -143,7 +143,7 @@ def test_a_text_of_a_file_is_no_markup_html_or_link_in_a_card(folder: RunFolder,
     copied.write_result(replace(copied.read_result(), exports={NAMES["onnx"]: export}))
     named = replace(copied.read_student(), architecture=f"{TEXTS[kind]}.py:make")
     copied.write_student_metadata(named)
-    card = write_card(copied, copied.path).read_text()
+    card = write_card(copied, copied.path / CARD).read_text()
     _, _, body = card.partition("\n---\n")
     body = body.partition("\n")[2]  # The marker is a comment of ours.
     tokens = [inner for token in RENDERER.parse(body) for inner in (token, *(token.children or ()))]
@@ -172,11 +172,11 @@ def test_rounds_are_told_with_those_that_are_usual(
 ) -> None:
     copied = RunFolder(Path(shutil.copytree(folder.path, tmp_path / "run")))
     copied.write_result(replace(copied.read_result(), rounds=20, rounds_fraction=rounds_fraction))
-    assert words in write_card(copied, copied.path).read_text()
+    assert words in write_card(copied, copied.path / CARD).read_text()
 
 
 def test_a_check_writes_nothing(folder: RunFolder, tmp_path: Path) -> None:
-    check_card(folder, tmp_path, overwrite=False)
+    check_card(folder, tmp_path / CARD, overwrite=False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -186,7 +186,7 @@ def test_a_file_in_8_bits_stands_beside_the_same_in_32(folder: RunFolder, tmp_pa
     found = replace(EIGHT_BITS, latency=0.0005 if is_faster else 0.002)
     export = replace(EXPORT, in_8_bits=found)
     copied.write_result(replace(copied.read_result(), exports={NAMES["onnx"]: export}))
-    card = " ".join(write_card(copied, copied.path).read_text().split())
+    card = " ".join(write_card(copied, copied.path / CARD).read_text().split())
     assert "is in 8 bits, calibrated on inputs that were made without data (weighted, minmax)." in card
     assert "Of its 3 nodes with weights 1 stayed in 32 bits." in card
     latency = "0.5 ms" if is_faster else "2 ms"

@@ -147,4 +147,4 @@ def _print_export(exported: "Exported", display: Display) -> None:
             print_text(f"{export.num_noise} of these were standard normal noise: {export.why_noise}")
         if export.why_no_teacher:
             print_text(f"numbers of the teacher are missing: {export.why_no_teacher}")
-        print_text(f"wrote {exported.file} and {exported.card}")
+        print_text(f"wrote {exported.file} and its model card, {exported.card}")

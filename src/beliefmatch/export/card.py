@@ -1,4 +1,8 @@
-"""The model card: README.md beside exported files, made anew from the run folder. Its text is templates/card.md."""
+"""The model card beside exported files, made anew from the run folder. Its text is templates/card.md.
+
+In a folder of exported files it is README.md, as hubs of models have it; beside a file that the user named, which may
+lie in a folder with a README.md of another kind, it is called after the file.
+"""
 
 import hashlib
 import os
@@ -58,8 +62,23 @@ OF_ORIGIN = {
 """What makes the networks of others."""
 
 
-def check_card(folder: RunFolder, directory: Path, *, overwrite: bool) -> None:
-    """Check that a run holds what its card needs, and that the card may be written in a folder.
+def card_of(file: Path, out: Path | None) -> Path:
+    """Return the path of the card of an exported file.
+
+    Args:
+        file: that is exported.
+        out: what the user named: the file itself, its folder, or None.
+    """
+    return file.with_suffix(".md") if out == file else file.parent / CARD
+
+
+def check_card(folder: RunFolder, path: Path, *, overwrite: bool) -> None:
+    """Check that a run holds what its card needs, and that the card may be written.
+
+    Args:
+        folder: of the run.
+        path: of the card.
+        overwrite: whether a card that is there may be replaced, whoever wrote it.
 
     Raises:
         FolderError: a file of the run is damaged, or there is a card that somebody wrote or changed by hand, or one of
@@ -67,7 +86,6 @@ def check_card(folder: RunFolder, directory: Path, *, overwrite: bool) -> None:
     """
     _read_network(folder)
     folder.read_measurement()
-    path = directory / CARD
     if overwrite or not path.exists():
         return
     text = path.read_text(errors="replace")
@@ -85,12 +103,12 @@ def check_card(folder: RunFolder, directory: Path, *, overwrite: bool) -> None:
         )
 
 
-def write_card(folder: RunFolder, directory: Path) -> Path:
-    """Write the card of all files that a run exported into a folder.
+def write_card(folder: RunFolder, path: Path) -> Path:
+    """Write the card of all files that a run exported into a folder, or of those that it is called after.
 
     Args:
         folder: of the run.
-        directory: folder of the files.
+        path: of the card, see `card_of`.
 
     Returns:
         The card.
@@ -98,9 +116,8 @@ def write_card(folder: RunFolder, directory: Path) -> Path:
     Raises:
         FolderError: it cannot be written.
     """
-    text = _render(folder, directory)
+    text = _render(folder, path)
     marker = MARKER.format(run=_run_name(folder), text=_checksum(text.replace(MARKER, "")))
-    path = directory / CARD
     write_bytes(path, text.replace(MARKER, marker).encode())
     return path
 
@@ -158,16 +175,16 @@ def _read_network(folder: RunFolder) -> Network:
     )
 
 
-def _files_in(folder: RunFolder, directory: Path, spec: InputSpec, network: Network) -> list[File]:
-    """Return the exported files of a run that lie in a folder, by their names."""
+def _files_of(folder: RunFolder, card: Path, spec: InputSpec, network: Network) -> list[File]:
+    """Return the exported files of a run that a card is of, by their names."""
     exports = folder.read_result().exports or {}
     paths = {folder.path / name: export for name, export in exports.items()}
-    here = os.path.realpath(directory)
+    here = os.path.realpath(card.parent)
     found = {path.name: export for path, export in paths.items() if os.path.realpath(path.parent) == here}
     return [
         File(name=name, export=found[name], spec=spec_of(found[name], spec), network=network)
         for name in sorted(found)
-        if (directory / name).is_file()
+        if (card.parent / name).is_file() and card.name in (CARD, Path(name).with_suffix(".md").name)
     ]
 
 
@@ -185,11 +202,11 @@ def _checksum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _render(folder: RunFolder, directory: Path) -> str:
+def _render(folder: RunFolder, card: Path) -> str:
     # The card shows what the settings are; no network is made from them.
     transfer = read_transfer(folder, trust_code=True)
     metadata, network = asdict(folder.read_run()), _read_network(folder)
-    files, measured = _files_in(folder, directory, transfer.inputs, network), folder.read_measurement()
+    files, measured = _files_of(folder, card, transfer.inputs, network), folder.read_measurement()
     measurement = None if measured is None else asdict(measured)
     # What the user gave at an export goes before the run, and the last export before the others.
     spec = best_known([*(file.spec for file in reversed(files)), transfer.inputs])

@@ -10,7 +10,7 @@ import torch
 
 from beliefmatch.errors import BeliefMatchError, ExportError, FolderError, SettingsError
 from beliefmatch.export.base import FormatName
-from beliefmatch.export.card import check_card, write_card
+from beliefmatch.export.card import card_of, check_card, write_card
 from beliefmatch.export.check import check_examples_fit, check_file
 from beliefmatch.export.costs import measure_deployed
 from beliefmatch.export.formats import FORMATS, check_format
@@ -130,7 +130,7 @@ def export_student(
         normalisation_from=spec.normalisation_from,
     )
     enter_export(folder, target, export)
-    return Exported(file=target, card=write_card(folder, target.parent), export=export)
+    return Exported(file=target, card=write_card(folder, card_of(target, out)), export=export)
 
 
 def enter_export(folder: RunFolder, file: Path, export: Export) -> None:
@@ -194,7 +194,7 @@ def check_target(
     existing = next(parent for parent in target.absolute().parents if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise FolderError(f"{existing} is no folder that can be written: name another {Setting('out')}")
-    check_card(folder, target.parent, overwrite=overwrite)
+    check_card(folder, card_of(target, out), overwrite=overwrite)
     if images is not None:
         check_examples_fit(images, spec, folder.read_student())
     for module in FORMATS[to].modules:

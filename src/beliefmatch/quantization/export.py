@@ -3,7 +3,7 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from beliefmatch.export.card import write_card
+from beliefmatch.export.card import card_of, write_card
 from beliefmatch.export.costs import Costs, measure_deployed
 from beliefmatch.export.export import Exported, check_target, enter_export, find_teacher
 from beliefmatch.export.graph import DeployedGraph, Pixels
@@ -77,7 +77,7 @@ def export_in_8_bits(
         trust_code=trust_code,
         given=given,
     )
-    return Exported(file=target, card=write_card(folder, target.parent), export=export)
+    return Exported(file=target, card=write_card(folder, card_of(target, out)), export=export)
 
 
 def quantize_run(
