@@ -10,6 +10,7 @@ import torch
 from beliefmatch.cli import main
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.recipes.overview import OVERVIEWS
+from beliefmatch.runs.folder import RunFolder
 from beliefmatch.training import budget
 from beliefmatch.training.budget import Timing
 from tiny import named
@@ -46,10 +47,27 @@ def test_it_prints_a_plan_runs_and_says_what_is_next(capsys: pytest.CaptureFixtu
     settings = json.loads((Path(folder) / "run.json").read_text())["settings"]["transfer"]
     assert (settings["recipe"], settings["rounds"], settings["minutes"]) == ("noise", 3, 1)
     run("compress", *NETWORKS, *USUAL, "--minutes", "1")
-    assert f"The run in {folder} has finished." in capsys.readouterr().out
+    written = capsys.readouterr().out
+    assert written.startswith(f"The run in {folder} has finished; nothing is left to do.\n")
+    assert "of the usual 8,000 rounds" not in written, "there is no plan for what is done"
     run("compress", *NETWORKS, *USUAL, "--minutes", "2")
     assert f"a new schedule of 1 minutes begins from its student in {folder}_to_2_minutes" in capsys.readouterr().out
     assert Path(f"{folder}_to_2_minutes/student.safetensors").is_file()
+
+
+def test_a_folder_in_use_is_refused_before_networks_are_loaded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("beliefmatch.studies.compress.transfer_of", lambda _: pytest.fail("networks are loaded"))
+    folder = RunFolder(Path("runs/used"))
+    folder.acquire()
+    run("compress", *NETWORKS, *USUAL, "--folder", str(folder.path), code=2)
+    folder.release()
+    assert "another process is running in runs/used" in capsys.readouterr().err
+    Path("runs/mine").mkdir()
+    Path("runs/mine/notes.txt").touch()
+    run("compress", *NETWORKS, *USUAL, "--folder", "runs/mine", code=2)
+    assert "is not empty (it holds notes.txt): name another --folder" in capsys.readouterr().err
 
 
 def test_plan_stops_before_anything_is_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

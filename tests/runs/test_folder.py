@@ -76,6 +76,20 @@ def test_one_process_alone_runs_in_a_folder(folder: RunFolder) -> None:
     RunFolder(folder.path).begin(SETTINGS)
 
 
+def test_a_folder_in_use_is_refused_before_any_work(folder: RunFolder) -> None:
+    folder.check_usable(resume=True)
+    folder.acquire()
+    try:
+        folder.check_usable(resume=True)
+        with pytest.raises(FolderError, match="another process is running in"):
+            RunFolder(folder.path).check_usable(resume=True)
+    finally:
+        folder.release()
+    other = RunFolder(folder.path)
+    other.check_usable(resume=True)
+    assert not other.held.is_locked
+
+
 def test_a_run_continues_with_equal_settings_alone(folder: RunFolder) -> None:
     folder.check_settings(SETTINGS)
     folder.check_settings(changed(SETTINGS, "teacher", "weights", to={"type": "Path", "path": "elsewhere.st"}))

@@ -209,7 +209,7 @@ def test_what_cannot_be_extended_is_named() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         compressed(minutes=1, folder="cut", on_round=stop)
-    with pytest.raises(SettingsError, match="has not finished: let it finish with minutes 1 first"):
+    with pytest.raises(SettingsError, match="has not finished: let it finish with minutes=1 first"):
         compressed(minutes=2, folder="cut")
 
 

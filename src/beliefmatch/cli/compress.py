@@ -139,7 +139,7 @@ def _compress_one(settings: "CompressionSettings", *, only_plan: bool, display: 
 
     made = plan_compression(settings)
     if display == "full" and is_first_process():
-        print_text(str(made))
+        print_text(made.note if made.is_finished and not only_plan else str(made))
     if only_plan:
         return None
     with RunProgress(made.transfer.rounds, display) as progress:
@@ -186,11 +186,14 @@ def _compress_auto(
 
 def _print_next(plan: "CompressionPlan") -> None:
     """Say where the student is and what to type next."""
+    from beliefmatch.runs.folder import RunFolder
     from beliefmatch.training.trusted_code import code_named_in
 
     folder, trust = plan.options.folder, " --trust-code" if code_named_in(plan.transfer) else ""
+    found = RunFolder(folder).read_measurement()
+    on_data = "nothing was measured on data" if found is None else f"measured on {found.num_images:,} examples"
     print_text(
-        f"the student is in {folder}; nothing was measured on data\n"
+        f"the student is in {folder}; {on_data}\n"
         f"to measure: beliefmatch measure {folder} --images FILE.npz{trust}\n"
         f"to deploy:  beliefmatch export {folder} --to onnx{trust}\n"
         f"one page:   beliefmatch report {folder}"

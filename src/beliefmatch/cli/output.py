@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beliefmatch.cli.progress import print_text
+from beliefmatch.cli.progress import is_first_process, print_text
 from beliefmatch.training.progress import Display, print_json
 
 if TYPE_CHECKING:
@@ -43,6 +43,14 @@ def print_table(table: "Table") -> None:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         width = max(width, min(needed.maximum, WIDEST))
     Console(markup=False, width=max(width, needed.minimum)).print(table)
+
+
+def say_if_finished(path: Path, display: Display, *, resume: bool) -> None:
+    """Say before a run that continues whether it has finished, so that nobody waits for it."""
+    from beliefmatch.runs.folder import RunFolder
+
+    if resume and display == "full" and is_first_process() and RunFolder(path).result.is_file():
+        print_text(f"the run in {path} has finished; nothing is left to do")
 
 
 def print_run(path: Path, display: Display, *, teacher_seconds: float | None = None) -> None:

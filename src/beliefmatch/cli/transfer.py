@@ -9,7 +9,7 @@ import tyro
 
 from beliefmatch.checks import check_length
 from beliefmatch.cli.aliases import SHORT_NETWORKS
-from beliefmatch.cli.output import print_run, set_display
+from beliefmatch.cli.output import print_run, say_if_finished, set_display
 from beliefmatch.cli.progress import is_first_process, print_text
 from beliefmatch.errors import SettingsError, did_you_mean
 from beliefmatch.setting_names import Names, calling_settings
@@ -65,6 +65,7 @@ def _transfer_by(name: str, recipe: "Callable[..., Transfer]", arguments: Sequen
         config=(tyro.conf.AvoidSubcommands,),
     )
     set_display(display)
+    say_if_finished(options.folder, display, resume=options.resume)
     made = choose_rounds(made, options)
     with RunProgress(made.rounds, display) as progress:
         result = run(made, options, progress=False, on_round=progress)

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import MISSING, asdict, fields, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -18,7 +18,7 @@ from beliefmatch.runs.schema.measurement import MeasurementRecord
 from beliefmatch.runs.schema.result import Collapse, Collapses, Result
 from beliefmatch.runs.schema.row import LoggedRow, Row
 from beliefmatch.runs.schema.run import RunMetadata, RunSettings, SourceMetadata, StudentMetadata
-from beliefmatch.runs.serialisation import differences
+from beliefmatch.runs.serialisation import comparable, differences
 from beliefmatch.runs.versions import versions
 from beliefmatch.setting_names import Setting, where_known
 
@@ -134,7 +134,7 @@ class RunFolder:
             may_hold: names of files that a new run may find.
 
         Raises:
-            FolderError: the folder is occupied, or is not one that can be written.
+            FolderError: the folder is occupied, another process runs in it, or it is not one that can be written.
         """
         other = f"name another {Setting('folder')}"
         if not str(self.path).isprintable():
@@ -144,6 +144,7 @@ class RunFolder:
                 raise FolderError(f"{self.path} is a file, not a folder")
         except OSError as error:
             raise FolderError(f"{self.path} cannot be a folder: {error.strerror}") from error
+        self.check_unlocked()
         if self.holds_run and not resume:
             resume_it = Setting("resume", value=True)
             raise FolderError(f"{self.path} already holds a run: add {resume_it} to continue it, or {other}")
@@ -155,6 +156,16 @@ class RunFolder:
         existing = next(parent for parent in (self.path, *self.path.absolute().parents) if parent.exists())
         if not os.access(existing, os.W_OK | os.X_OK):
             raise FolderError(f"{existing} is not writable: {other}")
+
+    def check_unlocked(self) -> None:
+        """Check that no other process runs here, which a lock that this one does not hold tells.
+
+        Raises:
+            FolderError: one does.
+        """
+        if self.lock.exists() and not self.held.is_locked:
+            self.acquire()
+            self.release()
 
     def find_moved(self, path: Path) -> Path:
         """Return a file's path, or that of its name in this folder where it is gone and the folder holds one."""
@@ -170,7 +181,7 @@ class RunFolder:
             ResumeError: settings differ (field by field).
         """
         if self.holds_run:
-            changed = differences(_comparable(self.read_run().settings), _comparable(settings))
+            changed = differences(comparable(self.read_run().settings), comparable(settings))
             if changed:
                 way_out = f"take those, or another {Setting('folder')}"
                 raise ResumeError(f"{self.path} was begun with other settings: {'; '.join(changed)}: {way_out}")
@@ -274,27 +285,6 @@ class RunFolder:
     def write_student_metadata(self, student: StudentMetadata) -> None:
         """Write student.json at once."""
         write_json(self.student_metadata, asdict(student))
-
-
-def _comparable(settings: RunSettings) -> dict[str, Any]:
-    """Return settings as JSON without what changes nothing that is computed."""
-    content: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
-    # The teacher counts by its bytes: neither where it lies, nor whether its number of classes was given.
-    without_effect = (("teacher", "weights"), ("teacher", "num_classes"))
-    for part, name in (*without_effect, ("inputs", "normalisation_from"), ("inputs", "shape_from")):
-        if isinstance(content["transfer"].get(part), dict):
-            content["transfer"][part].pop(name, None)
-    for part in ("teacher", "student"):
-        named = content["transfer"].get(part)
-        if isinstance(named, dict) and isinstance(named.get("architecture"), str):
-            named["architecture"] = _without_folder(named["architecture"])
-    return content
-
-
-def _without_folder(architecture: str) -> str:
-    """Return the name of an architecture without the folder of a file in it: a run may go on where it was moved."""
-    prefix, path = ("hf:", architecture[3:]) if architecture.startswith("hf:") else ("", architecture)
-    return f"{prefix}{PurePath(path).name}" if PurePath(path).is_absolute() else architecture
 
 
 def _parse_row(line: bytes, where: str) -> Row:

@@ -1,9 +1,10 @@
 """Settings as JSON and back, without torch: any frozen dataclass of numbers, texts, tuples, paths and its like."""
 
 import inspect
+import json
 from collections.abc import Iterable
-from dataclasses import MISSING, fields, is_dataclass
-from pathlib import Path
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from pathlib import Path, PurePath
 from typing import Any, TypeVar, get_args, get_origin
 
 from beliefmatch.runs.reading import hints_of, parse
@@ -91,3 +92,24 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
 
 def _show(value: Any) -> str:
     return str(value["path"]) if isinstance(value, dict) and value.keys() == {"type", "path"} else str(value)
+
+
+def comparable(settings: Any) -> dict[str, Any]:
+    """Return the settings of a run as JSON without what changes nothing that is computed."""
+    content: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
+    # The teacher counts by its bytes: neither where it lies, nor whether its number of classes was given.
+    without_effect = (("teacher", "weights"), ("teacher", "num_classes"))
+    for part, name in (*without_effect, ("inputs", "normalisation_from"), ("inputs", "shape_from")):
+        if isinstance(content["transfer"].get(part), dict):
+            content["transfer"][part].pop(name, None)
+    for part in ("teacher", "student"):
+        named = content["transfer"].get(part)
+        if isinstance(named, dict) and isinstance(named.get("architecture"), str):
+            named["architecture"] = _without_folder(named["architecture"])
+    return content
+
+
+def _without_folder(architecture: str) -> str:
+    """Return the name of an architecture without the folder of a file in it: a run may go on where it was moved."""
+    prefix, path = ("hf:", architecture[3:]) if architecture.startswith("hf:") else ("", architecture)
+    return f"{prefix}{PurePath(path).name}" if PurePath(path).is_absolute() else architecture

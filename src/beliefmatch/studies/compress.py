@@ -143,7 +143,7 @@ def compress(
     def compress_one(of_one: CompressionSettings) -> Compression:
         plan = plan_compression(of_one)
         if progress:
-            sys.stderr.write(f"{plan}\n")
+            sys.stderr.write(f"{plan.note if plan.is_finished else plan}\n")
         return run_plan(plan, progress=progress, on_round=on_round)
 
     target = Target(speedup=speedup, size=size, macs=macs)
@@ -159,6 +159,8 @@ def plan_compression(settings: CompressionSettings) -> CompressionPlan:
         BeliefMatchError: see `compress`.
     """
     check_length(minutes=settings.minutes, rounds=settings.rounds)
+    # Networks may take long to load, and rounds to be timed.
+    RunFolder(settings.options.folder).check_usable(resume=True)
     transfer, given = transfer_of(settings)
     return _plan_in_folder(transfer, given, settings)
 
@@ -179,8 +181,9 @@ def _plan_in_folder(transfer: Transfer, given: GivenNetworks, settings: Compress
     kept = folder.read_run().settings.transfer
     if more is None:
         transfer = replace(transfer, rounds=kept["rounds"], minutes=kept["minutes"])
-        state = "has finished" if folder.result.is_file() else "continues from its last checkpoint"
-        return make_plan(
+        is_finished = folder.result.is_file()
+        state = "has finished; nothing is left to do" if is_finished else "continues from its last checkpoint"
+        plan = make_plan(
             transfer,
             settings.options,
             given,
@@ -189,6 +192,7 @@ def _plan_in_folder(transfer: Transfer, given: GivenNetworks, settings: Compress
             is_timed=False,
             note=f"The run in {folder.path} {state}.",
         )
+        return replace(plan, is_finished=is_finished)
     unit, total, left = more
     longer = folder.path.with_name(f"{folder.path.name}_to_{total:g}_{unit}")
     plan = _plan_in_folder(

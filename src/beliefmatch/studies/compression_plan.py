@@ -57,6 +57,8 @@ class CompressionPlan:
     """Bytes in use at most while rounds were timed."""
     note: str = ""
     """What the user should know first, such as that a run continues."""
+    is_finished: bool = False
+    """Whether the folder holds the run already, with its result, so that nothing is left to do."""
 
     def __str__(self) -> str:
         """Return one line a fact, ready to print."""

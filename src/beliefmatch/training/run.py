@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 
 import torch
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from beliefmatch.networks.cost import measure_latency, peak_memory
 from beliefmatch.networks.normalisation import warn_of_default_inputs
@@ -75,6 +76,9 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(_kernels(options))
         stack.enter_context(torch.random.fork_rng(devices=range(torch.cuda.device_count())))
+        if rank_zero_only.rank == 0:
+            # Networks may take long to load.
+            folder.check_usable(resume=options.resume, may_hold=may_hold)
         prepared = prepare(transfer, options)
         stack.enter_context(ending_together(prepared.fabric, timeout=options.timeout))
         try:
