@@ -6,6 +6,7 @@ from contextlib import suppress
 import torch
 from torch import Tensor, nn
 
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.modes import evaluating
 from beliefmatch.networks.outputs import logits_of
@@ -33,14 +34,18 @@ def warn_unless_repeatable(network: nn.Module, spec: InputSpec, *, role: str) ->
         # A network may fail on one of these batches, which is no matter of this check.
         first, again, half = (_run(network, batch) for batch in (noise, noise, noise[: NUM_EXAMPLES // 2]))
         if _differ(first, again):
-            logger.warning(
+            log_once(
+                logger,
+                logging.WARNING,
                 "the %s gives other outputs each time that it runs: in eval mode it draws random numbers, as dropout "
                 "does that is not told of it (functional.dropout needs training=self.training), or changes buffers of "
                 "its own; what is measured is one pass",
                 role,
             )
         elif _differ(first[: len(half)], half):
-            logger.warning(
+            log_once(
+                logger,
+                logging.WARNING,
                 "the outputs of the %s for an example depend on the others in its batch, as with batch-norm without "
                 "running statistics (track_running_stats=False); what is measured holds for this batch size alone",
                 role,

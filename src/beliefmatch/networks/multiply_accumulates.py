@@ -14,6 +14,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+from beliefmatch.log_once import log_once
+
 logger = logging.getLogger(__name__)
 
 
@@ -43,7 +45,12 @@ def counting_flops() -> Iterator[Callable[[], int]]:
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
     if uncounted.names:
-        logger.info("multiply-accumulates leave out %s, for which there is no formula", ", ".join(uncounted.names))
+        log_once(
+            logger,
+            logging.INFO,
+            "multiply-accumulates leave out %s, for which there is no formula",
+            ", ".join(uncounted.names),
+        )
 
 
 def _counter() -> FlopCounterMode:

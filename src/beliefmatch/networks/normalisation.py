@@ -2,6 +2,7 @@
 
 import logging
 
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.setting_names import Setting, known_of, where_known
 
@@ -19,7 +20,9 @@ DIGITS = InputSpec(shape=(1, 8, 8), mean=(0.3053,), std=(0.3761,))
 def warn_of_default_inputs(spec: InputSpec) -> None:
     """Write a warning to the log where a shape or a normalisation is a default, and what follows if it is wrong."""
     if spec.shape_from == "default":
-        logger.warning(
+        log_once(
+            logger,
+            logging.WARNING,
             "no %s given; assuming inputs of shape %s. If your teacher was trained on others, results will be wrong.",
             known_of(Setting("shape"), Setting("dataset")),
             " ".join(map(str, spec.shape)),
@@ -27,14 +30,18 @@ def warn_of_default_inputs(spec: InputSpec) -> None:
     if spec.normalisation_from != "default":
         return
     if spec.mean is None and spec.std is None:
-        logger.warning(
+        log_once(
+            logger,
+            logging.WARNING,
             "no %s/%s given; assuming raw pixels in [0, 1]. If your teacher was trained with normalisation, "
             "results will be wrong.",
             Setting("mean"),
             Setting("std"),
         )
     else:
-        logger.warning(
+        log_once(
+            logger,
+            logging.WARNING,
             "no %s%s and %s given; assuming %s. If your teacher was trained with another normalisation, results "
             "will be wrong.",
             where_known("{}, or ", Setting("dataset")),

@@ -15,6 +15,7 @@ from torch.utils.hooks import RemovableHandle
 
 from beliefmatch.errors import NetworkError
 from beliefmatch.functional.upcast import upcast
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.outputs import logits_of
 from beliefmatch.runs.schema.task import TaskName
 from beliefmatch.setting_names import Setting
@@ -168,16 +169,30 @@ def check_form(values: Tensor, form: OutputForm, *, role: str) -> None:
 def log_form(form: OutputForm, *, num_columns: int, role: str, task: TaskName = "single_label") -> None:
     """Write to the log how outputs are converted that are not a logit of each class."""
     if form == "probabilities" and num_columns > 1:
-        logger.warning("the %s returns probabilities: their logarithms are taken as its logits", role)
+        log_once(
+            logger, logging.WARNING, "the %s returns probabilities: their logarithms are taken as its logits", role
+        )
     elif form != "logits":
-        logger.warning("the %s returns probabilities of a sigmoid: their log-odds are taken as logits", role)
+        log_once(
+            logger,
+            logging.WARNING,
+            "the %s returns probabilities of a sigmoid: their log-odds are taken as logits",
+            role,
+        )
     if num_columns == 1 and task == "single_label":
-        logger.info("the %s has one output: it is taken as the logit of class 1, and 0 as that of class 0", role)
+        log_once(
+            logger,
+            logging.INFO,
+            "the %s has one output: it is taken as the logit of class 1, and 0 as that of class 0",
+            role,
+        )
 
 
 def warn_of_ambiguity(role: str) -> None:
     """Write a warning to the log that outputs taken as logits may be probabilities, and what to type if so."""
-    logger.warning(
+    log_once(
+        logger,
+        logging.WARNING,
         "all that the %s returns for noise lies between 0 and 1: it is taken as logits; if these are probabilities "
         "behind a sigmoid, say %s, and if not, %s",
         role,

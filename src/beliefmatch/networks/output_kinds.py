@@ -4,6 +4,7 @@ import logging
 from typing import Any, Literal, get_args
 
 from beliefmatch.errors import NetworkError, SettingsError, did_you_mean
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.output_forms import OutputForm
 from beliefmatch.runs.schema.task import TaskName
 from beliefmatch.setting_names import Setting, where_known
@@ -74,21 +75,27 @@ def warn_of_unknown_kind(form: OutputForm, *, num_columns: int, role: str) -> No
     if role != "teacher":
         return
     if num_columns == 1:
-        logger.warning(
+        log_once(
+            logger,
+            logging.WARNING,
             "the teacher has one output, taken for or against class 1 of two. If it is a regression, results will be "
             "wrong: say %s. If it is not, say %s.",
             Setting("teacher.outputs", "regression"),
             Setting("teacher.outputs", "binary"),
         )
     elif form == "sigmoid":
-        logger.warning(
+        log_once(
+            logger,
+            logging.WARNING,
             "the teacher gives each class a probability by itself, taken as classes of which one is right. If several "
             "labels can be true at once, results will be wrong: say %s. If not, say %s.",
             Setting("teacher.outputs", "multi_label"),
             Setting("teacher.outputs", "sigmoid"),
         )
     elif form == "logits":
-        logger.info(
+        log_once(
+            logger,
+            logging.INFO,
             "the teacher's %d outputs are taken as logits of classes of which one is right%s",
             num_columns,
             where_known("; otherwise say {} or regression", Setting("teacher.outputs", "multi_label")),

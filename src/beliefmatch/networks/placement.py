@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from beliefmatch.errors import first_line
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.dtypes import cast
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.modes import evaluating
@@ -57,7 +58,9 @@ def choose_format(network: nn.Module, spec: InputSpec, *, role: str) -> None:
         # A network of the user's own can fail in any way.
         why = first_line(error)
     keep_contiguous(network)
-    logger.info(
+    log_once(
+        logger,
+        logging.INFO,
         "the %s does not serve in channels-last memory format, so it computes in contiguous format, somewhat slower; "
         "reshape() or flatten() in the place of view() would serve in any (%s)",
         role,

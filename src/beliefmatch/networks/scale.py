@@ -2,6 +2,7 @@
 
 import logging
 
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.examples import AbstractExamples, Images
 from beliefmatch.networks.inputs import InputSpec
 
@@ -23,8 +24,12 @@ def warn_of_scale(examples: AbstractExamples, spec: InputSpec) -> None:
     low, high = float(examples.stored.min()), float(examples.stored.max())
     doubt = _doubt_of_pixels(high) if isinstance(examples, Images) else _doubt_of_inputs(low, high, spec)
     if doubt:
-        logger.warning(
-            "%s look wrongly scaled: %s. If they are, the numbers are wrong.", examples.name or "the examples", doubt
+        log_once(
+            logger,
+            logging.WARNING,
+            "%s look wrongly scaled: %s. If they are, the numbers are wrong.",
+            examples.name or "the examples",
+            doubt,
         )
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from beliefmatch.errors import ExtraError, NetworkError, SettingsError, did_you_mean
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.modes import evaluating
 from beliefmatch.networks.output_forms import LogitsHook
@@ -174,7 +175,7 @@ def plan_students(names: Sequence[str], teacher: Teacher) -> list[PrunedStudent]
             continue
         students.append(PrunedStudent(architecture=name, plan=plan))
     for reason, without in left_out.items():
-        logger.info("not tried: %s, since %s", ", ".join(without), reason)
+        log_once(logger, logging.INFO, "not tried: %s, since %s", ", ".join(without), reason)
     return students
 
 

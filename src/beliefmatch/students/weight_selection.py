@@ -5,6 +5,7 @@ import logging
 import torch
 from torch import Tensor, nn
 
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.state_dicts import tensors_in
 
 logger = logging.getLogger(__name__)
@@ -21,10 +22,18 @@ def start_from_teacher(student: nn.Module, teacher: nn.Module) -> None:
     """
     if is_of_family(student, teacher):
         copied = select_weights(student, teacher)
-        logger.info("%d of the student's %d tensors start as the teacher's", len(copied), len(tensors_in(student)))
+        log_once(
+            logger,
+            logging.INFO,
+            "%d of the student's %d tensors start as the teacher's",
+            len(copied),
+            len(tensors_in(student)),
+        )
         return
     fits, weights = _count_fitting(student, teacher)
-    logger.warning(
+    log_once(
+        logger,
+        logging.WARNING,
         "the student is of another family than its teacher (%d of its %d matrices and kernels fit), so it starts from "
         "fresh weights. A student of the teacher's family, narrower or shallower, learns sooner.",
         fits,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from beliefmatch.checks import check_length
 from beliefmatch.errors import SettingsError
+from beliefmatch.log_once import each_fact_once
 from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.runs.folder import RunFolder
@@ -141,10 +142,11 @@ def compress(
     )
 
     def compress_one(of_one: CompressionSettings) -> Compression:
-        plan = plan_compression(of_one)
-        if progress:
-            sys.stderr.write(f"{plan.note if plan.is_finished else plan}\n")
-        return run_plan(plan, progress=progress, on_round=on_round)
+        with each_fact_once():
+            plan = plan_compression(of_one)
+            if progress:
+                sys.stderr.write(f"{plan.note if plan.is_finished else plan}\n")
+            return run_plan(plan, progress=progress, on_round=on_round)
 
     target = Target(speedup=speedup, size=size, macs=macs)
     if not is_auto(student, target):

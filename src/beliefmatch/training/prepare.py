@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from beliefmatch.errors import SettingsError, TapError
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.cost import count_parameters
 from beliefmatch.networks.heads import compute_in_32_bits
 from beliefmatch.networks.inspection import Inspection
@@ -206,7 +207,7 @@ def resolve_taps(
             _check_pair(pair, teacher, student, inspection, skipped)
             pairs.append(pair)
         except TapError as error:
-            logger.info("%s and %s are not compared: %s", pair.teacher, pair.student, error)
+            log_once(logger, logging.INFO, "%s and %s are not compared: %s", pair.teacher, pair.student, error)
     return replace(objective, taps=tuple(pairs))
 
 
@@ -236,7 +237,9 @@ def warn_of_larger_student(prepared: Prepared) -> None:
     """Write a warning to the log where the student has more parameters than its teacher."""
     student, teacher = (count_parameters(network) for network in (prepared.student, prepared.teacher.module))
     if student > teacher:
-        logger.warning(
+        log_once(
+            logger,
+            logging.WARNING,
             "the student is larger than its teacher (%s parameters, the teacher has %s), so nothing is compressed. "
             "Name a smaller student.",
             f"{student:,}",
@@ -251,10 +254,10 @@ def log_taps(prepared: Prepared) -> None:
         return
     if objective.taps:
         pairs = ", ".join(f"{pair.teacher} with {pair.student}" for pair in objective.taps)
-        logger.info("compared activations: %s", pairs)
+        log_once(logger, logging.INFO, "compared activations: %s", pairs)
     else:
         reason = why_no_pairs(prepared.teacher.module, prepared.student, prepared.transfer.inputs)
-        logger.info("compared activations: none found, none used: %s", reason)
+        log_once(logger, logging.INFO, "compared activations: none found, none used: %s", reason)
 
 
 def _shape_at(name: str, network: nn.Module, inspection: Inspection) -> tuple[int, ...]:

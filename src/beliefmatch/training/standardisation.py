@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from beliefmatch.functional.dead_leaves import dead_leaves
 from beliefmatch.functional.textures import textures
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.modes import evaluating
@@ -82,7 +83,12 @@ def standardise(teacher: Teacher, student: nn.Module, inspection: Inspection) ->
             f"{mean:.4g} ± {deviation:.3g}"
             for mean, deviation in list(zip(units.mean, units.deviation, strict=True))[:8]
         )
-        logger.info("the teacher's numbers for procedural inputs: %s; losses are in units of that deviation", numbers)
+        log_once(
+            logger,
+            logging.INFO,
+            "the teacher's numbers for procedural inputs: %s; losses are in units of that deviation",
+            numbers,
+        )
     if _hook_of(student) is not None:
         return
     folded = _foldable(student, inspection)

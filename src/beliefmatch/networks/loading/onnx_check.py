@@ -13,6 +13,7 @@ from torch import Tensor, fx
 
 from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.functional.textures import textures
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.loading.onnx_compatibility import EXTRA, NEWEST
 from beliefmatch.networks.loading.onnx_session import FATAL, start_session
 from beliefmatch.networks.loading.packages import quiet
@@ -67,7 +68,9 @@ def check_conversion(converted: Converted, shape: tuple[int, ...], batch_size: i
         with quiet():
             run = _load(converted.file)
     except ImportError:
-        logger.info(
+        log_once(
+            logger,
+            logging.INFO,
             "onnxruntime is not installed, so it was not checked that %s was converted rightly: pip install '%s'",
             *(converted.name, EXTRA),
         )
@@ -115,7 +118,9 @@ def _compare(converted: Converted, run: Run, sizes: Sequence[int], shape: tuple[
 
 
 def _log_failure(converted: Converted, why: object) -> None:
-    logger.info(
+    log_once(
+        logger,
+        logging.INFO,
         "it was not checked that %s was converted rightly, for onnxruntime does not run it: %s",
         *(converted.name, first_line(why) if isinstance(why, Exception) else why),
     )

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from beliefmatch.errors import FolderError, WeightsError, first_line, near_names
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.loading.state_dict_keys import find_convention
 from beliefmatch.networks.loading.suggestions import WEIGHTS, near_paths
 from beliefmatch.networks.loading.torch_checkpoint import MAX_NAME, choose_state_dict, read_torch_save, state_keys
@@ -213,7 +214,7 @@ def _find_prefix(network: nn.Module, weights: Mapping[str, Tensor], name: str) -
         return ""
     left = sum(not key.startswith(fitting[0]) for key in weights)
     others = f"; others are left out: {left}" if left else ""
-    logger.info("keys of %s fit without their prefix %s%s", name, fitting[0], others)
+    log_once(logger, logging.INFO, "keys of %s fit without their prefix %s%s", name, fitting[0], others)
     return fitting[0]
 
 
