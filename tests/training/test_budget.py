@@ -7,7 +7,8 @@ import pytest
 
 from beliefmatch import RunOptions
 from beliefmatch.training import budget
-from beliefmatch.training.budget import time_rounds, time_run
+from beliefmatch.training.budget import END_SECONDS, time_rounds, time_run
+from beliefmatch.training.pace import Pace
 from beliefmatch.training.transfer import Transfer
 from tiny import tiny_transfer
 
@@ -93,5 +94,37 @@ def test_what_was_spent_before_is_part_of_the_minutes(tmp_path: Path, monkeypatc
     rounds.now = before = 300.0
     found = time_run(tiny_transfer(), options, 20.0, began=0.0)
     timing = rounds.now - before
-    assert before + timing + START + FIRST - EACH + found.rounds * EACH == pytest.approx(20 * 60, abs=EACH)
+    spent = before + timing + START + FIRST - EACH + found.rounds * EACH + END_SECONDS
+    assert spent == pytest.approx(20 * 60, abs=EACH)
     assert time_run(tiny_transfer(rounds=7), options, None, began=0.0).rounds == 7
+
+
+def test_minutes_that_one_round_fills_are_said_to_be_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rounds = Clocked()
+    monkeypatch.setattr(budget, "begin_rounds", rounds.begin)
+    monkeypatch.setattr("time.perf_counter", lambda: rounds.now)
+    monkeypatch.setattr("time.monotonic", lambda: rounds.now)
+    options = RunOptions(folder=tmp_path / "none", accelerator="cpu")
+    assert time_run(tiny_transfer(), options, 20.0, began=0.0).rounds > 1
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    rounds.now = 0.0
+    assert time_run(tiny_transfer(), options, 0.5, began=0.0).rounds == 1
+    assert f"one round will take about {START + FIRST + START + FIRST + END_SECONDS:.0f} seconds" in caplog.text
+
+
+def test_a_machine_that_turns_slower_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    pace = Pace(1.0, 100, clock=lambda: now)
+    for completed in range(1, 100):
+        now += 0.6 if completed < 5 else 1.0
+        pace(completed, None)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "all 100 will take about 0:01:3" in caplog.text
+    caplog.clear()
+    pace = Pace(1.0, 100, clock=lambda: now)
+    for completed in range(1, 100):
+        now += 0.6
+        pace(completed, None)
+    assert not caplog.records

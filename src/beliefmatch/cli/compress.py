@@ -1,6 +1,7 @@
 """The command `compress`: one network of the user's own to a smaller one."""
 
 import re
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -95,6 +96,7 @@ def compress(
         precision: Floating-point precision. auto: bf16-mixed on hardware that multiplies 16-bit floats, else 32-true.
         display: Progress and tables, warnings and errors alone, or JSON lines for scripts.
     """
+    began = time.monotonic()
     from beliefmatch.errors import SettingsError
     from beliefmatch.runs.schema.candidates import Target
     from beliefmatch.studies.auto_compress import AUTO, is_auto
@@ -125,6 +127,7 @@ def compress(
         rounds=rounds,
         batch_size=batch_size,
         seed=seed,
+        began=began,
         options=RunOptions(folder=where, resume=True, accelerator=accelerator, precision=precision),
     )
     if is_auto(student, target):

@@ -1,6 +1,7 @@
 """The command `transfer`: one run of any recipe."""
 
 import inspect
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import field, fields, make_dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,6 +35,7 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
     if name in ("-h", "--help"):
         print_text(f"{transfer.__doc__}\n\n{RECIPES_HELP}")
         return
+    began = time.monotonic()
     from beliefmatch import recipes
     from beliefmatch.training.options import RunOptions
 
@@ -41,10 +43,10 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
         raise SettingsError(f"no recipe is called {name!r}; {did_you_mean(name, recipes.ALL)}")
     own = {each.name for each in (*fields(recipes.Setup), *fields(RunOptions))} | {"minutes", "display"}
     with calling_settings(Names(frozenset(own), has_nested=True, are_flags=True)):
-        _transfer_by(name, recipes.ALL[name], arguments)
+        _transfer_by(name, recipes.ALL[name], arguments, began=began)
 
 
-def _transfer_by(name: str, recipe: "Callable[..., Transfer]", arguments: Sequence[str]) -> None:
+def _transfer_by(name: str, recipe: "Callable[..., Transfer]", arguments: Sequence[str], *, began: float) -> None:
     from beliefmatch.training.budget import choose_rounds
     from beliefmatch.training.options import RunOptions
     from beliefmatch.training.run import run
@@ -66,7 +68,7 @@ def _transfer_by(name: str, recipe: "Callable[..., Transfer]", arguments: Sequen
     )
     set_display(display)
     say_if_finished(options.folder, display, resume=options.resume)
-    made = choose_rounds(made, options)
+    made = choose_rounds(made, options, began=began)
     with RunProgress(made.rounds, display) as progress:
         result = run(made, options, progress=False, on_round=progress)
     if is_first_process():

@@ -71,6 +71,7 @@ class AutoPlan:
             self.settings,
             student=self.students.get(candidate.student, candidate.student),
             minutes=None if minutes is None else minutes / count,
+            began=None,
             options=replace(self.settings.options, folder=self.folder / _folder_name(candidate)),
         )
 

@@ -1,6 +1,7 @@
 """One call from two networks to a student: understand them, plan, run, or continue what a folder holds."""
 
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,6 +122,7 @@ def compress(
         >>> type(result.student).__name__
         'Sequential'
     """
+    began = time.monotonic()
     where = _new_folder() if folder is None else Path(folder)
     settings = CompressionSettings(
         teacher=teacher,
@@ -138,6 +140,7 @@ def compress(
         rounds=rounds,
         batch_size=batch_size,
         seed=seed,
+        began=began,
         options=replace(options or RunOptions(folder=where), folder=where, resume=True),
     )
 
@@ -178,7 +181,14 @@ def _plan_in_folder(transfer: Transfer, given: GivenNetworks, settings: Compress
     folder, shape_given = RunFolder(settings.options.folder), settings.shape is not None
     if not folder.holds_run:
         transfer = replace(transfer, minutes=settings.minutes)
-        return make_plan(transfer, settings.options, given, shape_given=shape_given, minutes=settings.minutes)
+        return make_plan(
+            transfer,
+            settings.options,
+            given,
+            shape_given=shape_given,
+            minutes=settings.minutes,
+            began=settings.began,
+        )
     more = _more_than(folder.read_run().settings, settings, folder)
     kept = folder.read_run().settings.transfer
     if more is None:

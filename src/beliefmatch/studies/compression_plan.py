@@ -130,6 +130,7 @@ def make_plan(
     minutes: float | None,
     is_timed: bool = True,
     note: str = "",
+    began: float | None = None,
 ) -> CompressionPlan:
     """Load and inspect both networks, time some rounds, and choose how many fit the time.
 
@@ -138,14 +139,16 @@ def make_plan(
         options: where, and on what.
         given: networks that were given in Python.
         shape_given: whether the user gave the shape of the inputs.
-        minutes: wall time of the whole run, with what this function takes; None: the rounds of the transfer.
+        minutes: wall time of the whole run, with what was before it and what this function takes; None: the rounds of
+            the transfer.
         is_timed: whether rounds are timed; otherwise their number stays.
         note: see `CompressionPlan.note`.
+        began: when the minutes began, as `time.monotonic` has it. None: now.
 
     Raises:
         BeliefMatchError: a network does not fit, or a setting does not fit the networks.
     """
-    began = time.monotonic()
+    began = time.monotonic() if began is None else began
     prepared = prepare(transfer, options)
     # How a pruned student is made of its teacher was found just now, and can take minutes.
     transfer = replace(transfer, student=prepared.transfer.student)

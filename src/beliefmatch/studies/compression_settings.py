@@ -47,6 +47,8 @@ class CompressionSettings:
     rounds: int | None = None
     batch_size: int | None = None
     seed: int = 0
+    began: float | None = None
+    """When the minutes began, as `time.monotonic` has it. None: when the networks are loaded."""
     options: RunOptions
 
 

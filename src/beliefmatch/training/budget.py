@@ -30,6 +30,10 @@ than in others, so many are timed and their mean counts."""
 FIRST_FRACTION, FIRST_SECONDS = 0.25, 10.0
 """Where timing is part of the time: if the first rounds take more than this fraction of it, and more than so many
 seconds, no others are timed."""
+END_SECONDS = 2.0
+"""What comes besides rounds, opening and start, on a CPU: the preflight, checkpoints, curves and latencies."""
+LONGER = 1.2
+"""How many times its minutes a run is known to take before that is said."""
 ESTIMATE_SECONDS = 20.0
 """Of which a tenth is spent on timing rounds whose number is given, so that the whole time can be told."""
 
@@ -57,10 +61,15 @@ class Timing:
         return self.start_seconds + self.opening_seconds + self.rounds * self.seconds_per_round
 
 
-def choose_rounds(transfer: Transfer, options: RunOptions) -> Transfer:
+def choose_rounds(transfer: Transfer, options: RunOptions, *, began: float | None = None) -> Transfer:
     """Return a transfer with as many rounds as fit its minutes; without minutes it stays as it is.
 
     The number is chosen once, before the first round: a run that the folder holds keeps the one that it was begun with.
+
+    Args:
+        transfer: what to compute.
+        options: where, and on what.
+        began: when the minutes began, as `time.monotonic` has it. None: now.
 
     Raises:
         FolderError: the folder cannot be used.
@@ -69,7 +78,7 @@ def choose_rounds(transfer: Transfer, options: RunOptions) -> Transfer:
     """
     if transfer.minutes is None:
         return transfer
-    began, folder = time.monotonic(), RunFolder(options.folder)
+    began, folder = time.monotonic() if began is None else began, RunFolder(options.folder)
     folder.check_usable(resume=options.resume)
     if folder.holds_run:
         kept = folder.read_run().settings.transfer.get("rounds")
@@ -102,8 +111,16 @@ def time_run(transfer: Transfer, options: RunOptions, minutes: float | None, *, 
         found = time_rounds(transfer, options, seconds, is_within=True)
     if minutes is None:
         return replace(found, rounds=transfer.rounds)
-    left = 60 * minutes - (time.monotonic() - began) - found.start_seconds - found.opening_seconds
-    return replace(found, rounds=max(1, round(left / found.seconds_per_round)))
+    before = time.monotonic() - began + found.start_seconds + found.opening_seconds + END_SECONDS
+    found = replace(found, rounds=max(1, round((60 * minutes - before) / found.seconds_per_round)))
+    if (seconds := before + found.rounds * found.seconds_per_round) > LONGER * 60 * minutes:
+        logger.warning(
+            "%g minutes are little for this: with loading and timing, %s will take about %.0f seconds",
+            minutes,
+            "one round" if found.rounds == 1 else f"{found.rounds:,} rounds",
+            seconds,
+        )
+    return found
 
 
 @contextmanager

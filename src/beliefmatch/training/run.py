@@ -23,6 +23,7 @@ from beliefmatch.training.execution.choice import fastest_kernels
 from beliefmatch.training.execution.deterministic import deterministic_kernels
 from beliefmatch.training.interruption import deferring_signals
 from beliefmatch.training.options import RunOptions, choose_accelerator
+from beliefmatch.training.pace import Pace
 from beliefmatch.training.pictures import write_curves
 from beliefmatch.training.preflight import preflight
 from beliefmatch.training.prepare import Prepared, log_taps, prepare, prepare_again, warn_of_larger_student
@@ -71,6 +72,7 @@ def run(
             and the options ask to stop then.
     """
     options, folder = options.with_intervals(transfer.rounds), folder or RunFolder(options.folder)
+    pace = None if transfer.minutes is None else Pace(transfer.minutes, transfer.rounds)
     if options.log == "tensorboard":
         check_tensorboard()
     with ExitStack() as stack:
@@ -92,7 +94,7 @@ def run(
                         begin_attempt(prepared, options, folder, number) as attempt,
                         _showing(transfer.rounds if progress else None) as shown,
                     ):
-                        train(attempt, _both(shown, on_round))
+                        train(attempt, _both(_both(shown, pace), on_round))
                     was_finished = folder.result.is_file()
                     result = finish(attempt)
                 except BeginAgain:
