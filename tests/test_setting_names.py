@@ -35,7 +35,7 @@ def sources() -> Iterator[ast.AST]:
 def paths_in_messages() -> set[str]:
     """Return the paths of all settings that messages name."""
     calls = (node for node in sources() if isinstance(node, ast.Call) and ast.unparse(node.func) == "Setting")
-    return {node.args[0].value for node in calls if isinstance(node.args[0], ast.Constant)}
+    return {str(node.args[0].value) for node in calls if isinstance(node.args[0], ast.Constant)}
 
 
 def test_no_message_of_the_library_holds_a_flag() -> None:

@@ -13,7 +13,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 TEACHER = "teacher."
 RENAMED = {"student.start": "start"}
 """Settings of a student that callers with one argument a network have, by another name."""

@@ -56,8 +56,13 @@ def _on_what(groups: Sequence[Group]) -> str:
     sets = dict.fromkeys(found.data for group in groups for found in _found(group))
     sets_words = [count(number, "example") + (f" of {name}" if name else "") for name, number, _ in sets]
     warning = " Runs were measured on different data, so compare their numbers with care." if len(sets) > 1 else ""
-    after = sorted({DEVIATIONS if len(group.runs) > 1 else INTERVALS[group.runs[0].task] for group in groups})
+    after = sorted(set(map(_after, groups)))
     return f"{', '.join(sets_words)}. {' '.join(f'{words}.' for words in after)}{warning}"
+
+
+def _after(group: Group) -> str:
+    of_one = INTERVALS[group.runs[0].task]
+    return DEVIATIONS if len(group.runs) > 1 else of_one
 
 
 def _cell(kind: Kind, group: Group, estimates: Sequence[Estimate | None]) -> Cell:

@@ -78,7 +78,7 @@ def run(
     with ExitStack() as stack:
         stack.enter_context(_kernels(options))
         stack.enter_context(torch.random.fork_rng(devices=range(torch.cuda.device_count())))
-        if rank_zero_only.rank == 0:
+        if getattr(rank_zero_only, "rank", 0) == 0:
             # Networks may take long to load.
             folder.check_usable(resume=options.resume, may_hold=may_hold)
         prepared = prepare(transfer, options)
