@@ -121,7 +121,7 @@ def test_a_machine_that_turns_slower_is_said_once(caplog: pytest.LogCaptureFixtu
         now += 0.6 if completed < 5 else 1.0
         pace(completed, None)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "all 100 will take about 0:01:3" in caplog.text
+    assert "all 100 will take about 1.5 minutes instead of 1." in caplog.text
     caplog.clear()
     pace = Pace(1.0, 100, clock=lambda: now)
     for completed in range(1, 100):

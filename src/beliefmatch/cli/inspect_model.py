@@ -127,7 +127,7 @@ def _lines(teacher: "Teacher", words: list[str], students: "list[Candidate]") ->
     if students:
         found["to compress it into a network of ours"] = ("--student", students[0].architecture)
     if can_be_thinned:
-        found["to compress it into itself with fewer channels, half of its MACs"] = ("--student", halved)
+        found["to compress it into itself, narrower, with half of its MACs"] = ("--student", halved)
     if students or can_be_thinned:
         found["to search for a student that is twice as fast on this machine"] = ("--speedup", "2")
     return {what: shlex.join([*words, *typed, "--minutes", "10"]) for what, typed in found.items()}

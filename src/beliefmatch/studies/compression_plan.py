@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 from beliefmatch import recipes
 from beliefmatch.networks.cost import Cost, cost_of, peak_memory
@@ -201,4 +200,7 @@ def _times(teacher: int, student: int) -> str:
 
 def describe_duration(seconds: float) -> str:
     """Return seconds in words."""
-    return f"{seconds:.0f} seconds" if seconds < 120 else f"{timedelta(seconds=round(seconds))} hours"
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    minutes = round(seconds / 60)
+    return f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours {minutes % 60} minutes"

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable
-from datetime import timedelta
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +36,9 @@ class Pace:
         if whole > TOLERANCE * self.seconds:
             self.was_said = True
             logger.warning(
-                "rounds are slower than those that were timed: all %s will take about %s hours instead of %s. Their "
-                "number stays, since schedules are over all of them; the run can be ended and continued at any time.",
+                "rounds are slower than those that were timed: all %s will take about %.3g minutes instead of %.3g. "
+                "Their number stays, since schedules are over all of them; the run can be ended and continued at any time.",
                 f"{self.num_rounds:,}",
-                timedelta(seconds=round(whole)),
-                timedelta(seconds=round(self.seconds)),
+                whole / 60,
+                self.seconds / 60,
             )
