@@ -37,7 +37,7 @@ class Pace:
             self.was_said = True
             logger.warning(
                 "rounds are slower than those that were timed: all %s will take about %.3g minutes instead of %.3g. "
-                "Their number stays, since schedules are over all of them; the run can be ended and continued at any time.",
+                "Their number stays, since schedules are over all of them; the run can be ended and continued.",
                 f"{self.num_rounds:,}",
                 whole / 60,
                 self.seconds / 60,
