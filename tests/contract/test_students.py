@@ -11,12 +11,14 @@ from beliefmatch.students.base import AbstractStudent, build_student
 from beliefmatch.students.given import GivenStudent
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.students.pruned import PrunedStudent
+from beliefmatch.students.quantized import QuantizedStudent
 from tiny import make_conv_teacher, make_dropout_student, named
 
 STUDENTS: dict[str, AbstractStudent] = {
     "built in": NamedStudent(architecture="convnet_4"),
     "own": NamedStudent(architecture=named("make_dropout_student")),
     "pruned": PrunedStudent(architecture="thin:0.5"),
+    "quantized": QuantizedStudent(architecture="quantized:w4a8"),
     "given": GivenStudent.of(make_dropout_student),
 }
 

@@ -14,6 +14,7 @@ from beliefmatch.runs.schema.run import StudentMetadata
 STUDENT = StudentMetadata(
     architecture="convnet_4",
     plan=None,
+    quantization=None,
     num_classes=10,
     task="single_label",
     outputs=None,

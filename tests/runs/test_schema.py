@@ -28,6 +28,7 @@ from beliefmatch.runs.schema.measurement import (
     Transition,
 )
 from beliefmatch.runs.schema.plan import PrunedLayer, PruningPlan
+from beliefmatch.runs.schema.quantization_plan import QuantizationPlan, QuantizedLayer
 from beliefmatch.runs.schema.result import Collapse, Collapses, Result
 from beliefmatch.runs.schema.row import LoggedRow
 from beliefmatch.runs.schema.run import RunMetadata, RunSettings, SourceMetadata, StudentMetadata
@@ -130,6 +131,9 @@ STUDENT = StudentMetadata(
         num_outputs=10,
         dropped=("2",),
         layers=(PrunedLayer(name="0", outputs=(0, 3), inputs=None, num_outputs=4, num_inputs=None),),
+    ),
+    quantization=QuantizationPlan(
+        num_outputs=10, layers=(QuantizedLayer(name="0", weight_bits=4, activation_bits=8, lowest=-3),)
     ),
     num_classes=10,
     task="single_label",

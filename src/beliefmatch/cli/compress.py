@@ -67,8 +67,9 @@ def compress(
         teacher: Trained network: my_file.py:function for your own, timm:NAME, torchvision:NAME, hf:FOLDER, an .onnx or
             .pt2 file, or a built-in name; beliefmatch architectures lists names.
         student: Smaller network that learns, named likewise; beliefmatch inspect MODEL suggests some. thin:0.5 makes it
-            of the teacher, with half of the MACs in fewer channels; shallow:0.7 leaves residual blocks out. auto, or
-            none with --speedup, --size or --macs: what meets them is found and measured on this machine.
+            of the teacher, with half of the MACs in fewer channels; shallow:0.7 leaves residual blocks out;
+            quantized:w4a8 simulates 4 bits for weights and 8 for activations. auto, or none with --speedup, --size or
+            --macs: what meets them is found and measured on this machine.
         speedup: Times as fast as the teacher at least, for one example on this machine's CPU, such as 2.
         size: Part of the teacher's bytes at most, such as 0.25.
         macs: Part of the teacher's multiply-accumulates at most, such as 0.5.

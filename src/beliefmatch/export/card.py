@@ -191,7 +191,7 @@ def _files_of(folder: RunFolder, card: Path, spec: InputSpec, network: Network) 
 def _student_name(folder: RunFolder, transfer: Transfer) -> str:
     metadata = folder.read_student()
     name = without_folder(metadata.architecture)
-    return name if metadata.plan is None else f"{transfer.student.architecture} of {name}"
+    return f"{transfer.student.architecture} of {name}" if metadata.is_made_of_teacher else name
 
 
 def _run_name(folder: RunFolder) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import logging
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from beliefmatch.networks.examples import AbstractExamples, Inputs
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.given import PREFIX, GivenNetworks
 from beliefmatch.networks.loading.packages import require
+from beliefmatch.networks.quantization.layers import quantized_layers
 from beliefmatch.networks.tasks import TASKS
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.paths import as_path
@@ -33,6 +35,8 @@ from beliefmatch.runs.schema.export import Export
 from beliefmatch.setting_names import Setting
 from beliefmatch.training.student_files import load_student_with_logits, read_student
 from beliefmatch.training.trusted_code import TrustedCode
+
+logger = logging.getLogger(__name__)
 
 STEM = "model"
 """Of the file's name, unless the user names it; the run folder holds a student.safetensors of its own."""
@@ -99,6 +103,8 @@ def export_student(
     metadata = asdict(read_student(folder, trust_code=trust_code))
     task = TASKS[metadata["task"]]
     network = load_student_with_logits(folder.path, architecture=given.student, trust_code=trust_code)
+    if quantized_layers(network):
+        logger.info("the file simulates the student's few bits: it computes in 32 bits, and is as large and as slow")
     student = DeployedGraph(network, spec, pixels)
     content = FORMATS[to].write(student, spec)
     teacher, why_no_teacher = find_teacher(folder, trust_code=trust_code, given=given)
@@ -174,9 +180,10 @@ def check_target(
             f"the student was {folder.read_student().architecture}, and a {to} file holds weights alone, which could "
             "not be checked in a fresh process: export to onnx or pt2, or take student.safetensors of the run folder"
         )
-    if not FORMATS[to].holds_graph and folder.read_student().plan is not None:
+    if not FORMATS[to].holds_graph and folder.read_student().is_made_of_teacher:
+        kind = "pruned" if folder.read_student().quantization is None else "quantised"
         raise ExportError(
-            f"a pruned student is more than a name and weights, which is all that a {to} file holds: export to onnx or "
+            f"a {kind} student is more than a name and weights, which is all that a {to} file holds: export to onnx or "
             "pt2, or take the run folder, which beliefmatch.load_student reads"
         )
     check_pixels_fit(spec, pixels)

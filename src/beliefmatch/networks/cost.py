@@ -22,6 +22,7 @@ from beliefmatch.networks.loading.converted import ConvertedProgram
 from beliefmatch.networks.modes import evaluating
 from beliefmatch.networks.multiply_accumulates import counting_flops
 from beliefmatch.networks.passes import run_network
+from beliefmatch.networks.quantization.layers import FakeQuantized, quantized_layers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,8 @@ class Cost:
     numbers counts once, as in torch's own counter; what computes weights from others, parametrisations, does not."""
     bytes: int
     """Bytes of parameters and of the buffers that a state dict holds, in the types that the network computes in: those
-    of a loaded one in 32 bits, whatever types its weights were stored in. Tied weights count once."""
+    of a loaded one in 32 bits, whatever types its weights were stored in. Tied weights count once, and weights whose few
+    bits are simulated as many as those bits would take."""
 
 
 def measure_cost(network: nn.Module, spec: InputSpec) -> Cost:
@@ -49,13 +51,17 @@ def cost_of(network: nn.Module, macs: int) -> Cost:
     return Cost(
         parameters=count_parameters(network),
         macs=macs,
-        bytes=_count_bytes(network),
+        bytes=_count_bytes(network) - sum(_bytes_saved(layer) for layer in quantized_layers(network)),
     )
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Count parameters, and weights that torch knows as something else; tied ones count once."""
-    return sum(each.numel() for each in (*network.parameters(), *_other_weights(network)))
+    """Count parameters, and weights that torch knows as something else; tied ones count once.
+
+    Steps, which say how far apart the levels of few bits are, are none.
+    """
+    steps = sum(layer.num_steps for layer in quantized_layers(network))
+    return sum(each.numel() for each in (*network.parameters(), *_other_weights(network))) - steps
 
 
 def _other_weights(network: nn.Module) -> Iterator[Tensor]:
@@ -67,6 +73,12 @@ def _other_weights(network: nn.Module) -> Iterator[Tensor]:
             methods: list[Any] = [getattr(module, name, None) for name in ("weight", "bias")]
             found = [method() for method in methods if callable(method)]
             yield from (each for each in found if isinstance(each, Tensor))
+
+
+def _bytes_saved(layer: FakeQuantized) -> int:
+    """Return how much smaller a layer would be if its weights took as many bits as they are rounded to."""
+    weight = layer.weight
+    return weight.numel() * weight.element_size() - math.ceil(weight.numel() * layer.weight_bits / 8)
 
 
 def _count_bytes(network: nn.Module) -> int:

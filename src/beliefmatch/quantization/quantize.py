@@ -26,6 +26,7 @@ from beliefmatch.networks.teacher import Teacher
 from beliefmatch.quantization.calibration_inputs import CalibrationName, make_calibration_inputs
 from beliefmatch.quantization.choice import choose_calibration, keep_costly_layers
 from beliefmatch.quantization.comparison import predict_by_onnxruntime
+from beliefmatch.quantization.simulated import without_simulation
 from beliefmatch.quantization.static import RangeName, StaticSettings, prepare_graph
 from beliefmatch.runs.atomic import make_folder, replacing, write_json
 from beliefmatch.runs.schema.quantization import Quantization
@@ -142,7 +143,7 @@ def quantize_network(
             )
     for package in onnx.ONNX.modules:
         require(package, install="beliefmatch[onnx]")
-    network = copy.deepcopy(network).eval()
+    network = without_simulation(copy.deepcopy(network)).eval()
     static = StaticSettings(
         reduce_range=settings.reduce_range,
         keep_float=settings.keep_float if isinstance(settings.keep_float, tuple) else (),

@@ -19,6 +19,7 @@ from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.students.base import AbstractStudent
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.students.pruned import PrunedStudent, asks_for_pruning
+from beliefmatch.students.quantized import QuantizedStudent, asks_for_quantization
 from beliefmatch.training.transfer import Transfer
 
 SOFT = BeliefMatching(divergence="kl", temperature=20.0, divergence_weight=400.0)
@@ -96,6 +97,8 @@ class Setup:
             raise SettingsError(f"{Setting('student')} is missing: {recipe} needs one, such as convnet_8")
         if isinstance(student, NamedStudent) and asks_for_pruning(student.architecture):
             student = PrunedStudent.of(student)
+        elif isinstance(student, NamedStudent) and asks_for_quantization(student.architecture):
+            student = QuantizedStudent.of(student)
         if isinstance(source, PooledSettings | Unlabelled | FewShot):
             source = replace(source, augmentation=choose_augmentation(source.augmentation, self.dataset, self.shape))
         return Transfer(
@@ -110,6 +113,8 @@ class Setup:
             batch_size=defaults.batch_size if self.batch_size is None else self.batch_size,
             student_optimiser=optimiser,
             seed=self.seed,
+            # Statistics of real data are worth more than those of made inputs, and fold into weights of few bits.
+            freeze_batch_norm=isinstance(student, QuantizedStudent),
         )
 
     def _inputs(self, recipe: str, defaults: Defaults) -> InputSpec:

@@ -25,6 +25,7 @@ from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.students.given import GivenStudent
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.students.pruned import PrunedStudent
+from beliefmatch.students.quantized import QuantizedStudent
 from beliefmatch.training.transfer import Transfer
 from beliefmatch.training.trusted_code import TrustedCode, check_trusted, code_named_in
 
@@ -33,7 +34,7 @@ SETTINGS_TYPES: tuple[type, ...] = (
     Unlabelled,
     *(BeliefMatching, Distillation),
     *(Network, GivenNetwork),
-    *(NamedStudent, GivenStudent, PrunedStudent),
+    *(NamedStudent, GivenStudent, PrunedStudent, QuantizedStudent),
     *(Adam, CosineSgd, StepwiseSgd),
 )
 """Each source, objective, teacher, student and optimiser. What their own fields hold is found by the annotations."""

@@ -6,6 +6,7 @@ from beliefmatch.report.commands import GIVEN, began, is_code
 from beliefmatch.report.elements import Cell, Part, Section, Table, text_cell
 from beliefmatch.report.groups import Group
 from beliefmatch.report.pruning import pruning_parts
+from beliefmatch.report.quantization import quantization_parts
 from beliefmatch.report.runs import Run
 from beliefmatch.report.sensitivity import sensitivity_parts
 from beliefmatch.report.settings import differing, is_default
@@ -109,15 +110,20 @@ def student_section(runs: Sequence[Run]) -> Section:
     outputs = f"{run.student_metadata.num_logits} {OUTPUT_WORDS[task]}"
     architecture = run.student_metadata.architecture
     code, how = _loading(run, architecture)
-    if plan is not None:
-        architecture = f"{run.settings.get('student.architecture', 'pruned')} of {architecture}"
+    if run.student_metadata.is_made_of_teacher:
+        architecture = f"{run.settings.get('student.architecture', 'made')} of {architecture}"
     others = " The students of the other runs load alike." if len(runs) > 1 else ""
     return Section(
         name="student",
         title="Loading the student",
         text=f"{architecture}, {outputs}, inputs of shape {run.settings.get('inputs.shape', 'unknown')}. Its "
         f"weights are student.safetensors in the run folder; student.json beside them says the rest.{how}{others}",
-        parts=(Part(code=code), *pruning_parts(plan), *sensitivity_parts(run.sensitivity)),
+        parts=(
+            Part(code=code),
+            *quantization_parts(run.student_metadata.quantization),
+            *pruning_parts(plan),
+            *sensitivity_parts(run.sensitivity),
+        ),
     )
 
 

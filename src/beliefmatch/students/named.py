@@ -17,7 +17,7 @@ class NamedStudent(AbstractStudent):
 
     architecture: str
     """Built-in name such as wide_resnet_16_1; timm:NAME, torchvision:NAME, hf:FOLDER, file.py:function for your own;
-    thin:0.5 or shallow:0.7 for the teacher with fewer channels or blocks."""
+    thin:0.5 or shallow:0.7 for the teacher with fewer channels or blocks; quantized:w4a8 for it in few bits."""
     weights: Path | None = None
     """Safetensors file or state dict to start from. None: fresh weights, or those that the name asks for."""
     start: Start | None = None

@@ -139,7 +139,7 @@ def _find_plan(
     name: str, network: nn.Module, teacher: Teacher, *, groups: Sequence[ChannelGroup] | None = None
 ) -> PruningPlan:
     request = PruningRequest.parse(name)
-    num_outputs = _count_outputs(network, teacher)
+    num_outputs = count_outputs(network, teacher)
     if request.method == "shallow":
         dropped = drop_blocks(network, teacher.spec, fraction=request.fraction)
         return PruningPlan(num_outputs=num_outputs, dropped=dropped, layers=())
@@ -189,7 +189,7 @@ def with_plan(settings: AbstractStudent, student: nn.Module) -> AbstractStudent:
     return replace(settings, plan=plan_of(student)) if isinstance(settings, PrunedStudent) else settings
 
 
-def _count_outputs(network: nn.Module, teacher: Teacher) -> int:
+def count_outputs(network: nn.Module, teacher: Teacher) -> int:
     """Return the number of outputs before they become logits: a network of a single one has two classes."""
     bare = copy.deepcopy(network)
     for key, hook in list(bare._forward_hooks.items()):

@@ -68,7 +68,8 @@ def compress(
             "wide_resnet_40_1", "timm:NAME", "hf:FOLDER" or "my_file.py:make_network"; or the path of an .onnx or .pt2
             file or of a Hugging Face folder.
         student: smaller network that learns: likewise, such as "wide_resnet_16_1" or your own module; or "thin:0.5" or
-            "shallow:0.7", the teacher with fewer channels or blocks (docs/pruning.md); or "auto": what meets speedup,
+            "shallow:0.7", the teacher with fewer channels or blocks (docs/pruning.md); "quantized:w4a8", the teacher
+            in few bits (docs/quantization.md); or "auto": what meets speedup,
             size or macs is listed, measured on this machine, and trained (docs/which_student.md).
         shape: of one input, without the batch axis, such as (3, 32, 32). None: the teacher's own configuration says.
         mean: of each channel that the teacher was trained with, in pixels scaled to [0, 1]; one number serves all.

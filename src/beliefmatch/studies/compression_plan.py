@@ -10,6 +10,7 @@ from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.runs.schema.export import NormalisationFrom
 from beliefmatch.runs.schema.task import DESCRIPTIONS, OUTPUT_WORDS, TaskName
 from beliefmatch.students.pruned import PrunedStudent
+from beliefmatch.students.quantized import QuantizedStudent
 from beliefmatch.students.weight_selection import is_of_family
 from beliefmatch.training.budget import Timing, time_run
 from beliefmatch.training.options import RunOptions
@@ -87,6 +88,8 @@ class CompressionPlan:
             return "the weights that its name asks for"
         if isinstance(student, PrunedStudent):
             return "fresh weights" if student.start == "fresh" else "what is left of the teacher's weights"
+        if isinstance(student, QuantizedStudent):
+            return "the teacher's weights; its bits are simulated, and its bytes are what they would take"
         if student.start == "teacher" and self.is_of_family:
             return "the teacher's weights, where both have a layer"
         own = "fresh weights" if self.given.student is None else "the weights that it was given with"

@@ -17,6 +17,7 @@ from beliefmatch.students.base import AbstractStudent, Start
 from beliefmatch.students.given import GivenStudent
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.students.pruned import PrunedStudent
+from beliefmatch.students.quantized import QuantizedStudent
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.transfer import Transfer
 
@@ -95,8 +96,8 @@ def transfer_of(settings: CompressionSettings) -> tuple[Transfer, GivenNetworks]
             f"{settings.recipe}, or in Python give functools.partial(recipes.{settings.recipe}, source=...)"
         ) from error
     given = teacher.module if isinstance(teacher, GivenNetwork) else None
-    # A pruned student is made of its teacher's architecture.
-    made_from = given if isinstance(transfer.student, PrunedStudent) else None
+    # A pruned or quantised student is made of its teacher's architecture.
+    made_from = given if isinstance(transfer.student, PrunedStudent | QuantizedStudent) else None
     return transfer, GivenNetworks(
         teacher=given, student=student.given if isinstance(student, GivenStudent) else made_from
     )

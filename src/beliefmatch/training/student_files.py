@@ -15,14 +15,15 @@ from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import form_of, give_logits
 from beliefmatch.networks.outputs import choose_output
 from beliefmatch.networks.pruning.narrowing import apply_plan, forget_plan, plan_of
+from beliefmatch.networks.quantization.plan import apply_quantization, forget_quantization, quantization_of
 from beliefmatch.networks.state_dicts import as_tensors
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
-from beliefmatch.runs.schema.plan import PruningPlan
 from beliefmatch.runs.schema.run import StudentMetadata
 from beliefmatch.runs.serialisation import from_json, to_json
 from beliefmatch.runs.student_checksum import check_student
 from beliefmatch.students.pruned import PrunedStudent
+from beliefmatch.students.quantized import QuantizedStudent
 from beliefmatch.training.transfer import Transfer
 from beliefmatch.training.trusted_code import TrustedCode, check_trusted
 
@@ -40,10 +41,13 @@ def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, ins
     sha256 = _hash(content)
     write_bytes(folder.student, content)
     plan = plan_of(student) if isinstance(transfer.student, PrunedStudent) else None
+    quantization = quantization_of(student) if isinstance(transfer.student, QuantizedStudent) else None
+    is_own = plan is None and quantization is None
     folder.write_student_metadata(
         StudentMetadata(
-            architecture=(transfer.student if plan is None else transfer.teacher).architecture,
+            architecture=(transfer.student if is_own else transfer.teacher).architecture,
             plan=plan,
+            quantization=quantization,
             num_classes=inspection.num_outputs,
             task=inspection.task,
             outputs=form_of(student),
@@ -143,27 +147,41 @@ def _load_student(
             f'load_student("{run.path}", architecture="my_file.py:make_network") names it anew'
         )
     if isinstance(name, str):
-        num_outputs = metadata.num_classes if metadata.plan is None else metadata.plan.num_outputs
+        path, num_outputs = _num_outputs(metadata)
         if num_outputs < 1:
-            path = "num_classes" if metadata.plan is None else "plan.num_outputs"
             raise FolderError(f"{run.student_metadata} is damaged: {path} is {num_outputs}, expected at least 1")
         student = make_network(name, in_channels=inputs.shape[0], num_classes=num_outputs)
     else:
         student = make_given(name, name_of(name))
     weights = read_weights(run.student)
-    if metadata.plan is not None and not _fits(student, weights):
-        _prune(student, metadata.plan, run)
+    if not _fits(student, weights):
+        _make_of_teacher(student, metadata, run)
     fit_weights(student, weights, name=str(run.student))
     return student.float().eval(), metadata
 
 
-def _prune(network: nn.Module, plan: PruningPlan, run: RunFolder) -> None:
-    """Apply a plan to the teacher's architecture, and leave nothing of ours in it."""
+def _num_outputs(metadata: StudentMetadata) -> tuple[str, int]:
+    """Return with how many outputs the architecture is made, after where that stands in student.json."""
+    if metadata.plan is not None:
+        return "plan.num_outputs", metadata.plan.num_outputs
+    if metadata.quantization is not None:
+        return "quantization.num_outputs", metadata.quantization.num_outputs
+    return "num_classes", metadata.num_classes
+
+
+def _make_of_teacher(network: nn.Module, metadata: StudentMetadata, run: RunFolder) -> None:
+    """Apply the plans to the teacher's architecture, where there are any, and leave none of them in it."""
+    path = "plan"
     try:
-        apply_plan(network, plan)
+        if metadata.plan is not None:
+            apply_plan(network, metadata.plan)
+        path = "quantization"
+        if metadata.quantization is not None:
+            apply_quantization(network, metadata.quantization)
     except NetworkError as error:
-        raise FolderError(f"{run.student_metadata} is damaged: plan: {error}") from error
+        raise FolderError(f"{run.student_metadata} is damaged: {path}: {error}") from error
     forget_plan(network)
+    forget_quantization(network)
 
 
 def _fits(network: nn.Module, weights: dict[str, Tensor]) -> bool:

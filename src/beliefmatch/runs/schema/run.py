@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from beliefmatch.runs.schema.plan import PruningPlan
+from beliefmatch.runs.schema.quantization_plan import QuantizationPlan
 from beliefmatch.runs.schema.task import TaskName
 
 Json = Any
@@ -47,9 +48,11 @@ class StudentMetadata:
     """What is needed to load the student, besides its weights."""
 
     architecture: str
-    """Name of the architecture, as `NamedStudent` takes it; the teacher's, where there is a plan."""
+    """Name of the architecture, as `NamedStudent` takes it; the teacher's, where the student is made of it."""
     plan: PruningPlan | None
-    """How the student was made from its teacher's architecture. None: it is the architecture as it is."""
+    """How the student was made from its teacher's architecture. None: it lost no part of it."""
+    quantization: QuantizationPlan | None
+    """Which of its layers compute with few bits, in simulation. None: none."""
     num_classes: int
     """Number of the student's own outputs; a single one of a classifier stands for two classes."""
     task: TaskName
@@ -66,6 +69,11 @@ class StudentMetadata:
     """SHA-256 of that file, hexadecimal."""
     how_to_load: str
     """A line of Python."""
+
+    @property
+    def is_made_of_teacher(self) -> bool:
+        """Whether the architecture is the teacher's, and a plan makes the student of it."""
+        return self.plan is not None or self.quantization is not None
 
     @property
     def num_logits(self) -> int:
