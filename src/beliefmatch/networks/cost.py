@@ -37,8 +37,8 @@ class Cost:
     numbers counts once, as in torch's own counter; what computes weights from others, parametrisations, does not."""
     bytes: int
     """Bytes of parameters and of the buffers that a state dict holds, in the types that the network computes in: those
-    of a loaded one in 32 bits, whatever types its weights were stored in. Tied weights count once, and weights whose few
-    bits are simulated as many as those bits would take."""
+    of a loaded one in 32 bits, whatever types its weights were stored in. Tied weights count once, and weights whose
+    few bits are simulated as many as those bits would take."""
 
 
 def measure_cost(network: nn.Module, spec: InputSpec) -> Cost:

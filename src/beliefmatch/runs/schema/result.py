@@ -75,7 +75,7 @@ class Result:
     teacher_macs: int | None = None
     """Multiply-accumulates of the teacher for one example. None: not counted."""
     student_bytes: int | None = None
-    """Bytes of the student's parameters and buffers in 32 bits; where its few bits are simulated, what these would take."""
+    """Bytes of the student's parameters and buffers in 32 bits; where few bits are simulated, what these would take."""
     teacher_bytes: int | None = None
     """Bytes of the teacher's parameters and buffers in 32 bits, whatever types its weights were stored in."""
     student_latency: float | None = None
