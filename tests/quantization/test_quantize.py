@@ -86,10 +86,15 @@ def test_it_says_what_was_found(quantized: Quantized) -> None:
     assert found.images.accuracy > 0.97
     assert found.images.agreement > 0.98
     assert found.latency > 0 < found.float_latency
-    kinds = {(each.calibration, each.ranges) for each in found.candidates}
+    *without, corrected = found.candidates
+    kinds = {(each.calibration, each.ranges) for each in without}
+    assert [each.bias_correction for each in found.candidates] == [False] * len(without) + [True]
     assert kinds == {(a, b) for a in ("weighted", "refined", "procedural") for b in ("minmax", "percentile")}
     chosen = min(found.candidates, key=lambda each: each.divergence)
     assert (found.calibration, found.ranges) == (chosen.calibration, chosen.ranges)
+    assert found.bias_correction is chosen.bias_correction
+    nearest = min(without, key=lambda each: each.divergence)
+    assert (corrected.calibration, corrected.ranges) == (nearest.calibration, nearest.ranges)
     assert json.loads(quantized.record.read_text())["calibration"] == found.calibration
 
 

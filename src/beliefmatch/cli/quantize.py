@@ -131,13 +131,15 @@ def _print_table(found: "Quantization") -> None:
 
     from beliefmatch.cli.tables import percent
 
-    table = Table("calibrated on", "ranges")
+    table = Table("calibrated on", "ranges", "biases")
     for title in ("agreement", "KL, nats"):
         table.add_column(title, justify="right")
     for each in found.candidates:
-        chosen = (each.calibration, each.ranges) == (found.calibration, found.ranges)
-        style = "bold" if chosen else None
-        table.add_row(each.calibration, each.ranges, percent(each.agreement), f"{each.divergence:.5f}", style=style)
+        made = (each.calibration, each.ranges, each.bias_correction)
+        style = "bold" if made == (found.calibration, found.ranges, found.bias_correction) else None
+        biases = "corrected" if each.bias_correction else "as they are"
+        numbers = percent(each.agreement), f"{each.divergence:.5f}"
+        table.add_row(each.calibration, each.ranges, biases, *numbers, style=style)
     print_table(table)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from beliefmatch.quantization.bias_correction import correct_biases
 from beliefmatch.quantization.calibration_inputs import CalibrationInputs, CalibrationName
 from beliefmatch.quantization.comparison import Closeness, compare_logits, predict_by_onnxruntime
 from beliefmatch.quantization.static import CalibratedGraph, PreparedGraph, RangeName, StaticSettings
@@ -28,6 +29,8 @@ class Choice:
     settings: StaticSettings
     calibration: CalibrationName
     closeness: Closeness
+    bias_correction: bool
+    """Whether biases take back what rounding the weights shifts."""
     candidates: list[QuantizationCandidate]
     graph: CalibratedGraph
     """With its ranges."""
@@ -66,18 +69,56 @@ def choose_calibration(
         for each in TRIED_RANGES if ranges is None else (ranges,):
             chosen = replace(settings, ranges=each)
             content, closeness = _quantize(calibrated, chosen, inputs, expected)
-            candidates.append(QuantizationCandidate(calibration=name, ranges=each, **asdict(closeness)))
+            candidates.append(_candidate(name, each, closeness, bias_correction=False))
             found.append(
                 Choice(
                     content=content,
                     settings=chosen,
                     calibration=name,
                     closeness=closeness,
+                    bias_correction=False,
                     candidates=candidates,
                     graph=calibrated,
                 )
             )
     return min(found, key=lambda choice: choice.closeness.divergence)
+
+
+def try_bias_correction(choice: Choice, inputs: CalibrationInputs, expected: Tensor, folder: Path) -> Choice:
+    """Correct biases for the rounding of weights, and return what is nearer to the network in 32 bits.
+
+    Args:
+        choice: without such a correction.
+        inputs: those that calibrated it say what layers get; the held-out ones decide.
+        expected: (count, classes), logits of the network in 32 bits on the held-out ones.
+        folder: for what is kept meanwhile.
+
+    Raises:
+        ExportError: onnxruntime cannot quantise the graph.
+    """
+    calibrating = inputs.by_name[choice.calibration]
+    corrected = correct_biases(choice.graph.graph, choice.content, calibrating)
+    if corrected is None:
+        return choice
+    where = folder / "corrected"
+    where.mkdir()
+    graph = CalibratedGraph(corrected, calibrating, where)
+    content, closeness = _quantize(graph, choice.settings, inputs, expected)
+    candidate = _candidate(choice.calibration, choice.settings.ranges, closeness, bias_correction=True)
+    candidates = [*choice.candidates, candidate]
+    if closeness.divergence >= choice.closeness.divergence:
+        return replace(choice, candidates=candidates)
+    return replace(
+        choice, content=content, closeness=closeness, bias_correction=True, candidates=candidates, graph=graph
+    )
+
+
+def _candidate(
+    calibration: CalibrationName, ranges: RangeName, closeness: Closeness, *, bias_correction: bool
+) -> QuantizationCandidate:
+    return QuantizationCandidate(
+        calibration=calibration, ranges=ranges, bias_correction=bias_correction, **asdict(closeness)
+    )
 
 
 def _quantize(

@@ -24,7 +24,7 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.packages import require
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.quantization.calibration_inputs import CalibrationName, make_calibration_inputs
-from beliefmatch.quantization.choice import choose_calibration, keep_costly_layers
+from beliefmatch.quantization.choice import choose_calibration, keep_costly_layers, try_bias_correction
 from beliefmatch.quantization.comparison import predict_by_onnxruntime
 from beliefmatch.quantization.simulated import without_simulation
 from beliefmatch.quantization.static import RangeName, StaticSettings, prepare_graph
@@ -165,6 +165,7 @@ def quantize_network(
             calibration=settings.calibration,
             ranges=settings.ranges,
         )
+        choice = try_bias_correction(choice, inputs, expected, Path(folder))
         costs = []
         if settings.keep_float == "auto":
             choice, costs = keep_costly_layers(choice, inputs, expected, min_agreement=settings.min_agreement)
@@ -182,6 +183,7 @@ def quantize_network(
     quantization = Quantization(
         calibration=choice.calibration,
         ranges=choice.settings.ranges,
+        bias_correction=choice.bias_correction,
         reduce_range=static.reduces_range,
         keep_float=list(choice.settings.keep_float),
         num_nodes=len(prepared.nodes),

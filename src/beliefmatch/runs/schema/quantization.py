@@ -13,6 +13,8 @@ class QuantizationCandidate:
     """Inputs that it was calibrated on."""
     ranges: str
     """How activations got their ranges."""
+    bias_correction: bool
+    """Whether biases take back what rounding the weights shifts."""
     agreement: float
     """Fraction of held-out pseudo inputs that get the same class."""
     divergence: float
@@ -37,6 +39,8 @@ class Quantization:
     """Inputs that it was calibrated on: noise, procedural, refined, or weighted."""
     ranges: str
     """How activations got their ranges: minmax, entropy, or percentile."""
+    bias_correction: bool
+    """Whether biases take back what rounding the weights shifts: where that came nearer."""
     reduce_range: bool
     """Weights have 7 bits, for CPUs without VNNI."""
     keep_float: list[str]
