@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from beliefmatch import LabelledImages
@@ -20,6 +20,20 @@ MEAN, STD = (0.1307,), (0.3081,)
 NUM_TEACHER_IMAGES = 50_000
 NUM_EPOCHS = 4
 BATCH_SIZE = 128
+
+
+def train_network(network: nn.Module, inputs: Tensor, labels: Tensor, *, epochs: int) -> None:
+    """Train on real examples by Adam with a cosine, in place; inputs are (count, *shape), labels (count,)."""
+    steps = len(inputs) // BATCH_SIZE
+    optimiser = torch.optim.Adam(network.parameters(), 2e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * steps)
+    for _ in range(epochs):
+        order = torch.randperm(len(inputs))
+        for chosen in order[: steps * BATCH_SIZE].split(BATCH_SIZE):
+            cross_entropy(network(inputs[chosen]), labels[chosen]).backward()
+            optimiser.step()
+            optimiser.zero_grad()
+            schedule.step()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +56,7 @@ class MnistTeacher:
         examples = self.read(data, slice(NUM_TEACHER_IMAGES))
         inputs = InputSpec(shape=self.shape, mean=MEAN, std=STD).from_pixels(examples.images)
         network = make_network(self.architecture, in_channels=1, num_classes=self.num_classes)
-        steps = len(inputs) // BATCH_SIZE
-        optimiser = torch.optim.Adam(network.parameters(), 2e-3)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, NUM_EPOCHS * steps)
-        for _ in range(NUM_EPOCHS):
-            order = torch.randperm(len(inputs))
-            for chosen in order[: steps * BATCH_SIZE].split(BATCH_SIZE):
-                cross_entropy(network(inputs[chosen]), examples.labels[chosen]).backward()
-                optimiser.step()
-                optimiser.zero_grad()
-                schedule.step()
+        train_network(network, inputs, examples.labels, epochs=NUM_EPOCHS)
         return network
 
     def read_held_out(self, data: Path) -> LabelledImages:

@@ -1,11 +1,15 @@
 """8-bit networks without data beside calibration on real images: accuracy, divergence, size and latency.
 
     python benchmarks/quantization.py [--only resnet20] [--seeds 0 1 2] [--inputs 256]
+    python benchmarks/quantization.py --few-bits quantized:w4a4 [--only resnet20] [--rounds 25] [--batch-size 128]
 
 For each network and seed, made inputs of each kind and as many real images calibrate onnxruntime's static quantisation
 (8 bits, per channel); `auto` is what `beliefmatch quantize` writes, chosen without data. Test images measure, and
 choose nothing; the real images that calibrate are others. Writes benchmarks/results/quantization.json, row by row, and
 keeps what is there of other networks. The last line is one JSON object: {network: accuracy lost by auto, in points}.
+
+With --few-bits, students that simulate few bits are trained by the recipe best instead; --warm-up batches fill its pool
+at first. Their last line is {network: {student: accuracy after training, in percent}}.
 """
 
 import argparse
@@ -18,18 +22,32 @@ from typing import Any
 
 import torch
 
-from beliefmatch import Network, QuantizationSettings, read_examples
+from beliefmatch import (
+    LabelledImages,
+    Network,
+    QuantizationSettings,
+    RunOptions,
+    load_student,
+    read_examples,
+    recipes,
+    run,
+)
+from beliefmatch.data.images import read_labelled_images
 from beliefmatch.export import onnx
 from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.functional.classification import correct
+from beliefmatch.measurement.predictions import measure_accuracy
 from beliefmatch.networks.examples import Images
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.quantization.comparison import compare_logits, predict_by_onnxruntime
 from beliefmatch.quantization.quantize import quantize_network
 from beliefmatch.quantization.static import CalibratedGraph, StaticSettings, prepare_graph
+from beliefmatch.sources.procedural_pool import ProceduralPool
+from beliefmatch.students.base import build_student
+from beliefmatch.students.named import NamedStudent
 from machine import RESULTS, describe_machine, rounded_spread, write_results
-from tasks import CIFAR10, FASHION_BN, TASKS, Task
+from tasks import CIFAR10, FASHION_BN, MOBILENET, TASKS, Task, percent, teacher_weights
 
 NUM_TEST = 10_000
 
@@ -40,7 +58,8 @@ class Subject:
 
     task: Task
     architecture: str
-    weights: str
+    weights: str | None
+    """A file of shared weights. None: the task trains the network."""
     training_images: str
 
 
@@ -67,6 +86,7 @@ SUBJECTS = {
         weights="mnist/lenet5_kennygnw",
         training_images="mnist/train.npz",
     ),
+    "mobilenet": Subject(task=MOBILENET, architecture=MOBILENET.teacher, weights=None, training_images=FASHION),
 }
 
 
@@ -80,12 +100,54 @@ def row_of(in_32_bits: torch.Tensor, in_8_bits: torch.Tensor, labels: torch.Tens
     }
 
 
-def measure(subject: Subject, data: Path, seed: int, num_inputs: int) -> dict[str, Any]:
+def network_of(name: str, data: Path, folder: Path) -> Network:
+    """Return one of the networks with its weights, which are trained where they are not shared."""
+    subject = SUBJECTS[name]
+    weights = data / "models" / f"{subject.weights}.safetensors"
+    if subject.weights is None:
+        weights = teacher_weights(name, data, folder, 0, subject.task)
+    return Network(architecture=subject.architecture, weights=weights)
+
+
+def train_in_few_bits(name: str, student: str, arguments: argparse.Namespace, seed: int) -> dict[str, Any]:
+    """Train a student in few bits without data, and measure it before and after."""
+    task = SUBJECTS[name].task
+    setup = recipes.Setup(
+        teacher=network_of(name, arguments.data, arguments.folder),
+        student=NamedStudent(architecture=student),
+        shape=task.shape,
+        mean=task.mean,
+        std=task.std,
+        rounds=arguments.rounds,
+        batch_size=arguments.batch_size,
+        seed=seed,
+    )
+    transfer = recipes.best(setup, source=ProceduralPool(warm_up=arguments.warm_up))
+    teacher = Teacher.load(transfer.teacher, transfer.inputs)
+    test = read_labelled_images(arguments.data / task.images)
+    images = LabelledImages(images=test.images[: arguments.images], labels=test.labels[: arguments.images])
+    folder = arguments.folder / f"{name}_{student.replace(':', '_')}_rounds_{arguments.rounds}_seed_{seed}"
+    result = run(transfer, RunOptions(folder=folder, resume=True, accelerator="cpu"))
+    made = load_student(folder, trust_code=True)
+    networks = {"teacher": teacher.module, "before": build_student(transfer.student, teacher)[0], "after": made}
+    return {
+        **{name: percent(measure_accuracy(network, transfer.inputs, images)) for name, network in networks.items()},
+        "images": len(images),
+        "rounds": arguments.rounds,
+        "batch_size": arguments.batch_size,
+        "warm_up": arguments.warm_up,
+        "seed": seed,
+        "seconds": result.seconds,
+        "bytes": result.student_bytes,
+        "teacher_bytes": result.teacher_bytes,
+    }
+
+
+def measure(subject: Subject, network: Network, data: Path, seed: int, num_inputs: int) -> dict[str, Any]:
     """Quantise one network in every way."""
     task = subject.task
     spec = InputSpec(shape=task.shape, mean=task.mean, std=task.std)
-    weights = data / "models" / f"{subject.weights}.safetensors"
-    teacher = Teacher.load(Network(architecture=subject.architecture, weights=weights), spec)
+    teacher = Teacher.load(network, spec)
     test = read_examples(data / task.images)
     inputs, labels = test.to_inputs(spec, slice(NUM_TEST)), test.needed_labels()[:NUM_TEST]
     content = onnx.write(DeployedGraph(teacher.module, spec, None), spec)
@@ -126,19 +188,40 @@ def main() -> None:
     parser.add_argument("--only", choices=SUBJECTS, nargs="+", default=list(SUBJECTS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--inputs", type=int, default=256, help="made inputs, and real images beside them")
+    parser.add_argument("--few-bits", nargs="+", default=[], help="students to train, such as quantized:w4a4")
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--warm-up", type=int, default=8, help="batches that fill the pool at first")
+    parser.add_argument("--images", type=int, default=NUM_TEST, help="test images that few bits are measured on")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--folder", type=Path, default=Path("runs/quantization"))
     arguments = parser.parse_args()
     path = RESULTS / "quantization.json"
-    networks: dict[str, Any] = json.loads(path.read_text())["networks"] if path.is_file() else {}
+    stored: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    networks, few_bits = stored.get("networks", {}), stored.get("few_bits", {})
+    if arguments.few_bits:
+        for name in arguments.only:
+            for student in arguments.few_bits:
+                runs = [train_in_few_bits(name, student, arguments, seed) for seed in arguments.seeds]
+                few_bits.setdefault(name, {})[student] = {"runs": runs, "machine": describe_machine()}
+                print(name, student, json.dumps(runs), flush=True)
+                write_results("quantization", stored | {"few_bits": few_bits})
+        after = {
+            name: {each: few_bits[name][each]["runs"][0]["after"] for each in arguments.few_bits}
+            for name in arguments.only
+        }
+        print(json.dumps(after))
+        return
     for name in arguments.only:
-        runs = [measure(SUBJECTS[name], arguments.data, seed, arguments.inputs) for seed in arguments.seeds]
+        network = network_of(name, arguments.data, arguments.folder)
+        runs = [measure(SUBJECTS[name], network, arguments.data, seed, arguments.inputs) for seed in arguments.seeds]
         lost = {
             way: rounded_spread([run["float"]["accuracy"] - run[way]["accuracy"] for run in runs], 2)
             for way in ("auto", "real", "noise")
         }
         networks[name] = {"runs": runs, "accuracy_lost": lost, "inputs": arguments.inputs, "seeds": arguments.seeds}
         print(name, lost, flush=True)
-        write_results("quantization", {"networks": networks, "machine": describe_machine()})
+        write_results("quantization", {"networks": networks, "few_bits": few_bits, "machine": describe_machine()})
     print(json.dumps({name: networks[name]["accuracy_lost"]["auto"][0] for name in arguments.only}))
 
 

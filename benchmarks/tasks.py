@@ -20,7 +20,8 @@ from beliefmatch.studies.sweep import Cell, Measure
 from beliefmatch.studies.teacher_file import write_teacher
 from beliefmatch.training.budget import time_rounds
 from beliefmatch.training.transfer import Transfer
-from mnist_teachers import CNN_16, CNN_28, LENET_BN, LENET_TANH, MEAN, STD, TANH_CNN_3, MnistTeacher
+from mnist_teachers import CNN_16, CNN_28, LENET_BN, LENET_TANH, MEAN, STD, TANH_CNN_3, MnistTeacher, train_network
+from reference.mobilenet import make_mobilenet
 
 SPARE = 0.85
 """Fraction of the budget that rounds are planned for; logs, pictures and checkpoints take some of the rest, and a
@@ -70,6 +71,15 @@ def learn_mnist(teacher: MnistTeacher, student: str, *, minutes: float = 2) -> T
     )
 
 
+def train_mobilenet(data: Path) -> nn.Module:
+    """Train a network of depthwise convolutions (three epochs, Adam, a cosine)."""
+    examples = read_labelled_images(data / "fashion_mnist/train.npz")
+    inputs = InputSpec(shape=MOBILENET.shape, mean=MOBILENET.mean, std=MOBILENET.std).from_pixels(examples.images)
+    network = make_mobilenet()
+    train_network(network, inputs, examples.labels, epochs=3)
+    return network
+
+
 RESNET8 = Path(__file__).parent / "reference" / "keras_resnet.py"
 """A teacher of pixels from 0 to 255: those in [0, 1], divided by 1 / 255."""
 
@@ -85,6 +95,13 @@ FASHION_BN = Task(
     mean=(0.5,),
     std=(0.5,),
 )
+MOBILENET = replace(
+    FASHION_BN,
+    teacher=f"{Path(__file__).parent / 'reference' / 'mobilenet.py'}:make_mobilenet",
+    weights=train_mobilenet,
+    student="quantized:w4a4",
+)
+"""A network of depthwise convolutions of our own training."""
 CIFAR10 = Task(
     teacher="wide_resnet_40_1",
     weights="cifar10/wrn40_1_ferles_s0",
@@ -175,9 +192,9 @@ TASKS = {
 }
 
 
-def teacher_weights(name: str, data: Path, folder: Path, seed: int) -> Path:
+def teacher_weights(name: str, data: Path, folder: Path, seed: int, task: Task | None = None) -> Path:
     """Return the file of a task's teacher, or train it with the run's seed and write it."""
-    weights = TASKS[name].weights
+    weights = (task or TASKS[name]).weights
     if isinstance(weights, str):
         return data / "models" / f"{weights}.safetensors"
     teacher_folder = RunFolder(folder / f"teacher_{name}_{seed}")
