@@ -183,6 +183,13 @@ def measure(subject: Subject, network: Network, data: Path, seed: int, num_input
     return rows
 
 
+def read_stored() -> dict[str, Any]:
+    """Read what is on file, anew each time, since other runs of this script may have written since."""
+    path = RESULTS / "quantization.json"
+    stored = json.loads(path.read_text()) if path.is_file() else {}
+    return {"networks": {}, "few_bits": {}} | stored
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=SUBJECTS, nargs="+", default=list(SUBJECTS))
@@ -196,16 +203,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--folder", type=Path, default=Path("runs/quantization"))
     arguments = parser.parse_args()
-    path = RESULTS / "quantization.json"
-    stored: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    networks, few_bits = stored.get("networks", {}), stored.get("few_bits", {})
     if arguments.few_bits:
         for name in arguments.only:
             for student in arguments.few_bits:
                 runs = [train_in_few_bits(name, student, arguments, seed) for seed in arguments.seeds]
-                few_bits.setdefault(name, {})[student] = {"runs": runs, "machine": describe_machine()}
+                stored = read_stored()
+                stored["few_bits"].setdefault(name, {})[student] = {"runs": runs, "machine": describe_machine()}
                 print(name, student, json.dumps(runs), flush=True)
-                write_results("quantization", stored | {"few_bits": few_bits})
+                write_results("quantization", stored)
+        few_bits = read_stored()["few_bits"]
         after = {
             name: {each: few_bits[name][each]["runs"][0]["after"] for each in arguments.few_bits}
             for name in arguments.only
@@ -219,9 +225,16 @@ def main() -> None:
             way: rounded_spread([run["float"]["accuracy"] - run[way]["accuracy"] for run in runs], 2)
             for way in ("auto", "real", "noise")
         }
-        networks[name] = {"runs": runs, "accuracy_lost": lost, "inputs": arguments.inputs, "seeds": arguments.seeds}
+        stored = read_stored()
+        stored["networks"][name] = {
+            "runs": runs,
+            "accuracy_lost": lost,
+            "inputs": arguments.inputs,
+            "seeds": arguments.seeds,
+        }
         print(name, lost, flush=True)
-        write_results("quantization", {"networks": networks, "few_bits": few_bits, "machine": describe_machine()})
+        write_results("quantization", stored | {"machine": describe_machine()})
+    networks = read_stored()["networks"]
     print(json.dumps({name: networks[name]["accuracy_lost"]["auto"][0] for name in arguments.only}))
 
 

@@ -10,8 +10,10 @@ from torch import nn
 
 from beliefmatch import Network, RunFolder, RunOptions, measure_run, read_examples, read_images, recipes
 from beliefmatch.data.digits import read_digits
+from beliefmatch.data.images import read_labelled_images
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.networks.examples import AbstractExamples, Images
+from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.runs.atomic import make_folder, write_json
 from beliefmatch.runs.folder import TEACHER_FILE
 from beliefmatch.students.named import NamedStudent

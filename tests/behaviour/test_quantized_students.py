@@ -151,7 +151,7 @@ def test_8_bits_keep_their_weights_in_a_file_of_8() -> None:
     plain = without_simulation(student)
     assert not quantized_layers(plain)
     assert all(
-        torch.equal(weight, plain.get_submodule(name).weight) for name, weight in zip("05", weights, strict=True)
+        torch.equal(weight, plain.get_parameter(f"{name}.weight")) for name, weight in zip("05", weights, strict=True)
     )
     other = bm.students.quantized.QuantizedStudent(architecture="quantized:w8a4").build(teacher)
     with pytest.raises(SettingsError, match="simulates"):

@@ -13,6 +13,8 @@ from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.networks.pruning.pseudo_inputs import draw_pseudo_inputs
 from beliefmatch.networks.quantization.plan import quantization_of
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.optimisers import Adam
+from beliefmatch.recipes.best import OPTIMISER
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.students.quantized import QuantizationRequest, QuantizedStudent, asks_for_quantization
 from tiny import make_conv_teacher, named
@@ -96,3 +98,18 @@ def test_every_recipe_keeps_its_batch_norm_statistics() -> None:
         transfer = recipe(setup)
         assert isinstance(transfer.student, QuantizedStudent)
         assert transfer.freeze_batch_norm
+
+
+def test_best_learns_slowly_in_few_bits() -> None:
+    def rate_of(student: str, optimiser: Adam = OPTIMISER) -> float:
+        setup = bm.recipes.Setup(
+            teacher=bm.Network(architecture=named("make_conv_teacher")),
+            student=NamedStudent(architecture=student),
+            shape=(1, 8, 8),
+        )
+        found = bm.recipes.best(setup, optimiser=optimiser).student_optimiser
+        assert isinstance(found, Adam)
+        return found.learning_rate
+
+    assert (rate_of("quantized:w4a4"), rate_of("thin:0.5")) == (1e-4, 1e-2)
+    assert rate_of("quantized:w4a4", Adam(learning_rate=2e-2, gradient_clip=5.0)) == 2e-2

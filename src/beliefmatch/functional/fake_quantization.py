@@ -26,7 +26,7 @@ def fake_quantize(values: Tensor, log_step: Tensor, lowest: int, highest: int) -
         Of the shape of the values, in the type of the step.
     """
     values = values.to(log_step.dtype)
-    if not torch.jit.is_scripting() and torch.is_grad_enabled():
+    if not torch.jit.is_scripting() and torch.is_grad_enabled():  # pyright: ignore[reportPrivateImportUsage]
         quantized = _FakeQuantize.apply(values, log_step, lowest, highest)
         assert isinstance(quantized, Tensor)
         return quantized

@@ -122,7 +122,7 @@ def _channel_means(model: "onnx.ModelProto", names: Sequence[str], inputs: Tenso
         for name, values in found.items():
             each = values.mean(tuple(axis for axis in range(values.ndim) if axis != 1)) * len(batch)
             sums[name] = sums[name] + each if name in sums else each
-    return {name: total / len(inputs) for name, total in sums.items()}
+    return {name: (total / len(inputs)).astype(np.float32) for name, total in sums.items()}
 
 
 def _move_bias(model: "onnx.ModelProto", rounded: _Rounded, shift: Array) -> None:

@@ -38,7 +38,7 @@ class Shared(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         features = self.alias(self.twice(self.first(x)).relu()).relu().mean((2, 3))
         features = self.tied(features).sigmoid()
-        return self.head(nn.functional.linear(features, self.used.weight, self.used.bias))
+        return self.head(input=nn.functional.linear(features, self.used.weight, self.used.bias))
 
 
 def make(weight_bits: int = 3, activation_bits: int = 4) -> Shared:

@@ -16,7 +16,7 @@ MIN_BITS, MAX_BITS = 2, 8
 class FakeQuantized(nn.Module):
     """What all of these layers have besides those that they are made of. Their names of weight and bias stay."""
 
-    weight: nn.Parameter
+    weight: Tensor
     weight_log_step: nn.Parameter
     """(outputs, 1, ...): for each output channel, the logarithm of the distance of two levels of its weights."""
     input_log_step: nn.Parameter
@@ -45,33 +45,33 @@ class FakeQuantized(nn.Module):
 class FakeQuantizedLinear(FakeQuantized, nn.Linear):
     """A linear layer in few bits."""
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (as torch's own layers call it)
         """Compute (..., outputs) of (..., inputs)."""
-        return linear(self.quantized_inputs(inputs), self.quantized_weight(), self.bias)
+        return linear(self.quantized_inputs(input), self.quantized_weight(), self.bias)
 
 
 class FakeQuantizedConv1d(FakeQuantized, nn.Conv1d):
     """A convolution in few bits."""
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (as torch's own layers call it)
         """Compute (batch, outputs, positions) of (batch, inputs, positions)."""
-        return self._conv_forward(self.quantized_inputs(inputs), self.quantized_weight(), self.bias)
+        return self._conv_forward(self.quantized_inputs(input), self.quantized_weight(), self.bias)
 
 
 class FakeQuantizedConv2d(FakeQuantized, nn.Conv2d):
     """A convolution in few bits."""
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (as torch's own layers call it)
         """Compute (batch, outputs, height, width) of (batch, inputs, height, width)."""
-        return self._conv_forward(self.quantized_inputs(inputs), self.quantized_weight(), self.bias)
+        return self._conv_forward(self.quantized_inputs(input), self.quantized_weight(), self.bias)
 
 
 class FakeQuantizedConv3d(FakeQuantized, nn.Conv3d):
     """A convolution in few bits."""
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (as torch's own layers call it)
         """Compute (batch, outputs, *positions) of (batch, inputs, *positions)."""
-        return self._conv_forward(self.quantized_inputs(inputs), self.quantized_weight(), self.bias)
+        return self._conv_forward(self.quantized_inputs(input), self.quantized_weight(), self.bias)
 
 
 KINDS: Mapping[type[nn.Module], type[FakeQuantized]] = {
@@ -119,7 +119,7 @@ def quantized_layers(network: nn.Module) -> list[FakeQuantized]:
 def in_32_bits(layer: FakeQuantized) -> nn.Module:
     """Return a layer of torch's own whose weights are the levels that this one rounds to; nothing rounds its inputs."""
     kind = next(kind for kind in type(layer).__mro__ if kind in KINDS)
-    made = kind.__new__(kind)
+    made: nn.Module = object.__new__(kind)
     own = {"weight_bits", "activation_bits", "lowest"}
     state: dict[str, Any] = {name: value for name, value in vars(layer).items() if name not in own}
     steps = {"weight_log_step", "input_log_step"}

@@ -118,11 +118,11 @@ def _observe_inputs(network: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
 
 @contextmanager
 def _recording(names: Mapping[nn.Module, str], seen: dict[str, Tensor]) -> Iterator[None]:
-    def record(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        values, name = sample_values(arguments[0]), names[layer]
+    def record(layer: nn.Module, arguments: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+        values, name = sample_values(arguments[0] if arguments else named["input"]), names[layer]
         seen[name] = torch.cat([seen[name], values]) if name in seen else values
 
-    handles = [layer.register_forward_pre_hook(record) for layer in names]
+    handles = [layer.register_forward_pre_hook(record, with_kwargs=True) for layer in names]
     try:
         yield
     finally:
