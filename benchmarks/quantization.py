@@ -168,7 +168,11 @@ def measure(subject: Subject, network: Network, data: Path, seed: int, num_input
             "seconds_a_latency": found.latency,
             "float_seconds_a_latency": found.float_latency,
             "seconds": round(time.perf_counter() - began, 1),
-            "candidates": {f"{each.calibration} {each.ranges}": round(each.divergence, 5) for each in found.candidates},
+            "bias_correction": found.bias_correction,
+            "candidates": {
+                f"{each.calibration} {each.ranges}{' corrected' * each.bias_correction}": round(each.divergence, 5)
+                for each in found.candidates
+            },
         }
         graph = prepare_graph(content)
         stored = read_examples(data / subject.training_images)
