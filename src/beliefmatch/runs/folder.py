@@ -57,7 +57,7 @@ class RunFolder:
     @classmethod
     def at(cls, folder: "RunFolder | Path | str") -> "RunFolder":
         """Return the run folder itself, or the one at a path."""
-        return folder if isinstance(folder, cls) else cls(folder)
+        return folder if isinstance(folder, RunFolder) else cls(folder)
 
     @property
     def holds_run(self) -> bool:
