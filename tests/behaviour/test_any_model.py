@@ -368,6 +368,8 @@ def test_a_missing_package_says_the_line_that_installs_it(
     for module in [module for module in sys.modules if module.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.chdir(tmp_path)
+    Path("model.onnx").touch()
     words = ["--teacher.architecture", name, "--student.architecture", "convnet_4"]
     refused(tmp_path, capsys, words, f"the package {package} is not installed: pip install '{extra}'")
 

@@ -198,7 +198,7 @@ def weights(folder: Path, kind: str) -> Path:
         ("good", {"student__architecture": named("make_tuple")}, "returned tuple of .*, expected logits"),
         ("good", {"student__architecture": "convnet4"}, "nearest are convnet_"),
         ("good", {"teacher__num_classes": 7}, "fc.bias has shape"),
-        ("good", {"teacher__num_classes": 0}, "num_classes must be at least 1"),
+        ("good", {"teacher__num_classes": 0}, "num-classes must be at least 1"),
         ("good", {"rounds": 0}, "--rounds must be above 0"),
         ("good", {"devices": 0}, "devices must be at least 1"),
         ("good", {"source__student_steps": 0}, "--source.student-steps must be above 0"),

@@ -52,9 +52,9 @@ def test_one_number_for_each_example_is_one_output(form: Callable[[Tensor], Any]
         (
             (torch.randn(4, 16), LOGITS),
             "tuple of (a tensor of shape (4, 16), a tensor of shape (4, 7)), expected logits (4, classes): say which, "
-            "0 or 1, such as --teacher.output 1",
+            "0 or 1, such as teacher.output='1'",
         ),
-        ({"a": LOGITS, "b": LOGITS}, ": say which, a or b, such as --teacher.output b"),
+        ({"a": LOGITS, "b": LOGITS}, ": say which, a or b, such as teacher.output='b'"),
         (SimpleNamespace(scores=LOGITS), "returned SimpleNamespace, expected"),
         (None, "returned NoneType, expected"),
     ],

@@ -208,8 +208,8 @@ def test_a_file_that_is_there_is_kept(network: nn.Module, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (replace(FEW, min_agreement=1.5), "--min-agreement must be above 0 and at most 1"),
-        (replace(FEW, num_inputs=3), "--num-inputs must be from 32 to 65536"),
+        (replace(FEW, min_agreement=1.5), "min_agreement must be above 0 and at most 1"),
+        (replace(FEW, num_inputs=3), "num_inputs must be from 32 to 65536"),
         (replace(FEW, seed=-1), r"seed must be at least 0 and below 2\*\*32; got -1"),
         (replace(FEW, seed=2**32), r"seed must be at least 0 and below 2\*\*32"),
         (replace(FEW, keep_float=("nothing",)), "no node is called 'nothing'; there are "),

@@ -107,7 +107,7 @@ def test_weights_of_a_file_are_loaded_into_the_pruned_network(tmp_path: Path) ->
     assert all(torch.equal(tensor, state[name] + 1) for name, tensor in student.state_dict().items())
     with pytest.raises(WeightsError, match="shape"):
         PrunedStudent(architecture="thin:0.3", weights=path).build(teacher)
-    with pytest.raises(SettingsError, match=r"student\.start teacher contradicts the weights"):
+    with pytest.raises(SettingsError, match=r"student\.start='teacher' contradicts the weights"):
         PrunedStudent(architecture="thin:0.5", weights=path, start="teacher")
 
 

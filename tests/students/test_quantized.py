@@ -47,7 +47,7 @@ def test_other_bits_are_one_line(bits: str) -> None:
 
 
 def test_fresh_weights_are_refused() -> None:
-    with pytest.raises(SettingsError, match=r"student\.start fresh contradicts .* since it is its teacher"):
+    with pytest.raises(SettingsError, match=r"student\.start='fresh' contradicts .* since it is its teacher"):
         QuantizedStudent(architecture="quantized:w4a4", start="fresh")
 
 

@@ -179,7 +179,7 @@ def test_a_student_that_needs_8_bits_gets_them(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "student auto needs to know what the student must meet"),
+        ({}, "student='auto' needs to know what the student must meet"),
         ({"student": "convnet_8", "speedup": 2}, "student is named, and speedup chooses one: leave one out"),
         ({"macs": 0.5, "candidates": 0}, "candidates must be from 1 to 20; got 0"),
         ({"speedup": 1}, "speedup must be above 1"),

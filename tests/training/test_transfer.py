@@ -1,5 +1,7 @@
 """The loop."""
 
+import copy
+from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +12,12 @@ from torch import Tensor, nn
 from beliefmatch.errors import SettingsError, TapError
 from beliefmatch.networks.inspection import inspect
 from beliefmatch.networks.taps import TapPair
+from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.training.collapse_policy import whose_outputs
 from beliefmatch.training.loop import run_round
-from beliefmatch.training.prepare import resolve_taps
+from beliefmatch.training.prepare import resolve, resolve_taps
 from beliefmatch.training.run_settings import fingerprint
 from tiny import begin, tiny_transfer, vector_transfer
 
@@ -112,6 +115,36 @@ def test_a_pair_that_nobody_named_falls_away(caplog: pytest.LogCaptureFixture) -
         found = resolve_taps(objective, teacher, state.student, inspect(state.student, teacher.spec, role="student"))
     assert found.taps == (TapPair(teacher="0", student="0"),)
     assert "2 and 4 are not compared: activations cannot be compared" in caplog.text
+
+
+FEATURES = BeliefMatching(feature_weight=10.0)
+
+
+def resolved(objective: BeliefMatching, student: nn.Module) -> BeliefMatching:
+    """Resolve an objective for a student of the tiny teacher."""
+    transfer, _, teacher, _ = begin(tiny_transfer())
+    found = resolve(
+        replace(transfer, objective=objective), teacher, student, inspect(student, teacher.spec, role="student")
+    ).objective
+    assert isinstance(found, BeliefMatching)
+    return found
+
+
+def test_a_student_of_the_teachers_family_matches_features() -> None:
+    _, _, teacher, _ = begin(tiny_transfer())
+    found = resolved(FEATURES, copy.deepcopy(teacher.module))
+    assert found.feature_weight == FEATURES.feature_weight
+    assert found.taps
+
+
+def test_a_student_of_another_family_matches_none_unless_pairs_are_named() -> None:
+    _, _, teacher, _ = begin(tiny_transfer())
+    stranger = nn.Sequential(OrderedDict(body=copy.deepcopy(teacher.module)))
+    found = resolved(FEATURES, stranger)
+    assert found.feature_weight == 0
+    assert found.taps == ()
+    named = replace(FEATURES, taps=(TapPair(teacher="0", student="body.0"),))
+    assert resolved(named, stranger) == named
 
 
 BAD_ADAM = Adam(learning_rate=0.0, gradient_clip=1.0)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from torch import Tensor
 
@@ -30,6 +30,10 @@ class AbstractObjective(ABC):
     @abstractmethod
     def uses_labels(self) -> bool:
         """Whether classes that a source knows, or asks for, enter the loss."""
+
+    @abstractmethod
+    def for_other_family(self) -> Self:
+        """Return what a student matches whose layers are not those of its teacher, as far as nobody paired them."""
 
     @abstractmethod
     def check(self) -> None:

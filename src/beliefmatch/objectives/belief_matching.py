@@ -1,8 +1,8 @@
 """Belief matching: Micaelli & Storkey 2019. A divergence, plus attention transfer (Zagoruyko & Komodakis 2017)."""
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -34,7 +34,7 @@ class BeliefMatching(AbstractObjective):
     """Factor of the attention distance of each tap pair."""
     feature_weight: float = 0.0
     """Factor of the feature distance of each tap pair, in the first round. It falls to 0 in the last, by the square of
-    a cosine schedule."""
+    a cosine schedule. A student of another family than its teacher matches no features, unless pairs are named."""
 
     @property
     def uses_taps(self) -> bool:
@@ -45,6 +45,13 @@ class BeliefMatching(AbstractObjective):
     def uses_labels(self) -> bool:
         """Return False: beliefs alone count."""
         return False
+
+    def for_other_family(self) -> Self:
+        """Return the same without features.
+
+        What layers of another network compute hardly follows from the student's, and to try costs it the beliefs.
+        """
+        return replace(self, feature_weight=0.0)
 
     def check(self) -> None:
         """Check the temperature and the weight of features.

@@ -1,7 +1,7 @@
 """Knowledge distillation: Hinton et al. 2015, with attention transfer: Zagoruyko & Komodakis 2017."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -40,6 +40,10 @@ class Distillation(AbstractObjective):
     def uses_labels(self) -> bool:
         """Whether labels have a weight."""
         return self.label_weight != 0
+
+    def for_other_family(self) -> Self:
+        """Return the same: it matches no features."""
+        return self
 
     def check(self) -> None:
         """Check temperature and weights.

@@ -22,6 +22,7 @@ from beliefmatch.networks.pruning.narrowing import apply_plan, plan_of
 from beliefmatch.networks.pruning.pseudo_inputs import draw_pseudo_inputs
 from beliefmatch.networks.pruning.thinning import Quantity, thin
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.paths import make_absolute
 from beliefmatch.runs.reading import IN_MEMORY
 from beliefmatch.runs.schema.plan import PruningPlan
 from beliefmatch.setting_names import Setting
@@ -100,7 +101,7 @@ class PrunedStudent(AbstractStudent):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", str(PruningRequest.parse(self.architecture)))
-        object.__setattr__(self, "weights", self.weights and self.weights.absolute())
+        make_absolute(self, "weights")
         if self.start and self.has_weights:
             raise SettingsError(
                 f"{Setting('student.start', self.start)} contradicts the weights that are given to start from: "

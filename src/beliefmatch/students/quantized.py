@@ -14,6 +14,8 @@ from beliefmatch.networks.pruning.pseudo_inputs import draw_pseudo_inputs
 from beliefmatch.networks.quantization.layers import MAX_BITS, MIN_BITS
 from beliefmatch.networks.quantization.plan import quantize_layers
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.paths import make_absolute
+from beliefmatch.setting_names import Setting
 from beliefmatch.students.base import AbstractStudent
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.students.pruned import count_outputs
@@ -43,8 +45,7 @@ class QuantizationRequest:
         if not found or not all(MIN_BITS <= number <= MAX_BITS for number in found):
             raise SettingsError(
                 f"student {name} must name the bits of weights and of activations, from {MIN_BITS} to {MAX_BITS} each, "
-                f"such as {METHOD}:w4a8",
-                "student",
+                f"such as {METHOD}:w4a8"
             )
         return cls(weight_bits=found[0], activation_bits=found[1])
 
@@ -67,12 +68,12 @@ class QuantizedStudent(AbstractStudent):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", str(QuantizationRequest.parse(self.architecture)))
-        object.__setattr__(self, "weights", self.weights and self.weights.absolute())
+        make_absolute(self, "weights")
         if self.start == "fresh" or (self.start and self.has_weights):
             why = "it is its teacher in few bits" if self.start == "fresh" else "weights are given to start from"
             raise SettingsError(
-                f"student.start {self.start} contradicts student {self.architecture}, since {why}: leave one out",
-                "student.start",
+                f"{Setting('student.start', value=self.start)} contradicts student {self.architecture}, since {why}: "
+                "leave one out"
             )
 
     @classmethod

@@ -175,12 +175,11 @@ def check_met(found: Candidates) -> None:
     first, *others = found.candidates
     asked = [name for name, value in asdict(found.target).items() if value is not None]
     if not others:
-        raise SettingsError(f"nothing smaller than the network was found for {describe_target(found.target)}", *asked)
+        raise SettingsError(f"nothing smaller than the network was found for {describe_target(found.target)}")
     nearest = [_describe_nearest(quantity, first, others) for quantity in asked]
     raise SettingsError(
         f"nothing that was tried meets {describe_target(found.target)}: {', '.join(nearest)}; ask for less, or name a "
-        "student",
-        *asked,
+        "student"
     )
 
 

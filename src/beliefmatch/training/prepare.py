@@ -23,6 +23,7 @@ from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.pruning import read_plan
 from beliefmatch.students.base import build_student, inspect_student
 from beliefmatch.students.pruned import PrunedStudent, with_plan
+from beliefmatch.students.weight_selection import is_of_family
 from beliefmatch.training.memory import check_batch_fits, check_inputs_fit
 from beliefmatch.training.options import RunOptions, choose_accelerator
 from beliefmatch.training.precision import ResolvedPrecision, make_fabric, resolve_precision
@@ -169,8 +170,22 @@ def resolve(transfer: Transfer, teacher: Teacher, student: nn.Module, inspection
     return replace(
         transfer,
         source=source,
-        objective=resolve_taps(transfer.objective, teacher, student, inspection),
+        objective=resolve_taps(_resolve_family(transfer.objective, teacher, student), teacher, student, inspection),
     )
+
+
+def _resolve_family(objective: AbstractObjective, teacher: Teacher, student: nn.Module) -> AbstractObjective:
+    """Leave out what only a student of the teacher's family matches, where this one is of another."""
+    if objective.taps is not None or is_of_family(student, teacher.module):
+        return objective
+    resolved = objective.for_other_family()
+    if resolved != objective:
+        log_once(
+            logger,
+            logging.INFO,
+            "the student is of another family than its teacher, so features are not matched",
+        )
+    return resolved
 
 
 def resolve_taps(
