@@ -186,6 +186,8 @@ def _make_of_teacher(network: nn.Module, metadata: StudentMetadata, run: RunFold
 
 def _fits(network: nn.Module, weights: dict[str, Tensor]) -> bool:
     """Whether a network has tensors of these names and shapes already, as one that the caller gave may have."""
-    return {name: tensor.shape for name, tensor in network.state_dict().items()} == {
-        name: tensor.shape for name, tensor in weights.items()
-    }
+    shapes, stored = (
+        {name: value.shape for name, value in state.items() if isinstance(value, Tensor)}
+        for state in (network.state_dict(), weights)
+    )
+    return shapes == stored
