@@ -65,6 +65,23 @@ def test_weights_and_rates_follow_those_of_torch(settings: AbstractOptimiser) ->
     assert_close(list(ours.parameters()), list(theirs.parameters()), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("settings", [StepwiseSgd(), CosineSgd()], ids=["sgd", "cosine sgd"])
+def test_layers_may_be_skipped_in_the_first_steps(settings: StepwiseSgd | CosineSgd) -> None:
+    ours, theirs = network(), network()
+    optimisation = settings.start(ours, NUM_ROUNDS)
+    optimiser, _ = plain(settings, theirs)
+    inputs = torch.randn(8, 5, dtype=torch.float64)
+    for number in range(4):
+        for each in (ours, theirs):
+            # As stochastic depth skips blocks: the first layer has a gradient in the third step only.
+            layers = each if number == 2 else each[1:]
+            layers(inputs[:, :3] if number == 2 else inputs).square().mean().backward()
+        optimisation.step(make_fabric("cpu", "64-true"))
+        optimiser.step()
+        optimiser.zero_grad()
+    assert_close(list(ours.parameters()), list(theirs.parameters()), rtol=1e-9, atol=1e-12)
+
+
 def test_a_rate_that_is_a_tensor_stays_the_same_tensor_when_a_checkpoint_is_read() -> None:
     def started() -> Optimisation:
         optimisation = Adam(learning_rate=1e-2, gradient_clip=5.0).start(network(), NUM_ROUNDS)

@@ -39,6 +39,7 @@ class Optimisation:
         parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
         average_over_processes([p.grad for p in parameters if p.grad is not None], fabric)
         norm = clip_grad_norm_(parameters, self.gradient_clip)
+        _begin_momentum(self.optimiser)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return norm
@@ -162,6 +163,19 @@ def _make_sgd(settings: StepwiseSgd | CosineSgd, network: nn.Module) -> torch.op
         weight_decay=settings.weight_decay,
         fused=_can_fuse(parameters),
     )
+
+
+def _begin_momentum(optimiser: torch.optim.Optimizer) -> None:
+    """Begin from a momentum of 0 where earlier steps had no gradient, as in blocks that train-mode passes may skip.
+
+    The first step is the gradient either way; torch's fused kernel takes steps that are first for all or for none.
+    """
+    for group in optimiser.param_groups:
+        moving = [each for each in group["params"] if each.grad is not None] if group.get("momentum") else []
+        first = [each for each in moving if optimiser.state.get(each, {}).get("momentum_buffer") is None]
+        if len(first) < len(moving):
+            for each in first:
+                optimiser.state[each]["momentum_buffer"] = torch.zeros_like(each)
 
 
 def _schedule(
