@@ -200,15 +200,14 @@ def _calibration_error(examples: list[tuple[float, bool]]) -> float:
 
 
 def _calibration_interval(examples: list[tuple[float, bool]], draws: list[list[int]]) -> Interval:
-    """Resample, and where all are right or all wrong, let the accuracy be what Wilson's interval says."""
+    """Resample, and let the error be as large as the gap over all bins may be by Wilson's interval of the accuracy."""
     low, high = slow_bootstrap(_calibration_error, examples, draws)
     accuracy = _mean([float(hit) for _, hit in examples])
-    if 0 < accuracy < 1:
-        return low, high
     mean = _mean([confidence for confidence, _ in examples])
     first, last = slow_wilson(accuracy, len(examples))
     nearest = min(max(mean, first), last)
-    return min(low, abs(nearest - mean)), max(high, abs(first - mean), abs(last - mean))
+    least = _calibration_error(examples) if 0 < accuracy < 1 else abs(nearest - mean)
+    return min(low, least), max(high, _calibration_error(examples), abs(first - mean), abs(last - mean))
 
 
 def slow_debiased(examples: list[tuple[float, bool]]) -> tuple[float, float, float]:

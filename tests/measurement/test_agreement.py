@@ -232,6 +232,21 @@ def test_a_calibration_error_without_any_spread_has_an_interval(
     assert few.calibration_error.low < few.calibration_error.high
 
 
+def test_a_calibration_error_near_0_by_chance_has_an_interval() -> None:
+    # 66 of 101 are right, and the network is as sure as that: nearly all resampled errors are larger.
+    sure = torch.tensor([0.655, *[0.345 / 9] * 9])
+    network, labels = Constant(), (torch.arange(101) >= 66).long()
+    with torch.no_grad():
+        network.logits.copy_(sure.log())
+    found = measure_pair(network, network, DIGITS, IMAGES[:101], labels).teacher
+    assert found is not None
+    error = found.calibration_error
+    assert error.value == pytest.approx(0.655 - 66 / 101, abs=1e-6)
+    # Wilson's interval of 66 of 101 is .5568 to .7388.
+    assert error.low <= error.value
+    assert error.high == pytest.approx(0.655 - 0.5568, abs=1e-3)
+
+
 def test_no_divergence_is_below_0() -> None:
     networks = [nn.Sequential(nn.Flatten(), nn.Linear(64, 10)) for _ in range(2)]
     with torch.no_grad():

@@ -96,24 +96,27 @@ def debiased_calibration_error(
 
 
 def extend_error_interval(
-    low: float, high: float, confidence: Tensor, correct: Tensor, *, level: float = 0.95
+    value: float, low: float, high: float, confidence: Tensor, correct: Tensor, *, level: float = 0.95
 ) -> tuple[float, float]:
-    """Extend the bootstrap's interval of the usual estimate where all examples are right, or all wrong.
+    """Extend the bootstrap's interval of the usual estimate where resampling cannot show how far the error may be.
 
-    Resampling never finds one of the other kind then, and the interval of a constant confidence would be a point. The
-    error is then the gap over all bins, so its interval follows from Wilson's of the accuracy.
+    An error is at least the gap over all bins, so it may be as large as that gap may be by Wilson's interval of the
+    accuracy. Resampling says less than this where all examples are right, or all wrong, since it never finds one of the
+    other kind; and where the gap is nearly 0 by chance, since nearly all resampled errors are above such an estimate,
+    and the correction of its bias would leave the lowest of them alone.
 
     Args:
+        value: the estimate, which the interval holds.
         low: lower end.
         high: upper end.
         confidence: (examples,), probability of the most likely class.
         correct: (examples,), bool.
         level: of the interval.
     """
-    if 0 < int(correct.sum()) < len(correct):
-        return low, high
     least, most = _gap_over_all(confidence, correct, level)
-    return min(low, least), max(high, most)
+    if 0 < int(correct.sum()) < len(correct):
+        least = value
+    return min(low, least), max(high, value, most)
 
 
 def _gap_over_all(confidence: Tensor, correct: Tensor, level: float) -> tuple[float, float]:

@@ -201,7 +201,7 @@ class _Overall:
             return None
         right, top, error = self.fractions[1 + network], self.fractions[3 + network], self.means[1 + network]
         confidence, correct = self.predictions.confidence_and_right(network)
-        ends = extend_error_interval(error.low, error.high, confidence, correct)
+        ends = extend_error_interval(error.value, error.low, error.high, confidence, correct)
         value, low, high = debiased_calibration_error(confidence, correct)
         return NetworkScores(
             top1=right,

@@ -47,8 +47,9 @@ class NetworkScores:
     top5: Estimate | None
     """Fraction of examples whose label is among the five most likely classes. None where there are at most five."""
     calibration_error: Estimate
-    """Expected calibration error over 15 bins, in [0, 1] (Guo et al. 2017). Few examples make it too large. Where
-    all are right, or none, the interval is that of the gap between mean confidence and accuracy."""
+    """Expected calibration error over 15 bins, in [0, 1] (Guo et al. 2017). Few examples make it too large. The
+    interval reaches as far as the gap between mean confidence and accuracy may, and is that alone where all are right,
+    or none."""
     debiased_calibration_error: Estimate
     """The same without that bias: about 0 where the network is calibrated, and with an interval that covers it."""
 
