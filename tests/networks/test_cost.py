@@ -184,14 +184,17 @@ def test_a_complex_product_counts_once() -> None:
     assert (cost.macs, cost.parameters, cost.bytes) == (640, 640, 8 * 640)
 
 
-@pytest.mark.parametrize("kind", ["spectral", "weight", "orthogonal"])
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", ["spectral", "weight", "orthogonal", "spectral hook", "weight hook"])
 def test_what_computes_weights_is_no_work_for_an_example(kind: str, caplog: pytest.LogCaptureFixture) -> None:
-    wrap = {"spectral": spectral_norm, "weight": weight_norm, "orthogonal": orthogonal}[kind]
+    hooks = {"spectral hook": nn.utils.spectral_norm, "weight hook": nn.utils.weight_norm}
+    wrap = {"spectral": spectral_norm, "weight": weight_norm, "orthogonal": orthogonal, **hooks}[kind]
     network = nn.Sequential(wrap(nn.Conv2d(3, 6, 3, padding=1)), nn.Flatten(), wrap(nn.Linear(384, 10)))
     network.train()(torch.randn(2, 3, 8, 8))
     with caplog.at_level("INFO"):
         assert macs(network, InputSpec(shape=(3, 8, 8))) == 64 * 27 * 6 + 384 * 10
     assert not caplog.text
+    assert len(network[0]._forward_pre_hooks) == ("hook" in kind)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")

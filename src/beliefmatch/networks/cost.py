@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import cached, is_parametrized
+from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.utils._pytree import tree_leaves
 
 from beliefmatch.networks.dtypes import to_inputs_of
@@ -34,7 +36,8 @@ class Cost:
     statistics."""
     macs: int
     """Multiply-accumulates of convolutions and matrix products, attention's among them, for one example. One of complex
-    numbers counts once, as in torch's own counter; what computes weights from others, parametrisations, does not."""
+    numbers counts once, as in torch's own counter; what computes weights from others, such as parametrisations, does
+    not."""
     bytes: int
     """Bytes of parameters and of the buffers that a state dict holds, in the types that the network computes in: those
     of a loaded one in 32 bits, whatever types its weights were stored in. Tied weights count once, and weights whose
@@ -105,7 +108,7 @@ def count_macs(network: nn.Module, spec: InputSpec) -> int:
 
 
 def _count_flops(network: nn.Module, spec: InputSpec, num_examples: int) -> int:
-    with evaluating(network), torch.no_grad(), cached():
+    with evaluating(network), torch.no_grad(), cached(), _without_norm_hooks(network):
         # What computes weights from others, once for any number of examples, is no work for one of them.
         for module in network.modules():
             for name in getattr(module, "parametrizations", ()) if is_parametrized(module) else ():
@@ -113,6 +116,24 @@ def _count_flops(network: nn.Module, spec: InputSpec, num_examples: int) -> int:
         with counting_flops() as count:
             network(_zeros(network, spec, num_examples))
             return count()
+
+
+@contextmanager
+def _without_norm_hooks(network: nn.Module) -> Iterator[None]:
+    """Let torch.nn.utils.spectral_norm compute weights once before the block, and not in its passes."""
+    kept = {module: module._forward_pre_hooks.copy() for module in network.modules()}
+    try:
+        for module, hooks in kept.items():
+            for key, hook in hooks.items():
+                if isinstance(hook, SpectralNorm):
+                    hook(module, ())
+                    del module._forward_pre_hooks[key]
+        yield
+    finally:
+        for module, hooks in kept.items():
+            module._forward_pre_hooks.update(hooks)
+            for key in hooks:
+                module._forward_pre_hooks.move_to_end(key)
 
 
 def fewest_examples(network: nn.Module) -> int:
