@@ -84,6 +84,17 @@ def test_labels_may_be_missing_or_given_beside() -> None:
     assert gather_examples(DataLoader(TensorDataset(INPUTS), batch_size=4), spec=SPEC).labels is None
 
 
+def test_labels_may_be_as_wide_as_inputs() -> None:
+    spec = InputSpec(shape=(6,))
+    inputs, labels = torch.randn(50, 6), torch.randn(50, 6)
+    found = gather_examples((inputs, labels), spec=spec)
+    assert len(found) == 50
+    assert found.labels is not None
+    assert torch.equal(found.labels, labels)
+    with pytest.raises(ExamplesError, match="may be inputs and labels, or two batches: give inputs and labels as a tu"):
+        gather_examples([inputs, labels], spec=spec)
+
+
 def test_grey_images_need_no_axis_of_channels() -> None:
     spec = InputSpec(shape=(1, 4, 5))
     found = gather_examples(IMAGES[..., 0], spec=spec)

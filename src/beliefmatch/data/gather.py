@@ -36,8 +36,8 @@ def gather_examples(given: Any, labels: Any = None, *, spec: InputSpec) -> Abstr
         given: `Images` or `Inputs`; a DataLoader, a Dataset with `__getitem__` and `__len__`, or a list of batches,
             each of inputs, of (input, label) or of dictionaries; a tensor or an array, (n, *spec.shape) numbers,
             (n, height, width, channels) uint8 or (n, channels, height, width) uint8; a pair of these and
-            labels; a folder of image files, in one folder for each class if they have labels; or an .npz file, see
-            `read_examples`.
+            labels, a tuple where both have one shape; a folder of image files, in one folder for each class if they
+            have labels; or an .npz file, see `read_examples`.
         labels: (n,) integers from 0, of a tensor or an array alone; (n, labels) zeros and ones for a multi-label
             network, and (n,) or (n, outputs) numbers for a regression.
         spec: of the networks' inputs.
@@ -70,13 +70,22 @@ def gather_examples(given: Any, labels: Any = None, *, spec: InputSpec) -> Abstr
 
 
 def _is_pair(given: Any) -> bool:
-    """Whether two things are inputs and labels rather than two examples."""
+    """Whether two things are inputs and labels rather than two examples.
+
+    Raises:
+        ExamplesError: they may be either.
+    """
     inputs, labels = given
     both = isinstance(inputs, Tensor | np.ndarray) and isinstance(labels, Tensor | np.ndarray | list | tuple)
-    if not both or len(inputs) != len(labels):
+    if not both or len(inputs) != len(labels) or np.ndim(labels) not in (1, 2):
         return False
-    # Several labels of each example; two batches of vectors are equally wide.
-    return np.ndim(labels) == 1 or (np.ndim(labels) == 2 and np.shape(labels) != np.shape(inputs))
+    if np.ndim(labels) == 2 and np.shape(labels) == np.shape(inputs) and isinstance(given, list):
+        shape = tuple(np.shape(inputs))
+        raise ExamplesError(
+            f"a list of two arrays of shape {shape} may be inputs and labels, or two batches: give inputs and labels "
+            "as a tuple, and batches joined into one array"
+        )
+    return True
 
 
 def _tensor(value: Any) -> Tensor:
