@@ -46,4 +46,4 @@ def test_long_times_are_told_in_hours() -> None:
 
 
 def test_numbers_in_running_text() -> None:
-    assert [plainly(value) for value in (0.0123456, 15.01, 80000)] == ["0.0123", "15", "80,000"]
+    assert [plainly(value) for value in (0.0123456, 15.01, 999.7, 80000)] == ["0.0123", "15", "1,000", "80,000"]

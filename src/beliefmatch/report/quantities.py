@@ -98,4 +98,5 @@ def capital(text: str) -> str:
 
 def plainly(value: float) -> str:
     """Return a number of any size in three digits, for running text and tables of data."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    # 999.7 in three digits would be 1e+03.
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
