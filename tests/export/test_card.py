@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from markdown_it import MarkdownIt
 
-from beliefmatch import RunOptions, run
+from beliefmatch import RunOptions, measure_run, run
 from beliefmatch.errors import FolderError
 from beliefmatch.export.card import CARD, File, check_card, write_card
 from beliefmatch.networks.loading.network import Network
@@ -98,6 +99,19 @@ def test_numbers_stand_where_they_belong(card: str) -> None:
     assert "`a|b.onnx` was not compared" not in card
     assert not re.search(r"\n\n\n|None", card)
     assert card.endswith("differ.\n")
+
+
+def test_what_was_measured_without_a_name_is_no_nothing(tmp_path: Path) -> None:
+    run(tiny_transfer(rounds=1), RunOptions(folder=tmp_path, accelerator="cpu"))
+    folder = RunFolder(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    exports = {"model.safetensors": replace(EXPORT, format="safetensors", images=None)}
+    folder.write_result(replace(folder.read_result(), exports=exports))
+    assert "- Nothing here says how it does on real data:" in write_card(folder, tmp_path).read_text()
+    measure_run(folder, torch.randint(256, (20, 8, 8, 1), dtype=torch.uint8), trust_code=True)
+    card = write_card(folder, tmp_path).read_text()
+    assert "- What was measured holds for the set of examples that was measured and for data like it, not for" in card
+    assert "Nothing here says" not in card
 
 
 def test_a_card_of_the_same_run_may_be_replaced_and_a_changed_one_not(folder: RunFolder, card: str) -> None:

@@ -27,6 +27,17 @@ class Deciding(nn.Module):
         return x[:, :3] if x.sum() > 0 else x[:, 3:6]
 
 
+class Distances(nn.Module):
+    """Gives distances, which torch computes by a matrix product where there are many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prototypes = nn.Parameter(torch.randn(3, 12))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cdist(x, self.prototypes)
+
+
 def double(_network: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
     return 2 * output
 
@@ -65,7 +76,11 @@ def test_a_trace_does_not_tell_where_sources_lie() -> None:
 
 @pytest.mark.parametrize(
     ("network", "message"),
-    [(FixedBatch(), "turns the size of the batch into a number"), (Deciding(), "Could not guard on data-dependent")],
+    [
+        (FixedBatch(), r"turns the size of the batch into a number, as len\(x\) does and x.shape\[0\] does not;"),
+        (Distances(), "batches of some sizes are computed otherwise than others, as torch.cdist does above 25 rows;"),
+        (Deciding(), "Could not guard on data-dependent"),
+    ],
 )
 def test_what_has_no_graph_is_told_in_one_line(
     network: nn.Module, message: str, capfd: pytest.CaptureFixture[str]

@@ -98,16 +98,23 @@ def trace(graph: DeployedGraph, spec: InputSpec) -> ExportedProgram:
             program = torch.export.export(graph, (example,), dynamic_shapes=free, strict=False)
     except Exception as error:
         # Whatever a network does may be more than the exporter can follow.
-        fixed = "Constraints violated" in str(error)
         raise ExportError(
-            "the network has no graph with a free batch size: "
-            f"{'its code turns the size of the batch into a number' if fixed else first_line(error)}; "
-            f"{Setting('to', 'safetensors')} needs no graph"
+            f"the network has no graph with a free batch size: {_explain(error)}; {Setting('to', 'safetensors')} needs "
+            "no graph"
         ) from error
     for node in program.graph.nodes:
         # Where the sources of a network lie is nobody's business where it is deployed.
         node.meta.pop("stack_trace", None)
     return program
+
+
+def _explain(error: Exception) -> str:
+    """Return in one line why a graph has no free batch size."""
+    if "Constraints violated" not in str(error):
+        return first_line(error)
+    if "specialized it to be a constant" in str(error):
+        return "its code turns the size of the batch into a number, as len(x) does and x.shape[0] does not"
+    return "batches of some sizes are computed otherwise than others, as torch.cdist does above 25 rows"
 
 
 @contextlib.contextmanager
