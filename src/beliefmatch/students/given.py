@@ -18,14 +18,16 @@ class GivenStudent(AbstractStudent):
     """The network. None: the settings were read from a run folder."""
 
     @classmethod
-    def of(cls, given: GivenModule, *, start: Start | None = None) -> "GivenStudent":
+    def of(cls, given: GivenModule, *, start: Start | None = None, output: str | None = None) -> "GivenStudent":
         """Hold a module, which begins with the weights it has, or a function, which is called when the run begins.
 
         Args:
             given: the network.
             start: see `AbstractStudent.start`; fresh are the weights that the network has when it is given or made.
+            output: see `AbstractStudent.output`; such as "0" for the first of two that a network with an auxiliary
+                head returns in train mode.
         """
-        return cls(architecture=name_of(given), start=start, given=given)
+        return cls(architecture=name_of(given), start=start, output=output, given=given)
 
     @property
     def has_weights(self) -> bool:

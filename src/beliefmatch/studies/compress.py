@@ -69,8 +69,9 @@ def compress(
             file or of a Hugging Face folder.
         student: smaller network that learns: likewise, such as "wide_resnet_16_1" or your own module; or "thin:0.5" or
             "shallow:0.7", the teacher with fewer channels or blocks (docs/pruning.md); "quantized:w4a8", the teacher
-            in few bits (docs/quantization.md); or "auto": what meets speedup,
-            size or macs is listed, measured on this machine, and trained (docs/which_student.md).
+            in few bits (docs/quantization.md); or "auto": what meets speedup, size or macs is listed, measured on this
+            machine, and trained (docs/which_student.md); or `GivenStudent.of(module, output="0")` where it returns
+            several outputs.
         shape: of one input, without the batch axis, such as (3, 32, 32). None: the teacher's own configuration says.
         mean: of each channel that the teacher was trained with, in pixels scaled to [0, 1]; one number serves all.
         std: standard deviation, likewise.
