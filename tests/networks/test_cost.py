@@ -185,9 +185,9 @@ def test_a_complex_product_counts_once() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
-@pytest.mark.parametrize("kind", ["spectral", "weight", "orthogonal", "spectral hook", "weight hook"])
+@pytest.mark.parametrize("kind", ["spectral", "weight", "orthogonal", "spectral_hook", "weight_hook"])
 def test_what_computes_weights_is_no_work_for_an_example(kind: str, caplog: pytest.LogCaptureFixture) -> None:
-    hooks = {"spectral hook": nn.utils.spectral_norm, "weight hook": nn.utils.weight_norm}
+    hooks = {"spectral_hook": nn.utils.spectral_norm, "weight_hook": nn.utils.weight_norm}
     wrap = {"spectral": spectral_norm, "weight": weight_norm, "orthogonal": orthogonal, **hooks}[kind]
     network = nn.Sequential(wrap(nn.Conv2d(3, 6, 3, padding=1)), nn.Flatten(), wrap(nn.Linear(384, 10)))
     network.train()(torch.randn(2, 3, 8, 8))
