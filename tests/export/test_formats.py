@@ -121,5 +121,22 @@ def test_what_onnx_cannot_hold_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         FORMATS["onnx"].write(DeployedGraph(make_conv_teacher(), DIGITS, None), DIGITS)
 
 
+class Spectrum(nn.Module):
+    """Multiplies complex numbers, which ONNX has none of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(7, 3, dtype=torch.complex64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.einsum("bf,fc->bc", torch.fft.rfft(x), self.weight).real
+
+
+def test_the_operator_that_onnx_lacks_is_named() -> None:
+    vector = InputSpec(shape=(12,))
+    with pytest.raises(ExportError, match=r"cannot be written as ONNX: [^\n]*aten\.einsum[^\n]*; try --to pt2$"):
+        FORMATS["onnx"].write(DeployedGraph(Spectrum(), vector, None), vector)
+
+
 def test_each_format_is_written_and_loaded() -> None:
     assert FORMATS.keys() == LOADERS.keys()

@@ -38,9 +38,13 @@ def write(graph: DeployedGraph, spec: InputSpec) -> bytes:
             return made.model_proto.SerializeToString()
     except Exception as error:
         # Any operation that is new to it makes the exporter fail, each in a way of its own.
-        raise ExportError(
-            f"the network cannot be written as ONNX: {first_line(error)}; try {Setting('to', 'pt2')}"
-        ) from error
+        why = first_line(_cause(error))
+        raise ExportError(f"the network cannot be written as ONNX: {why}; try {Setting('to', 'pt2')}") from error
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the first of the exceptions that led to one: it names the operator, and the last but a step."""
+    return error if error.__cause__ is None else _cause(error.__cause__)
 
 
 def write_code(file: str, pixels: str | None, spec: InputSpec, _network: Network) -> list[str]:
