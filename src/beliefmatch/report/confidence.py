@@ -16,6 +16,12 @@ TITLES: dict[TaskName, str] = {
     "regression": "Diversity",
 }
 """By what outputs predict: what the section is called."""
+SUBJECTS: dict[TaskName, str] = {
+    "single_label": "What both networks return for",
+    "multi_label": "What both networks return for",
+    "regression": "Inputs in",
+}
+"""By what outputs predict: what the section is about. Numbers have no confidence."""
 UNIT = (0.0, 1.02)
 """Limits of the axis of a fraction; the margin keeps a line at 1 in sight."""
 
@@ -30,7 +36,7 @@ def confidence_section(groups: Sequence[Group]) -> Section | None:
     return Section(
         name="balance",
         title=TITLES[groups[0].runs[0].task],
-        text=f"What both networks return for the {batches_of(groups)} that the student was trained on. "
+        text=f"{SUBJECTS[groups[0].runs[0].task]} the {batches_of(groups)} that the student was trained on. "
         f"{band_note(groups)}".strip(),
         parts=_parts(pictures, is_measured=any(run.measured is not None for group in groups for run in group.runs)),
     )
@@ -39,7 +45,7 @@ def confidence_section(groups: Sequence[Group]) -> Section | None:
 def _parts(pictures: Sequence[Picture], *, is_measured: bool) -> tuple[Part, ...]:
     """Return figures folded away; the first stays in sight where nothing better tells how good a student is."""
     if is_measured:
-        return (Part(pictures=tuple(pictures), folded=f"{len(pictures)} figures"),)
+        return (Part(pictures=tuple(pictures), folded=f"{len(pictures)} figure{'s' if pictures[1:] else ''}"),)
     rest = (Part(pictures=tuple(pictures[1:]), folded="More figures"),) if pictures[1:] else ()
     return Part(pictures=tuple(pictures[:1])), *rest
 
