@@ -14,11 +14,12 @@ from beliefmatch.functional.calibration_error import (
     extend_error_interval,
 )
 from beliefmatch.functional.confidence_intervals import NUM_RESAMPLES, bootstrap
+from beliefmatch.measurement.conversion import NUM_EXAMPLES, giving_logits
 from beliefmatch.measurement.disagreements import find_disagreements
 from beliefmatch.measurement.estimates import estimates_of, fractions_of
 from beliefmatch.measurement.labels import measure_labels
 from beliefmatch.measurement.numbers import measure_numbers
-from beliefmatch.measurement.predictions import BATCH_SIZE, TOP, Predictions, predict
+from beliefmatch.measurement.predictions import BATCH_SIZE, TOP, Predictions, batches, predict
 from beliefmatch.measurement.summary import as_html, as_text
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan, measure_transition
 from beliefmatch.networks.examples import AbstractExamples, examples_of
@@ -104,7 +105,8 @@ def measure_pair(
     """Measure teacher and student on the same examples, both in eval mode.
 
     Args:
-        teacher: maps (batch, *spec.shape) to logits.
+        teacher: maps (batch, *spec.shape) to logits, or to what they follow from: probabilities, a single output for or
+            against class 1 of two, or something that holds them, as a dictionary does.
         student: likewise, with as many classes, on the same device.
         spec: of the inputs of both.
         examples: to measure on; or a tensor: (n, height, width, channels) uint8 images, or (n, *spec.shape) network
@@ -120,6 +122,7 @@ def measure_pair(
         SettingsError: the mean transition error is asked for, and outputs are no classes.
         ExamplesError: examples are not as above, a network gives outputs that are not finite for some, or fewer than
             the walks shall begin from have the agreement of both.
+        NetworkError: outputs are not as above, or the two networks know different numbers of classes.
 
     Example:
         >>> import torch
@@ -132,6 +135,33 @@ def measure_pair(
         0.929
     """
     data = examples_of(examples, labels)
+    few, _ = next(batches((teacher, student), spec, data, NUM_EXAMPLES))
+    with giving_logits(teacher, student, few, task) as num_classes:
+        data.check_fit(spec, num_classes, resize=True, task=task)
+        return measure_logits(
+            teacher,
+            student,
+            spec,
+            data,
+            batch_size=batch_size,
+            num_resamples=num_resamples,
+            transition=transition,
+            task=task,
+        )
+
+
+def measure_logits(
+    teacher: nn.Module,
+    student: nn.Module,
+    spec: InputSpec,
+    data: AbstractExamples,
+    *,
+    batch_size: int = BATCH_SIZE,
+    num_resamples: int = NUM_RESAMPLES,
+    transition: TransitionPlan | None = None,
+    task: TaskName = "single_label",
+) -> Measurement:
+    """Measure two networks that give logits, or numbers, (batch, classes) by themselves; see `measure_pair`."""
     if task != "single_label":
         if transition is not None:
             raise SettingsError(

@@ -58,7 +58,7 @@ def predict(
         ExamplesError: a network gives outputs that are not finite.
     """
     parts: list[Predictions] = []
-    for inputs, sought in _batches((teacher, student), spec, examples, batch_size):
+    for inputs, sought in batches((teacher, student), spec, examples, batch_size):
         logits = _run(teacher, inputs).float(), _run(student, inputs).float()
         num_classes = logits[0].shape[1]
         scored = logits if examples.labels is not None else ()
@@ -113,7 +113,7 @@ def run_pair(
         ExamplesError: a network gives outputs that are not finite.
     """
     parts: list[tuple[Tensor, ...]] = []
-    for inputs, _ in _batches((teacher, student), spec, examples, batch_size):
+    for inputs, _ in batches((teacher, student), spec, examples, batch_size):
         outputs = [_run(each, inputs).float() for each in (teacher, student)]
         finite = torch.stack([each.isfinite().all(dim=1) for each in outputs], dim=1)
         parts.append((finite, *read(outputs[0], outputs[1])))
@@ -139,7 +139,7 @@ def measure_accuracy(
     labelled = examples_of(examples, labels)
     labelled.needed_labels()
     right, finite = list[Tensor](), list[Tensor]()
-    for inputs, targets in _batches((network,), spec, labelled, batch_size):
+    for inputs, targets in batches((network,), spec, labelled, batch_size):
         logits = _run(network, inputs)
         right.append(correct(logits, targets))
         finite.append(logits.isfinite().all(dim=1))
@@ -163,7 +163,7 @@ def _check_finite(finite: Tensor, role: str) -> None:
         )
 
 
-def _batches(
+def batches(
     networks: tuple[nn.Module, ...], spec: InputSpec, examples: AbstractExamples, batch_size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield network inputs with their labels, or with zeros where there are none."""

@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.errors import FolderError
-from beliefmatch.measurement.agreement import Measurement, measure_pair
+from beliefmatch.measurement.agreement import Measurement, measure_logits
 from beliefmatch.measurement.class_names import choose_class_names
 from beliefmatch.measurement.predictions import BATCH_SIZE
 from beliefmatch.measurement.repeatability import warn_unless_repeatable
@@ -191,7 +191,7 @@ def measure_networks(
     for role, network in (("teacher", teacher), ("student", student)):
         choose_format(network.to(device), spec, role=role)
         warn_unless_repeatable(network, spec, role=role)
-    measurement = measure_pair(teacher, student, spec, data, batch_size=batch_size, transition=transition, task=task)
+    measurement = measure_logits(teacher, student, spec, data, batch_size=batch_size, transition=transition, task=task)
     return replace(measurement, class_names=names)
 
 

@@ -1,0 +1,84 @@
+"""Logits of networks as a caller has them, which may return probabilities, a single number, or several outputs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from beliefmatch.networks.inspection import check_same_classes
+from beliefmatch.networks.output_forms import (
+    OutputForm,
+    detect_form,
+    detect_label_form,
+    give_logits,
+    hook_of,
+    is_sigmoid,
+    log_form,
+    warn_of_ambiguity,
+)
+from beliefmatch.networks.outputs import logits_of
+from beliefmatch.networks.passes import run_network
+from beliefmatch.runs.schema.task import TaskName
+
+NUM_EXAMPLES = 16
+"""Examples that show what a network returns."""
+
+
+@contextmanager
+def giving_logits(teacher: nn.Module, student: nn.Module, inputs: Tensor, task: TaskName) -> Iterator[int]:
+    """Let two networks give logits while the block lasts, whatever they return; those that were loaded do already.
+
+    Args:
+        teacher: maps (batch, *shape) to something that holds outputs of each class, label or number.
+        student: likewise.
+        inputs: (examples, *shape), some network inputs, by whose outputs their form is detected.
+        task: what outputs predict.
+
+    Yields:
+        The number of classes, labels or numbers.
+
+    Raises:
+        NetworkError: one returns something else, or the two do not have the same number of classes.
+    """
+    batch = inputs[:NUM_EXAMPLES] if len(inputs) > 1 else inputs.repeat(2, *(1 for _ in inputs.shape[1:]))
+    handles = [_convert(network, batch, role, task) for role, network in (("teacher", teacher), ("student", student))]
+    try:
+        with torch.no_grad():
+            first, second = (run_network(network, batch).shape[1] for network in (teacher, student))
+        check_same_classes(first, second, task)
+        yield first
+    finally:
+        for handle in handles:
+            if handle is not None:
+                handle.remove()
+
+
+def _convert(network: nn.Module, batch: Tensor, role: str, task: TaskName) -> torch.utils.hooks.RemovableHandle | None:
+    """Register a hook that converts the outputs of a network in eval mode, if it needs one, and return its handle."""
+    network.eval()
+    if hook_of(network) is not None:
+        return None
+    with torch.enable_grad():
+        # The graph tells a sigmoid. A leaf could not be changed in place.
+        output = run_network(network, batch.clone().requires_grad_().clone())
+    values = logits_of(output, network=type(network).__name__, batch_size=len(batch))
+    form = _find_form(values, role, task)
+    log_form(form, num_columns=values.shape[1], role=role, task=task)
+    is_binary = task == "single_label" and values.shape[1] == 1
+    return None if values is output and form == "logits" and not is_binary else give_logits(network, form, task)
+
+
+def _find_form(values: Tensor, role: str, task: TaskName) -> OutputForm:
+    """Return the form of values (batch, columns), as their graph or else they themselves show it."""
+    finite = values.detach()[values.isfinite().all(dim=1)]
+    if task == "regression" or not len(finite):
+        return "logits"
+    if task == "multi_label":
+        return detect_label_form(finite)
+    if is_sigmoid(values):
+        return "sigmoid"
+    form = detect_form(finite)
+    if form is None:
+        warn_of_ambiguity(role)
+    return form or "logits"
