@@ -73,6 +73,7 @@ def test_layers_may_be_skipped_in_the_first_steps(settings: StepwiseSgd | Cosine
     inputs = torch.randn(8, 5, dtype=torch.float64)
     for number in range(4):
         for each in (ours, theirs):
+            assert isinstance(each, nn.Sequential)
             # As stochastic depth skips blocks: the first layer has a gradient in the third step only.
             layers = each if number == 2 else each[1:]
             layers(inputs[:, :3] if number == 2 else inputs).square().mean().backward()

@@ -131,9 +131,9 @@ def _without_norm_hooks(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         for module, hooks in kept.items():
+            # In their order.
+            module._forward_pre_hooks.clear()
             module._forward_pre_hooks.update(hooks)
-            for key in hooks:
-                module._forward_pre_hooks.move_to_end(key)
 
 
 def fewest_examples(network: nn.Module) -> int:
