@@ -65,12 +65,13 @@ def test_numbers_are_those_of_the_logits(form: str, columns: int) -> None:
     assert not any(network._forward_hooks for network in networks)
 
 
-def test_labels_of_sigmoids_are_predicted_above_a_half() -> None:
+@pytest.mark.parametrize("count", [60, 1])
+def test_labels_of_sigmoids_are_predicted_above_a_half(count: int) -> None:
     networks = pair("sigmoid", 5)
-    found = measure_pair(*networks, SPEC, INPUTS, num_resamples=20, task="multi_label")
-    first, second = (logits(network) > 0 for network in networks)
+    found = measure_pair(*networks, SPEC, INPUTS[:count], num_resamples=20, task="multi_label")
+    first, second = (logits(network)[:count] > 0 for network in networks)
     assert found.agreement.value == pytest.approx(float((first == second).double().mean()))
-    assert 0.2 < found.agreement.value < 0.8
+    assert 0.1 < found.agreement.value < 0.9
 
 
 def test_a_flat_regression_has_one_number() -> None:

@@ -74,10 +74,10 @@ def _find_form(values: Tensor, role: str, task: TaskName) -> OutputForm:
     finite = values.detach()[values.isfinite().all(dim=1)]
     if task == "regression" or not len(finite):
         return "logits"
-    if task == "multi_label":
-        return detect_label_form(finite)
     if is_sigmoid(values):
         return "sigmoid"
+    if task == "multi_label":
+        return detect_label_form(finite)
     form = detect_form(finite)
     if form is None:
         warn_of_ambiguity(role)
