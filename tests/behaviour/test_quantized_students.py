@@ -134,7 +134,7 @@ def test_it_is_exported_as_a_simulation_or_said_why_not(
         assert "a quantised student is more than a name and weights" in error_line(capsys)
     else:
         assert code == 0
-        assert "its few bits are simulated in 32" in (tmp_path / "README.md").read_text()
+        assert "its few bits are simulated in 32" in (tmp_path / "student.md").read_text()
 
 
 def test_fewer_than_8_bits_are_no_file_in_8(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

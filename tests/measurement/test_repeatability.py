@@ -60,7 +60,7 @@ def test_what_cannot_be_repeated_is_named(
     pair = [network, make_plain_conv()] if role == "teacher" else [make_plain_conv(), network]
     before = torch.get_rng_state()
     with caplog.at_level("WARNING"):
-        measure_networks(pair[0], pair[1], SPEC, torch.randn(20, 1, 8, 8, generator=torch.Generator()))
+        measure_networks(pair[0], pair[1], SPEC, torch.rand(20, 1, 8, 8, generator=torch.Generator()))
     assert [message in record.getMessage() for record in caplog.records] == [True]
     assert role == "teacher" or torch.equal(torch.get_rng_state(), before)
 
@@ -68,7 +68,7 @@ def test_what_cannot_be_repeated_is_named(
 @pytest.mark.parametrize("network", [make_conv_teacher(), make_plain_conv(), Deriving()])
 def test_others_are_not(network: nn.Module, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("WARNING"):
-        found = measure_networks(network, make_plain_conv(), SPEC, torch.randn(20, 1, 8, 8))
+        found = measure_networks(network, make_plain_conv(), SPEC, torch.rand(20, 1, 8, 8))
     assert not caplog.records
     assert found.num_images == 20
 

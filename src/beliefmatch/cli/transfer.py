@@ -17,6 +17,8 @@ from beliefmatch.setting_names import Names, calling_settings
 from beliefmatch.training.progress import Display, RunProgress
 
 if TYPE_CHECKING:
+    from beliefmatch.runs.schema.result import Result
+    from beliefmatch.training.options import RunOptions
     from beliefmatch.training.transfer import Transfer
 
 RECIPES_HELP = (
@@ -37,20 +39,29 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
         return
     began = time.monotonic()
     from beliefmatch import recipes
+    from beliefmatch.training.budget import choose_rounds
     from beliefmatch.training.options import RunOptions
+    from beliefmatch.training.run import run
 
     if name not in recipes.ALL:
         raise SettingsError(f"no recipe is called {name!r}; {did_you_mean(name, recipes.ALL)}")
     own = {each.name for each in (*fields(recipes.Setup), *fields(RunOptions))} | {"minutes", "display"}
     with calling_settings(Names(frozenset(own), has_nested=True, are_flags=True)):
-        _transfer_by(name, recipes.ALL[name], arguments, began=began)
+        made, options, display = _parse(name, recipes.ALL[name], arguments)
+        set_display(display)
+        say_if_finished(options.folder, display, resume=options.resume)
+        made = choose_rounds(made, options, began=began)
+        with RunProgress(made.rounds, display) as progress:
+            result = run(made, options, progress=False, on_round=progress)
+        if is_first_process():
+            _print_end(made, options, display, result)
 
 
-def _transfer_by(name: str, recipe: "Callable[..., Transfer]", arguments: Sequence[str], *, began: float) -> None:
-    from beliefmatch.training.budget import choose_rounds
+def _parse(
+    name: str, recipe: "Callable[..., Transfer]", arguments: Sequence[str]
+) -> "tuple[Transfer, RunOptions, Display]":
+    """Return the transfer that was typed, and how it is run and shown."""
     from beliefmatch.training.options import RunOptions
-    from beliefmatch.training.run import run
-    from beliefmatch.training.trusted_code import code_named_in
 
     def parsed(
         transfer: Annotated[Any, tyro.conf.arg(name="", constructor=_with_flags(name, recipe))],
@@ -59,29 +70,27 @@ def _transfer_by(name: str, recipe: "Callable[..., Transfer]", arguments: Sequen
     ) -> tuple[Any, RunOptions, Display]:
         return transfer, options, display
 
-    made, options, display = tyro.cli(
+    return tyro.cli(
         parsed,
         prog=f"beliefmatch transfer {name}",
         description=f"{(inspect.getdoc(recipe) or '').partition('Args:')[0].strip()}\n\n{SHORT_NETWORKS}",
         args=arguments,
         config=(tyro.conf.AvoidSubcommands,),
     )
-    set_display(display)
-    say_if_finished(options.folder, display, resume=options.resume)
-    made = choose_rounds(made, options, began=began)
-    with RunProgress(made.rounds, display) as progress:
-        result = run(made, options, progress=False, on_round=progress)
-    if is_first_process():
-        print_run(options.folder, display)
-        if display == "full":
-            print_text(f"the student is in {options.folder}")
-        if display == "full" and result.student_accuracy is None:
-            why = "no data held back was given" if made.source.reads_data else "no data to measure on was given"
-            trust = " --trust-code" if code_named_in(made) else ""
-            print_text(
-                f"{why}, so nothing was measured; to measure: "
-                f"beliefmatch measure {options.folder} --images FILE.npz{trust}"
-            )
+
+
+def _print_end(made: "Transfer", options: "RunOptions", display: Display, result: "Result") -> None:
+    from beliefmatch.training.trusted_code import code_named_in
+
+    print_run(options.folder, display)
+    if display == "full":
+        print_text(f"the student is in {options.folder}")
+    if display == "full" and result.student_accuracy is None:
+        why = "no data held back was given" if made.source.reads_data else "no data to measure on was given"
+        trust = " --trust-code" if code_named_in(made) else ""
+        print_text(
+            f"{why}, so nothing was measured; to measure: beliefmatch measure {options.folder} --images FILE.npz{trust}"
+        )
 
 
 def _with_flags(name: str, recipe: "Callable[..., Transfer]") -> "Callable[..., Transfer]":

@@ -30,8 +30,8 @@ def without_simulation(network: nn.Module) -> nn.Module:
     fewest = min((min(layer.weight_bits, layer.activation_bits) for layer in layers), default=BITS)
     if fewest < BITS:
         raise SettingsError(
-            f"the network simulates {fewest} bits, and onnxruntime computes static quantisation in {BITS}: beliefmatch "
-            f"export --to onnx writes the simulation, and a student quantized:w{BITS}a{BITS} can be in {BITS} bits"
+            f"the network simulates {fewest} bits, and onnxruntime computes static quantisation in {BITS}: an export "
+            f"to onnx writes the simulation, and a student quantized:w{BITS}a{BITS} can be in {BITS} bits"
         )
     if layers:
         undo_quantization(network)

@@ -44,8 +44,8 @@ class QuantizationRequest:
         found = tuple(int(number) for number in bits.groups()) if bits else ()
         if not found or not all(MIN_BITS <= number <= MAX_BITS for number in found):
             raise SettingsError(
-                f"student {name} must name the bits of weights and of activations, from {MIN_BITS} to {MAX_BITS} each, "
-                f"such as {METHOD}:w4a8"
+                f"{Setting('student', name)} must name the bits of weights and of activations, from {MIN_BITS} to "
+                f"{MAX_BITS} each, such as {METHOD}:w4a8"
             )
         return cls(weight_bits=found[0], activation_bits=found[1])
 

@@ -201,6 +201,10 @@ class CompiledObjective(AbstractObjective):
         """Whether the other one does."""
         return self.inner.uses_labels
 
+    def for_other_family(self) -> Self:
+        """Return the same: what is compiled was resolved before."""
+        return self
+
     def check(self) -> None:
         """Check the other one.
 
