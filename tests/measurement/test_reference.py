@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from beliefmatch.cli import main
-from beliefmatch.export.card import write_card
+from beliefmatch.export.card import CARD, write_card
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.measurement.run import describe, measure_networks
 from beliefmatch.networks.cost import measure_cost
@@ -203,7 +203,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 def test_costs_in_the_card_are_those_of_the_slow_script(exported: RunFolder) -> None:
-    card = write_card(exported, exported.path).read_text()
+    card = write_card(exported, exported.path / CARD).read_text()
     example = torch.randn(1, 1, 8, 8)
     for row, count in (
         ("parameters", lambda network: sum(each.numel() for each in network.parameters())),
