@@ -107,9 +107,9 @@ def test_what_was_measured_without_a_name_is_no_nothing(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
     exports = {"model.safetensors": replace(EXPORT, format="safetensors", images=None)}
     folder.write_result(replace(folder.read_result(), exports=exports))
-    assert "- Nothing here says how it does on real data:" in write_card(folder, tmp_path).read_text()
+    assert "- Nothing here says how it does on real data:" in write_card(folder, tmp_path / CARD).read_text()
     measure_run(folder, torch.randint(256, (20, 8, 8, 1), dtype=torch.uint8), trust_code=True)
-    card = write_card(folder, tmp_path).read_text()
+    card = write_card(folder, tmp_path / CARD).read_text()
     assert "- What was measured holds for the set of examples that was measured and for data like it, not for" in card
     assert "Nothing here says" not in card
 

@@ -159,7 +159,7 @@ def percents(value: float, ends: tuple[float, float] | None = None) -> tuple[flo
 def check_card(run: RunFolder, found: Measurement, data: AbstractExamples, slow: SlowMeasurement) -> None:
     """Compare each number that the model card prints of a measurement."""
     run.write_measurement(describe(found, data, transition=None))
-    card = write_card(run, run.path).read_text().split("## Measured")[1].split("## Not measured")[0]
+    card = write_card(run, run.path / CARD).read_text().split("## Measured")[1].split("## Not measured")[0]
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in card.splitlines() if line.startswith("| ")
     ]
