@@ -18,7 +18,7 @@ BUDGETS = {
     "timm_student.py": ["--rounds", "2", "--batch-size", "8", "--data"],
     "vision_transformer.py": ["--rounds", "20"],
 }
-SLOW = {"pruned_student.py", "vision_transformer.py"}
+SLOW = {"cifar_resnet.py", "onnx_teacher.py", "pruned_student.py", "vision_transformer.py"}
 
 
 # torch's exporter, which one example calls as a user would, warns of what others deprecate.

@@ -111,6 +111,7 @@ def test_what_is_said_with_the_export_is_built_in_and_told(run: Path, tmp_path: 
     assert recorded(run) == ["default", "default"]
 
 
+@pytest.mark.long
 def test_the_card_of_an_assumed_normalisation_says_so_and_that_of_a_said_one_too(run: Path, tmp_path: Path) -> None:
     assert export(run, "--pixels", "uint8", "--assume-normalisation") == 0
     card = " ".join((run / "README.md").read_text().split())

@@ -53,6 +53,7 @@ def test_compress_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert list(tmp_path.rglob("student.onnx"))
 
 
+@pytest.mark.long
 def test_compress_as_a_command(command: Command, tmp_path: Path) -> None:
     (tmp_path / "my_model.py").write_text(MY_MODEL)
     made: dict[str, Any] = {}

@@ -62,6 +62,7 @@ def test_table1_stands_beside_the_papers_and_is_not_done_twice(given: Path, tmp_
     assert (tmp_path / "table.md").read_text() == table
 
 
+@pytest.mark.long
 def test_a_seed_can_be_added_later(given: Path, tmp_path: Path) -> None:
     assert main(words(given, "svhn", tmp_path, "--seeds", "0")) == 0
     assert main(words(given, "svhn", tmp_path, "--seeds", "0", "1")) == 0
@@ -70,6 +71,7 @@ def test_a_seed_can_be_added_later(given: Path, tmp_path: Path) -> None:
     assert cell["deviation"] is not None
 
 
+@pytest.mark.long
 def test_figure2_is_drawn(given: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("beliefmatch.studies.published.IMAGES_PER_CLASS", (10,))
     assert main(words(given, "figure2", tmp_path, "--seeds", "0", "--train-images", str(given / "train.npz"))) == 0

@@ -76,6 +76,7 @@ def test_plan_stops_before_anything_is_written(capsys: pytest.CaptureFixture[str
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_a_student_is_chosen_for_a_target(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     teacher = ("compress", named("make_conv_teacher"), *USUAL, "--rounds", "1", "--macs", "0.5")
     run(*teacher, "--plan")

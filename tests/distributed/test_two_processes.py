@@ -63,6 +63,7 @@ def test_without_batch_norm_two_processes_equal_one(words: tuple[str, ...], comm
     assert done.stdout.count("the student is in") == 1, "only the first process speaks"
 
 
+@pytest.mark.long
 def test_the_command_launches_the_second_process_itself(tmp_path: Path) -> None:
     words = ("zero_shot", *VECTOR, "--rounds", "1")
     launched = [sys.executable, "-m", "beliefmatch", "transfer", *words, "--devices", "2", "--folder", "two"]

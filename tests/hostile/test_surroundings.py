@@ -74,11 +74,11 @@ def test_output_that_lacks_letters_shows_their_numbers() -> None:
     ("place", "message"),
     [
         (b"x\xff", "holds bytes that are no UTF-8 text"),
-        ("x\ny", "holds characters that cannot be shown"),
+        pytest.param("x\ny", "holds characters that cannot be shown", marks=pytest.mark.long),
         pytest.param("a/" * 2400, "a word of the command line has 4,800 characters", marks=pytest.mark.long),
         pytest.param("a" * 300, "File name too long", marks=pytest.mark.long),
         pytest.param("loop/x", "Too many levels of symbolic links", marks=pytest.mark.long),
-        ("file/x", "file is not writable"),
+        pytest.param("file/x", "file is not writable", marks=pytest.mark.long),
     ],
     ids=["bytes", "newline", "long", "long name", "loop", "below a file"],
 )
@@ -124,13 +124,8 @@ def wait_until(condition: object, *, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(
-    "fate",
-    [
-        "interrupted",
-        *(pytest.param(fate, marks=pytest.mark.long) for fate in ("killed", "child stopped", "child killed")),
-    ],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("fate", ["interrupted", "killed", "child stopped", "child killed"])
 def test_processes_end_together(fate: str) -> None:
     command = words("run", "--devices", "2", "--rounds", "1000000", "--timeout", "20", "--log-every", "10")
     # Other processes are started by the path of the first one's program.

@@ -97,6 +97,7 @@ def test_what_no_file_can_hold_is_refused(state: Any) -> None:
         as_tensors(Scaled(state), role="student")
 
 
+@pytest.mark.long
 def test_a_student_with_extra_state_is_written_measured_and_exported(here: Path) -> None:
     assert transfer(here, "noise", "make", "make") == 0
     student = load_student(here / "run", trust_code=True)

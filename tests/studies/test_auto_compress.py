@@ -72,6 +72,7 @@ def test_the_student_that_meets_the_target_is_trained_and_returned() -> None:
     assert "thin:0.5" in repr(result)
 
 
+@pytest.mark.long
 def test_the_same_call_measures_nothing_again_and_another_target_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     first = compressed(macs=0.5)
     monkeypatch.setattr(auto_compress, "measure_proposals", lambda *_: pytest.fail("it is measured again"))
