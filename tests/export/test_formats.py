@@ -134,7 +134,7 @@ class Spectrum(nn.Module):
 
 def test_the_operator_that_onnx_lacks_is_named() -> None:
     vector = InputSpec(shape=(12,))
-    with pytest.raises(ExportError, match=r"cannot be written as ONNX: [^\n]*aten\.einsum[^\n]*; try --to pt2$"):
+    with pytest.raises(ExportError, match=r"cannot be written as ONNX: [^\n]*aten\.einsum[^\n]*; try to='pt2'$"):
         FORMATS["onnx"].write(DeployedGraph(Spectrum(), vector, None), vector)
 
 
