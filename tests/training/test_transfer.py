@@ -19,6 +19,7 @@ from beliefmatch.training.collapse_policy import whose_outputs
 from beliefmatch.training.loop import run_round
 from beliefmatch.training.prepare import resolve, resolve_taps
 from beliefmatch.training.run_settings import fingerprint
+from beliefmatch.training.transfer import Transfer
 from tiny import begin, tiny_transfer, vector_transfer
 
 
@@ -120,9 +121,9 @@ def test_a_pair_that_nobody_named_falls_away(caplog: pytest.LogCaptureFixture) -
 FEATURES = BeliefMatching(feature_weight=10.0)
 
 
-def resolved(objective: BeliefMatching, student: nn.Module) -> BeliefMatching:
+def resolved(objective: BeliefMatching, student: nn.Module, tiny: Transfer | None = None) -> BeliefMatching:
     """Resolve an objective for a student of the tiny teacher."""
-    transfer, _, teacher, _ = begin(tiny_transfer())
+    transfer, _, teacher, _ = begin(tiny or tiny_transfer())
     found = resolve(
         replace(transfer, objective=objective), teacher, student, inspect(student, teacher.spec, role="student")
     ).objective
@@ -135,6 +136,12 @@ def test_a_student_of_the_teachers_family_matches_features() -> None:
     found = resolved(FEATURES, copy.deepcopy(teacher.module))
     assert found.feature_weight == FEATURES.feature_weight
     assert found.taps
+
+
+def test_a_teacher_without_batch_norm_has_no_features_to_match() -> None:
+    _, _, teacher, _ = begin(vector_transfer())
+    found = resolved(FEATURES, copy.deepcopy(teacher.module), vector_transfer())
+    assert found.feature_weight == 0
 
 
 def test_a_student_of_another_family_matches_none_unless_pairs_are_named() -> None:

@@ -32,8 +32,8 @@ class AbstractObjective(ABC):
         """Whether classes that a source knows, or asks for, enter the loss."""
 
     @abstractmethod
-    def for_other_family(self) -> Self:
-        """Return what a student matches whose layers are not those of its teacher, as far as nobody paired them."""
+    def without_features(self) -> Self:
+        """Return what a student matches of whose features those of its teacher do not follow."""
 
     @abstractmethod
     def check(self) -> None:

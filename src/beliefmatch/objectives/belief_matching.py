@@ -34,7 +34,8 @@ class BeliefMatching(AbstractObjective):
     """Factor of the attention distance of each tap pair."""
     feature_weight: float = 0.0
     """Factor of the feature distance of each tap pair, in the first round. It falls to 0 in the last, by the square of
-    a cosine schedule. A student of another family than its teacher matches no features, unless pairs are named."""
+    a cosine schedule. Matched are those of teachers with batch-norm,
+    by students of their family; others, where pairs are named."""
 
     @property
     def uses_taps(self) -> bool:
@@ -46,11 +47,8 @@ class BeliefMatching(AbstractObjective):
         """Return False: beliefs alone count."""
         return False
 
-    def for_other_family(self) -> Self:
-        """Return the same without features.
-
-        What layers of another network compute hardly follows from the student's, and to try costs it the beliefs.
-        """
+    def without_features(self) -> Self:
+        """Return the same without features."""
         return replace(self, feature_weight=0.0)
 
     def check(self) -> None:

@@ -41,8 +41,8 @@ class Distillation(AbstractObjective):
         """Whether labels have a weight."""
         return self.label_weight != 0
 
-    def for_other_family(self) -> Self:
-        """Return the same: it matches no features."""
+    def without_features(self) -> Self:
+        """Return the same: it matches none."""
         return self
 
     def check(self) -> None:

@@ -170,21 +170,27 @@ def resolve(transfer: Transfer, teacher: Teacher, student: nn.Module, inspection
     return replace(
         transfer,
         source=source,
-        objective=resolve_taps(_resolve_family(transfer.objective, teacher, student), teacher, student, inspection),
+        objective=resolve_taps(_resolve_features(transfer.objective, teacher, student), teacher, student, inspection),
     )
 
 
-def _resolve_family(objective: AbstractObjective, teacher: Teacher, student: nn.Module) -> AbstractObjective:
-    """Leave out what only a student of the teacher's family matches, where this one is of another."""
-    if objective.taps is not None or is_of_family(student, teacher.module):
+def _resolve_features(objective: AbstractObjective, teacher: Teacher, student: nn.Module) -> AbstractObjective:
+    """Leave features out where nobody paired them and to match them costs a student more than it brings.
+
+    What layers of another family compute hardly follows from the student's, and without batch-norm features brought
+    nothing, at a third of the time; see docs/methods/best.md.
+    """
+    if objective.taps is not None:
         return objective
-    resolved = objective.for_other_family()
+    if not is_of_family(student, teacher.module):
+        why = "the student is of another family than its teacher"
+    elif not teacher.batch_norms:
+        why = "the teacher has no batch-norm"
+    else:
+        return objective
+    resolved = objective.without_features()
     if resolved != objective:
-        log_once(
-            logger,
-            logging.INFO,
-            "the student is of another family than its teacher, so features are not matched",
-        )
+        log_once(logger, logging.INFO, "%s, so features are not matched", why)
     return resolved
 
 

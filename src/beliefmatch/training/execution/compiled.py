@@ -201,7 +201,7 @@ class CompiledObjective(AbstractObjective):
         """Whether the other one does."""
         return self.inner.uses_labels
 
-    def for_other_family(self) -> Self:
+    def without_features(self) -> Self:
         """Return the same: what is compiled was resolved before."""
         return self
 
