@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 import beliefmatch as bm
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.normalisation import DIGITS
-from beliefmatch.networks.pruning.pseudo_inputs import draw_pseudo_inputs
+from beliefmatch.networks.pseudo_inputs import draw_pseudo_inputs
 from beliefmatch.networks.quantization.plan import quantization_of
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import Adam

@@ -59,18 +59,37 @@ def start_student(student: nn.Module, settings: AbstractStudent, teacher: Teache
         SettingsError: weights are given and another start is asked for.
         WeightsError: the weights cannot be read or do not fit.
     """
+    check_start(settings)
+    if settings.weights is not None:
+        load_given_weights(student, settings)
+    elif settings.start == "teacher":
+        start_from_teacher(student, teacher.module)
+    choose_output(student, settings.output)
+    return student.float()
+
+
+def check_start(settings: AbstractStudent) -> None:
+    """Check that weights are not given beside another start.
+
+    Raises:
+        SettingsError: they are.
+    """
     if settings.start and settings.has_weights:
         raise SettingsError(
             f"{Setting('student.start', settings.start)} contradicts the weights that are given to start from: "
             "leave one out"
         )
-    if settings.weights is not None:
-        weights = read_weights(settings.weights, state_key=settings.state_key)
-        fit_weights(student, weights, name=str(settings.weights), strip_prefix=settings.strip_prefix)
-    elif settings.start == "teacher":
-        start_from_teacher(student, teacher.module)
-    choose_output(student, settings.output)
-    return student.float()
+
+
+def load_given_weights(student: nn.Module, settings: AbstractStudent) -> None:
+    """Load the file of weights that settings name into a network just made.
+
+    Raises:
+        WeightsError: they cannot be read or do not fit.
+    """
+    assert settings.weights is not None
+    weights = read_weights(settings.weights, state_key=settings.state_key)
+    fit_weights(student, weights, name=str(settings.weights), strip_prefix=settings.strip_prefix)
 
 
 def build_student(settings: AbstractStudent, teacher: Teacher) -> tuple[nn.Module, Inspection]:

@@ -1,33 +1,26 @@
 """A student that is made from its teacher: with fewer channels, thin:0.5, or fewer blocks, shallow:0.5."""
 
-import copy
 import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import torch
 from torch import nn
 
 from beliefmatch.errors import ExtraError, NetworkError, SettingsError, did_you_mean
 from beliefmatch.log_once import log_once
-from beliefmatch.networks.loading.weights import fit_weights, read_weights
-from beliefmatch.networks.modes import evaluating
-from beliefmatch.networks.output_forms import LogitsHook
-from beliefmatch.networks.outputs import logits_of
 from beliefmatch.networks.pruning.blocks import drop_blocks
 from beliefmatch.networks.pruning.channel_groups import ChannelGroup, find_groups
 from beliefmatch.networks.pruning.narrowing import apply_plan, plan_of
-from beliefmatch.networks.pruning.pseudo_inputs import draw_pseudo_inputs
 from beliefmatch.networks.pruning.thinning import Quantity, thin
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.paths import make_absolute
 from beliefmatch.runs.reading import IN_MEMORY
 from beliefmatch.runs.schema.plan import PruningPlan
 from beliefmatch.setting_names import Setting
-from beliefmatch.students.base import AbstractStudent
-from beliefmatch.students.named import NamedStudent
+from beliefmatch.students.base import AbstractStudent, check_start, load_given_weights
+from beliefmatch.students.of_teacher import AbstractStudentOfTeacher, copy_teacher, count_outputs
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +81,7 @@ def asks_for_pruning(name: str) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrunedStudent(AbstractStudent):
+class PrunedStudent(AbstractStudentOfTeacher):
     """The teacher with fewer channels or fewer blocks. It starts with what is left of the teacher's weights."""
 
     architecture: str
@@ -102,21 +95,7 @@ class PrunedStudent(AbstractStudent):
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", str(PruningRequest.parse(self.architecture)))
         make_absolute(self, "weights")
-        if self.start and self.has_weights:
-            raise SettingsError(
-                f"{Setting('student.start', self.start)} contradicts the weights that are given to start from: "
-                "leave one out"
-            )
-
-    @classmethod
-    def of(cls, student: NamedStudent) -> "PrunedStudent":
-        """Return what a student stands for whose name asks for pruning."""
-        return cls(**vars(student))
-
-    @property
-    def has_weights(self) -> bool:
-        """Whether weights to start from are given by a file."""
-        return self.weights is not None
+        check_start(self)
 
     def build(self, teacher: Teacher) -> nn.Module:
         """Copy the teacher and prune the copy; the same teacher gives the same student, but for a part of the latency.
@@ -126,11 +105,10 @@ class PrunedStudent(AbstractStudent):
             ExtraError: Torch-Pruning is missing.
             WeightsError: weights are given, and cannot be read or do not fit.
         """
-        student = copy.deepcopy(teacher.module).cpu().float()
+        student = copy_teacher(teacher)
         apply_plan(student, self.plan or _find_plan(self.architecture, student, teacher))
         if self.weights is not None:
-            weights = read_weights(self.weights, state_key=self.state_key)
-            fit_weights(student, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
+            load_given_weights(student, self)
         elif self.start == "fresh":
             _draw_weights(student)
         return student.train().requires_grad_(requires_grad=True)
@@ -158,7 +136,7 @@ def plan_students(names: Sequence[str], teacher: Teacher) -> list[PrunedStudent]
     Returns:
         Those that can be made; the log says why others cannot.
     """
-    network = copy.deepcopy(teacher.module).cpu().float()
+    network = copy_teacher(teacher)
     students: list[PrunedStudent] = []
     left_out: dict[str, list[str]] = {}
     groups, why = None, None
@@ -188,18 +166,6 @@ def with_plan(settings: AbstractStudent, student: nn.Module) -> AbstractStudent:
         student: that they built, for the same teacher as others that are built of what is returned.
     """
     return replace(settings, plan=plan_of(student)) if isinstance(settings, PrunedStudent) else settings
-
-
-def count_outputs(network: nn.Module, teacher: Teacher) -> int:
-    """Return the number of outputs before they become logits: a network of a single one has two classes."""
-    bare = copy.deepcopy(network)
-    for key, hook in list(bare._forward_hooks.items()):
-        if isinstance(hook, LogitsHook):
-            del bare._forward_hooks[key]
-    batch = draw_pseudo_inputs(teacher.spec, 2)
-    with evaluating(bare), torch.no_grad():
-        output = bare(batch.to(next(iter(bare.parameters()), batch)))
-    return logits_of(output, network=type(network).__name__, batch_size=len(batch)).shape[1]
 
 
 def _draw_weights(network: nn.Module) -> None:

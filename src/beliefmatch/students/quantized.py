@@ -1,6 +1,5 @@
 """A student that is its teacher in few bits: quantized:w4a8 has weights in 4 bits, activations in 8."""
 
-import copy
 import re
 from dataclasses import dataclass
 
@@ -9,16 +8,14 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.loading.weights import fit_weights, read_weights
-from beliefmatch.networks.pruning.pseudo_inputs import draw_pseudo_inputs
+from beliefmatch.networks.pseudo_inputs import draw_pseudo_inputs
 from beliefmatch.networks.quantization.layers import MAX_BITS, MIN_BITS
 from beliefmatch.networks.quantization.plan import quantize_layers
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.paths import make_absolute
 from beliefmatch.setting_names import Setting
-from beliefmatch.students.base import AbstractStudent
-from beliefmatch.students.named import NamedStudent
-from beliefmatch.students.pruned import count_outputs
+from beliefmatch.students.base import check_start, load_given_weights
+from beliefmatch.students.of_teacher import AbstractStudentOfTeacher, copy_teacher, count_outputs
 
 METHOD = "quantized"
 """What a name begins with, before a colon."""
@@ -60,7 +57,7 @@ def asks_for_quantization(name: str) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantizedStudent(AbstractStudent):
+class QuantizedStudent(AbstractStudentOfTeacher):
     """The teacher in few bits. It starts with the teacher's weights, and learns how far apart its levels are."""
 
     architecture: str
@@ -69,22 +66,12 @@ class QuantizedStudent(AbstractStudent):
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", str(QuantizationRequest.parse(self.architecture)))
         make_absolute(self, "weights")
-        if self.start == "fresh" or (self.start and self.has_weights):
-            why = "it is its teacher in few bits" if self.start == "fresh" else "weights are given to start from"
+        if self.start == "fresh":
             raise SettingsError(
-                f"{Setting('student.start', value=self.start)} contradicts student {self.architecture}, since {why}: "
-                "leave one out"
+                f"{Setting('student.start', self.start)} contradicts student {self.architecture}, since it is its "
+                "teacher in few bits: leave one out"
             )
-
-    @classmethod
-    def of(cls, student: NamedStudent) -> "QuantizedStudent":
-        """Return what a student stands for whose name asks for few bits."""
-        return cls(**vars(student))
-
-    @property
-    def has_weights(self) -> bool:
-        """Whether weights to start from are given by a file."""
-        return self.weights is not None
+        check_start(self)
 
     def build(self, teacher: Teacher) -> nn.Module:
         """Copy the teacher and make the layers of the copy compute with few bits.
@@ -94,7 +81,7 @@ class QuantizedStudent(AbstractStudent):
             WeightsError: weights are given, and cannot be read or do not fit.
         """
         request = QuantizationRequest.parse(self.architecture)
-        student = copy.deepcopy(teacher.module).cpu().float()
+        student = copy_teacher(teacher)
         quantize_layers(
             student,
             _inputs_to_observe(teacher.spec),
@@ -103,8 +90,7 @@ class QuantizedStudent(AbstractStudent):
             num_outputs=count_outputs(student, teacher),
         )
         if self.weights is not None:
-            weights = read_weights(self.weights, state_key=self.state_key)
-            fit_weights(student, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
+            load_given_weights(student, self)
         return student.train().requires_grad_(requires_grad=True)
 
 

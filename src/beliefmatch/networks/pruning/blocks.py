@@ -14,8 +14,8 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.modes import evaluating
 from beliefmatch.networks.pruning.narrowing import apply_plan
 from beliefmatch.networks.pruning.prunable import ELSE, check_prunable
-from beliefmatch.networks.pruning.pseudo_inputs import draw_pseudo_inputs
 from beliefmatch.networks.pruning.thinning import measure_quantity
+from beliefmatch.networks.pseudo_inputs import draw_pseudo_inputs
 from beliefmatch.runs.schema.plan import PruningPlan
 
 NUM_COMPARED = 64

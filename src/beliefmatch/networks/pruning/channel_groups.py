@@ -20,7 +20,7 @@ from beliefmatch.networks.loading.packages import require
 from beliefmatch.networks.modes import evaluating
 from beliefmatch.networks.pruning.narrowing import CONVOLUTIONS, layer_sizes, narrow
 from beliefmatch.networks.pruning.prunable import ELSE, check_prunable
-from beliefmatch.networks.pruning.pseudo_inputs import draw_pseudo_inputs
+from beliefmatch.networks.pseudo_inputs import draw_pseudo_inputs
 from beliefmatch.runs.schema.plan import PrunedLayer
 
 NUM_TRIED = 4

@@ -10,7 +10,7 @@ from beliefmatch.networks.modes import evaluating
 from beliefmatch.networks.pruning.blocks import find_blocks, without_blocks
 from beliefmatch.networks.pruning.channel_groups import find_groups, removed_with, without
 from beliefmatch.networks.pruning.prunable import check_prunable
-from beliefmatch.networks.pruning.pseudo_inputs import draw_pseudo_inputs
+from beliefmatch.networks.pseudo_inputs import draw_pseudo_inputs
 from beliefmatch.runs.schema.sensitivity import BlockSensitivity, GroupSensitivity, Sensitivity
 
 FRACTIONS = (0.25, 0.5, 0.75)
