@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from beliefmatch.functional.fake_quantization import round_to_levels
+
 MOST_VALUES = 2**16
 """Values of an input of a layer that a step is chosen by."""
 FRACTIONS = tuple(part / 20 for part in range(4, 21))
@@ -40,7 +42,6 @@ def choose_log_steps(rows: Tensor, lowest: int, highest: int) -> Tensor:
     best, chosen = torch.full_like(widest, torch.inf), widest
     for fraction in FRACTIONS:
         step = fraction * widest
-        rounded = rows.div(step[:, None]).round_().clamp_(lowest, highest).mul_(step[:, None])
-        error = (rounded - rows).square().mean(1)
+        error = (round_to_levels(rows, step[:, None], lowest, highest) - rows).square().mean(1)
         chosen, best = torch.where(error < best, step, chosen), torch.minimum(error, best)
     return chosen.log()
