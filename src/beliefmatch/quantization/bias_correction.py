@@ -4,7 +4,7 @@ Rounded weights shift the mean of what a layer gives. The shift is the rounding 
 gets, which is measured on pseudo inputs here; the bias takes it back.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,8 +53,9 @@ def correct_biases(graph: PreparedGraph, quantized: bytes, inputs: Tensor) -> Pr
     if not rounded:
         return None
     means = _channel_means(model, [each.node.input[0] for each in rounded], inputs)
+    initializers = _initializers(model)
     for each in rounded:
-        _move_bias(model, each, _shift(each.error, means[each.node.input[0]]))
+        _move_bias(model, each, _shift(each.error, means[each.node.input[0]]), initializers)
     return PreparedGraph(model=model, nodes=graph.nodes)
 
 
@@ -125,12 +126,12 @@ def _channel_means(model: "onnx.ModelProto", names: Sequence[str], inputs: Tenso
     return {name: (total / len(inputs)).astype(np.float32) for name, total in sums.items()}
 
 
-def _move_bias(model: "onnx.ModelProto", rounded: _Rounded, shift: Array) -> None:
-    """Subtract a shift from the bias of a node, in a tensor of its own."""
+def _move_bias(model: "onnx.ModelProto", rounded: _Rounded, shift: Array, initializers: Mapping[str, Array]) -> None:
+    """Subtract a shift from the bias of a node, in a tensor of its own; initializers are those before any was moved."""
     import onnx  # noqa: PLC0415
 
     node = rounded.node
-    bias = _initializers(model).get(node.input[2]) if len(node.input) > 2 else np.zeros_like(shift)
+    bias = initializers.get(node.input[2]) if len(node.input) > 2 else np.zeros_like(shift)
     if bias is None:
         return
     name = f"{node.name}_corrected_bias"
