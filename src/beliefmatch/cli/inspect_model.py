@@ -140,7 +140,7 @@ def _estimate(model: "Candidate", student: "Candidate", teacher: "Teacher") -> s
     from beliefmatch.studies.compression_plan import describe_duration
     from beliefmatch.studies.suggestions import BATCH_SIZE
 
-    source = ProceduralPool().resolve(teacher)
+    source = ProceduralPool(match_normalisation=False).resolve(teacher)
     batch_size = DEFAULTS.batch_size
     refined = (source.refined_fraction or 0.0) * (source.made_batch or batch_size)
     of_model = source.student_steps * batch_size + 3 * source.making_steps * refined

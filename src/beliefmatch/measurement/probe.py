@@ -127,7 +127,9 @@ def _sources(teacher: Teacher, refining_steps: int) -> dict[str, ProceduralPool]
     found = {"leaves": replace(alone, leaf_fraction=1.0), "areas": alone}
     if len(teacher.spec.shape) == 3:
         found["curves"] = replace(alone, curve_fraction=1.0)
-    usual = ProceduralPool(warm_up=0, augmentation=None, weighted_fraction=0.0, making_steps=refining_steps)
+    usual = ProceduralPool(
+        warm_up=0, match_normalisation=False, augmentation=None, weighted_fraction=0.0, making_steps=refining_steps
+    )
     if usual.resolve(teacher).refined_fraction:
         found["refined"] = replace(usual, refined_fraction=1.0)
     return found

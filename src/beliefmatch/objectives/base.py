@@ -33,7 +33,7 @@ class AbstractObjective(ABC):
 
     @abstractmethod
     def without_features(self) -> Self:
-        """Return what a student matches of whose features those of its teacher do not follow."""
+        """Return the same objective without the distance of features."""
 
     @abstractmethod
     def check(self) -> None:

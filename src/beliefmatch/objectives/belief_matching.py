@@ -34,8 +34,8 @@ class BeliefMatching(AbstractObjective):
     """Factor of the attention distance of each tap pair."""
     feature_weight: float = 0.0
     """Factor of the feature distance of each tap pair, in the first round. It falls to 0 in the last, by the square of
-    a cosine schedule. Matched are those of teachers with batch-norm,
-    by students of their family; others, where pairs are named."""
+    a cosine schedule. Where no pairs are named, it is 0 for teachers without batch-norm and students of another
+    family."""
 
     @property
     def uses_taps(self) -> bool:

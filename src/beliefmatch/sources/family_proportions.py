@@ -6,6 +6,8 @@ and even as photographs. Weights of maximum entropy under which drawn images hav
 wanted; see `functional.maximum_entropy`. This use of them is ours.
 """
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -26,6 +28,7 @@ CLEAR = 0.95
 """Part of the largest variance that pixels in [0, 1] can have, below which a variance is taken for one of images."""
 
 
+@functools.cache
 def match_normalisation(spec: InputSpec, proportions: tuple[float, float, float]) -> tuple[float, float, float]:
     """Return proportions of dead leaves, areas and curves under which pixels have the mean and std of a normalisation.
 

@@ -131,13 +131,12 @@ class ProceduralPool(PooledSettings, AbstractSource[ProceduralPoolState]):
         Fractions of the families follow the normalisation. No class is asked for where the teacher's outputs are no
         classes.
         """
-        if self.match_normalisation:
-            return self._with_matched_fractions(teacher.spec).resolve(teacher)
         terms = self.terms if teacher.task.knows_classes else replace(self.terms, one_hot=0.0, balance=0.0)
+        resolved = replace(self._with_matched_fractions(teacher.spec), terms=terms)
         if self.refined_fraction is not None:
-            return replace(self, terms=terms)
+            return resolved
         remembers = teacher.batch_norms and self.terms.statistics and teacher.inspection.statistics_have_gradient
-        return replace(self, terms=terms, refined_fraction=REFINED_FRACTION if remembers else 0.0)
+        return replace(resolved, refined_fraction=REFINED_FRACTION if remembers else 0.0)
 
     def for_preflight(self) -> Self:
         """Return the same settings with few steps and few inputs."""
@@ -216,8 +215,8 @@ class ProceduralPool(PooledSettings, AbstractSource[ProceduralPoolState]):
         return state.pool.newest(state.local_batch_size)
 
     def _with_matched_fractions(self, spec: InputSpec) -> Self:
-        """Return the same settings with the fractions that the normalisation asks for."""
-        if not spec.is_made_of_pixels:
+        """Return the same settings with the fractions that the normalisation asks for, if any, once and for all."""
+        if not (self.match_normalisation and spec.is_made_of_pixels):
             return replace(self, match_normalisation=False)
         textures, bent = 1 - self.leaf_fraction, (1 - self.leaf_fraction) * self.curve_fraction
         leaves, flat, bent = match_normalisation(spec, (self.leaf_fraction, textures - bent, bent))

@@ -180,7 +180,8 @@ def _resolve_features(objective: AbstractObjective, teacher: Teacher, student: n
     What layers of another family compute hardly follows from the student's, and without batch-norm features brought
     nothing, at a third of the time; see docs/methods/best.md.
     """
-    if objective.taps is not None:
+    without = objective.without_features()
+    if objective.taps is not None or without == objective:
         return objective
     if not is_of_family(student, teacher.module):
         why = "the student is of another family than its teacher"
@@ -188,10 +189,8 @@ def _resolve_features(objective: AbstractObjective, teacher: Teacher, student: n
         why = "the teacher has no batch-norm"
     else:
         return objective
-    resolved = objective.without_features()
-    if resolved != objective:
-        log_once(logger, logging.INFO, "%s, so features are not matched", why)
-    return resolved
+    log_once(logger, logging.INFO, "%s, so features are not matched", why)
+    return without
 
 
 def resolve_taps(
