@@ -2,7 +2,8 @@
 
 import pytest
 
-from beliefmatch.report.quantities import Kind, plainly, show, show_bounds, show_duration, show_mean
+from beliefmatch.number_texts import three_digits
+from beliefmatch.report.quantities import Kind, show, show_bounds, show_duration, show_mean
 from beliefmatch.runs.schema.measurement import Estimate
 
 
@@ -46,4 +47,4 @@ def test_long_times_are_told_in_hours() -> None:
 
 
 def test_numbers_in_running_text() -> None:
-    assert [plainly(value) for value in (0.0123456, 15.01, 999.7, 80000)] == ["0.0123", "15", "1,000", "80,000"]
+    assert [three_digits(value) for value in (0.0123456, 15.01, 999.7, 80000)] == ["0.0123", "15", "1,000", "80,000"]

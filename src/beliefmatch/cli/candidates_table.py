@@ -37,14 +37,14 @@ def print_candidates(found: "Candidates") -> None:
 
 def _cells(each: "Candidate", first: "Candidate") -> tuple[str, ...]:
     from beliefmatch.cli.tables import short
-    from beliefmatch.report.quantities import plainly
+    from beliefmatch.number_texts import three_digits
 
     return (
         "8" if each.in_8_bits else "32",
         short(each.macs),
         short(each.parameters),
         f"{each.bytes / first.bytes:.2f}",
-        plainly(1e3 * each.latency),
+        three_digits(1e3 * each.latency),
         f"{first.latency / each.latency:.2f}",
         "" if each is first else "yes" if each.meets else "no",
     )

@@ -172,13 +172,13 @@ def _print_table(model: "Candidate", students: "list[Candidate]") -> None:
     from rich.table import Table
 
     from beliefmatch.cli.tables import short
-    from beliefmatch.report.quantities import plainly
+    from beliefmatch.number_texts import three_digits
 
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("")
     for heading in ("parameters", "MACs", "1 example, ms", "64 examples, ms"):
         table.add_column(heading, justify="right", no_wrap=True)
     for each in (model, *students):
-        latencies = (plainly(1e3 * seconds) for seconds in (each.latency, each.batch_latency))
+        latencies = (three_digits(1e3 * seconds) for seconds in (each.latency, each.batch_latency))
         table.add_row(each.architecture, f"{each.cost.parameters:,}", short(each.cost.macs), *latencies)
     print_table(table)

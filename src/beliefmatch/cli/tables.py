@@ -9,7 +9,7 @@ from rich.table import Table
 
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.measurement.summary import decimals, lines_of
-from beliefmatch.report.quantities import plainly
+from beliefmatch.number_texts import three_digits
 from beliefmatch.runs.schema.export import Export
 from beliefmatch.runs.schema.measurement import (
     INTERVALS,
@@ -87,7 +87,7 @@ def export_table(export: Export) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for name, deployed in (("teacher", export.teacher), ("student", export.student)):
         latencies = deployed.torch_latency, *((deployed.onnxruntime_latency,) if onnxruntime else ())
-        latency_texts = ("-" if seconds is None else f"{plainly(1e3 * seconds)} ms" for seconds in latencies)
+        latency_texts = ("-" if seconds is None else f"{three_digits(1e3 * seconds)} ms" for seconds in latencies)
         table.add_row(name, short(deployed.macs), f"{short(deployed.bytes)}B", *latency_texts)
     return table
 
@@ -219,5 +219,5 @@ def short(count: int | None) -> str:
     for size, prefix in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
         # What rounds to a thousand has the next prefix: 999,500 is 1 M.
         if count >= 0.9995 * size:
-            return f"{plainly(count / size)} {prefix}"
+            return f"{three_digits(count / size)} {prefix}"
     return f"{count} "

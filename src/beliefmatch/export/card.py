@@ -22,6 +22,7 @@ from beliefmatch.export.normalising import KNOWN_FROM, best_known, constants_of,
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.output_kinds import kind_of
+from beliefmatch.number_texts import three_digits
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
@@ -249,17 +250,12 @@ def _render(folder: RunFolder, card: Path) -> str:
     )
 
 
-def _three_digits(value: float) -> str:
-    """Return a number in three digits, or in all those before its point: 1,234 and not 1.23e+03."""
-    return f"{value:,.0f}" if value >= 999.5 else f"{value:.3g}"
-
-
 FILTERS: dict[str, Callable[[Any], str]] = {
     "cell": lambda text: text.replace("|", r"\|"),
     "code": code,
     "text": escape,
     "count": lambda value: "not measured" if value is None else f"{value:,}",
-    "latency": lambda seconds: "not measured" if seconds is None else f"{_three_digits(1e3 * seconds)} ms",
+    "latency": lambda seconds: "not measured" if seconds is None else f"{three_digits(1e3 * seconds)} ms",
     "percent": lambda fraction: "" if fraction is None else f"{100 * fraction:.2f} %",
     "type_name": lambda value: type(value).__name__,
 }

@@ -6,11 +6,11 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
+from beliefmatch.number_texts import three_digits
 from beliefmatch.report.curves import MAX_ROWS, Read, Values, gather, thin
 from beliefmatch.report.elements import Cell, Picture, Table, number_cell
 from beliefmatch.report.figures import INK, PAPER, draw_figure, number_rounds
 from beliefmatch.report.groups import Group, batches_of
-from beliefmatch.report.quantities import plainly
 from beliefmatch.runs.collapse_detection import effective_number
 from beliefmatch.runs.schema.row import Row
 
@@ -97,8 +97,9 @@ def _describe(network: str, rounds: Values, parts: Values) -> str:
     return (
         f"In round {rounds[-1]:,.0f} the {network} gives class {often} most often, to {100 * last[often]:.1f} % of "
         f"the batch, and class {rarely} least often, to {100 * last[rarely]:.1f} %; even frequencies would be "
-        f"{100 / len(parts):.1f} %. Effective number of classes: {plainly(effective_number(parts[:, 0].tolist()))} in "
-        f"round {rounds[0]:,.0f}, {plainly(effective_number(last.tolist()))} in round {rounds[-1]:,.0f}."
+        f"{100 / len(parts):.1f} %. Effective number of classes: "
+        f"{three_digits(effective_number(parts[:, 0].tolist()))} in round {rounds[0]:,.0f}, "
+        f"{three_digits(effective_number(last.tolist()))} in round {rounds[-1]:,.0f}."
     )
 
 

@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from beliefmatch.number_texts import three_digits
 from beliefmatch.report import figures
 from beliefmatch.report.elements import Cell, Picture, Table, number_cell
 from beliefmatch.report.groups import Group
-from beliefmatch.report.quantities import capital, plainly
+from beliefmatch.report.quantities import capital
 from beliefmatch.report.runs import Run
 from beliefmatch.runs.schema.row import Row
 
@@ -154,14 +155,14 @@ def describe(curve: Curve, *, quantity: str, x: str = "round") -> str:
     first, last = curve.mean[0], curve.mean[-1]
     name = capital(quantity if curve.label in (quantity, "") else f"{curve.label}, {quantity}")
     if len(curve.rounds) == 1:
-        return f"{name}: {plainly(first)} in {x} {curve.rounds[0]:,.0f}."
+        return f"{name}: {three_digits(first)} in {x} {curve.rounds[0]:,.0f}."
     change = abs(last - first) / max(abs(first), abs(last), 1e-12)
     verb = "stays near its start, from" if change < NEAR_START else "rises from" if last > first else "falls from"
     low, high = curve.mean.argmin(), curve.mean.argmax()
     return (
-        f"{name} {verb} {plainly(first)} in {x} {curve.rounds[0]:,.0f} to {plainly(last)} in {x} "
-        f"{curve.rounds[-1]:,.0f}; lowest {plainly(curve.mean[low])} in {x} {curve.rounds[low]:,.0f}, highest "
-        f"{plainly(curve.mean[high])} in {x} {curve.rounds[high]:,.0f}."
+        f"{name} {verb} {three_digits(first)} in {x} {curve.rounds[0]:,.0f} to {three_digits(last)} in {x} "
+        f"{curve.rounds[-1]:,.0f}; lowest {three_digits(curve.mean[low])} in {x} {curve.rounds[low]:,.0f}, highest "
+        f"{three_digits(curve.mean[high])} in {x} {curve.rounds[high]:,.0f}."
     )
 
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from beliefmatch.report.quantities import plainly
+from beliefmatch.number_texts import three_digits
 
 WIDTH, HEIGHT = 4.1, 2.6
 """Inches of a figure: at its own size it fills a phone, so its letters stay readable there."""
@@ -125,7 +125,7 @@ def number_rounds(axes: Axes, label: str = "round") -> None:
 def scale_logarithmically(axes: Axes) -> None:
     """Set the vertical axis to a logarithmic scale, with decimal numbers at powers of ten."""
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda number, _: plainly(number)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda number, _: three_digits(number)))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 

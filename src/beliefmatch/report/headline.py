@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from beliefmatch.number_texts import three_digits
 from beliefmatch.report.groups import Group
-from beliefmatch.report.quantities import Kind, plainly, show, show_bounds, show_duration, show_mean
+from beliefmatch.report.quantities import Kind, show, show_bounds, show_duration, show_mean
 from beliefmatch.report.results import estimate_of, has_shared_teacher, missing_words, usual_rounds, values_of
 from beliefmatch.report.runs import Run
 from beliefmatch.report.scores import kind_of
@@ -139,7 +140,7 @@ def _size(group: Group, name: str, kind: Kind, noun: str, less: str) -> str:
 
 def _compare(teacher: float, student: float, less: str, *, is_time: bool) -> str:
     """Return what a number of the student is beside the teacher's, such as 2.3 times fewer."""
-    words = plainly(max(teacher, student) / min(teacher, student))
+    words = three_digits(max(teacher, student) / min(teacher, student))
     if words == "1":
         return "as long" if is_time else "as many"
     if teacher > student:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from beliefmatch.number_texts import three_digits
 from beliefmatch.report.elements import Cell, Table, estimate_cell, mean_cell, number_cell, text_cell
 from beliefmatch.report.groups import Group
-from beliefmatch.report.quantities import UNFINISHED, Kind, plainly, show_duration
+from beliefmatch.report.quantities import UNFINISHED, Kind, show_duration
 from beliefmatch.report.results import estimate_of, has_shared_teacher, missing_words, usual_rounds, values_of
 from beliefmatch.report.runs import Run
 from beliefmatch.report.transition_curves import walks_of
@@ -119,7 +120,7 @@ def _ratio(cells: Sequence[Cell]) -> Cell:
     teacher, student = (cell.value for cell in cells)
     if isinstance(teacher, int | float) and isinstance(student, int | float) and student > 0:
         ratio = teacher / student
-        return Cell(text=f"{plainly(ratio)} \N{MULTIPLICATION SIGN}", value=ratio, is_number=True)
+        return Cell(text=f"{three_digits(ratio)} \N{MULTIPLICATION SIGN}", value=ratio, is_number=True)
     return Cell(text="")
 
 

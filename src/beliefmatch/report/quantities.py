@@ -94,9 +94,3 @@ def show_duration(seconds: float) -> str:
 def capital(text: str) -> str:
     """Return a text that begins with a capital."""
     return f"{text[:1].upper()}{text[1:]}"
-
-
-def plainly(value: float) -> str:
-    """Return a number of any size in three digits, for running text and tables of data."""
-    # 999.7 in three digits would be 1e+03.
-    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from beliefmatch.number_texts import three_digits
 from beliefmatch.report.curves import Curve, draw_curves
 from beliefmatch.report.elements import Part, Picture, Section
 from beliefmatch.report.groups import Group, count
-from beliefmatch.report.quantities import plainly, show, show_bounds, show_mean
+from beliefmatch.report.quantities import show, show_bounds, show_mean
 from beliefmatch.runs.schema.measurement import Transition
 
 Walks = tuple[Transition, ...]
@@ -58,7 +59,7 @@ def _draw(walks: Walks, title: str) -> Picture:
         [guide, follower],
         title=f"{title}: guided by the {first.guided_by}" if title else f"Guided by the {first.guided_by}",
         note=f"{error} {count(first.num_images, 'example')}, {count(first.num_steps, 'step')} of "
-        f"{plainly(first.step_size)}; bands reach {band} either way.",
+        f"{three_digits(first.step_size)}; bands reach {band} either way.",
         ylabel="probability of class sought",
         xlabel="step",
         limits=(0.0, 1.02),
