@@ -2,8 +2,6 @@
 
 import itertools
 import re
-import warnings
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,15 +9,13 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
+from programs import read_records, save_program, write_archive
 
 from beliefmatch import load_model
 from beliefmatch.errors import NetworkError
 from bounded_process import run_bounded
 
-PIECE = bytes(2**25)
 NUM_FUNCTIONS = 40
 node = helper.make_node
 
@@ -122,25 +118,7 @@ def test_it_takes_little_memory_and_time(kind: str, tmp_path: Path, inputs: Path
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    path = tmp_path_factory.mktemp("program") / "program.pt2"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        batch = {0: torch.export.Dim("batch", max=1024)}
-        torch.export.save(torch.export.export(nn.Linear(8, 3), (torch.randn(3, 8),), dynamic_shapes=(batch,)), path)
-    with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def write_archive(path: Path, records: dict[str, bytes], zeros: dict[str, int]) -> Path:
-    """Write an archive, with further records of so many pieces of zeros."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, content in records.items():
-            archive.writestr(name, content)
-        for name, count in zeros.items():
-            with archive.open(name, "w", force_zip64=True) as file:
-                for _ in range(count):
-                    file.write(PIECE)
-    return path
+    return read_records(save_program(tmp_path_factory.mktemp("program") / "program.pt2"))
 
 
 @pytest.mark.long

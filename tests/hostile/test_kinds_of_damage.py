@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import struct
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -18,8 +17,8 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+from programs import read_records, save_program, write_archive
 from safetensors.torch import save_file
-from torch import nn
 
 from beliefmatch import RunFolder, load_model, load_student
 from beliefmatch.cli import main
@@ -85,20 +84,7 @@ def test_content_decides_what_a_file_of_weights_is(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    path = tmp_path_factory.mktemp("program") / "program.pt2"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        batch = {0: torch.export.Dim("batch", max=1024)}
-        torch.export.save(torch.export.export(nn.Linear(8, 3), (torch.randn(3, 8),), dynamic_shapes=(batch,)), path)
-    with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def write_archive(path: Path, records: dict[str, bytes]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, content in records.items():
-            archive.writestr(name, content)
-    return path
+    return read_records(save_program(tmp_path_factory.mktemp("program") / "program.pt2"))
 
 
 def test_a_size_that_would_take_for_ever_is_refused(program: dict[str, bytes], tmp_path: Path) -> None:
