@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from made_students import SIZES, check_continues, transfer
 from safetensors.torch import load_file
 from test_command import error_line
 from torch import nn
@@ -23,14 +24,6 @@ from beliefmatch.report.page import write_report
 from beliefmatch.runs.pruning import read_sensitivity
 from beliefmatch.training import recorder, sensitivity
 from tiny import make_conv_teacher, named
-
-SIZES = ("--shape", 1, 8, 8, "--rounds", 3, "--batch-size", 4, "--accelerator", "cpu", "--display", "quiet")
-
-
-def transfer(folder: Path, student: str, *words: object, recipe: str = "noise") -> int:
-    teacher = ("--teacher", named("make_conv_teacher"))
-    words = ("transfer", recipe, *teacher, "--student", student, *SIZES, "--folder", folder, *words)
-    return main([str(word) for word in words])
 
 
 @pytest.fixture(scope="module")
@@ -67,28 +60,7 @@ def test_code_that_a_plan_is_for_is_imported_on_trust_alone(finished: Path) -> N
 
 
 def test_a_run_that_was_cut_short_continues_as_if_it_was_not(finished: Path, tmp_path: Path) -> None:
-    class StopError(Exception):
-        pass
-
-    def stop(completed: int, _row: object) -> None:
-        if completed == 2:
-            raise StopError
-
-    transferred = bm.recipes.noise(
-        bm.recipes.Setup(
-            teacher=bm.Network(architecture=named("make_conv_teacher")),
-            student=bm.NamedStudent(architecture="thin:0.5"),
-            shape=(1, 8, 8),
-            rounds=3,
-            batch_size=4,
-        )
-    )
-    options = bm.RunOptions(folder=tmp_path / "run", accelerator="cpu", checkpoint_every=1)
-    with pytest.raises(StopError):
-        bm.run(transferred, options, progress=False, on_round=stop)
-    assert transfer(tmp_path / "run", "thin:0.5", "--checkpoint-every", 1, "--resume") == 0
-    first, second = (load_file(folder / "student.safetensors") for folder in (finished, tmp_path / "run"))
-    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+    check_continues(finished, tmp_path / "run", "thin:0.5")
 
 
 def test_another_part_is_another_run(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
