@@ -1,6 +1,7 @@
 """Recipes side by side: folders, table, page, going on where it was stopped, and what a user can get wrong."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from statistics import fmean
@@ -22,7 +23,6 @@ from beliefmatch.recipes import best, digits, toy, zero_shot
 from beliefmatch.recipes.setup import Setup
 from beliefmatch.report import figures
 from beliefmatch.runs.folder import RunFolder
-from beliefmatch.runs.schema.result import Result
 from beliefmatch.students.base import Start
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.studies import candidates, common_inputs, kept_timings, sweep
@@ -32,6 +32,7 @@ from beliefmatch.training.budget import Timing, time_rounds
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.precision import make_fabric
 from report.html_page import Page
+from results import RESULT
 from tiny import named, tiny_transfer
 
 WORDS = (
@@ -218,17 +219,7 @@ def test_a_folder_serves_one_comparison(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def compared(recipe: str, *, is_over_time: bool = False, ended: int = 3) -> Compared:
-    result = Result(
-        rounds=12345,
-        seconds=812.3,
-        student_sha256="ab",
-        peak_memory=None,
-        student_parameters=1,
-        teacher_parameters=1,
-        teacher_accuracy=0.99,
-        student_accuracy=0.97474,
-        agreement=0.98123,
-    )
+    result = replace(RESULT, rounds=12345, seconds=812.3)
     return Compared(
         recipe=recipe,
         rounds=12345,

@@ -8,23 +8,10 @@ from beliefmatch.cli import main
 from beliefmatch.cli.output import WIDEST, print_table
 from beliefmatch.cli.tables import result_table
 from beliefmatch.runs.schema.measurement import Estimate, NumberMeasurement, NumberScores
-from beliefmatch.runs.schema.result import Result
 from beliefmatch.runs.schema.task import TaskName
+from results import RESULT
 
 NAME = "my_own_folder/with_a_long_name[red]/and_a_file_of_networks.py:make_the_network_that_is_to_be_compressed"
-
-
-RESULT = Result(
-    rounds=1,
-    seconds=8.0,
-    student_sha256="ab",
-    peak_memory=None,
-    student_parameters=1,
-    teacher_parameters=1,
-    teacher_accuracy=0.99,
-    student_accuracy=0.97474,
-    agreement=0.98123,
-)
 
 
 def scores(error: float) -> NumberScores:
