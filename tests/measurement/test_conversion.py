@@ -59,7 +59,9 @@ def test_numbers_are_those_of_the_logits(form: str, columns: int) -> None:
     networks, labels = pair(form, columns), CLASSES % max(2, columns)
     found = measure_pair(*networks, SPEC, INPUTS, labels, num_resamples=20)
     first, second = (logits(network).log_softmax(dim=1) for network in networks)
-    assert found.divergence.value == pytest.approx(float((first.exp() * (first - second)).sum(dim=1).mean()), abs=1e-5)
+    expected = float((first.exp() * (first - second)).sum(dim=1).mean())
+    # A probability near 1 keeps few bits of its log-odds in 32 bits, and machines round it differently.
+    assert found.divergence.value == pytest.approx(expected, rel=1e-4 if form in ("softmax", "sigmoid") else 1e-5)
     assert found.agreement.value == pytest.approx(float((first.argmax(1) == second.argmax(1)).double().mean()))
     assert found.teacher_accuracy == pytest.approx(float((first.argmax(1) == labels).double().mean()))
     assert not any(network._forward_hooks for network in networks)
