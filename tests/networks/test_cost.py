@@ -143,6 +143,8 @@ class Products(nn.Module):
                 return self.bilinear(x[:, :16], x[:, 16:33])
             case "far":
                 return torch.cdist(x.expand(30, -1), self.matrix)
+            case "vecdot":
+                return torch.linalg.vecdot(x[:, None], y=self.matrix)
             case "fft":
                 return torch.fft.rfft(x).abs()
         return torch.cdist(x, self.matrix)
@@ -160,6 +162,7 @@ class Products(nn.Module):
         ("inner", 640),
         ("bilinear", 2720),
         ("cdist", 640),
+        ("vecdot", 640),
         ("far", 30 * 640),
     ],
 )

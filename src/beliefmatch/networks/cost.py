@@ -86,8 +86,10 @@ def _bytes_saved(layer: FakeQuantized) -> int:
 
 def _count_bytes(network: nn.Module) -> int:
     """Count the bytes of parameters and buffers that are kept; of tied ones, which share their memory, once."""
+    left_out = {each.data_ptr() for each in network.operands()} if isinstance(network, ConvertedProgram) else set()
     # Layers of 8-bit weights keep them in tuples.
-    tensors = [each for each in tree_leaves(network.state_dict()) if isinstance(each, Tensor)]
+    kept = [each for each in tree_leaves(network.state_dict()) if isinstance(each, Tensor)]
+    tensors = [each for each in kept if each.data_ptr() not in left_out]
     distinct = {(each.data_ptr() or id(each), each.numel(), each.dtype): each for each in tensors}
     shared: dict[int, list[Tensor]] = {}
     for each in distinct.values():

@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -38,10 +39,10 @@ def counting_flops() -> Iterator[Callable[[], int]]:
             _Uncounted() as uncounted,
             sdpa_kernel(SDPBackend.MATH),
             _counter() as counter,
-            _OuterProducts(counter) as outer,
+            _ElementwiseProducts(counter) as elementwise,
         ):
             uncounted.counted = set(counter.flop_registry)
-            yield lambda: counter.get_total_flops() + outer.flops
+            yield lambda: counter.get_total_flops() + elementwise.flops
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
     if uncounted.names:
@@ -66,21 +67,31 @@ class _Everywhere(nullcontext[None]):
     parents = ("Global",)
 
 
-class _OuterProducts(TorchFunctionMode):
-    """Counts torch.einsum where torch computes it elementwise, as an outer product, which no operator tells later."""
+class _ElementwiseProducts(TorchFunctionMode):
+    """Counts products that torch computes elementwise, which no operator tells later: an outer einsum, and vecdot."""
 
     def __init__(self, counter: FlopCounterMode) -> None:
         self.counter = counter
         self.flops = 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run a function, and count it if it is an einsum of which nothing else was counted."""
+        """Run a function, and count it if it is such a product of which nothing else was counted."""
         before = self.counter.get_total_flops()
         output = func(*args, **(kwargs or {}))
-        if func is torch.einsum and self.counter.get_total_flops() == before:
-            operands = args[1] if isinstance(args[1], list | tuple) else args[1:]
-            self.flops += 2 * math.prod(_sizes_in(args[0], operands).values()) if len(operands) > 1 else 0
+        count = {torch.einsum: _einsum_products, torch.linalg.vecdot: _vecdot_products}.get(func)
+        if count and self.counter.get_total_flops() == before:
+            self.flops += 2 * count(*args, **(kwargs or {}))
         return output
+
+
+def _einsum_products(equation: str, *operands: Any) -> int:
+    """Count products of an einsum; that of a single operand has none."""
+    operands = operands[0] if isinstance(operands[0], list | tuple) else operands
+    return math.prod(_sizes_in(equation, operands).values()) if len(operands) > 1 else 0
+
+
+def _vecdot_products(x: Tensor, y: Tensor, **_options: Any) -> int:
+    return math.prod(torch.broadcast_shapes(x.shape, y.shape))
 
 
 def _sizes_in(equation: str, operands: Any) -> dict[str, int]:

@@ -169,6 +169,9 @@ def test_parameters_of_a_model_are_those_of_the_network_it_was(tmp_path: Path) -
     found, expected = cost.measure_cost(model, spec), cost.measure_cost(network, spec)
     # Of batch-norm, which is part of the convolution in the file, 16 parameters are gone.
     assert expected.parameters - found.parameters == 16
+    # And its statistics, 16 numbers of 4 bytes and a counter of 8; shapes and single factors of the graph count for
+    # nothing.
+    assert expected.bytes - found.bytes == 4 * (16 + 16) + 8
     assert found.macs == expected.macs
 
 

@@ -55,12 +55,16 @@ class ConvertedProgram(nn.Module):
 
     def constants(self) -> Iterator[Tensor]:
         """Yield arrays of floats that an ONNX model holds beside its layers, such as weights of matrix products."""
+        yield from (each for each in self._held() if each.is_floating_point() and each.numel() > 1)
+
+    def operands(self) -> Iterator[Tensor]:
+        """Yield what an ONNX model holds to say how its operators work, such as shapes, axes and single factors."""
+        yield from (each for each in self._held() if each.dtype == torch.int64 or each.numel() == 1)
+
+    def _held(self) -> Iterator[Tensor]:
         for name, buffer in self.program.named_buffers():
             holder = name.rpartition(".")[0]
-            is_constant = (
-                holder == "initializers" or type(self.program.get_submodule(holder)).__name__ == "OnnxConstant"
-            )
-            if is_constant and buffer.is_floating_point() and buffer.numel() > 1:
+            if holder == "initializers" or type(self.program.get_submodule(holder)).__name__ == "OnnxConstant":
                 yield buffer
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - as nn.Module has it
