@@ -240,8 +240,37 @@ def test_a_number_below_0_is_no_disagreement(name: str, tmp_path: Path) -> None:
     content = json.loads(json.dumps(asdict(MEASUREMENT)))
     content["disagreements"][0][name] = -1
     (tmp_path / "measurement.json").write_text(json.dumps(content))
-    with pytest.raises(FolderError, match=r"disagreements\[0\]: a position, a label or a class is below 0"):
+    with pytest.raises(FolderError, match=rf"disagreements\[0\]: {name} is -1, expected 0 or above"):
         RunFolder(tmp_path).read_measurement()
+
+
+@pytest.mark.parametrize(
+    ("written", "where", "number"),
+    [
+        (RESULT, ("teacher_accuracy",), 7.0),
+        (RESULT, ("student_macs",), -1),
+        (RESULT, ("exports", "model.pt2", "pseudo", "agreement"), 1.01),
+        (MEASUREMENT, ("agreement", "low"), -0.1),
+        (MEASUREMENT, ("teacher", "top1", "high"), 1.5),
+        (SENSITIVITY, ("fractions", 0), 2.0),
+    ],
+)
+def test_a_number_out_of_its_range_is_damage(
+    written: Any, where: tuple[Any, ...], number: float, tmp_path: Path
+) -> None:
+    path, content = tmp_path / "file.json", json.loads(json.dumps(asdict(written)))
+    *parents, last = where
+    part = content
+    for each in parents:
+        part = part[each]
+    part[last] = number
+    path.write_text(json.dumps(content))
+    with pytest.raises(FolderError, match=rf"file\.json is damaged: .*is {number}, expected (a fraction|0 or above)"):
+        read(path, type(written))
+
+
+def test_a_mean_of_fractions_may_be_1_but_for_rounding() -> None:
+    assert replace(RESULT, teacher_accuracy=1 + 1e-7).teacher_accuracy == 1 + 1e-7
 
 
 def docstrings(kind: type) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from beliefmatch.runs.schema.ranges import check_ranges
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -38,6 +40,9 @@ class Candidate:
     agreement: float | None = None
     """Fraction of inputs made without data to which it gives the network's class, after the training. None: it was not
     trained."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, fractions=("agreement",), counts=("macs", "parameters", "bytes", "latency"))
 
 
 @dataclass(frozen=True, kw_only=True)

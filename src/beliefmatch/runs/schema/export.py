@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from beliefmatch.runs.schema.ranges import check_ranges
+
 NormalisationFrom = Literal["user", "checkpoint", "default"]
 """Who gave a normalisation, or a shape: the user, the teacher's own name or file, or the default, where none did."""
 
@@ -19,6 +21,9 @@ class Deployed:
     """Seconds for one example in torch on the CPU, median of repeats that take turns with the others of this export."""
     onnxruntime_latency: float | None
     """Seconds for one example in onnxruntime on the CPU, likewise; measured for ONNX files alone."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, counts=("bytes", "macs", "torch_latency", "onnxruntime_latency"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +47,13 @@ class FileCheck:
     student_accuracy: float | None = None
     """The student's, likewise."""
 
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            fractions=("agreement", "accuracy", "student_accuracy"),
+            counts=("num_examples", "largest_logit", "max_logit_difference"),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class EightBits:
@@ -61,6 +73,9 @@ class EightBits:
     """Seconds for one example in onnxruntime on the CPU, median of repeats that take turns with those in 32 bits."""
     float_latency: float
     """Seconds in 32 bits, likewise."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, counts=("num_nodes", "float_bytes", "latency", "float_latency"))
 
     @property
     def is_faster(self) -> bool:
@@ -107,3 +122,6 @@ class Export:
     recorded, or inputs are no images."""
     in_8_bits: EightBits | None = None
     """How it was quantised. None: it is in 32 bits."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, counts=("num_noise", "threads"))

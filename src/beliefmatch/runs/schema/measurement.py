@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from beliefmatch.runs.schema.ranges import check_ranges
 from beliefmatch.runs.schema.task import TaskName
 
 OVER_EXAMPLES = "95 % intervals over examples"
@@ -53,6 +54,9 @@ class NetworkScores:
     debiased_calibration_error: Estimate
     """The same without that bias: about 0 where the network is calibrated, and with an interval that covers it."""
 
+    def __post_init__(self) -> None:
+        check_ranges(self, fractions=("top1", "top5", "calibration_error", "debiased_calibration_error"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScores:
@@ -72,6 +76,11 @@ class ClassScores:
     agreement: Estimate | None
     """Fraction of them to which both networks give the same class. None where there is no example of this class."""
 
+    def __post_init__(self) -> None:
+        check_ranges(
+            self, fractions=("teacher_accuracy", "student_accuracy", "agreement"), counts=("number", "num_images")
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class LabelScores:
@@ -85,6 +94,9 @@ class LabelScores:
     """F1 of all labels of all examples together, in [0, 1]."""
     macro_f1: Estimate
     """Mean over labels of F1, in [0, 1]; that of a label that is neither true nor predicted anywhere is 0."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, fractions=("accuracy", "exact_match", "micro_f1", "macro_f1"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +163,7 @@ class Transition:
     """Two standard errors over examples of `follower`, at each step."""
 
     def __post_init__(self) -> None:
+        check_ranges(self, fractions=("error",), counts=("num_images", "num_steps", "step_size"))
         lengths = {len(curve) for curve in (self.guide, self.follower, self.guide_margin, self.follower_margin)}
         if len(lengths) != 1 or 0 in lengths:
             raise ValueError("the transition curves differ in length or are empty")
@@ -177,8 +190,7 @@ class Disagreement:
     """The image as a PNG file in base64, at most 64 pixels a side."""
 
     def __post_init__(self) -> None:
-        if min(self.position, self.label or 0, self.teacher_class, self.student_class) < 0:
-            raise ValueError("a position, a label or a class is below 0")
+        check_ranges(self, counts=("position", "label", "teacher_class", "student_class"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,6 +232,7 @@ class MeasurementRecord:
     """How near numbers are. None: outputs are no numbers."""
 
     def __post_init__(self) -> None:
+        check_ranges(self, fractions=("agreement",), counts=("num_images",))
         if (self.task == "multi_label") != (self.labels is not None):
             raise ValueError("labels must be there where the task is multi_label, and only there")
         if (self.task == "regression") != (self.numbers is not None):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from beliefmatch.runs.schema.export import FileCheck
+from beliefmatch.runs.schema.ranges import check_ranges
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,9 @@ class QuantizationCandidate:
     """Fraction of held-out pseudo inputs that get the same class."""
     divergence: float
     """Mean KL divergence from the network in 32 bits on held-out pseudo inputs, nats."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, fractions=("agreement",))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,3 +75,10 @@ class Quantization:
     """Threads that both were timed with."""
     versions: dict[str, str]
     """Version by package, of what wrote the file."""
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            fractions=("min_agreement",),
+            counts=("num_nodes", "bytes", "float_bytes", "latency", "float_latency", "threads"),
+        )

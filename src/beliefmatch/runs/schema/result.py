@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from beliefmatch.runs.schema.export import Export
+from beliefmatch.runs.schema.ranges import check_ranges
 
 Kind = Literal["diverged", "constant_source", "one_class", "constant_student", "pinned", "learns_nothing"]
 """diverged: a loss or gradient is not finite. constant_source: all inputs are alike. one_class: the student gives one
@@ -37,6 +38,9 @@ class Collapse:
     seconds: float
     """Training time by then in seconds, over all attempts."""
 
+    def __post_init__(self) -> None:
+        check_ranges(self, counts=("round", "since", "attempt", "seed", "seconds"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Collapses:
@@ -44,6 +48,14 @@ class Collapses:
 
     collapses: tuple[Collapse, ...]
     """In the order in which they were named."""
+
+
+COUNTS = (
+    *("student_parameters", "teacher_parameters", "rounds", "seconds", "student_macs", "teacher_macs"),
+    *("student_bytes", "teacher_bytes", "student_latency", "teacher_latency", "peak_memory"),
+    *("student_passes", "teacher_passes", "rounds_fraction"),
+)
+"""Fields of a result that hold a number of 0 and above."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,3 +105,6 @@ class Result:
     """Exported files of the student, by their paths; those in the run folder by their names. None: there are none."""
     collapses: tuple[Collapse, ...] = ()
     """What collapses.json holds."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, fractions=("student_accuracy", "teacher_accuracy", "agreement"), counts=COUNTS)

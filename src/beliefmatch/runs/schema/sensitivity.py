@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from beliefmatch.runs.schema.ranges import check_ranges
+
 
 @dataclass(frozen=True, kw_only=True)
 class GroupSensitivity:
@@ -16,6 +18,9 @@ class GroupSensitivity:
     agreements: tuple[float, ...]
     """For each of `fractions`: how often the network without so many gives the class that it gives with all."""
 
+    def __post_init__(self) -> None:
+        check_ranges(self, fractions=("agreements",), counts=("channels",))
+
 
 @dataclass(frozen=True, kw_only=True)
 class BlockSensitivity:
@@ -27,6 +32,9 @@ class BlockSensitivity:
     """Part of the network's multiply-accumulates that goes with it."""
     agreement: float
     """How often the network without it gives the class that it gives with it."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, fractions=("agreement",))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,5 +51,6 @@ class Sensitivity:
     """Residual blocks that can be left out. Empty: not measured, or none."""
 
     def __post_init__(self) -> None:
+        check_ranges(self, fractions=("fractions",), counts=("num_compared",))
         if any(len(group.agreements) != len(self.fractions) for group in self.groups):
             raise ValueError("a group has another number of agreements than there are fractions")
