@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from beliefmatch import RunOptions, Setup, load_student, measure_run, recipes, run
+from beliefmatch import RunOptions, Setup, compress, load_student, measure_run, recipes, run
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.loading.given import GivenNetwork, GivenNetworks
 from beliefmatch.runs.folder import RunFolder
@@ -96,3 +96,19 @@ def test_a_given_student_starts_from_its_teacher_in_best() -> None:
 def test_a_function_that_makes_no_network_is_named(given: object, message: str) -> None:
     with pytest.raises(NetworkError, match=message):
         GivenNetwork.of(given)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_function_that_loads_no_weights_is_no_teacher(tmp_path: Path) -> None:
+    """It would be a random one, and nothing would tell."""
+    state, network = torch.random.get_rng_state(), make_plain_conv()
+    after = torch.random.get_rng_state()
+    torch.random.set_rng_state(state)
+    with pytest.raises(NetworkError, match=r"make_plain_conv loads no weights, or not all: 4 of 4 .* give the module"):
+        GivenNetwork.of(make_plain_conv)
+    assert torch.equal(torch.random.get_rng_state(), after)
+    with pytest.raises(NetworkError, match="loads no weights"):
+        compress(make_plain_conv, make_plain_conv, shape=SHAPE, rounds=1, folder=tmp_path / "run", progress=False)
+    assert GivenNetwork.of(network).module is network
+    assert GivenNetwork.of(make_conv_teacher).module is not None
+    torch.save(network.state_dict(), tmp_path / "weights.pt")
+    assert GivenNetwork.of(make_plain_conv, weights=tmp_path / "weights.pt").module is not None

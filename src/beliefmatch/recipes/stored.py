@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from beliefmatch.networks.loading.given import GivenNetwork, GivenNetworks
+from beliefmatch.networks.loading.given import GivenNetwork, GivenNetworks, module_of
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.objectives.distillation import Distillation
@@ -58,7 +58,7 @@ def read_transfer(
     transfer = from_json(content, Transfer, choices=SETTINGS_TYPES, file=folder.run, path="settings.transfer")
     check_trusted(code_named_in(transfer), trust_code, file=folder.run)
     if given.teacher is not None and isinstance(transfer.teacher, GivenNetwork):
-        transfer = replace(transfer, teacher=replace(transfer.teacher, module=GivenNetwork.of(given.teacher).module))
+        transfer = replace(transfer, teacher=replace(transfer.teacher, module=module_of(given.teacher)))
     if given.student is not None and isinstance(transfer.student, GivenStudent):
         transfer = replace(transfer, student=replace(transfer.student, given=given.student))
     weights = transfer.teacher.weights

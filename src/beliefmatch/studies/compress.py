@@ -64,9 +64,9 @@ def compress(
     networks that are given do not change: the run takes copies.
 
     Args:
-        teacher: trained network: a module; a function or class without arguments that makes one; a name such as
-            "wide_resnet_40_1", "timm:NAME", "hf:FOLDER" or "my_file.py:make_network"; or the path of an .onnx or .pt2
-            file or of a Hugging Face folder.
+        teacher: trained network: a module; a function without arguments that makes one and loads its weights, or that
+            `weights` fills; a name such as "wide_resnet_40_1", "timm:NAME", "hf:FOLDER" or "my_file.py:make_network";
+            or the path of an .onnx or .pt2 file or of a Hugging Face folder.
         student: smaller network that learns: likewise, such as "wide_resnet_16_1" or your own module; or "thin:0.5" or
             "shallow:0.7", the teacher with fewer channels or blocks (docs/pruning.md); "quantized:w4a8", the teacher
             in few bits (docs/quantization.md); or "auto": what meets speedup, size or macs is listed, measured on this

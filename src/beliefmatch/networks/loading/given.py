@@ -18,13 +18,14 @@ from beliefmatch.networks.dtypes import to_32_bits
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import Inspection, inspect
 from beliefmatch.networks.loading.base import AbstractOrigin, height_and_width
-from beliefmatch.networks.loading.python_file import copy_network
+from beliefmatch.networks.loading.python_file import copy_network, explain_random, random_tensors
 from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import give_logits
 from beliefmatch.networks.output_kinds import OutputKind, configured_kind
 from beliefmatch.networks.outputs import choose_output
 from beliefmatch.runs.reading import IN_MEMORY
+from beliefmatch.setting_names import Setting
 
 PREFIX = "given in Python: "
 """How the names of such networks begin in run.json and student.json."""
@@ -58,7 +59,7 @@ def make_given(given: GivenModule | None, name: str) -> nn.Module:
     """
     if given is None:
         raise NetworkError(_WANTED.format(name=name))
-    network = given if isinstance(given, nn.Module) else _call(given, name)
+    network = module_of(given)
     if any(is_lazy(parameter) for parameter in network.parameters()):
         raise NetworkError(
             f"the network {name} has layers that learn their size from the first input: run it on one batch first"
@@ -73,6 +74,15 @@ _WANTED = (
 )
 
 
+def module_of(given: GivenModule) -> nn.Module:
+    """Return a module itself, or what a function makes.
+
+    Raises:
+        NetworkError: the function fails, or returns something else.
+    """
+    return given if isinstance(given, nn.Module) else _call(given, name_of(given))
+
+
 def _call(make: Callable[[], object], name: str) -> nn.Module:
     try:
         network = make()
@@ -84,6 +94,15 @@ def _call(make: Callable[[], object], name: str) -> nn.Module:
     if not isinstance(network, nn.Module):
         raise NetworkError(f"{name} returned a {type(network).__name__}, expected a torch.nn.Module")
     return network
+
+
+def _check_trained(network: nn.Module, make: Callable[[], nn.Module], name: str) -> None:
+    """Check that a function loads weights, as one that is named in a file is checked."""
+    if random := random_tensors(network, lambda: _call(make, name)):
+        raise NetworkError(
+            f"{name} {explain_random(network, random)}, so the teacher would be untrained. Load trained weights in it, "
+            f"name their file with {Setting('teacher.weights')}, or give the module itself, which is taken as it is"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,10 +151,12 @@ class GivenNetwork(AbstractNetwork):
         """Hold a module, or what a function without arguments makes.
 
         Raises:
-            NetworkError: the function fails, or returns something else.
+            NetworkError: the function fails, returns something else, or loads no weights where no file of them is
+                named. A module is taken as it is.
         """
-        name = name_of(given)
-        module = given if isinstance(given, nn.Module) else _call(given, name)
+        name, module = name_of(given), module_of(given)
+        if not isinstance(given, nn.Module) and weights is None:
+            _check_trained(module, given, name)
         return cls(
             architecture=name, weights=weights and weights.absolute(), outputs=outputs, output=output, module=module
         )

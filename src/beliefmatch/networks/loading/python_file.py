@@ -63,12 +63,7 @@ def check_trained(network: nn.Module, architecture: str, *, role: str) -> None:
     Raises:
         NetworkError: the two differ.
     """
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(SECOND_SEED)
-        other = make_own(architecture).state_dict()
-    state = network.state_dict()
-    random = [name for name, tensor in state.items() if name not in other or not are_equal(tensor, other[name])]
-    if random:
+    if random := random_tensors(network, lambda: make_own(architecture)):
         weights, allowed = (
             Setting(f"{role}.weights", placeholder="FILE"),
             Setting(f"{role}.allow_untrained", value=True),
@@ -76,9 +71,27 @@ def check_trained(network: nn.Module, architecture: str, *, role: str) -> None:
         ways = f"name their file with {weights}"
         ways = f"{ways}, or add {allowed}" if allowed.is_known else f"or {ways}"
         raise NetworkError(
-            f"{architecture} loads no weights, or not all: {len(random)} of {len(state)} tensors differ between two "
-            f"calls, such as {random[0]}, so it would be an untrained {role}. Load trained weights in it, {ways}"
+            f"{architecture} {explain_random(network, random)}, so it would be an untrained {role}. Load trained "
+            f"weights in it, {ways}"
         )
+
+
+def random_tensors(network: nn.Module, make_again: Callable[[], nn.Module]) -> list[str]:
+    """Return the names of tensors that another construction, from another seed, makes otherwise."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(SECOND_SEED)
+        other = make_again().state_dict()
+    return [
+        name for name, tensor in network.state_dict().items() if name not in other or not are_equal(tensor, other[name])
+    ]
+
+
+def explain_random(network: nn.Module, random: list[str]) -> str:
+    """Return what errors say of a function that makes a network of which some tensors are random."""
+    return (
+        f"loads no weights, or not all: {len(random)} of {len(network.state_dict())} tensors differ between two calls, "
+        f"such as {random[0]}"
+    )
 
 
 def make_own(architecture: str) -> nn.Module:
