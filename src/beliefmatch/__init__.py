@@ -4,6 +4,7 @@ Names are imported when they are first used, so that `import beliefmatch` costs 
 """
 
 import importlib
+import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from beliefmatch.training.run import run as run
     from beliefmatch.training.student_files import load_student as load_student
     from beliefmatch.training.transfer import Transfer as Transfer
+
+    __version__: str
 
 HOMES = {
     "Adam": "optimisers",
@@ -94,6 +97,8 @@ ROOMS = ("measurement", "recipes")
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("beliefmatch")
     if name in ROOMS:
         return importlib.import_module(f"beliefmatch.{name}")
     if name in HOMES:
@@ -102,4 +107,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*HOMES, *ROOMS])
+    return sorted([*HOMES, *ROOMS, "__version__"])
