@@ -59,3 +59,15 @@ def test_no_line_of_one_call_stands_twice(tmp_path: Path, caplog: pytest.LogCapt
         )
     assert any("are taken as logits" in message for message in caplog.messages)
     assert len(caplog.messages) == len(set(caplog.messages))
+
+
+@pytest.mark.long
+def test_no_line_of_a_comparison_stands_twice(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    networks = ("--teacher", named("make_conv_teacher"), "--student", named("make_plain_conv"))
+    small = ("--shape", "1", "8", "8", "--minutes", "0.005", "--batch-size", "4", "--accelerator", "cpu")
+    with caplog.at_level(logging.INFO):
+        words = ("noise", "zero_shot", *networks, *small, "--seeds", "0", "1", "--folder", str(tmp_path / "compared"))
+        assert main(["compare", *words]) == 0
+    assert any(message.startswith("preflight") for message in caplog.messages)
+    assert any(message.startswith("too few rounds") for message in caplog.messages)
+    assert len(caplog.messages) == len(set(caplog.messages))

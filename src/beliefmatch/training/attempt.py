@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.cost import Cost, cost_of
 from beliefmatch.networks.heads import undo_32_bits
 from beliefmatch.runs.folder import RunFolder
@@ -75,7 +76,7 @@ def begin_attempt(prepared: Prepared, options: RunOptions, folder: RunFolder, nu
         name = "captured" if options.deterministic and options.execution == "auto" else options.execution
         execution = choose_execution(name, transfer, state, teacher, fabric)
         stack.callback(execution.close)
-        logger.info("on %s in %s, %s", fabric.device.type, prepared.precision, execution.describe())
+        log_once(logger, logging.INFO, "on %s in %s, %s", fabric.device.type, prepared.precision, execution.describe())
         tensorboard = _open_tensorboard(options, folder, fabric, attempt=number, first_round=state.round)
         clock = Clock(seconds)
         recorder = Recorder(

@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 
 from beliefmatch.checks import NUM_SEEDS
 from beliefmatch.errors import CollapseError, DivergedError
+from beliefmatch.log_once import log_once
 from beliefmatch.runs.atomic import make_folder
 from beliefmatch.runs.collapse_detection import (
     CollapseDetector,
@@ -134,9 +135,11 @@ class CollapsePolicy:
     def log_short_run(self, rows: Sequence[Row]) -> None:
         """Log it where a whole run has too few rows to show a collapse: silence is not to be taken for health."""
         if not self.collapses and not is_long_enough(rows, self.transfer.rounds):
-            logger.info(
+            log_once(
+                logger,
+                logging.INFO,
                 "too few rounds were logged to tell whether the student collapsed: nothing but losses that are not "
-                "finite would have been seen"
+                "finite would have been seen",
             )
 
     @property

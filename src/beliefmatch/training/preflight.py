@@ -10,6 +10,7 @@ from torch import nn
 
 from beliefmatch.errors import BeliefMatchError, NetworkError, first_line
 from beliefmatch.functional.micro_batches import smallest_part
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.gradients import INPUTS_WANTED, check_gradient, raise_no_gradient
 from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.placement import choose_format, is_of_memory_format, keep_contiguous, keeps_contiguous
@@ -44,7 +45,7 @@ def preflight(prepared: Prepared) -> None:
             value a channel, or gives values that are not finite; or the source follows gradients that do not arrive.
         BeliefMatchError: the source cannot serve these networks.
     """
-    logger.info("preflight: one round on copies of both networks, before anything is written")
+    log_once(logger, logging.INFO, "preflight: one round on copies of both networks, before anything is written")
     with torch.random.fork_rng(devices=[]):
         try:
             _run_in_some_format(_shortened(prepared), prepared)
@@ -74,9 +75,11 @@ def _run_in_some_format(transfer: Transfer, prepared: Prepared) -> None:
         for network in (prepared.teacher.module, prepared.student):
             keep_contiguous(network)
         _run_on_copies(transfer, prepared)
-        logger.info(
+        log_once(
+            logger,
+            logging.INFO,
             "a network uses view() on feature maps in train mode, which needs contiguous tensors: both compute so, "
-            "somewhat slower; reshape() or flatten() in its code would take any"
+            "somewhat slower; reshape() or flatten() in its code would take any",
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.cost import measure_latency, peak_memory
 from beliefmatch.networks.normalisation import warn_of_default_inputs
 from beliefmatch.runs.folder import RunFolder
@@ -212,7 +213,7 @@ def _begin_folder(prepared: Prepared, options: RunOptions, folder: RunFolder, ma
 def _make_result(attempt: Attempt) -> Result:
     seconds, state = attempt.clock.seconds, attempt.state
     transfer, teacher, fabric = attempt.prepared.transfer, attempt.prepared.teacher, attempt.prepared.fabric
-    logger.info("measuring the latency of both networks, one example at a time")
+    log_once(logger, logging.INFO, "measuring the latency of both networks, one example at a time")
     teacher_latency, student_latency = measure_latency((teacher.module, state.student), teacher.spec)
     return Result(
         student_accuracy=None,

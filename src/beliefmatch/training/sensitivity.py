@@ -4,6 +4,7 @@ import copy
 import logging
 
 from beliefmatch.errors import BeliefMatchError
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.pruning.sensitivity import FRACTIONS, NUM_COMPARED, measure_sensitivity
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.pruning import write_sensitivity
@@ -41,7 +42,11 @@ def record_sensitivity(prepared: Prepared, result: Result, folder: RunFolder) ->
     for_one_input = num_layers * (len(FRACTIONS) if is_thin else 1) * (result.teacher_macs or 1)
     num_affordable = int(_affordable(result) // max(1, for_one_input))
     if num_layers > MOST_LAYERS or num_affordable < LEAST_COMPARED:
-        logger.info("what the teacher minds is not measured, it would take long; the command inspect does it")
+        log_once(
+            logger,
+            logging.INFO,
+            "what the teacher minds is not measured, it would take long; the command inspect does it",
+        )
         return
     try:
         found = measure_sensitivity(
@@ -52,7 +57,7 @@ def record_sensitivity(prepared: Prepared, result: Result, folder: RunFolder) ->
             with_blocks=not is_thin,
         )
     except BeliefMatchError as error:
-        logger.info("what the teacher minds is not measured: %s", error)
+        log_once(logger, logging.INFO, "what the teacher minds is not measured: %s", error)
         return
     write_sensitivity(folder, found)
 
