@@ -20,6 +20,7 @@ from beliefmatch.cli.compare import compare
 from beliefmatch.cli.compress import compress
 from beliefmatch.cli.demo import demo
 from beliefmatch.cli.export import export
+from beliefmatch.cli.flag_words import command_in_words, flags_in_words
 from beliefmatch.cli.inspect_model import inspect_model
 from beliefmatch.cli.lists import architectures, recipes
 from beliefmatch.cli.measure import measure
@@ -196,10 +197,11 @@ def _run_command(arguments: Sequence[str]) -> None:
         transfer_by(rest[0], rest[1:])
     else:
         tyro.cli(
-            _with_checked_numbers(COMMANDS[name]),
+            command_in_words(_with_checked_numbers(COMMANDS[name])),
             prog=f"beliefmatch {name}",
             args=rest,
             config=(tyro.conf.AvoidSubcommands,),
+            registry=flags_in_words(),
         )
 
 

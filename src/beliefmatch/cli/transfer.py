@@ -10,6 +10,7 @@ import tyro
 
 from beliefmatch.checks import check_length
 from beliefmatch.cli.aliases import SHORT_NETWORKS
+from beliefmatch.cli.flag_words import flags_in_words
 from beliefmatch.cli.output import print_run, say_if_finished, set_display
 from beliefmatch.cli.progress import is_first_process, print_text
 from beliefmatch.errors import SettingsError, did_you_mean
@@ -73,9 +74,29 @@ def _parse(
     return tyro.cli(
         parsed,
         prog=f"beliefmatch transfer {name}",
-        description=f"{(inspect.getdoc(recipe) or '').partition('Args:')[0].strip()}\n\n{SHORT_NETWORKS}",
+        description="\n\n".join(
+            [(inspect.getdoc(recipe) or "").partition("Args:")[0].strip(), f"Example: {_example(name)}", EVERYDAY]
+        ),
         args=arguments,
         config=(tyro.conf.AvoidSubcommands,),
+        registry=flags_in_words(),
+    )
+
+
+def _example(name: str) -> str:
+    """Return a command that runs a recipe with its everyday settings."""
+    from beliefmatch import recipes
+
+    defaults, source = recipes.defaults_of(name), inspect.signature(recipes.ALL[name]).parameters["source"]
+    return " ".join(
+        [
+            f"beliefmatch transfer {name} --teacher my_model.py:net --teacher.weights w.pt",
+            *([] if defaults.student else ["--student wide_resnet_16_1"]),
+            *([] if defaults.inputs else ["--shape 3 32 32 --mean .49 .48 .45 --std .2 .2 .2"]),
+            *(["--student.weights runs/first/student.safetensors"] if name == "fine_tune" else []),
+            *(["--source.images train.npz"] if source.default is inspect.Parameter.empty else []),
+            "--minutes 10 --folder runs/mine",
+        ]
     )
 
 
@@ -128,6 +149,14 @@ def _with_flags(name: str, recipe: "Callable[..., Transfer]") -> "Callable[..., 
     return make
 
 
+EVERYDAY = f"""Everyday settings:
+- --teacher NAME, --teacher.weights FILE: the trained network
+- --student NAME: the smaller one that learns
+- --shape, --mean, --std, or --dataset alone: the inputs that the teacher was trained on
+- --minutes or --rounds: how long
+- --folder, --resume: where all of it is written, and to continue what is there
+
+All others have defaults that serve. {SHORT_NETWORKS}"""
 MINUTES_HELP = (
     "Wall time of all of it, with loading and timing, instead of rounds: some are timed first, and as many are done as "
     "fit. A run that is continued keeps their number."
