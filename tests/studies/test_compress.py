@@ -17,6 +17,7 @@ from torch import nn
 
 import beliefmatch as bm
 from beliefmatch.errors import SettingsError, WrongTypeError
+from beliefmatch.networks.loading.network import make_network
 from beliefmatch.networks.pruning.thinning import thin
 from beliefmatch.students import pruned
 from beliefmatch.training import budget
@@ -320,3 +321,20 @@ def test_the_plan_warns_of_few_rounds(capsys: pytest.CaptureFixture[str]) -> Non
         written = planned(capsys, recipe=usually_four, rounds=rounds, folder=f"run_{rounds}")
         assert words not in written
         assert said in written
+
+
+def test_it_trains_what_the_recipe_trains(tmp_path: Path) -> None:
+    """A module of the caller becomes, bit for bit, the student that the recipe makes of the same network by name."""
+    teacher, student = (make_network(name, in_channels=1, num_classes=10) for name in ("lenet_5", "lenet_5_half"))
+    torch.save(teacher.state_dict(), "teacher.pt")
+    inputs: dict[str, Any] = {"shape": (1, 28, 28), "mean": (0.286,), "std": (0.353,), "rounds": 1, "batch_size": 16}
+    result = bm.compress(teacher, student, **inputs, folder="own", options=OPTIONS, progress=False)
+    setup = bm.Setup(
+        teacher=bm.Network(architecture="lenet_5", weights=Path("teacher.pt")),
+        student=bm.NamedStudent(architecture="lenet_5_half"),
+        **inputs,
+    )
+    bm.run(bm.recipes.best(setup), replace(OPTIONS, folder=tmp_path / "named"), progress=False)
+    files = [folder / "student.safetensors" for folder in (result.folder, tmp_path / "named")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert not torch.equal(student.state_dict()["conv1.weight"], result.student.state_dict()["conv1.weight"])
