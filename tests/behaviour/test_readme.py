@@ -1,17 +1,22 @@
 """What the README tells a user to type works as it stands there."""
 
+import functools
 import os
 import re
 import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from beliefmatch.cli import COMMANDS, main
+from beliefmatch.errors import SettingsError
 from beliefmatch.networks.loading.network import make_network
+from beliefmatch.training.transfer import Transfer
 from conftest import Command
 from shared_folder import ROOT
 
@@ -76,6 +81,65 @@ def test_transfer_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     exec(compile(block("py").replace("rounds=20", "rounds=2"), "README.md", "exec"), names)
     assert type(names["network"]).__name__ == "ConvNet"
     assert (tmp_path / "runs" / "api" / "result.json").is_file()
+
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def commands_of(page: Path) -> list[list[str]]:
+    """Return the words of each command in the blocks of a page, without the name of the program."""
+    blocks = "".join(re.findall(r"```\w*\n(.*?)```", page.read_text(), flags=re.DOTALL)).replace("\\\n", "")
+    lines = re.findall(r"^(?:\$ )?beliefmatch (.*)$", blocks, flags=re.MULTILINE)
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands_of(page)], ids=lambda page: page.name)
+def test_every_flag_of_a_page_is_one(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_model.py").touch()
+    understood: list[str] = []
+
+    def understand(transfer: Transfer, *_: object, **__: object) -> None:
+        understood.append(transfer.recipe)
+        raise SettingsError("understood")
+
+    monkeypatch.setattr("beliefmatch.training.budget.choose_rounds", understand)
+    for name, command in COMMANDS.items():
+        said = functools.wraps(command)(lambda *_, name=name, **__: understood.append(name))
+        monkeypatch.setitem(COMMANDS, name, said)
+    words = commands_of(page)
+    for each in words:
+        assert main(each) == (2 if each[0] == "transfer" else 0), each
+    assert understood == [each[1] if each[0] == "transfer" else each[0] for each in words]
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("forked_answers")
+def test_measure_report_quantize_and_export_as_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_model.py").write_text(MY_MODEL)
+    made: dict[str, Any] = {}
+    exec(MY_MODEL, made)
+    torch.save(made["net"]().state_dict(), "w.pt")
+    for name, file in (("wide_resnet_40_1", "teacher.pt"), ("wide_resnet_16_1", "student.pt"), ("mlp_8", "mlp.pt")):
+        torch.save(make_network(name, in_channels=3, num_classes=10).state_dict(), file)
+    random = np.random.default_rng(0)
+    np.savez("test.npz", images=random.integers(0, 256, (8, 32, 32, 3), np.uint8), labels=np.arange(8))
+    np.savez("features.npz", inputs=random.standard_normal((8, 3)), labels=np.arange(8))
+    image = ("convnet_4", "--shape", "3", "32", "32", "--mean", ".5", "--std", ".2")
+    torch.save(make_network("convnet_4", in_channels=3, num_classes=10).state_dict(), "convnet.pt")
+    small = ("--rounds", "1", "--batch-size", "4", "--recipe", "noise")
+    for name in ("wrn", "seed0", "seed1", "seed2"):
+        words = (*image, "--weights", "convnet.pt", "--student", "convnet_2", "--folder", f"runs/{name}")
+        assert main(["compress", *words, *small, "--seed", "1" if name == "seed1" else "0"]) == 0
+    tabular = ("mlp_8", "--weights", "mlp.pt", "--shape", "3", "--student", "mlp_4", "--folder", "runs/tabular")
+    assert main(["compress", *tabular, *small]) == 0
+    done = {"measure", "report", "quantize", "export"}
+    words = [each for each in commands_of(ROOT / "README.md") if each[0] in done]
+    assert {each[0] for each in words} == done
+    for each in words:
+        assert main(each) == 0, each
+    assert (tmp_path / "runs" / "wrn" / "model.onnx").is_file()
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:
