@@ -7,6 +7,7 @@ import pytest
 
 from beliefmatch.report.groups import group_runs
 from beliefmatch.report.headline import headline_sentences
+from beliefmatch.report.network_tables import networks_table, run_table
 from beliefmatch.report.runs import Run, read_runs
 from beliefmatch.runs.schema.result import Result
 
@@ -66,3 +67,15 @@ def test_what_was_not_recorded_is_left_out(run: Run) -> None:
     assert "latency" not in text
     assert "multiply-accumulates" not in text
     assert "The student has " in text
+
+
+def test_what_belongs_to_both_networks_stands_under_neither(run: Run) -> None:
+    """Agreement, cost and memory are of the pair or of the run, not of the teacher."""
+    groups = group_runs([run])
+    found = networks_table(groups)
+    assert found is not None
+    by_network, together = ({row[0].text for row in table.rows} for table in (found, run_table(groups)))
+    of_both = {"agreement", "training time", "peak memory"}
+    assert of_both <= together
+    assert not by_network & together
+    assert {"accuracy", "size", "MACs", "latency"} <= by_network
