@@ -100,6 +100,9 @@ def test_an_onnx_file_is_whole_and_tells_nothing_of_this_machine() -> None:
         ("pixels", onnx.TensorProto.UINT8)
     ]
     assert not any(tensor.external_data for tensor in model.graph.initializer)
+    # Neither classes nor lines of code of whoever exported it.
+    assert not any(each.metadata_props for each in (model.graph, *model.graph.node, *model.graph.value_info))
+    assert b"DeployedGraph" not in content
     assert b"site-packages" not in content
     assert str(Path(__file__).parents[2]).encode() not in content
 

@@ -1,5 +1,7 @@
 """ONNX: graph and weights in one file, for onnxruntime and others."""
 
+from typing import TYPE_CHECKING
+
 import torch
 
 from beliefmatch.errors import ExportError, first_line
@@ -8,6 +10,9 @@ from beliefmatch.export.graph import DeployedGraph, hushed, trace
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.setting_names import Setting
+
+if TYPE_CHECKING:
+    import onnx
 
 MAX_BYTES = 2**31 - 2**24
 """Bytes of weights that a single file can hold beside its graph: protobuf ends at 2 GiB."""
@@ -35,11 +40,28 @@ def write(graph: DeployedGraph, spec: InputSpec) -> bytes:
                 dynamic_shapes={"inputs": {0: "batch"}},
             )
             assert made is not None
-            return made.model_proto.SerializeToString()
+            model = made.model_proto
+            forget_origin(model.graph)
+            return model.SerializeToString()
     except Exception as error:
         # Any operation that is new to it makes the exporter fail, each in a way of its own.
         why = first_line(_cause(error))
         raise ExportError(f"the network cannot be written as ONNX: {why}; try {Setting('to', 'pt2')}") from error
+
+
+def forget_origin(graph: "onnx.GraphProto") -> None:
+    """Remove, in place, what torch's exporter notes at every node: classes, lines of code and passes of its own.
+
+    Nothing reads that where a file is deployed. It takes a tenth of a small network's bytes in 8 bits, and names files
+    of whoever exported it.
+    """
+    noted = (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer)
+    for each in noted:
+        del each.metadata_props[:]
+        each.ClearField("doc_string")
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        for inner in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
+            forget_origin(inner)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -15,6 +15,7 @@ from torch import Tensor
 from beliefmatch.errors import ExportError, SettingsError, first_line
 from beliefmatch.export.graph import hushed
 from beliefmatch.networks.loading.packages import require
+from beliefmatch.quantization.compacting import compact
 
 if TYPE_CHECKING:
     import onnx
@@ -151,7 +152,7 @@ class CalibratedGraph:
         except Exception as error:
             # onnxruntime fails in any way on operators that it does not know.
             raise ExportError(f"onnxruntime cannot quantise the network: {first_line(error)}") from error
-        return target.read_bytes()
+        return compact(target.read_bytes())
 
     def _cache(self, ranges: RangeName) -> dict[str, Any]:
         """Return where the ranges are kept, for versions of onnxruntime that can keep them."""
