@@ -19,6 +19,8 @@ MAX_SPELT_OUT = 500
 """Nodes that are spelt out in simpler operators: onnx takes seconds for so many, and four times as long for twice."""
 SMALL = 64
 """Largest sum of sizes of a constant that configures an operator."""
+QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul")
+"""Operators of models whose numbers have few bits."""
 AXES_AS_INPUT = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare")
 """Reductions whose axes were an attribute before opset 18."""
 ADDED = {
@@ -54,11 +56,17 @@ def simplify(model: Any, *, name: str) -> Any:
     _split_by_sizes(model)
     problems = [*_relabel(model)]
     model = _translate(model)
-    problems += unknown_operators(model).values()
+    unknown = unknown_operators(model)
+    problems += unknown.values()
     if problems:
+        is_quantized = any(operator in QUANTIZED for _, operator in unknown)
+        hint = (
+            "it is quantised already, so name the model in 32 bits that it was made of"
+            if is_quantized
+            else "if they are only too new, export the model with opset 17"
+        )
         raise NetworkError(
-            f"{name} has operators that cannot be made differentiable: {', '.join(dict.fromkeys(problems))}; if they "
-            "are only too new, export the model with opset 17"
+            f"{name} has operators that cannot be made differentiable: {', '.join(dict.fromkeys(problems))}; {hint}"
         )
     _drop_empty_axes(model)
     _name_nodes(model)
