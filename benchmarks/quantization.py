@@ -74,6 +74,24 @@ SUBJECTS = {
     "wrn16_2": Subject(
         task=CIFAR10, architecture="wide_resnet_16_2", weights="cifar10/wrn16_2_ferles_s0", training_images=CIFAR
     ),
+    "resnet56": Subject(
+        task=TASKS["cifar10_resnet_gpu"],
+        architecture="cifar_resnet_56",
+        weights="cifar10/resnet56_akamaster",
+        training_images=CIFAR,
+    ),
+    "resnet8": Subject(
+        task=TASKS["cifar10_resnet8"],
+        architecture=TASKS["cifar10_resnet8"].teacher,
+        weights="cifar10/resnet8_mlperftiny",
+        training_images=CIFAR,
+    ),
+    "fashion": Subject(
+        task=TASKS["fashion"],
+        architecture="lenet_5",
+        weights="fashion_mnist/lenet5_shitrit",
+        training_images=FASHION,
+    ),
     "fashion_bn": Subject(
         task=FASHION_BN,
         architecture="lenet_5_bn",
@@ -143,13 +161,13 @@ def train_in_few_bits(name: str, student: str, arguments: argparse.Namespace, se
     }
 
 
-def measure(subject: Subject, network: Network, data: Path, seed: int, num_inputs: int) -> dict[str, Any]:
+def measure(subject: Subject, network: Network, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
     """Quantise one network in every way."""
-    task = subject.task
+    task, data, num_inputs = subject.task, arguments.data, arguments.inputs
     spec = InputSpec(shape=task.shape, mean=task.mean, std=task.std)
     teacher = Teacher.load(network, spec)
     test = read_examples(data / task.images)
-    inputs, labels = test.to_inputs(spec, slice(NUM_TEST)), test.needed_labels()[:NUM_TEST]
+    inputs, labels = test.to_inputs(spec, slice(arguments.images)), test.needed_labels()[: arguments.images]
     content = onnx.write(DeployedGraph(teacher.module, spec, None), spec)
     in_32_bits = predict_by_onnxruntime(content, inputs)
     rows: dict[str, Any] = {"float": row_of(in_32_bits, in_32_bits, labels)}
@@ -203,7 +221,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--warm-up", type=int, default=8, help="batches that fill the pool at first")
-    parser.add_argument("--images", type=int, default=NUM_TEST, help="test images that few bits are measured on")
+    parser.add_argument("--images", type=int, default=NUM_TEST, help="test images that are measured on")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--folder", type=Path, default=Path("runs/quantization"))
     arguments = parser.parse_args()
@@ -224,7 +242,7 @@ def main() -> None:
         return
     for name in arguments.only:
         network = network_of(name, arguments.data, arguments.folder)
-        runs = [measure(SUBJECTS[name], network, arguments.data, seed, arguments.inputs) for seed in arguments.seeds]
+        runs = [measure(SUBJECTS[name], network, seed, arguments) for seed in arguments.seeds]
         lost = {
             way: rounded_spread([run["float"]["accuracy"] - run[way]["accuracy"] for run in runs], 2)
             for way in ("auto", "real", "noise")
@@ -234,6 +252,7 @@ def main() -> None:
             "runs": runs,
             "accuracy_lost": lost,
             "inputs": arguments.inputs,
+            "images": arguments.images,
             "seeds": arguments.seeds,
         }
         print(name, lost, flush=True)
