@@ -12,8 +12,10 @@ from beliefmatch.export import onnx as onnx_format
 from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.quantization import static
-from beliefmatch.quantization.compacting import SCALING, compact
+from beliefmatch.quantization.compacting import SCALING
+from beliefmatch.quantization.compacting import compact as compact_in_place
 from beliefmatch.quantization.comparison import predict_by_onnxruntime
+from beliefmatch.quantization.float_outputs import keep_outputs_float
 from beliefmatch.quantization.static import CalibratedGraph, StaticSettings, prepare_graph
 
 SPEC = InputSpec(shape=(1, 28, 28))
@@ -27,6 +29,12 @@ def make_network() -> nn.Module:
         *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.BatchNorm2d(16), nn.MaxPool2d(2)),
         *(nn.Flatten(), nn.Linear(256, 180), nn.ReLU(), nn.Linear(180, 84), nn.ReLU(), nn.Linear(84, 10)),
     ).eval()
+
+
+def compact(content: bytes) -> bytes:
+    model = onnx.load_from_string(content)
+    compact_in_place(model)
+    return model.SerializeToString()
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +51,7 @@ def in_32_bits() -> bytes:
 def whole(in_32_bits: bytes, inputs: Tensor, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The file as onnxruntime leaves it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(static, "compact", lambda content: content)
+        patch.setattr(static, "compact", lambda _: None)
         return CalibratedGraph(prepare_graph(in_32_bits), inputs, tmp_path_factory.mktemp("whole")).quantize(
             StaticSettings()
         )
@@ -99,3 +107,30 @@ def test_equal_zeros_are_kept_once(whole: bytes) -> None:
     zeros = [numpy_helper.to_array(each) for each in graph.initializer if each.name in names]
     assert len(zeros) == len(names)
     assert len({(each.dtype, each.shape, each.tobytes()) for each in zeros}) == len(zeros)
+
+
+def test_outputs_are_not_rounded(in_32_bits: bytes, inputs: Tensor, tmp_path: Path) -> None:
+    content = CalibratedGraph(prepare_graph(in_32_bits), inputs, tmp_path).quantize(StaticSettings())
+    graph = onnx.load_from_string(content).graph
+    (last,) = [node for node in graph.node if "logits" in node.output]
+    assert last.op_type == "Gemm"
+    logits = predict_by_onnxruntime(content, inputs)
+    # More than the 256 levels that a tensor has in 8 bits.
+    assert len(logits.unique()) > 0.9 * logits.numel() > 256
+    read = {name for node in graph.node for name in node.input}
+    assert {each.name for each in graph.initializer} <= read
+
+
+def test_outputs_that_others_read_stay_as_they_are() -> None:
+    """An output whose rounded values go on to another one."""
+    scale = helper.make_tensor("scale", TensorProto.FLOAT, (), [1.0])
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node("QuantizeLinear", ["a", "scale"], ["b"]),
+        helper.make_node("DequantizeLinear", ["b", "scale"], ["y"]),
+        helper.make_node("Neg", ["y"], ["z"]),
+    ]
+    kinds = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch"]) for name in "xyz"}
+    graph = helper.make_graph(nodes, "graph", [kinds["x"]], [kinds["y"], kinds["z"]], initializer=[scale])
+    keep_outputs_float(graph)
+    assert list(graph.node) == nodes

@@ -10,6 +10,7 @@ from torch import Tensor
 from beliefmatch.quantization.bias_correction import correct_biases
 from beliefmatch.quantization.calibration_inputs import CalibrationInputs, CalibrationName
 from beliefmatch.quantization.comparison import Closeness, compare_logits, predict_by_onnxruntime
+from beliefmatch.quantization.learnt_ranges import LearntRange
 from beliefmatch.quantization.static import CalibratedGraph, PreparedGraph, RangeName, StaticSettings
 from beliefmatch.runs.schema.quantization import LayerCost, QuantizationCandidate
 
@@ -45,6 +46,7 @@ def choose_calibration(
     settings: StaticSettings,
     calibration: CalibrationName | None,
     ranges: RangeName | None,
+    learnt: Mapping[str, LearntRange] | None = None,
 ) -> Choice:
     """Quantise with each kind of inputs and of ranges, and return what is nearest to the network in 32 bits.
 
@@ -55,21 +57,24 @@ def choose_calibration(
         folder: for what is kept meanwhile.
         settings: all but the ranges.
         calibration: kind of inputs. None: all but noise are tried.
-        ranges: how activations get their ranges. None: minmax and percentile are tried.
+        ranges: how activations get their ranges. None: minmax and percentile are tried, and those that were learnt.
+        learnt: by tensor, ranges that the network learnt; minmax gives all others. None: it learnt none.
 
     Raises:
         ExportError: onnxruntime cannot quantise the graph.
     """
     found: list[Choice] = []
     candidates: list[QuantizationCandidate] = []
+    tried = [replace(settings, ranges=each) for each in (TRIED_RANGES if ranges is None else (ranges,))]
+    if learnt and ranges is None:
+        tried.append(replace(settings, learnt=learnt))
     for name in _names(inputs.by_name, calibration):
         where = folder / name
         where.mkdir()
         calibrated = CalibratedGraph(graph, inputs.by_name[name], where)
-        for each in TRIED_RANGES if ranges is None else (ranges,):
-            chosen = replace(settings, ranges=each)
+        for chosen in tried:
             content, closeness = _quantize(calibrated, chosen, inputs, expected)
-            candidates.append(_candidate(name, each, closeness, bias_correction=False))
+            candidates.append(_candidate(name, chosen, closeness, bias_correction=False))
             found.append(
                 Choice(
                     content=content,
@@ -104,7 +109,7 @@ def try_bias_correction(choice: Choice, inputs: CalibrationInputs, expected: Ten
     where.mkdir()
     graph = CalibratedGraph(corrected, calibrating, where)
     content, closeness = _quantize(graph, choice.settings, inputs, expected)
-    candidate = _candidate(choice.calibration, choice.settings.ranges, closeness, bias_correction=True)
+    candidate = _candidate(choice.calibration, choice.settings, closeness, bias_correction=True)
     candidates = [*choice.candidates, candidate]
     if closeness.divergence >= choice.closeness.divergence:
         return replace(choice, candidates=candidates)
@@ -114,10 +119,10 @@ def try_bias_correction(choice: Choice, inputs: CalibrationInputs, expected: Ten
 
 
 def _candidate(
-    calibration: CalibrationName, ranges: RangeName, closeness: Closeness, *, bias_correction: bool
+    calibration: CalibrationName, settings: StaticSettings, closeness: Closeness, *, bias_correction: bool
 ) -> QuantizationCandidate:
     return QuantizationCandidate(
-        calibration=calibration, ranges=ranges, bias_correction=bias_correction, **asdict(closeness)
+        calibration=calibration, ranges=settings.ranges_name, bias_correction=bias_correction, **asdict(closeness)
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from beliefmatch.checks import check_seed
 from beliefmatch.errors import FolderError, SettingsError
@@ -22,10 +22,12 @@ from beliefmatch.networks.cost import time_interleaved
 from beliefmatch.networks.examples import AbstractExamples, Inputs
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.packages import require
+from beliefmatch.networks.passes import run_padded
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.quantization.calibration_inputs import CalibrationName, make_calibration_inputs
 from beliefmatch.quantization.choice import choose_calibration, keep_costly_layers, try_bias_correction
-from beliefmatch.quantization.comparison import predict_by_onnxruntime
+from beliefmatch.quantization.comparison import PREDICTION_BATCH, predict_by_onnxruntime
+from beliefmatch.quantization.learnt_ranges import learnt_ranges, ranges_of_tensors
 from beliefmatch.quantization.simulated import without_simulation
 from beliefmatch.quantization.static import RangeName, StaticSettings, prepare_graph
 from beliefmatch.runs.atomic import make_folder, replacing, write_json
@@ -113,7 +115,7 @@ def quantize_network(
     fresh process and compared with the network in 32 bits; one that agrees less than asked for is not left.
 
     Args:
-        network: in 32 bits, returning logits (batch, classes); it does not change.
+        network: returning logits (batch, classes), in 32 bits, or simulating 8; it does not change.
         spec: of its inputs.
         out: ONNX file to write.
         settings: how.
@@ -143,18 +145,20 @@ def quantize_network(
             )
     for package in onnx.ONNX.modules:
         require(package, install="beliefmatch[onnx]")
-    network = without_simulation(copy.deepcopy(network)).eval()
+    network = copy.deepcopy(network).eval()
+    plain, learnt = without_simulation(copy.deepcopy(network)), learnt_ranges(network)
     static = StaticSettings(
         reduce_range=settings.reduce_range,
         keep_float=settings.keep_float if isinstance(settings.keep_float, tuple) else (),
     )
     # What cannot be quantised shows before the inputs are made, which may take minutes.
-    content_32 = onnx.write(DeployedGraph(network, spec, pixels), spec)
+    content_32 = onnx.write(DeployedGraph(plain, spec, pixels), spec)
     prepared = prepare_graph(content_32)
     prepared.check_nodes(static.keep_float)
     made = make_calibration_inputs(teacher, count=settings.num_inputs, seed=settings.seed)
     inputs = made if pixels is None else made.as_pixels(spec, pixels)
-    expected = predict_by_onnxruntime(content_32, inputs.held_out)
+    # Of a network that simulates 8 bits it counts what it computes so.
+    expected = _logits(network, made.held_out) if learnt else predict_by_onnxruntime(content_32, inputs.held_out)
     with tempfile.TemporaryDirectory() as folder:
         choice = choose_calibration(
             prepared,
@@ -164,6 +168,7 @@ def quantize_network(
             settings=static,
             calibration=settings.calibration,
             ranges=settings.ranges,
+            learnt=ranges_of_tensors(prepared.model, learnt),
         )
         choice = try_bias_correction(choice, inputs, expected, Path(folder))
         costs = []
@@ -182,7 +187,7 @@ def quantize_network(
         seconds = time_interleaved(calls)
     quantization = Quantization(
         calibration=choice.calibration,
-        ranges=choice.settings.ranges,
+        ranges=choice.settings.ranges_name,
         bias_correction=choice.bias_correction,
         reduce_range=static.reduces_range,
         keep_float=list(choice.settings.keep_float),
@@ -202,6 +207,11 @@ def quantize_network(
     )
     write_json(record, asdict(quantization))
     return Quantized(file=out, record=record, quantization=quantization, in_32_bits=content_32)
+
+
+@torch.no_grad()
+def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
+    return torch.cat([run_padded(network, batch) for batch in inputs.split(PREDICTION_BATCH)])
 
 
 def _metadata(spec: InputSpec) -> dict[str, Any]:

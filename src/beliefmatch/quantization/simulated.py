@@ -18,7 +18,7 @@ def without_simulation(network: nn.Module) -> nn.Module:
     """Return a network whose layers simulate 8 bits, as `quantized:w8a8` does, with torch's own layers instead.
 
     Weights are rounded, and stay as they are in 8 bits with a scale for each channel. Ranges of activations that were
-    learnt are left out: the static path calibrates them.
+    learnt are left out: `learnt_ranges` reads them before.
 
     Args:
         network: changed in place; others stay as they are.
@@ -35,5 +35,8 @@ def without_simulation(network: nn.Module) -> nn.Module:
         )
     if layers:
         undo_quantization(network)
-        logger.info("the weights that were learnt in 8 bits stay; ranges of activations are calibrated anew")
+        logger.info(
+            "the weights that were learnt in 8 bits stay; ranges of activations that were learnt are tried beside "
+            "calibrated ones"
+        )
     return network

@@ -3,8 +3,8 @@
 import inspect
 import logging
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +16,8 @@ from beliefmatch.errors import ExportError, SettingsError, first_line
 from beliefmatch.export.graph import hushed
 from beliefmatch.networks.loading.packages import require
 from beliefmatch.quantization.compacting import compact
+from beliefmatch.quantization.float_outputs import keep_outputs_float
+from beliefmatch.quantization.learnt_ranges import LearntRange
 
 if TYPE_CHECKING:
     import onnx
@@ -41,6 +43,13 @@ class StaticSettings:
     """Use 7 bits for weights, since 8 overflow on CPUs without VNNI. None: where this CPU lacks it."""
     keep_float: tuple[str, ...] = ()
     """Names of nodes that stay in 32 bits."""
+    learnt: Mapping[str, LearntRange] = field(default_factory=dict)
+    """By tensor, ranges of activations that a student learnt; all others follow `ranges`."""
+
+    @property
+    def ranges_name(self) -> str:
+        """How activations get their ranges, in a word: learnt where some were."""
+        return "learnt" if self.learnt else self.ranges
 
     @property
     def reduces_range(self) -> bool:
@@ -147,12 +156,13 @@ class CalibratedGraph:
                     weight_type=QuantType.QInt8,
                     nodes_to_exclude=list(settings.keep_float),
                     calibrate_method=methods[settings.ranges],
+                    extra_options={"TensorQuantOverrides": _overrides(settings.learnt)},
                     **self._cache(settings.ranges),
                 )
         except Exception as error:
             # onnxruntime fails in any way on operators that it does not know.
             raise ExportError(f"onnxruntime cannot quantise the network: {first_line(error)}") from error
-        return compact(target.read_bytes())
+        return _finish(target.read_bytes())
 
     def _cache(self, ranges: RangeName) -> dict[str, Any]:
         """Return where the ranges are kept, for versions of onnxruntime that can keep them."""
@@ -161,6 +171,23 @@ class CalibratedGraph:
         if "calibration_cache_path" not in inspect.signature(quantize_static).parameters:
             return {}
         return {"calibration_cache_path": self.folder / f"ranges_{ranges}.json"}
+
+
+def _finish(content: bytes) -> bytes:
+    import onnx  # noqa: PLC0415
+
+    model = onnx.load_from_string(content)
+    keep_outputs_float(model.graph)
+    compact(model)
+    return model.SerializeToString()
+
+
+def _overrides(learnt: Mapping[str, LearntRange]) -> dict[str, list[dict[str, Any]]]:
+    """Return ranges as onnxruntime takes them, instead of those that it finds."""
+    return {
+        name: [{"scale": np.array(each.scale, np.float32), "zero_point": np.array(each.zero_point, np.uint8)}]
+        for name, each in learnt.items()
+    }
 
 
 def _copy(model: "onnx.ModelProto") -> "onnx.ModelProto":

@@ -62,7 +62,7 @@ class EightBits:
     calibrated_on: str
     """Inputs that it was calibrated on, all made without data: noise, procedural, refined, or weighted."""
     ranges: str
-    """How activations got their ranges: minmax, entropy, or percentile."""
+    """How activations got their ranges: minmax, entropy, percentile, or learnt."""
     keep_float: list[str]
     """Nodes that stayed in 32 bits."""
     num_nodes: int

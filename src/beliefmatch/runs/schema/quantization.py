@@ -42,7 +42,7 @@ class Quantization:
     calibration: str
     """Inputs that it was calibrated on: noise, procedural, refined, or weighted."""
     ranges: str
-    """How activations got their ranges: minmax, entropy, or percentile."""
+    """How activations got their ranges: minmax, entropy, percentile, or learnt."""
     bias_correction: bool
     """Whether biases take back what rounding the weights shifts: where that came nearer."""
     reduce_range: bool
