@@ -43,7 +43,20 @@ def test_an_example_is_under_forty_lines(path: Path) -> None:
 
 
 def test_every_example_runs_here() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {*BUDGETS, "signals.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*BUDGETS, "quantized_network.py", "signals.py"}
+
+
+@pytest.mark.long
+def test_a_network_in_8_bits_is_as_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["quantized_network.py", "--num-inputs", "64", "--folder", str(tmp_path)])
+    runpy.run_path(str(EXAMPLES / "quantized_network.py"), run_name="__main__")
+    lines = [line.rsplit(" ", 1) for line in capsys.readouterr().out.splitlines() if ": accuracy" in line]
+    in_32, in_8 = (float(number) for _, number in lines)
+    assert in_32 > 0.85
+    assert abs(in_32 - in_8) < 0.02
+    assert (tmp_path / "digits.onnx").is_file()
 
 
 @pytest.mark.long

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -15,17 +16,18 @@ from torch import Tensor, nn
 
 from beliefmatch.cli import main
 from beliefmatch.data.digits import read_digits
-from beliefmatch.errors import BeliefMatchError, ExportError, FolderError, SettingsError
+from beliefmatch.errors import BeliefMatchError, ExportError, ExtraError, FolderError, SettingsError
 from beliefmatch.export import onnx as onnx_format
 from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.functional.maximum_entropy import light_tails
 from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.quantization import static
 from beliefmatch.quantization.calibration_inputs import CalibrationInputs, make_calibration_inputs
 from beliefmatch.quantization.choice import choose_calibration, keep_costly_layers, measure_costs
 from beliefmatch.quantization.comparison import compare_logits, predict_by_onnxruntime
 from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
-from beliefmatch.quantization.static import CalibratedGraph, PreparedGraph, StaticSettings, prepare_graph
+from beliefmatch.quantization.static import CalibratedGraph, PreparedGraph, RangeName, StaticSettings, prepare_graph
 from beliefmatch.studies.demo import train_teacher
 from beliefmatch.studies.quantize import quantize
 
@@ -228,6 +230,39 @@ def test_what_is_quantised_or_has_no_weights_is_refused(quantized: Quantized) ->
     network = nn.Sequential(nn.Flatten(), nn.ReLU())
     with pytest.raises(ExportError, match="has nothing to quantise"):
         prepare_graph(onnx_format.write(DeployedGraph(network, DIGITS, None), DIGITS))
+
+
+def test_an_onnxruntime_that_is_too_old_is_one_line(in_32_bits: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "__version__", "1.9.2")
+    with pytest.raises(ExtraError, match=r"onnxruntime 1\.9\.2 is too old to quantise, expected 1\.18 or newer"):
+        prepare_graph(in_32_bits)
+
+
+@pytest.mark.parametrize(("vnni", "highest"), [(True, 127), (False, 64)])
+def test_weights_get_7_bits_where_the_cpu_lacks_vnni(
+    graph: PreparedGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vnni: bool, highest: int
+) -> None:
+    monkeypatch.setattr(static, "has_vnni", lambda: vnni)
+    content = CalibratedGraph(graph, torch.zeros(32, 1, 8, 8), tmp_path).quantize(StaticSettings())
+    kernels = [each for each in onnx.load_from_string(content).graph.initializer if len(each.dims) == 4]
+    assert max(int(abs(onnx.numpy_helper.to_array(each).astype(int)).max()) for each in kernels) == highest
+
+
+def test_batch_norm_is_folded(quantized: Quantized, network: nn.Module) -> None:
+    assert any(isinstance(module, nn.BatchNorm2d) for module in network.modules())
+    assert all(node.op_type != "BatchNormalization" for node in onnx.load(quantized.file).graph.node)
+
+
+def test_each_way_to_find_ranges_serves(
+    graph: PreparedGraph, inputs: CalibrationInputs, expected: Tensor, tmp_path: Path
+) -> None:
+    calibrated = CalibratedGraph(graph, inputs.by_name["procedural"], tmp_path)
+    ways: tuple[RangeName, ...] = ("minmax", "entropy", "percentile")
+    made = {ranges: calibrated.quantize(StaticSettings(ranges=ranges)) for ranges in ways}
+    assert made["minmax"] != made["percentile"]
+    # It searches the range of least divergence, which mostly is the whole one.
+    found = compare_logits(expected, predict_by_onnxruntime(made["entropy"], inputs.held_out))
+    assert found.agreement > 0.9
 
 
 def test_the_command(network: nn.Module, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

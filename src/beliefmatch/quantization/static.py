@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from beliefmatch.errors import ExportError, SettingsError, first_line
+from beliefmatch.errors import ExportError, ExtraError, SettingsError, first_line
 from beliefmatch.export.graph import hushed
 from beliefmatch.networks.loading.packages import require
 from beliefmatch.quantization.compacting import compact
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 RangeName = Literal["minmax", "entropy", "percentile"]
 """How the range of an activation follows from its values: all of them; those of least KL divergence; all but the
 outermost 0.001 %."""
+OLDEST = (1, 18)
+"""Version of onnxruntime: the first that reads the ONNX files that torch's exporter writes (IR 10)."""
 QUANTISED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators whose weights count; what lies between them is quantised where onnxruntime can."""
 CALIBRATION_BATCH = 32
@@ -89,10 +92,10 @@ def prepare_graph(content: bytes) -> PreparedGraph:
         content: an ONNX file with a float graph.
 
     Raises:
-        SettingsError: onnx or onnxruntime is missing.
+        ExtraError: onnx or onnxruntime is missing, or onnxruntime is too old.
         ExportError: the graph is quantised already, has nothing to quantise, or cannot be pre-processed.
     """
-    require("onnxruntime", install="beliefmatch[onnx]")
+    _check_version(require("onnxruntime", install="beliefmatch[onnx]").__version__)
     import onnx  # noqa: PLC0415
     from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
 
@@ -112,6 +115,15 @@ def prepare_graph(content: bytes) -> PreparedGraph:
     if not nodes:
         raise ExportError(f"the network has nothing to quantise: none of {', '.join(QUANTISED)}")
     return PreparedGraph(model=model, nodes=nodes)
+
+
+def _check_version(version: str) -> None:
+    found = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    if found < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise ExtraError(
+            f"onnxruntime {version} is too old to quantise, expected {oldest} or newer: pip install -U onnxruntime"
+        )
 
 
 class CalibratedGraph:
