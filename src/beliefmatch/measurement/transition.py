@@ -6,6 +6,7 @@ changes the number, so a result always says it.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -184,9 +185,9 @@ def transition_curves(
     if memory_budget is None:
         memory_budget = CPU_MEMORY_BUDGET if inputs.device.type == "cpu" else GPU_MEMORY_BUDGET
     size = max(1, memory_budget // bytes_per_example(guide, inputs[:1]))
-    walk = partial(_walk, guide, follower, num_steps=num_steps, step_size=step_size)
+    walk_both = partial(_walk, guide, follower, num_steps=num_steps, step_size=step_size)
     walked = [
-        walk(inputs[rows], sought)
+        walk_both(inputs[rows], sought)
         for rows, sought in zip(starts.split(size), targets.flatten().split(size), strict=True)
     ]
     shape = (len(inputs), num_classes - 1, num_steps)
@@ -199,16 +200,37 @@ def _walk(
 ) -> tuple[Tensor, Tensor]:
     """Return the probabilities of both on the way of each position to its class, (steps, batch) each."""
     recorded: tuple[list[Tensor], list[Tensor]] = [], []
+    for reached, logits in walk(guide, positions, sought, num_steps=num_steps, step_size=step_size):
+        with torch.no_grad():
+            for curve, belief in zip(recorded, (logits, run_padded(follower, reached)), strict=True):
+                curve.append(softmax(belief, dim=1).gather(1, sought[:, None]).squeeze(1))
+    return torch.stack(recorded[0]), torch.stack(recorded[1])
+
+
+def walk(
+    guide: nn.Module, positions: Tensor, sought: Tensor, *, num_steps: int, step_size: float
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the positions on the way to the classes sought, and the guide's logits there, before each step.
+
+    Call it with gradients enabled.
+
+    Args:
+        guide: network whose gradient leads, in eval mode.
+        positions: (walks, *shape), network inputs to begin from.
+        sought: (walks,), the class that each walk leads to.
+        num_steps: positions of each walk, its first among them.
+        step_size: in network inputs per unit of gradient.
+
+    Yields:
+        Positions (walks, *shape) and logits (walks, classes), both without a graph.
+    """
     for step in range(num_steps):
         positions = positions.detach().requires_grad_(step + 1 < num_steps)
         logits = run_padded(guide, positions)
-        with torch.no_grad():
-            for curve, belief in zip(recorded, (logits, run_padded(follower, positions)), strict=True):
-                curve.append(softmax(belief, dim=1).gather(1, sought[:, None]).squeeze(1))
+        yield positions.detach(), logits.detach()
         if positions.requires_grad:
             (gradient,) = torch.autograd.grad(cross_entropy(logits, sought, reduction="sum"), positions)
             positions = positions - step_size * gradient
-    return torch.stack(recorded[0]), torch.stack(recorded[1])
 
 
 def bytes_per_example(network: nn.Module, example: Tensor) -> int:
