@@ -152,11 +152,13 @@ def make_ground(
 
 
 def train_checkpoints(recipe: Recipe, task: str, weights: Path, seed: int) -> Iterator[tuple[str, nn.Module]]:
-    """Train a student and yield it at each budget, in eval mode."""
+    """Train a student and yield it at each budget, in eval mode; what is made of its teacher, before any step too."""
     prepared = prepare_on(make_fabric("cpu", "32-true"), recipe.transfer(task, weights, seed))
     transfer = prepared.transfer
     state = start(transfer, prepared.teacher, prepared.student, prepared.fabric)
     kept = {max(1, transfer.rounds // budget): budget for budget in BUDGETS}
+    if recipe.student:
+        yield "before", copy.deepcopy(state.student).eval()
     for number in range(1, transfer.rounds + 1):
         run_round(transfer, state, prepared.teacher, prepared.fabric)
         if number in kept:

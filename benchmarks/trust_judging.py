@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from trust_maps import (
     DERIVED,
+    PAIRED,
     Numbers,
     Row,
     angle,
@@ -189,14 +190,16 @@ def compared(rows: Sequence[Row]) -> list[tuple[int, int]]:
     return found
 
 
-def estimate_left_out(rows: Sequence[Row]) -> tuple[Numbers, list[tuple[float, float]], dict[str, list[str]]]:
+def estimate_left_out(
+    rows: Sequence[Row], candidates: Sequence[str] = PAIRED
+) -> tuple[Numbers, list[tuple[float, float]], dict[str, list[str]]]:
     """Estimate each task by a map that was chosen and fitted on the others, with intervals from their errors."""
     estimates, chosen = np.zeros(len(rows)), dict[str, list[str]]()
     intervals = [(0.0, 1.0)] * len(rows)
     for part in groups(rows, "task"):
         task = rows[part[0]]["task"]
         others, here = [row for row in rows if row["task"] != task], [rows[index] for index in part]
-        tried = {names: leave_one_task_out(others, names, fit_logistic) for names in maps()}
+        tried = {names: leave_one_task_out(others, names, fit_logistic) for names in maps(candidates)}
         names = min(tried, key=lambda names: error_of(others, tried[names]))
         chosen[task] = list(names)
         found = fit_on(others, names, fit_logistic)(features(here, names))

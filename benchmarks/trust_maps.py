@@ -44,9 +44,16 @@ PAIRED = (
     "student_class_entropy_best",
 )
 """Candidates that may stand in a map. What the teacher alone decides may not: there are too few teachers to fit it."""
-FALLING = ("divergence", "class_shift", "sensitivity")
+FALLING = ("divergence", "class_shift", "sensitivity", "transition_error")
 """How names begin of candidates that are small where a student is good."""
-FRACTIONS = ("agreement", "class_shift", "sensitivity", "student_class_entropy", "teacher_class_entropy")
+FRACTIONS = (
+    "agreement",
+    "class_shift",
+    "sensitivity",
+    "student_class_entropy",
+    "teacher_class_entropy",
+    "transition_error",
+)
 """How names begin of candidates in [0, 1]."""
 
 
@@ -59,9 +66,9 @@ def value_of(row: Row, name: str) -> float | None:
     return found[f"{DERIVED[name]}_balanced"] if entropy is None else entropy
 
 
-def maps() -> list[tuple[str, ...]]:
-    """Return the names of one or two candidates that a map may take."""
-    return [*((name,) for name in PAIRED), *combinations(PAIRED, 2)]
+def maps(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return one or two of these candidates at a time, as a map may take them."""
+    return [*((name,) for name in names), *combinations(names, 2)]
 
 
 def leave_one_task_out(rows: Sequence[Row], names: Sequence[str], fit: Fit) -> Numbers:

@@ -131,10 +131,13 @@ class Recipe:
     """fresh: where the recipe would begin from the teacher."""
     on_small: int = 1
     """Times as many rounds on tasks whose networks are small."""
+    student: str | None = None
+    """What is made of the teacher instead of the task's student."""
 
     def transfer(self, name: str, weights: Path, seed: int) -> Transfer:
         """Build the transfer of a task."""
-        made = make_transfer(TRAINED[name], self.name, weights, seed, self.start)
+        task = replace(TRAINED[name], student=self.student or TRAINED[name].student)
+        made = make_transfer(task, self.name, weights, seed, self.start)
         rounds = self.rounds * (self.on_small if name in SMALL else 1)
         parts = {"source": "source", "objective": "objective", "optimiser": "student_optimiser"}
         return replace(made, rounds=rounds, **{parts[name]: value for name, value in self.settings.items()})
@@ -154,6 +157,13 @@ RECIPES = {
         on_small=4,
     ),
 }  # fmt: skip
+OF_TEACHER = {
+    name: Recipe("best", 8, {"source": SMALL_POOL}, student=student)
+    for name, student in {
+        "pruned_half": "thin:0.5", "w4a8": "quantized:w4a8", "w2a4": "quantized:w2a4",
+    }.items()
+}  # fmt: skip
+"""Recipes whose students are their teacher, pruned or in few bits."""
 
 
 def trained_weights(name: str, folder: Path, data: Path) -> Path:

@@ -1,37 +1,18 @@
 """The benchmark of estimates without data: what it collects, and that its judgement finds what was planted."""
 
-import json
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from planted_pairs import RUNS, TASKS, planted
 from trust import Pairs, collect_task
 from trust_judging import judge, judge_candidate
 from trust_maps import quantile_of
 from trust_tasks import Rescaled, disturb, lose_class
-
-TASKS, RUNS = ("a", "b", "c", "d"), 5
-
-
-def planted(*, error: float) -> list[dict[str, Any]]:
-    """Return pairs whose `agreement` candidates are the truth but for an error; all others are noise."""
-    random, rows = np.random.default_rng(0), []
-    names = json.loads((Path(__file__).parents[2] / "benchmarks/results/trust_pairs.jsonl").read_text().split("\n")[0])
-    for task in TASKS:
-        for number in range(RUNS):
-            for budget, base in zip(("1/8", "1/4", "1/2", "1/1"), (0.3, 0.5, 0.7, 0.8), strict=True):
-                true = base + 0.03 * number
-                noisy = {name: float(random.uniform()) for name in names["candidates"]}
-                seen = {name: float(np.clip(true + error * random.normal(), 0, 1)) for name in noisy}
-                chosen = {name: (seen if name.startswith("agreement") else noisy)[name] for name in noisy}
-                row = {"task": task, "teacher": task, "run": str(number), "recipe": str(number), "budget": budget}
-                rows.append(row | {"agreement": true, "candidates": chosen})
-    return rows
 
 
 def test_a_candidate_that_is_the_truth_is_found() -> None:
