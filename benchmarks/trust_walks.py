@@ -4,7 +4,8 @@
 
 As `trust.py`, on a smaller set of its own, whose pairs have more candidates: those of
 `beliefmatch.measurement.walk_estimates`, and how often two students of a recipe agree that differ in their seed alone.
-Students made of their teacher, pruned or in few bits, count too, before and after a few rounds. Every candidate, old
+Students made of their teacher, pruned or in few bits, count too, before and after a few rounds, and public ones of
+CIFAR-10. Every candidate, old
 and new, is judged on the same pairs. Pairs go to --pairs, all seeds of a recipe at once; those there are not computed
 again. Writes `benchmarks/results/trust_walks.json`. The last line is one JSON object: {candidate:
 [rank correlation within runs, across tasks, recipes right, mean absolute error]}.
@@ -15,6 +16,7 @@ import copy
 import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -23,13 +25,25 @@ from typing import Any
 from torch import Tensor, nn
 
 from beliefmatch.measurement.agreement_estimates import weighted_agreement
-from beliefmatch.measurement.walk_estimates import WalkStarts, draw_starts, walk_candidates
+from beliefmatch.measurement.walk_estimates import Walks, WalkStarts, compare_on_walks, draw_starts, make_walks
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.normalisation import CIFAR10
 from beliefmatch.networks.teacher import Teacher
 from machine import RESULTS, describe_machine, write_results
-from trust import NUM_TASKS, Ground, Pairs, make_ground, run_on, train_checkpoints
+from tasks import TASKS
+from trust import NUM_TASKS, Ground, Pairs, make_ground, public_network, run_on, train_checkpoints
 from trust_judging import compared, estimate_left_out, judge_candidate, moving_runs, score, score_some
 from trust_maps import PAIRED, groups
-from trust_tasks import OF_TEACHER, RECIPES, TRAINED, broken, trained_weights
+from trust_tasks import (
+    OF_TEACHER,
+    PUBLIC,
+    PUBLIC_STUDENTS,
+    PUBLIC_TEACHERS,
+    RECIPES,
+    TRAINED,
+    broken,
+    trained_weights,
+)
 
 KNOWN = (
     "agreement_balanced",
@@ -45,16 +59,18 @@ WALKED = (
     "transition_error_led_by_teacher",
     "transition_error_led_by_student",
 )
+LED_BY_TEACHER = (WALKED[0], WALKED[2])
+"""Known for every pair, so that a map may take them."""
 OF_SEEDS = "agreement_of_seeds_balanced"
-USUAL = ("best", "best_fresh", "noise", "best_unstable")
+USUAL = ("best", "best_fresh", "noise")
 MADE_OF_TEACHER = ("digits", "fashion_bn", "signals")
 """Tasks whose teachers are pruned and quantised."""
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    tasks = ("digits", "features", "adult", "signals", "mnist", "fashion_bn")
-    parser.add_argument("--tasks", choices=TRAINED, nargs="+", default=tasks)
+    tasks = ("digits", "features", "adult", "signals", "mnist", "fashion_bn", PUBLIC)
+    parser.add_argument("--tasks", choices=[*TRAINED, PUBLIC], nargs="+", default=tasks)
     parser.add_argument("--recipes", choices=[*RECIPES, *OF_TEACHER], nargs="+", default=[*USUAL, *OF_TEACHER])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--walks", type=int, default=128)
@@ -68,42 +84,82 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@dataclass(frozen=True, kw_only=True)
+class WalkedGround:
+    """A teacher with its probe and the walks that it leads from there, made once for all its students."""
+
+    ground: Ground
+    starts: WalkStarts
+    led_by_teacher: Walks
+
+    @classmethod
+    def of(cls, ground: Ground, count: int) -> "WalkedGround":
+        """Make so many walks."""
+        starts = draw_starts(ground.probe, count=count)
+        return cls(ground=ground, starts=starts, led_by_teacher=make_walks(ground.teacher.module, starts))
+
+    def compare(self, student: nn.Module, *, recipe: str, run: str, budget: str) -> dict[str, Any]:
+        """Compute a pair: what it is of, every candidate but that of seeds, and the truth."""
+        ground = self.ground
+        row: dict[str, Any] = {"task": ground.name, "teacher": ground.teacher_name, "recipe": recipe, "run": run}
+        row |= {"budget": budget} | ground.compare(student)
+        network = Teacher(copy.deepcopy(student), ground.teacher.spec).module
+        began = time.perf_counter()
+        led = {"teacher": compare_on_walks(self.led_by_teacher, network)}
+        # Gradients of students take long there.
+        if ground.name != PUBLIC:
+            led["student"] = compare_on_walks(make_walks(network, self.starts), ground.teacher.module)
+        row["seconds_of_walks"] = round(time.perf_counter() - began, 3)
+        row["candidates"] |= dict.fromkeys((*WALKED, OF_SEEDS))
+        for guide, found in led.items():
+            row["candidates"][f"agreement_on_walks_led_by_{guide}"] = round(found.agreement, 5)
+            row["candidates"][f"transition_error_led_by_{guide}"] = round(found.error, 5)
+        shown = row["candidates"]["agreement_balanced"], row["candidates"][WALKED[0]]
+        print(f"{ground.name} {run} {budget}: true {row['agreement']:.3f}, {shown}", flush=True)
+        return row
+
+
 def collect_task(name: str, pairs: Pairs, arguments: argparse.Namespace) -> None:
     """Compute the pairs of a task."""
     weights = trained_weights(name, arguments.folder, arguments.data)
     transfer = RECIPES["best"].transfer(name, weights, 0)
     teacher = Teacher.load(transfer.teacher, transfer.inputs)
-    task, ground = TRAINED[name], None
+    task, walked = TRAINED[name], None
     for recipe in arguments.recipes:
         known = pairs.holds(name, f"{recipe}_{arguments.seeds[-1]}", "1/1")
         if known or (recipe in OF_TEACHER and name not in MADE_OF_TEACHER):
             continue
-        ground = ground or make_ground(name, task.teacher, teacher, task.read(arguments.data), arguments)
-        starts = draw_starts(ground.probe, count=arguments.walks)
+        if walked is None:
+            ground = make_ground(name, task.teacher, teacher, task.read(arguments.data), arguments)
+            walked = WalkedGround.of(ground, arguments.walks)
         began = time.perf_counter()
-        for row in rows_of(recipe, ground, starts, weights, arguments.seeds):
+        for row in rows_of(recipe, walked, weights, arguments.seeds):
             pairs.add(row)
         print(f"{name} {recipe}: {time.perf_counter() - began:.1f} s in all", flush=True)
 
 
-def rows_of(
-    recipe: str, ground: Ground, starts: WalkStarts, weights: Path, seeds: Sequence[int]
-) -> list[dict[str, Any]]:
+def collect_public(pairs: Pairs, arguments: argparse.Namespace) -> None:
+    """Compute the pairs of public students of CIFAR-10 with one teacher."""
+    architecture, name = next(iter(PUBLIC_TEACHERS.items()))
+    if all(pairs.holds(PUBLIC, f"{name}_{student}", "1/1") for student in PUBLIC_STUDENTS):
+        return
+    spec = InputSpec(shape=(3, 32, 32), mean=CIFAR10.mean, std=CIFAR10.std)
+    teacher = Teacher.load(public_network(architecture, name, arguments.data), spec)
+    ground = make_ground(PUBLIC, name, teacher, TASKS["cifar10_wrn"].read(arguments.data), arguments)
+    walked = WalkedGround.of(ground, arguments.walks)
+    for student, kind in PUBLIC_STUDENTS.items():
+        if not pairs.holds(PUBLIC, f"{name}_{student}", "1/1"):
+            network = Teacher.load(public_network(kind, student, arguments.data), spec).module
+            pairs.add(walked.compare(network, recipe=student, run=f"{name}_{student}", budget="1/1"))
+
+
+def rows_of(recipe: str, walked: WalkedGround, weights: Path, seeds: Sequence[int]) -> list[dict[str, Any]]:
     """Compute the pairs of a recipe with every seed, and how often those agree that differ in it alone."""
-    rows, answers = list[dict[str, Any]](), list[Tensor]()
+    rows, answers, ground = list[dict[str, Any]](), list[Tensor](), walked.ground
     for seed in seeds:
         for kind, budget, student in students_of(recipe, ground.name, weights, seed):
-            row: dict[str, Any] = {"task": ground.name, "teacher": ground.teacher_name, "recipe": kind}
-            row |= {"run": f"{kind}_{seed}", "budget": budget, "seed": seed} | ground.compare(student)
-            network = Teacher(copy.deepcopy(student), ground.teacher.spec).module
-            began = time.perf_counter()
-            found = walk_candidates(ground.teacher.module, network, starts)
-            row["seconds_of_walks"] = round(time.perf_counter() - began, 3)
-            row["candidates"] |= {name: round(value, 5) for name, value in found.items()}
-            rows.append(row)
-            answers.append(run_on(network, ground.probe.inputs))
-            shown = row["candidates"]["agreement_balanced"], row["candidates"][WALKED[0]]
-            print(f"{ground.name} {row['run']} {budget}: true {row['agreement']:.3f}, {shown}", flush=True)
+            rows.append(walked.compare(student, recipe=kind, run=f"{kind}_{seed}", budget=budget))
+            answers.append(run_on(Teacher(copy.deepcopy(student), ground.teacher.spec).module, ground.probe.inputs))
     for part in groups(rows, "recipe", "budget"):
         alike = [
             weighted_agreement(answers[first], answers[second], ground.probe.weights["balanced"])
@@ -132,7 +188,7 @@ def judge_all(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "recipes_compared": len(compared(rows)),
         "candidates": [{"candidate": name, **judge_candidate(rows, name)} for name in (*KNOWN, *WALKED, OF_SEEDS)],
     }
-    for kind, names in {"known": PAIRED, "known_and_new": (*PAIRED, *WALKED, OF_SEEDS)}.items():
+    for kind, names in {"known": PAIRED, "known_and_new": (*PAIRED, *LED_BY_TEACHER)}.items():
         estimates, intervals, chosen = estimate_left_out(rows, names)
         good = [row["agreement"] >= 0.6 for row in rows]
         found[f"map_of_{kind}"] = {
@@ -153,7 +209,10 @@ def main() -> None:
     arguments = parse_arguments()
     pairs = Pairs(arguments.pairs)
     for name in [] if arguments.judge_only else arguments.tasks:
-        collect_task(name, pairs, arguments)
+        if name == PUBLIC:
+            collect_public(pairs, arguments)
+        else:
+            collect_task(name, pairs, arguments)
     if len({row["task"] for row in pairs.rows}) < NUM_TASKS:
         raise SystemExit(f"nothing is judged: {arguments.pairs} holds pairs of fewer than {NUM_TASKS} tasks")
     found = judge_all(pairs.rows)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from beliefmatch.measurement.probe import CHUNK, Probe, make_probe
-from beliefmatch.measurement.walk_estimates import WalkStarts, compare_on_walks, draw_starts, walk_candidates
+from beliefmatch.measurement.walk_estimates import WalkStarts, compare_on_walks, draw_starts, make_walks
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.training.precision import make_fabric
 from tiny import VECTOR, make_mlp_student, make_mlp_teacher
@@ -70,7 +70,7 @@ def test_agreement_and_error_are_those_of_a_plain_loop() -> None:
     positions = positions_of(guide, starts, 0.5)
     with torch.no_grad():
         first, second = guide(positions).softmax(-1), follower(positions).softmax(-1)
-    found = compare_on_walks(guide, follower, starts, num_steps=STEPS, step_size=0.5)
+    found = compare_on_walks(make_walks(guide, starts, num_steps=STEPS, step_size=0.5), follower)
     alike = first.argmax(-1) == second.argmax(-1)
     gaps = (first - second).gather(-1, starts.sought.expand(STEPS, -1)[..., None]).abs()
     assert 0.05 < float(alike.double().mean()) < 0.95
@@ -78,21 +78,26 @@ def test_agreement_and_error_are_those_of_a_plain_loop() -> None:
     assert found.error == pytest.approx(float(gaps.mean()), abs=1e-6)
 
 
-def test_each_network_leads_in_turn() -> None:
-    teacher, student, starts = linear(1), linear(2), starts_of(20)
-    found = walk_candidates(teacher, student, starts)
-    by_teacher, by_student = (compare_on_walks(*pair, starts) for pair in ((teacher, student), (student, teacher)))
-    assert by_teacher != by_student
-    assert found == {
-        "agreement_on_walks_led_by_teacher": by_teacher.agreement,
-        "transition_error_led_by_teacher": by_teacher.error,
-        "agreement_on_walks_led_by_student": by_student.agreement,
-        "transition_error_led_by_student": by_student.error,
-    }
+def test_positions_stand_with_the_class_sought_and_what_the_guide_says_there() -> None:
+    guide, starts = linear(1), starts_of(CHUNK + 3)
+    walks = make_walks(guide, starts, num_steps=STEPS, step_size=0.5)
+    assert len(walks.positions) == STEPS * (CHUNK + 3)
+    with torch.no_grad():
+        assert torch.allclose(walks.logits, guide(walks.positions), atol=1e-6)
+    first = walks.positions[:CHUNK]
+    assert torch.equal(first, starts.inputs[:CHUNK])
+    assert torch.equal(walks.sought[:CHUNK], starts.sought[:CHUNK])
+
+
+def test_a_walk_comes_nearer_to_the_class_sought() -> None:
+    guide, starts = linear(1), starts_of(50)
+    walks = make_walks(guide, starts)
+    reached = walks.logits.argmax(1) == walks.sought
+    assert reached[-50:].double().mean() > 0.9 > reached[:50].double().mean()
 
 
 def test_a_student_that_is_its_teacher_agrees_on_every_walk(probe: Probe) -> None:
-    starts = draw_starts(probe, count=30)
-    found = compare_on_walks(make_mlp_teacher(), make_mlp_teacher(), starts, num_steps=STEPS)
-    assert (found.agreement, found.error) == (1, 0)
-    assert compare_on_walks(make_mlp_teacher(), make_mlp_student(), starts, num_steps=STEPS).agreement < 0.9
+    walks = make_walks(make_mlp_teacher(), draw_starts(probe, count=30), num_steps=STEPS)
+    found = compare_on_walks(walks, make_mlp_teacher())
+    assert (found.agreement, found.error) == (1, pytest.approx(0, abs=1e-6))
+    assert compare_on_walks(walks, make_mlp_student()).agreement < 0.9

@@ -30,6 +30,18 @@ class WalkStarts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Walks:
+    """Where one network led. Walks that the teacher leads are made once for all its students."""
+
+    positions: Tensor
+    """(positions, *shape), network inputs: of each step all walks, at most `CHUNK` walks at a time."""
+    logits: Tensor
+    """(positions, classes), of the network that led."""
+    sought: Tensor
+    """(positions,), int64: the class that the walk leads to."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class WalkAgreement:
     """How alike two networks are on walks."""
 
@@ -55,49 +67,36 @@ def draw_starts(probe: Probe, *, count: int, seed: int = 0) -> WalkStarts:
     return WalkStarts(inputs=probe.inputs[rows.to(probe.inputs.device)], sought=sought)
 
 
-def compare_on_walks(
-    guide: nn.Module,
-    follower: nn.Module,
-    starts: WalkStarts,
-    *,
-    num_steps: int = NUM_STEPS,
-    step_size: float = STEP_SIZE,
-) -> WalkAgreement:
-    """Let one network lead every walk and compare the other with it at each position.
-
-    For each walk and step it costs one pass of each network, and one backward pass of the guide.
+def make_walks(
+    guide: nn.Module, starts: WalkStarts, *, num_steps: int = NUM_STEPS, step_size: float = STEP_SIZE
+) -> Walks:
+    """Let a network lead every walk: for each walk and step one pass forwards and one backwards.
 
     Args:
         guide: network whose gradient leads, in eval mode; it maps (batch, *shape) to logits (batch, classes).
-        follower: network that is compared, likewise.
         starts: of the walks.
         num_steps: positions of each walk.
         step_size: in network inputs per unit of gradient.
     """
-    alike, gaps = list[Tensor](), list[Tensor]()
-    for inputs, sought in zip(starts.inputs.split(CHUNK), starts.sought.split(CHUNK), strict=True):
-        for reached, logits in walk(guide, inputs, sought, num_steps=num_steps, step_size=step_size):
-            with torch.no_grad():
-                other = run_padded(follower, reached)
-            alike.append(agreement(logits, other))
-            difference = softmax(logits.float(), dim=1) - softmax(other.float(), dim=1)
-            gaps.append(difference.gather(1, sought[:, None]).squeeze(1).abs())
-    return WalkAgreement(
-        agreement=float(torch.cat(alike).double().mean()), error=float(torch.cat(gaps).double().mean())
-    )
+    made = [
+        (reached, logits.float(), sought)
+        for inputs, sought in zip(starts.inputs.split(CHUNK), starts.sought.split(CHUNK), strict=True)
+        for reached, logits in walk(guide, inputs, sought, num_steps=num_steps, step_size=step_size)
+    ]
+    positions, logits, sought = (torch.cat(parts) for parts in zip(*made, strict=True))
+    return Walks(positions=positions, logits=logits, sought=sought)
 
 
-def walk_candidates(teacher: nn.Module, student: nn.Module, starts: WalkStarts) -> dict[str, float]:
-    """Compute every candidate on walks by its name: agreement and error, led by teacher and by student.
+def compare_on_walks(walks: Walks, follower: nn.Module) -> WalkAgreement:
+    """Compare a network with the one that led, at every position: one pass for each.
 
     Args:
-        teacher: in eval mode.
-        student: in eval mode.
-        starts: of the walks, see `draw_starts`.
+        walks: of the other network.
+        follower: in eval mode; it maps (batch, *shape) to logits (batch, classes).
     """
-    led = {"teacher": compare_on_walks(teacher, student, starts), "student": compare_on_walks(student, teacher, starts)}
-    return {
-        f"{name}_led_by_{guide}": value
-        for guide, found in led.items()
-        for name, value in (("agreement_on_walks", found.agreement), ("transition_error", found.error))
-    }
+    with torch.no_grad():
+        other = torch.cat([run_padded(follower, part) for part in walks.positions.split(CHUNK)]).float()
+    gaps = (softmax(walks.logits, dim=1) - softmax(other, dim=1)).gather(1, walks.sought[:, None]).abs()
+    return WalkAgreement(
+        agreement=float(agreement(walks.logits, other).double().mean()), error=float(gaps.double().mean())
+    )
