@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from torch import Tensor
 
 import trust_walks
 from beliefmatch.measurement.agreement_estimates import weighted_agreement
 from planted_pairs import planted
-from trust import Pairs, run_on
+from trust import Ground, Pairs, make_ground, run_on
 from trust_walks import OF_SEEDS, WALKED, collect_task, judge_all
 
 
@@ -26,19 +25,19 @@ def arguments(tmp_path: Path) -> Namespace:
 def test_a_recipe_is_collected_with_all_seeds_once(
     arguments: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = list[Tensor]()
+    answers, grounds = list[Tensor](), list[Ground]()
     monkeypatch.setattr(trust_walks, "run_on", lambda *pair: answers.append(run_on(*pair)) or answers[-1])
+    monkeypatch.setattr(trust_walks, "make_ground", lambda *given: grounds.append(make_ground(*given)) or grounds[-1])
     pairs = Pairs(tmp_path / "pairs.jsonl")
     collect_task("features", pairs, arguments)
     assert [(row["run"], row["budget"]) for row in pairs.rows] == [
         (f"noise_{seed}", budget) for seed in (0, 1) for budget in ("1/8", "1/4", "1/2", "1/1")
     ]
     assert all(0 <= row["candidates"][name] <= 1 for row in pairs.rows for name in WALKED)
-    even = torch.ones(len(answers[0]))
+    weights = grounds[0].probe.weights["balanced"]
     for first, second, one, other in zip(pairs.rows, pairs.rows[4:], answers, answers[4:], strict=False):
-        assert first["candidates"][OF_SEEDS] == second["candidates"][OF_SEEDS]
-        # Weights balance the teacher's classes, and so differ from even ones a little.
-        assert first["candidates"][OF_SEEDS] == pytest.approx(weighted_agreement(one, other, even), abs=0.35)
+        alike = weighted_agreement(one, other, weights)
+        assert first["candidates"][OF_SEEDS] == second["candidates"][OF_SEEDS] == pytest.approx(alike, abs=1e-5)
     again = Pairs(pairs.path)
     collect_task("features", again, arguments)
     assert again.rows == pairs.rows
