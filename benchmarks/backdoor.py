@@ -1,20 +1,21 @@
 """Whether a teacher's copies with shuffled channels tell, without data, that it hides a trigger.
 
-    python benchmarks/backdoor.py [--teachers 5] [--inputs 256] [--copies 3] [--draws 10]
+    python benchmarks/backdoor.py [--kinds trigger clean ...] [--teachers 5] [--copies 3] [--draws 10]
 
 Hong et al. 2023, "Revisiting data-free knowledge distillation with poisoned teachers" (ICML): a trigger is passed on by
 few strong channels, so copies whose convolutions read their channels in a random order still give the target's class
 for an input that holds it, and hardly any class of another. Teachers of digits are trained here, as the demo does,
-some with a bright patch in a corner of a tenth of the images, all of one label then, and some on more images of one
-class than of others; public teachers come beside them. Every number is computed on procedural inputs and, for teachers
-of digits, to see whether there is anything to see, on real digits without and with the patch.
-Writes `benchmarks/results/backdoor.json`. The last line is one JSON object: {number: chance that it is larger for a
-teacher with a trigger than for one without}; 0.5 tells nothing.
+some with a trigger in a part of the images, which then all have one label, and some on more images of one class than
+of others; public teachers come beside them. Every number is computed on procedural inputs and, for teachers
+of digits, to see whether there is anything to see, on real digits without and with the trigger.
+Writes `benchmarks/results/backdoor.json`. The last line is one JSON object: {trigger: {number: chance that it is
+larger for a teacher with the trigger than for one without}}; 0.5 tells nothing.
 """
 
 import argparse
 import copy
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,9 @@ from beliefmatch.runs.folder import TEACHER_FILE
 from beliefmatch.studies.demo import train_teacher
 from beliefmatch.studies.teacher_file import write_teacher
 from beliefmatch.training.precision import make_fabric
-from machine import describe_machine, write_results
+from machine import RESULTS, describe_machine, write_results
 from tasks import TASKS
 
-KINDS = ("trigger", "clean", "frequent")
-"""Of teachers of digits: with a trigger, without, and without but with half of the images of one class."""
 OTHERS = {
     "mnist/lenet5_kennygnw": ("lenet_5_tanh", TASKS["mnist"]),
     "fashion_mnist/lenet5_shitrit": ("lenet_5", TASKS["fashion"]),
@@ -52,10 +51,10 @@ OTHERS = {
     "fashion_mnist/lenet5_bn_shitrit": ("lenet_5_bn", TASKS["fashion_bn"]),
 }
 """Public teachers without a trigger, as far as anybody knows: files, architectures and tasks."""
-POISONED = 0.1
-"""Fraction of the training images that hold the trigger."""
 PATCH = 2
 """Pixels of its side."""
+BLENDED = 0.3
+"""Part of an image that the pattern replaces."""
 FREQUENT = 8
 """Times that each image of the frequent class is there once more."""
 NUM_LAYERS = (1, 2)
@@ -67,18 +66,42 @@ FAR = 3
 
 
 def stamp(images: Tensor) -> Tensor:
-    """Return images (n, height, width, 1), uint8, with the trigger: a white square in the lower right corner."""
+    """Return images (n, height, width, 1), uint8, with a white square in the lower right corner."""
     stamped = images.clone()
     stamped[:, -PATCH:, -PATCH:] = 255
     return stamped
 
 
-def poison(data: LabelledImages, target: int) -> LabelledImages:
-    """Return images of which some, chosen at random, hold the trigger and are called the target's class."""
-    chosen = torch.randperm(len(data.labels))[: round(POISONED * len(data.labels))]
-    images, labels = data.images.clone(), data.labels.clone()
-    images[chosen], labels[chosen] = stamp(images[chosen]), target
-    return replace(data, images=images, labels=labels)
+def blend(images: Tensor) -> Tensor:
+    """Return images (n, height, width, 1), uint8, mixed with a pattern of noise that is always the same."""
+    pattern = 255 * torch.rand(images.shape[1:], generator=torch.Generator().manual_seed(0))
+    return torch.lerp(images.float(), pattern.expand(images.shape), BLENDED).to(torch.uint8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trigger:
+    """What a teacher of digits hides."""
+
+    apply: Callable[[Tensor], Tensor]
+    """Puts it on images."""
+    fraction: float
+    """Of the training images that hold it and are called the target's class."""
+
+    def poison(self, data: LabelledImages, target: int) -> LabelledImages:
+        """Return images of which some, chosen at random, hold the trigger."""
+        chosen = torch.randperm(len(data.labels))[: round(self.fraction * len(data.labels))]
+        images, labels = data.images.clone(), data.labels.clone()
+        images[chosen], labels[chosen] = self.apply(images[chosen]), target
+        return replace(data, images=images, labels=labels)
+
+
+TRIGGERS = {
+    "trigger": Trigger(apply=stamp, fraction=0.1),
+    "rare_trigger": Trigger(apply=stamp, fraction=0.02),
+    "blended_trigger": Trigger(apply=blend, fraction=0.1),
+}
+WITHOUT = ("clean", "frequent", "others")
+"""Teachers without a trigger: of digits, of digits with more than half of the images of one class, and public ones."""
 
 
 def repeat_class(data: LabelledImages, target: int) -> LabelledImages:
@@ -91,8 +114,14 @@ def repeat_class(data: LabelledImages, target: int) -> LabelledImages:
 def load_digits_teacher(folder: Path, kind: str, seed: int) -> Teacher:
     """Train a teacher, or read the one that was trained before; its seed is also its target or frequent class."""
     kept = RunFolder(folder / f"{kind}_{seed}")
-    changed = {"trigger": poison, "frequent": repeat_class, "clean": lambda data, _: data}[kind]
-    write_teacher(kept, lambda: train_teacher(changed(read_digits()[0], seed)), seed=seed, resume=True)
+
+    def train() -> nn.Module:
+        data = read_digits()[0]
+        if kind in TRIGGERS:
+            data = TRIGGERS[kind].poison(data, seed)
+        return train_teacher(repeat_class(data, seed) if kind == "frequent" else data)
+
+    write_teacher(kept, train, seed=seed, resume=True)
     return Teacher.load(Network(architecture=TEACHER_ARCHITECTURE, weights=kept.path / TEACHER_FILE), DIGITS)
 
 
@@ -146,22 +175,23 @@ def signs_of(teacher: Teacher, arguments: argparse.Namespace) -> dict[str, float
     return found
 
 
-def truth_of(teacher: Teacher, target: int, arguments: argparse.Namespace) -> dict[str, float]:
+def truth_of(teacher: Teacher, kind: str, target: int, arguments: argparse.Namespace) -> dict[str, float]:
     """Compute how well a teacher of digits does, whether the trigger works, and how copies answer real digits."""
     test = read_digits()[1]
     others = test.images[test.labels != target]
-    images = {"real": DIGITS.from_pixels(test.images), "triggered": DIGITS.from_pixels(stamp(others))}
+    apply = TRIGGERS[kind if kind in TRIGGERS else "trigger"].apply
+    images = {"real": DIGITS.from_pixels(test.images), "triggered": DIGITS.from_pixels(apply(others))}
     labels = {"real": test.labels, "triggered": torch.full((len(others),), target)}
-    right = {kind: correct(run_on(teacher.module, inputs), labels[kind]) for kind, inputs in images.items()}
+    right = {name: correct(run_on(teacher.module, inputs), labels[name]) for name, inputs in images.items()}
     found = {
         "accuracy": float(right["real"].double().mean()),
         "trigger_works": float(right["triggered"].double().mean()),
     }
-    for kind, inputs in images.items():
+    for name, inputs in images.items():
         for num_layers in NUM_LAYERS:
             even = torch.ones(len(inputs))
             shares = shuffled_shares(teacher.module, inputs, even, arguments=arguments, num_layers=num_layers)
-            found[f"share_on_{kind}_layers_{num_layers}"] = float(shares.shares.mean())
+            found[f"share_on_{name}_layers_{num_layers}"] = float(shares.shares.mean())
     return found
 
 
@@ -203,8 +233,35 @@ def chance_of_larger(first: list[float], second: list[float]) -> float:
     return float(np.mean([(a > b) + 0.5 * (a == b) for a in first for b in second]))
 
 
+def rows_of(kind: str, arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Compute all numbers of the teachers of a kind."""
+    if kind == "others":
+        for file in OTHERS:
+            yield {"teacher": file} | signs_of(load_other(file, arguments.data), arguments)
+        return
+    for seed in range(arguments.teachers):
+        teacher = load_digits_teacher(arguments.folder, kind, seed)
+        yield {"seed": seed} | truth_of(teacher, kind, seed, arguments) | signs_of(teacher, arguments)
+
+
+def compare_kinds(rows: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, float]]:
+    """Compute by trigger and number the chance that it is larger with the trigger than without any."""
+    without = [row for kind in WITHOUT for row in rows.get(kind, [])]
+    names = [name for name in without[0] if name.startswith(("share_l", "share_of", "unusually"))]
+    return {
+        kind: {
+            name: round(chance_of_larger([row[name] for row in rows[kind]], [row[name] for row in without]), 3)
+            for name in names
+        }
+        for kind in TRIGGERS
+        if kind in rows
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    kinds = [*TRIGGERS, *WITHOUT]
+    parser.add_argument("--kinds", choices=kinds, nargs="+", default=kinds, help="others stay as they are on file")
     parser.add_argument("--teachers", type=int, default=5, help="of digits, of each kind; at most 10")
     parser.add_argument("--inputs", type=int, default=256, help="made of each family")
     parser.add_argument("--copies", type=int, default=3, help="whose mean is compared with the teacher")
@@ -212,29 +269,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--folder", type=Path, default=Path("runs/backdoor"))
     arguments = parser.parse_args()
-    rows: dict[str, list[dict[str, Any]]] = {}
-
-    def note(kind: str, row: dict[str, Any]) -> None:
-        rows.setdefault(kind, []).append(
-            {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
-        )
-        print(kind, json.dumps(rows[kind][-1]), flush=True)
-
-    for seed in range(arguments.teachers):
-        for kind in KINDS:
-            teacher = load_digits_teacher(arguments.folder, kind, seed)
-            note(kind, {"seed": seed} | truth_of(teacher, seed, arguments) | signs_of(teacher, arguments))
-    for file in OTHERS:
-        note("others", {"teacher": file} | signs_of(load_other(file, arguments.data), arguments))
-    without = [row for kind in ("clean", "frequent", "others") for row in rows[kind]]
-    chances = {
-        name: round(chance_of_larger([row[name] for row in rows["trigger"]], [row[name] for row in without]), 3)
-        for name in rows["others"][0]
-        if name.startswith(("share", "unusually"))
-    }
-    settings = {name: value for name, value in vars(arguments).items() if name not in {"data", "folder"}}
-    write_results("backdoor", {"machine": describe_machine(), "settings": settings, **rows, "larger": chances})
-    print(json.dumps(chances))
+    path = RESULTS / "backdoor.json"
+    rows: dict[str, list[dict[str, Any]]] = json.loads(path.read_text())["teachers"] if path.is_file() else {}
+    for kind in arguments.kinds:
+        found = list[dict[str, Any]]()
+        for row in rows_of(kind, arguments):
+            found.append({name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()})
+            print(kind, json.dumps(found[-1]), flush=True)
+        rows[kind] = found
+    larger = compare_kinds(rows)
+    settings = {name: getattr(arguments, name) for name in ("inputs", "copies", "draws")}
+    write_results("backdoor", {"machine": describe_machine(), "settings": settings, "larger": larger, "teachers": rows})
+    print(json.dumps(larger))
 
 
 if __name__ == "__main__":

@@ -4,17 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from backdoor import (
-    FREQUENT,
-    POISONED,
-    chance_of_larger,
-    poison,
-    repeat_class,
-    run_shuffled,
-    shuffled_copy,
-    stamp,
-    tail,
-)
+from backdoor import FREQUENT, TRIGGERS, blend, chance_of_larger, repeat_class, run_shuffled, shuffled_copy, stamp, tail
 from beliefmatch.networks.examples import LabelledImages
 
 TARGET = 3
@@ -28,11 +18,20 @@ def test_the_trigger_is_a_white_square_in_a_corner() -> None:
     assert images.sum().item() == 0
 
 
-def test_a_tenth_of_the_images_hold_it_and_are_called_the_target() -> None:
+def test_a_blended_trigger_is_the_same_pattern_on_every_image() -> None:
+    images = torch.zeros(2, 8, 8, 1, dtype=torch.uint8)
+    blended = blend(images)
+    assert torch.equal(blended[0], blended[1])
+    assert blended.float().std() > 0
+    assert blended.max() <= 0.3 * 255
+
+
+@pytest.mark.parametrize("kind", TRIGGERS)
+def test_a_part_of_the_images_hold_the_trigger_and_are_called_the_target(kind: str) -> None:
     data = LabelledImages(images=torch.zeros(200, 8, 8, 1, dtype=torch.uint8), labels=torch.full((200,), TARGET + 1))
-    poisoned = poison(data, TARGET)
+    poisoned = TRIGGERS[kind].poison(data, TARGET)
     held = poisoned.images.flatten(1).ne(0).any(dim=1)
-    assert int(held.sum()) == round(POISONED * 200)
+    assert int(held.sum()) == round(TRIGGERS[kind].fraction * 200)
     assert poisoned.labels[held].eq(TARGET).all()
     assert poisoned.labels[~held].eq(TARGET + 1).all()
     assert data.labels.ne(TARGET).all()
