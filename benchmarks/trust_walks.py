@@ -63,7 +63,7 @@ LED_BY_TEACHER = (WALKED[0], WALKED[2])
 """Known for every pair, so that a map may take them."""
 OF_SEEDS = "agreement_of_seeds_balanced"
 USUAL = ("best", "best_fresh", "noise")
-MADE_OF_TEACHER = ("digits", "fashion_bn", "signals")
+MADE_OF_TEACHER = ("digits", "signals")
 """Tasks whose teachers are pruned and quantised."""
 
 

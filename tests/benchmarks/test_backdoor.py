@@ -49,7 +49,9 @@ def test_a_copy_reads_the_channels_of_its_last_convolutions_in_another_order() -
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(6, 6, 1), nn.ReLU(), nn.Conv2d(6, 6, 1))
     shuffled = shuffled_copy(network, 1, torch.Generator().manual_seed(0))
-    before, after = ([each.weight for each in copied if isinstance(each, nn.Conv2d)] for copied in (network, shuffled))
+    before, after = (
+        [each.weight for each in copied.modules() if isinstance(each, nn.Conv2d)] for copied in (network, shuffled)
+    )
     assert torch.equal(after[0], before[0])
     assert not torch.equal(after[1], before[1])
     assert torch.equal(after[1].sort(dim=1).values, before[1].sort(dim=1).values)
