@@ -180,14 +180,21 @@ def students_of(recipe: str, task: str, weights: Path, seed: int) -> Iterator[tu
             yield kind, "broken", student
 
 
-def judge_all(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Judge known and new candidates alone, and maps that may take the known, or the new as well, on the same pairs."""
-    found: dict[str, Any] = {
+def judge_candidates(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Judge known and new candidates alone, on the same pairs."""
+    return {
         "pairs": len(rows),
         "runs_that_move": len(moving_runs(rows)),
         "recipes_compared": len(compared(rows)),
         "candidates": [{"candidate": name, **judge_candidate(rows, name)} for name in (*KNOWN, *WALKED, OF_SEEDS)],
     }
+
+
+def judge_all(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Judge known and new candidates alone, and maps that may take the known, or the new as well, on the same pairs."""
+    # Public students have no second seed, and lead no walks.
+    same = [row for row in rows if row["task"] != PUBLIC]
+    found: dict[str, Any] = {"pairs": len(rows), "without_public": judge_candidates(same)}
     for kind, names in {"known": PAIRED, "known_and_new": (*PAIRED, *LED_BY_TEACHER)}.items():
         estimates, intervals, chosen = estimate_left_out(rows, names)
         good = [row["agreement"] >= 0.6 for row in rows]
@@ -198,10 +205,7 @@ def judge_all(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         }
     made = [row for row in rows if row["recipe"] in OF_TEACHER]
     if made:
-        found["made_of_teacher"] = {
-            "pairs": len(made),
-            "candidates": [{"candidate": name, **judge_candidate(made, name)} for name in (*KNOWN, *WALKED, OF_SEEDS)],
-        }
+        found["made_of_teacher"] = judge_candidates(made)
     return found
 
 
@@ -218,7 +222,11 @@ def main() -> None:
     found = judge_all(pairs.rows)
     write_results(arguments.results, {"machine": describe_machine(), **found})
     columns = ("within_runs", "across", "recipes_right", "error_isotonic")
-    print(json.dumps({each["candidate"]: [each[column] for column in columns] for each in found["candidates"]}))
+    print(
+        json.dumps(
+            {each["candidate"]: [each[column] for column in columns] for each in found["without_public"]["candidates"]}
+        )
+    )
 
 
 if __name__ == "__main__":

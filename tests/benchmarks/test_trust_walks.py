@@ -54,7 +54,7 @@ def planted_with_new() -> list[dict[str, Any]]:
 
 def test_new_candidates_are_judged_beside_the_known_on_the_same_pairs() -> None:
     found = judge_all(planted_with_new())
-    by_name = {each["candidate"]: each for each in found["candidates"]}
+    by_name = {each["candidate"]: each for each in found["without_public"]["candidates"]}
     assert {each["pairs"] for each in by_name.values()} == {found["pairs"]}
     assert by_name["agreement_on_walks_led_by_teacher"]["recipes_right"] == 1
     assert by_name["agreement_balanced"]["recipes_right"] < 1
