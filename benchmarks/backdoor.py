@@ -101,7 +101,7 @@ TRIGGERS = {
     "blended_trigger": Trigger(apply=blend, fraction=0.1),
 }
 WITHOUT = ("clean", "frequent", "others")
-"""Teachers without a trigger: of digits, of digits with more than half of the images of one class, and public ones."""
+"""Teachers without a trigger: of digits, of digits with half of the images of one class, and public ones."""
 
 
 def repeat_class(data: LabelledImages, target: int) -> LabelledImages:
