@@ -67,7 +67,7 @@ def test_the_file_computes_what_the_student_learnt_to(factor: float, tmp_path: P
     student = make_student()
     with torch.no_grad():
         for layer in quantized_layers(student)[1:]:
-            layer.input_log_step += math.log(factor)
+            layer.input_log_step.add_(math.log(factor))
     settings = QuantizationSettings(num_inputs=64, min_agreement=0.1, keep_float="none")
     made = quantize_network(student, SPEC, tmp_path / "a.onnx", settings=settings)
     found = made.quantization

@@ -84,9 +84,9 @@ class _ElementwiseProducts(TorchFunctionMode):
         return output
 
 
-def _einsum_products(equation: str, *operands: Any) -> int:
+def _einsum_products(equation: str, *given: Any) -> int:
     """Count products of an einsum; that of a single operand has none."""
-    operands = operands[0] if isinstance(operands[0], list | tuple) else operands
+    operands = given[0] if isinstance(given[0], list | tuple) else given
     return math.prod(_sizes_in(equation, operands).values()) if len(operands) > 1 else 0
 
 
