@@ -6,12 +6,13 @@ from beliefmatch.report.elements import Alarm
 from beliefmatch.report.groups import Group
 from beliefmatch.report.runs import Run
 from beliefmatch.runs.collapse_detection import advice_on
-from beliefmatch.runs.schema.result import Collapse
+from beliefmatch.runs.schema.result import Collapse, Kind
 
-TITLES = {
+TITLES: dict[Kind, str] = {
     "diverged": "Training diverged",
     "constant_source": "All inputs of a batch became alike",
     "one_class": "The student collapsed to one class",
+    "constant_student": "The student's outputs became constant",
     "pinned": "A confidence was pinned",
     "learns_nothing": "The student learnt nothing",
 }
@@ -31,7 +32,7 @@ def alarms(groups: Sequence[Group]) -> list[Alarm]:
 
 
 def _alarm(run: Run, collapse: Collapse, *, single: bool) -> Alarm:
-    title = f"{TITLES.get(collapse.kind, collapse.kind)} in round {collapse.round:,}"
+    title = f"{TITLES[collapse.kind]} in round {collapse.round:,}"
     which = f", attempt {collapse.attempt + 1} with seed {collapse.seed}" if len(run.collapses) > 1 else ""
     since = "" if collapse.kind == "diverged" else f"Since round {collapse.since:,} "
     seen = f"{since}{collapse.seen}"
