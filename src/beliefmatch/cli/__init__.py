@@ -24,6 +24,7 @@ from beliefmatch.cli.flag_words import command_in_words, flags_in_words
 from beliefmatch.cli.inspect_model import inspect_model
 from beliefmatch.cli.lists import architectures, recipes
 from beliefmatch.cli.measure import measure
+from beliefmatch.cli.output import set_display
 from beliefmatch.cli.progress import PrintableFormatter, is_first_process, print_text
 from beliefmatch.cli.quantize import quantize
 from beliefmatch.cli.report import report
@@ -197,7 +198,7 @@ def _run_command(arguments: Sequence[str]) -> None:
         transfer_by(rest[0], rest[1:])
     else:
         tyro.cli(
-            command_in_words(_with_checked_numbers(COMMANDS[name])),
+            command_in_words(_prepared(COMMANDS[name])),
             prog=f"beliefmatch {name}",
             args=rest,
             config=(tyro.conf.AvoidSubcommands,),
@@ -205,15 +206,16 @@ def _run_command(arguments: Sequence[str]) -> None:
         )
 
 
-def _with_checked_numbers(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command that checks the numbers of all its flags first."""
+def _prepared(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that first checks the numbers of all its flags, and sets the level of the log by --display."""
 
     @functools.wraps(command)
-    def checked(*arguments: Any, **flags: Any) -> None:
+    def prepared(*arguments: Any, **flags: Any) -> None:
         check_numbers(flags)
+        set_display(flags.get("display", "full"))
         command(*arguments, **flags)
 
-    return checked
+    return prepared
 
 
 def _overview() -> str:

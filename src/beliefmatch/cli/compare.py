@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from beliefmatch.cli.measure import NetworkFlags
-from beliefmatch.cli.output import print_table, set_display
+from beliefmatch.cli.output import print_table
 from beliefmatch.cli.progress import print_text
 from beliefmatch.errors import SettingsError
 from beliefmatch.training.progress import Display, follow_runs, print_json
@@ -81,7 +81,6 @@ def compare(
     from beliefmatch.studies.compare import compare
     from beliefmatch.training.options import RunOptions
 
-    set_display(display)
     check_recipes(recipes)
     if teacher.architecture is None:
         raise SettingsError("name the network to learn from: --teacher NAME is missing")

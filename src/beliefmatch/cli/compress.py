@@ -16,7 +16,7 @@ from beliefmatch.cli.aliases import (
     OptionalShape,
     left_out,
 )
-from beliefmatch.cli.output import print_run, set_display
+from beliefmatch.cli.output import print_run
 from beliefmatch.cli.progress import is_first_process, print_text
 from beliefmatch.training.progress import Display, RunProgress, print_json
 
@@ -104,7 +104,6 @@ def compress(
     from beliefmatch.studies.compression_settings import CompressionSettings
     from beliefmatch.training.options import RunOptions
 
-    set_display(display)
     target = Target(speedup=speedup, size=size, macs=macs)
     if student is None and target == Target():
         raise SettingsError(

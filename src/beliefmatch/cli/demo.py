@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from beliefmatch.cli.output import print_run, say_if_finished, set_display
+from beliefmatch.cli.output import print_run, say_if_finished
 from beliefmatch.cli.progress import print_text
 from beliefmatch.training.progress import Display, RunProgress
 
@@ -29,7 +29,6 @@ def demo(
     from beliefmatch.studies.demo import run_demo
     from beliefmatch.training.options import RunOptions
 
-    set_display(display)
     say_if_finished(folder, display, resume=resume)
     options = RunOptions(folder=folder, resume=resume, accelerator="cpu")
     with RunProgress(rounds or DEFAULTS.rounds, display) as progress:

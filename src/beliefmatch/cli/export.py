@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from beliefmatch.cli.aliases import left_out
-from beliefmatch.cli.output import print_table, set_display
+from beliefmatch.cli.output import print_table
 from beliefmatch.cli.progress import print_text
 from beliefmatch.training.progress import Display, print_json
 
@@ -64,7 +64,6 @@ def export(
     from beliefmatch.export.formats import check_format
     from beliefmatch.runs.folder import RunFolder
 
-    set_display(display)
     format_name = check_format(to)
     _check_int8(to, int8=int8, min_agreement=min_agreement)
     folder = RunFolder(run)

@@ -15,7 +15,7 @@ from beliefmatch.cli.aliases import (
     OptionalShape,
     left_out,
 )
-from beliefmatch.cli.output import print_table, set_display
+from beliefmatch.cli.output import print_table
 from beliefmatch.cli.progress import print_text
 from beliefmatch.cli.sensitivity import print_sensitivity
 from beliefmatch.training.progress import Display, print_json
@@ -67,7 +67,6 @@ def inspect_model(
     from beliefmatch.studies.compression_settings import load_alone
     from beliefmatch.studies.suggestions import suggest_students
 
-    set_display(display)
     if plot is not None:
         if not prune:
             raise SettingsError("--plot draws what --prune measures: add --prune")

@@ -12,7 +12,7 @@ from beliefmatch.cli.aliases import (
     OptionalShape,
     left_out,
 )
-from beliefmatch.cli.output import print_table, set_display
+from beliefmatch.cli.output import print_table
 from beliefmatch.cli.progress import print_text
 from beliefmatch.training.progress import Display, print_json
 
@@ -85,7 +85,6 @@ def quantize(
     from beliefmatch.quantization.quantize import QuantizationSettings
     from beliefmatch.studies.quantize import quantize as quantize_model
 
-    set_display(display)
     if len(keep_float) > 1 and {"auto", "none"} & set(keep_float):
         raise SettingsError("--keep-float is auto, none, or names of nodes, not both")
     if output is not None and output.endswith(".onnx"):

@@ -5,7 +5,6 @@ from typing import Literal
 
 import tyro
 
-from beliefmatch.cli.output import set_display
 from beliefmatch.cli.progress import print_text
 from beliefmatch.errors import SettingsError
 from beliefmatch.training.progress import Display, follow_runs, print_json
@@ -56,7 +55,6 @@ def reproduce(
     from beliefmatch.studies.reproduce import reproduce, reproduce_toy
     from beliefmatch.studies.reproduction_table import describe
 
-    set_display(display)
     if rounds is not None and rounds < 1:
         raise SettingsError(f"rounds must be above 0; got {rounds}")
     folder = folder or Path("runs") / experiment

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from beliefmatch.cli.output import print_run, say_if_finished, set_display
+from beliefmatch.cli.output import print_run, say_if_finished
 from beliefmatch.cli.progress import print_text
 from beliefmatch.training.progress import Display, RunProgress
 
@@ -30,7 +30,6 @@ def toy(
     from beliefmatch.studies.toy import num_rounds, run_toy
     from beliefmatch.training.options import RunOptions
 
-    set_display(display)
     say_if_finished(folder, display, resume=resume)
     options = RunOptions(folder=folder, resume=resume, accelerator="cpu")
     with RunProgress(rounds or num_rounds(through), display) as progress:
