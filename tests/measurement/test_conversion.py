@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from beliefmatch.errors import ExamplesError, NetworkError
 from beliefmatch.measurement import measure_pair
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.inspection import inspect
 
 SPEC = InputSpec(shape=(7,))
 RANDOM = torch.Generator().manual_seed(0)
@@ -34,6 +35,8 @@ class Returning(nn.Module):
                 return z.softmax(dim=1)
             case "sigmoid":
                 return z.sigmoid()
+            case "by hand":
+                return 1 / (1 + (-z).exp())
             case "flat":
                 return z[:, 0]
             case "dictionary":
@@ -74,6 +77,20 @@ def test_labels_of_sigmoids_are_predicted_above_a_half(count: int) -> None:
     first, second = (logits(network)[:count] > 0 for network in networks)
     assert found.agreement.value == pytest.approx(float((first == second).double().mean()))
     assert 0.1 < found.agreement.value < 0.9
+
+
+@pytest.mark.parametrize("columns", [1, 5])
+def test_a_sigmoid_by_hand_is_detected_as_when_it_is_loaded(columns: int) -> None:
+    """Inputs of ordinary size leave it between 0.01 and 0.99; those of extreme sizes show both ends."""
+    networks = pair("by hand", columns)
+    for network in networks:
+        network.layer.weight.data.mul_(0.1)
+    inspected = inspect(networks[0], SPEC, role="teacher")
+    found = measure_pair(*networks, SPEC, INPUTS, num_resamples=20)
+    assert inspected.outputs == "sigmoid"
+    first, second = (logits(network).log_softmax(dim=1) for network in networks)
+    expected = float((first.exp() * (first - second)).sum(dim=1).mean())
+    assert found.divergence.value == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_flat_regression_has_one_number() -> None:

@@ -6,17 +6,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from beliefmatch.networks.form_detection import detect_form
 from beliefmatch.networks.inspection import check_same_classes
-from beliefmatch.networks.output_forms import (
-    OutputForm,
-    detect_form,
-    detect_label_form,
-    give_logits,
-    hook_of,
-    is_sigmoid,
-    log_form,
-    warn_of_ambiguity,
-)
+from beliefmatch.networks.output_forms import give_logits, hook_of, log_form
 from beliefmatch.networks.outputs import logits_of
 from beliefmatch.networks.passes import run_network
 from beliefmatch.runs.schema.task import TaskName
@@ -62,23 +54,18 @@ def _convert(network: nn.Module, batch: Tensor, role: str, task: TaskName) -> to
     with torch.enable_grad():
         # The graph tells a sigmoid. A leaf could not be changed in place.
         output = run_network(network, batch.clone().requires_grad_().clone())
-    values = logits_of(output, network=type(network).__name__, batch_size=len(batch))
-    form = _find_form(values, role, task)
+    values = _values_of(network, output, len(batch))
+    form = detect_form(values, batch, lambda inputs: _run(network, inputs), role=role, task=task)
     log_form(form, num_columns=values.shape[1], role=role, task=task)
     is_binary = task == "single_label" and values.shape[1] == 1
     return None if values is output and form == "logits" and not is_binary else give_logits(network, form, task)
 
 
-def _find_form(values: Tensor, role: str, task: TaskName) -> OutputForm:
-    """Return the form of values (batch, columns), as their graph or else they themselves show it."""
-    finite = values.detach()[values.isfinite().all(dim=1)]
-    if task == "regression" or not len(finite):
-        return "logits"
-    if is_sigmoid(values):
-        return "sigmoid"
-    if task == "multi_label":
-        return detect_label_form(finite)
-    form = detect_form(finite)
-    if form is None:
-        warn_of_ambiguity(role)
-    return form or "logits"
+@torch.no_grad()
+def _run(network: nn.Module, inputs: Tensor) -> Tensor:
+    return _values_of(network, run_network(network, inputs), len(inputs))
+
+
+def _values_of(network: nn.Module, output: object, batch_size: int) -> Tensor:
+    """Return what an output of a network holds of each class, label or number, (batch, columns)."""
+    return logits_of(output, network=type(network).__name__, batch_size=batch_size)

@@ -9,20 +9,11 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import NetworkError, first_line
 from beliefmatch.networks.cost import count_macs
+from beliefmatch.networks.form_detection import detect_form
 from beliefmatch.networks.gradients import has_gradient, why_no_gradient
 from beliefmatch.networks.heads import find_head
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.output_forms import (
-    OutputForm,
-    check_form,
-    detect_form,
-    detect_label_form,
-    hook_of,
-    is_sigmoid,
-    log_form,
-    reach_both_ends,
-    warn_of_ambiguity,
-)
+from beliefmatch.networks.output_forms import OutputForm, check_form, hook_of, log_form
 from beliefmatch.networks.output_kinds import OutputKind, resolve_kind, warn_of_unknown_kind
 from beliefmatch.networks.pairs import last_feature_maps
 from beliefmatch.networks.recording import (
@@ -36,9 +27,6 @@ from beliefmatch.networks.recording import (
 )
 from beliefmatch.networks.taps import why_untappable
 from beliefmatch.runs.schema.task import DESCRIPTIONS, TaskName
-
-EXTREME = 1000.0
-"""Factor on the noise, with both signs: there a sigmoid mostly saturates at 0 or 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +87,7 @@ def inspect(
         network: maps (batch, *spec.shape) to something that holds its outputs for each class.
         spec: of its inputs.
         role: what to call it in errors and in the log, and in the names of flags: teacher or student.
-        outputs: kind of its outputs, where the user or its configuration gives it; None: detected by their values.
+        outputs: kind of its outputs, where the user or its configuration gives it; None: detected, see `detect_form`.
         task: what a student's outputs predict: what its teacher's do. None: what their kind says.
 
     Raises:
@@ -181,44 +169,24 @@ def _find_form(
     outputs: OutputKind | None,
     task: TaskName | None,
 ) -> tuple[TaskName, OutputForm]:
-    """Return what values (batch, columns) predict and their form: what the user gives, or what is detected.
-
-    The graph of values, where they have one, tells a sigmoid for certain.
-    """
+    """Return what values (batch, columns) predict and their form: what the user gives, or what is detected."""
     if known := hook_of(network):
         return known.task, known.form
-    num_columns, values, ends_in_sigmoid = values.shape[1], values.detach(), is_sigmoid(values)
+    num_columns = values.shape[1]
     of_kind, given = resolve_kind(outputs, num_columns=num_columns, role=role)
     task = task or of_kind
-    finite = values[values.isfinite().all(dim=1)]
-    if task == "regression":
-        form = "logits"
-    elif given is not None:
-        check_form(finite, given, role=role)
-        form = "sigmoid" if given == "probabilities" and num_columns == 1 else given
-    elif of_kind == "multi_label":
-        form = detect_label_form(finite)
-    elif ends_in_sigmoid:
-        form = "sigmoid"
+    if given is None or task == "regression":
+        noise = noise_for(network, spec, num_examples=NUM_ORDINARY)
+        run = lambda batch: values_of(record(network, batch, gradient=False))  # noqa: E731
+        form = detect_form(values, noise, run, role=role, task=task)
     else:
-        form = detect_form(finite) or _form_at_extremes(network, spec, finite, role)
+        finite = values.detach()
+        check_form(finite[finite.isfinite().all(dim=1)], given, role=role)
+        form = "sigmoid" if given == "probabilities" and num_columns == 1 else given
     log_form(form, num_columns=num_columns, role=role, task=task)
     if outputs is None:
         warn_of_unknown_kind(form, num_columns=num_columns, role=role)
     return task, form
-
-
-def _form_at_extremes(network: nn.Module, spec: InputSpec, values: Tensor, role: str) -> OutputForm:
-    """Return whether values are a sigmoid's or logits, where both lie between 0 and 1 for noise of ordinary sizes."""
-    few = noise_for(network, spec, num_examples=NUM_ORDINARY)
-    with suppress(Exception):  # A network may fail on inputs of such a size.
-        recording = record(network, torch.cat([EXTREME * few, -EXTREME * few]), gradient=False)
-        values = torch.cat([values, values_of(recording)])
-    if reach_both_ends(values):
-        return "sigmoid"
-    if bool(((values >= 0) & (values <= 1)).all()):
-        warn_of_ambiguity(role)
-    return "logits"
 
 
 def _statistics_have_gradient(recording: Recording) -> bool:

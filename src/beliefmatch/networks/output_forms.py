@@ -5,7 +5,6 @@ which `give_logits` installs: names of modules, keys of the state dict and copie
 """
 
 import logging
-import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,13 +28,6 @@ is that of class 1 of two."""
 FLOAT32_BELOW_1 = 2.0**-24
 """Distance from 1 to the float32 below it, the resolution of a sigmoid's output there."""
 SUM_TOLERANCE = 1e-3
-NEAR_AN_END = 1e-3
-"""A sigmoid is detected by values so near to 0 and to 1."""
-RESHAPES = re.compile(
-    r"(Alias|AsStrided|Cat|Clamp(Min|Max)?|Clone|Expand|Permute|ReshapeAlias|Select|Slice|Split|Squeeze|Stack|T|ToCopy"
-    r"|Transpose|Unsqueeze|(Unsafe)?View)Backward\d*"
-)
-"""Nodes of a graph behind which probabilities are still probabilities."""
 
 
 def to_logits(values: Tensor, form: OutputForm, task: TaskName = "single_label") -> Tensor:
@@ -94,60 +86,6 @@ def hook_of(network: nn.Module) -> LogitsHook | None:
     return next((hook for hook in network._forward_hooks.values() if isinstance(hook, LogitsHook)), None)
 
 
-def detect_label_form(values: Tensor) -> OutputForm:
-    """Detect whether values of a multi-label classifier are probabilities of sigmoids: they lie between 0 and 1.
-
-    Args:
-        values: (batch, labels), for noise.
-
-    Raises:
-        NetworkError: they sum to 1, as those of classes of which one is right do.
-    """
-    if _sum_to_1(values):
-        raise NetworkError(
-            "the probabilities of each example sum to 1, as behind a softmax, so one class is right, and outputs "
-            "cannot be multi_label: leave that out, or take the outputs before the softmax"
-        )
-    return "sigmoid" if _are_within_0_and_1(values) and bool((values != values[:1]).any()) else "logits"
-
-
-def detect_form(values: Tensor) -> OutputForm | None:
-    """Detect by its values which form an output has.
-
-    Args:
-        values: (batch, columns), for noise.
-
-    Returns:
-        None where all lie between 0 and 1 and differ, which logits may do, too: noise of extreme sizes decides.
-    """
-    if _sum_to_1(values):
-        return "probabilities"
-    # A fresh head of zeros gives the same for all.
-    return None if _are_within_0_and_1(values) and bool((values != values[:1]).any()) else "logits"
-
-
-def is_sigmoid(values: Tensor) -> bool:
-    """Whether the last operator that computed values is a sigmoid, as the graph of their gradient shows, if any."""
-    seen, nodes = set[Any](), [values.grad_fn]
-    while nodes:
-        node = nodes.pop()
-        if node is None:
-            return False
-        if node in seen or node.name() == "SigmoidBackward0":
-            continue
-        if not RESHAPES.fullmatch(node.name()):
-            return False
-        seen.add(node)
-        nodes += [before for before, _ in node.next_functions]
-    return True
-
-
-def reach_both_ends(values: Tensor) -> bool:
-    """Whether values are between 0 and 1 and near both, as those of a sigmoid and rarely logits are."""
-    near = bool((values < NEAR_AN_END).any() and (values > 1 - NEAR_AN_END).any())
-    return near and _are_within_0_and_1(values)
-
-
 def check_form(values: Tensor, form: OutputForm, *, role: str) -> None:
     """Check that values can have the form that the user gives.
 
@@ -157,7 +95,7 @@ def check_form(values: Tensor, form: OutputForm, *, role: str) -> None:
     if form == "logits":
         return
     is_several = form == "probabilities" and values.shape[1] > 1
-    if not (_sum_to_1(values) if is_several else _are_within_0_and_1(values)):
+    if not (sum_to_1(values) if is_several else are_within_0_and_1(values)):
         expected = "of all classes, at least 0, with the sum 1" if is_several else "between 0 and 1"
         said = Setting(f"{role}.outputs", form)
         raise NetworkError(
@@ -188,23 +126,11 @@ def log_form(form: OutputForm, *, num_columns: int, role: str, task: TaskName = 
         )
 
 
-def warn_of_ambiguity(role: str) -> None:
-    """Write a warning to the log that outputs taken as logits may be probabilities, and what to type if so."""
-    log_once(
-        logger,
-        logging.WARNING,
-        "all that the %s returns for noise lies between 0 and 1: it is taken as logits; if these are probabilities "
-        "behind a sigmoid, say %s, and if not, %s",
-        role,
-        Setting(f"{role}.outputs", "sigmoid"),
-        Setting(f"{role}.outputs", "logits"),
-    )
-
-
-def _sum_to_1(values: Tensor) -> bool:
+def sum_to_1(values: Tensor) -> bool:
     """Whether all values (batch, classes) are at least 0 and those of each example sum to 1, as behind a softmax."""
     return values.shape[1] > 1 and bool((values >= 0).all() and (values.sum(dim=1) - 1).abs().max() < SUM_TOLERANCE)
 
 
-def _are_within_0_and_1(values: Tensor) -> bool:
+def are_within_0_and_1(values: Tensor) -> bool:
+    """Whether all values lie between 0 and 1, as probabilities do."""
     return bool(((values >= 0) & (values <= 1)).all())

@@ -33,7 +33,7 @@ def check_kind(kind: str | None) -> None:
 
 
 def resolve_kind(kind: OutputKind | None, *, num_columns: int, role: str) -> tuple[TaskName, OutputForm | None]:
-    """Return what outputs of a kind predict, and their form; None: it is detected by their values.
+    """Return what outputs of a kind predict, and their form; None: it is detected.
 
     Raises:
         NetworkError: the network has another number of outputs than the kind.

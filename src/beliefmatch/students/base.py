@@ -37,7 +37,7 @@ class AbstractStudent(ABC):
     with. None: the weights that are given, or else what the recipe finds right, which mostly is fresh."""
     outputs: OutputForm | None = None
     """What the network returns: logits; probabilities, which sum to 1; or sigmoid, a probability for each class by
-    itself. None: detected by the values that it returns for noise."""
+    itself. None: detected by the operators that end its graph and the values that it returns for noise."""
     output: str | None = None
     """Which of several outputs holds them, where that is ambiguous: an index, such as 1 for the second, or a key. None:
     the entry or attribute logits, or the only tensor (batch, classes)."""

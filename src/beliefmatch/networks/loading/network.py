@@ -209,7 +209,7 @@ def load_model(
         strip_prefix: what keys of the weights begin with, such as `module.`; None: detected, and logged.
         state_key: which of several state dicts in the file of weights, such as `ema`; None: the only one.
         outputs: what the network returns: logits, probabilities that sum to 1, sigmoid, binary, multi_label or
-            regression; None: what its configuration says, or else detected by the values that it returns for noise.
+            regression; None: what its configuration says, or else detected, see docs/models.md.
         output: which of several outputs these are, by index or key; None: the only one that may be.
         allow_untrained: take a function that loads no weights, whose network is random.
 
