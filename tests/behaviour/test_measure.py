@@ -136,7 +136,7 @@ def test_transition_curves_of_a_run_survive_a_measurement_without(images: Path, 
         ((), "name a run folder, or two networks: --teacher NAME is missing"),
         (PAIR[:2], "name a run folder, or two networks: --student NAME is missing"),
         (("RUN", *PAIR), "has its own two networks: give either a run folder or two networks, not both"),
-        ((*PAIR, "--batch-size", "0"), "batch_size must be at least 1"),
+        ((*PAIR, "--batch-size", "0"), "--batch-size must be at least 1"),
         ((*PAIR, "--transition", "61"), "61 examples on which both networks agree were asked for; there are 60"),
         ((*PAIR, "--transition", "0"), "num_images of transition curves must be above 0"),
         (

@@ -9,6 +9,7 @@ import tyro
 from beliefmatch.cli.output import print_table
 from beliefmatch.cli.progress import print_text
 from beliefmatch.errors import SettingsError
+from beliefmatch.setting_names import Setting
 from beliefmatch.training.progress import Display, print_json
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def measure(
     from beliefmatch.runs.folder import RunFolder
 
     if batch_size < 1:
-        raise SettingsError(f"batch_size must be at least 1; got {batch_size}")
+        raise SettingsError(f"{Setting('batch_size')} must be at least 1; got {batch_size}")
     plan = None
     if transition is not None:
         plan = TransitionPlan(

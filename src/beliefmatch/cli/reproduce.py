@@ -7,6 +7,7 @@ import tyro
 
 from beliefmatch.cli.progress import print_text
 from beliefmatch.errors import SettingsError
+from beliefmatch.setting_names import Setting
 from beliefmatch.training.progress import Display, follow_runs, print_json
 
 
@@ -56,7 +57,7 @@ def reproduce(
     from beliefmatch.studies.reproduction_table import describe
 
     if rounds is not None and rounds < 1:
-        raise SettingsError(f"rounds must be above 0; got {rounds}")
+        raise SettingsError(f"{Setting('rounds')} must be above 0; got {rounds}")
     folder = folder or Path("runs") / experiment
 
     if experiment == "toy":

@@ -18,6 +18,7 @@ from beliefmatch.functional.inversion_losses import (
 from beliefmatch.networks.modes import evaluating
 from beliefmatch.networks.taps import Outputs, outputs_of
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.setting_names import Setting
 from beliefmatch.sources.base import Needs
 
 Where = Literal["everywhere", "agreed"]
@@ -80,7 +81,7 @@ class InversionLossWeights:
         if self.activation and teacher.feature_tap is None:
             raise NetworkError(
                 "the teacher's logits are not the output of a linear layer or convolution, so its features are not "
-                "known: source.terms.activation must be 0"
+                f"known: {Setting('source.terms.activation')} must be 0"
             )
 
     def read(self, inputs: Tensor, teacher: Teacher, *, features: bool = False) -> Outputs:
