@@ -14,7 +14,7 @@ from beliefmatch.networks.output_forms import OutputForm, give_logits
 from beliefmatch.networks.outputs import choose_output
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.setting_names import Setting
-from beliefmatch.students.weight_selection import start_from_teacher
+from beliefmatch.students.start_from_teacher import start_from_teacher
 
 Start = Literal["fresh", "teacher"]
 

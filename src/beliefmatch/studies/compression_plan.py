@@ -11,7 +11,7 @@ from beliefmatch.runs.schema.export import NormalisationFrom
 from beliefmatch.runs.schema.task import DESCRIPTIONS, OUTPUT_WORDS, TaskName
 from beliefmatch.students.pruned import PrunedStudent
 from beliefmatch.students.quantized import QuantizedStudent
-from beliefmatch.students.weight_selection import is_of_family
+from beliefmatch.students.start_from_teacher import is_of_family
 from beliefmatch.training.budget import Timing, time_run
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.prepare import prepare

@@ -23,7 +23,7 @@ from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.pruning import read_plan
 from beliefmatch.students.base import build_student, inspect_student
 from beliefmatch.students.pruned import PrunedStudent, with_plan
-from beliefmatch.students.weight_selection import is_of_family
+from beliefmatch.students.start_from_teacher import is_of_family
 from beliefmatch.training.memory import check_batch_fits, check_inputs_fit
 from beliefmatch.training.options import RunOptions, choose_accelerator
 from beliefmatch.training.precision import ResolvedPrecision, make_fabric, resolve_precision

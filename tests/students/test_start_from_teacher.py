@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from beliefmatch.networks.loading.network import make_network
-from beliefmatch.students.weight_selection import select_weights, start_from_teacher
+from beliefmatch.students.start_from_teacher import select_weights, start_from_teacher
 
 
 def pair(larger: str, smaller: str) -> tuple[nn.Module, nn.Module]:
