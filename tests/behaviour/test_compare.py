@@ -25,7 +25,7 @@ from beliefmatch.report import figures
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.students.base import Start
 from beliefmatch.students.named import NamedStudent
-from beliefmatch.studies import candidates, common_inputs, kept_timings, sweep
+from beliefmatch.studies import common_inputs, kept_timings, recipe_checks, sweep
 from beliefmatch.studies.compare import Compared, Comparison
 from beliefmatch.training import run as running
 from beliefmatch.training.budget import Timing, time_rounds
@@ -295,16 +295,16 @@ def test_a_head_start_is_said(caplog: pytest.LogCaptureFixture) -> None:
     for start, is_said in cases:
         caplog.clear()
         setup = Setup(**words, student=NamedStudent(architecture=named("make_plain_conv"), start=start))
-        candidates.check_starts({"zero_shot": zero_shot(setup), "best": best(setup)})
+        recipe_checks.check_starts({"zero_shot": zero_shot(setup), "best": best(setup)})
         assert ("starts from its teacher's weights in best" in caplog.text) == is_said
 
 
 def test_inputs_that_differ_are_said(caplog: pytest.LogCaptureFixture) -> None:
     setup = Setup(teacher=Network(architecture=named("make_conv_teacher")))
     both = {"digits": digits(setup), "toy": toy(setup)}
-    candidates.check_inputs({"digits": both["digits"]})
+    recipe_checks.check_inputs({"digits": both["digits"]})
     assert not caplog.records
-    candidates.check_inputs(both)
+    recipe_checks.check_inputs(both)
     assert "do not take the same inputs" in caplog.text
 
 

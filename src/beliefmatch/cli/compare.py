@@ -77,8 +77,8 @@ def compare(
     """
     from beliefmatch.networks.loading.network import Network
     from beliefmatch.recipes.setup import Setup
-    from beliefmatch.studies.candidates import check_recipes
     from beliefmatch.studies.compare import compare
+    from beliefmatch.studies.recipe_checks import check_recipes
     from beliefmatch.training.options import RunOptions
 
     check_recipes(recipes)

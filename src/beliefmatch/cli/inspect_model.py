@@ -22,7 +22,7 @@ from beliefmatch.training.progress import Display, print_json
 
 if TYPE_CHECKING:
     from beliefmatch.networks.teacher import Teacher
-    from beliefmatch.studies.suggestions import Candidate
+    from beliefmatch.studies.suggestions import SuggestedStudent
 
 
 def inspect_model(
@@ -116,7 +116,7 @@ def inspect_model(
         print_text("\n".join(f"{what}:\n  {typed}" for what, typed in lines.items()))
 
 
-def _lines(teacher: "Teacher", words: list[str], students: "list[Candidate]") -> dict[str, str]:
+def _lines(teacher: "Teacher", words: list[str], students: "list[SuggestedStudent]") -> dict[str, str]:
     """Return lines to type that compress a model, by what each does; none where nothing smaller is known."""
     from beliefmatch.students.pruned import plan_students
 
@@ -132,7 +132,7 @@ def _lines(teacher: "Teacher", words: list[str], students: "list[Candidate]") ->
     return {what: shlex.join([*words, *typed, "--minutes", "10"]) for what, typed in found.items()}
 
 
-def _estimate(model: "Candidate", student: "Candidate", teacher: "Teacher") -> str:
+def _estimate(model: "SuggestedStudent", student: "SuggestedStudent", teacher: "Teacher") -> str:
     """Estimate by latencies how long the recipe best takes; a pass with a gradient counts as three."""
     from beliefmatch.recipes.best import DEFAULTS
     from beliefmatch.sources.procedural_pool import ProceduralPool
@@ -166,7 +166,7 @@ def _facts(teacher: "Teacher") -> list[tuple[str, str]]:
     ]
 
 
-def _print_table(model: "Candidate", students: "list[Candidate]") -> None:
+def _print_table(model: "SuggestedStudent", students: "list[SuggestedStudent]") -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

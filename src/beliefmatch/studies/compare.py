@@ -19,9 +19,9 @@ from beliefmatch.runs.atomic import write_json
 from beliefmatch.runs.schema.measurement import MeasurementRecord
 from beliefmatch.runs.schema.result import Result
 from beliefmatch.setting_names import Setting
-from beliefmatch.studies.candidates import check_inputs, check_recipes, check_starts
 from beliefmatch.studies.common_inputs import agree_on_common_inputs, what_agreement_tells
-from beliefmatch.studies.kept_timings import Budget
+from beliefmatch.studies.kept_timings import KeptTimings
+from beliefmatch.studies.recipe_checks import check_inputs, check_recipes, check_starts
 from beliefmatch.studies.sweep import Cell, Measure, Row, measure_on, result_values, sweep
 from beliefmatch.training.budget import Timing
 from beliefmatch.training.options import RunOptions
@@ -99,15 +99,15 @@ def compare(
     check_length(minutes=minutes)
     transfers = _check(names, setup, seeds)
     measure = None if images is None else _measure(read_examples(images), transfers, options, resize=resize)
-    budget = Budget(minutes=minutes, settings=_what_changes_times(setup, options), folder=options.folder)
-    timed = budget.time_recipes(transfers, options)
-    warnings = [budget.warning(name, timed[name]) for name in names if budget.is_exceeded(timed[name])]
+    timings = KeptTimings(minutes=minutes, settings=_what_changes_times(setup, options), folder=options.folder)
+    timed = timings.time_recipes(transfers, options)
+    warnings = [timings.warning(name, timed[name]) for name in names if timings.is_exceeded(timed[name])]
     for warning in warnings:
         logger.warning("%s", warning)
     cells = [_cell(name, setup, timed[name], options, measure) for name in names]
     rows = sweep(cells, seeds, follow=follow, skip_collapsed=True)
     common = agree_on_common_inputs(rows) if measure is None else [(None,) * len(seeds)] * len(rows)
-    compared = [_gather(*each, timed[each[0].cell.name], budget) for each in zip(rows, common, strict=True)]
+    compared = [_gather(*each, timed[each[0].cell.name], timings) for each in zip(rows, common, strict=True)]
     if measure is None:
         compared.sort(key=_mean_common_agreement, reverse=True)
     write_json(options.folder / TABLE, {"minutes": minutes, "recipes": [asdict(each) for each in compared]})
@@ -160,11 +160,13 @@ def _cell(
     )
 
 
-def _gather(row: Row[MeasurementRecord], common: tuple[float | None, ...], timed: Timing, budget: Budget) -> Compared:
+def _gather(
+    row: Row[MeasurementRecord], common: tuple[float | None, ...], timed: Timing, timings: KeptTimings
+) -> Compared:
     return Compared(
         recipe=row.cell.name,
         rounds=timed.rounds,
-        is_over_time=budget.is_exceeded(timed),
+        is_over_time=timings.is_exceeded(timed),
         seeds=row.seeds,
         results=tuple(outcome.result for outcome in row.outcomes),
         common_agreements=common,

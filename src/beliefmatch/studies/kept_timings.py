@@ -22,8 +22,8 @@ TOLERANCE = 1.25
 
 
 @dataclass(frozen=True, kw_only=True)
-class Budget:
-    """The wall time of each run, and the file that keeps how many rounds of each recipe fit into it."""
+class KeptTimings:
+    """How many rounds of each recipe fit into the wall time of a run, in a file that keeps them."""
 
     minutes: float
     """Wall time of the rounds of one run."""

@@ -22,7 +22,7 @@ BATCH_SIZE, NUM_TIMED = 64, 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class SuggestedStudent:
     """A network with what it costs."""
 
     architecture: str
@@ -33,7 +33,7 @@ class Candidate:
     """Seconds of a batch of 64, median."""
 
 
-def suggest_students(architecture: str, teacher: Teacher) -> list[Candidate]:
+def suggest_students(architecture: str, teacher: Teacher) -> list[SuggestedStudent]:
     """Build smaller networks that take the teacher's inputs, and measure all of them in turns.
 
     Args:
@@ -53,7 +53,7 @@ def suggest_students(architecture: str, teacher: Teacher) -> list[Candidate]:
     latencies = measure_latency(networks, teacher.spec)
     of_batches = measure_latency(networks, teacher.spec, batch_size=BATCH_SIZE, num_timed=NUM_TIMED)
     return [
-        Candidate(architecture=name, cost=cost, latency=latency, batch_latency=of_batch)
+        SuggestedStudent(architecture=name, cost=cost, latency=latency, batch_latency=of_batch)
         for name, cost, latency, of_batch in zip(names, costs, latencies, of_batches, strict=True)
     ]
 
