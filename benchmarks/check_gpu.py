@@ -29,10 +29,11 @@ from beliefmatch.sources.free_points import FreePoints
 from beliefmatch.sources.procedural_pool import ProceduralPool
 from beliefmatch.training.execution import compiled
 from beliefmatch.training.execution.base import AbstractExecution
-from beliefmatch.training.execution.choice import CapturedExecution, begin_rounds
+from beliefmatch.training.execution.captured import CapturedExecution
+from beliefmatch.training.execution.choice import begin_rounds
 from beliefmatch.training.execution.compiled import CompiledExecution
 from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
-from beliefmatch.training.execution.deterministic import WORKSPACE, WORKSPACES
+from beliefmatch.training.execution.kernels import WORKSPACE, WORKSPACES
 from beliefmatch.training.loop import TransferState
 from beliefmatch.training.options import ExecutionName, RunOptions
 from beliefmatch.training.precision import ResolvedPrecision, make_fabric

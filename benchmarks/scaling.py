@@ -32,8 +32,9 @@ from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.recipes import zero_shot
 from beliefmatch.recipes.setup import Setup
 from beliefmatch.students.named import NamedStudent
-from beliefmatch.training.execution.choice import begin_rounds, fastest_kernels
+from beliefmatch.training.execution.choice import begin_rounds
 from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
+from beliefmatch.training.execution.kernels import fastest_kernels
 from beliefmatch.training.precision import make_fabric, resolve_precision
 from machine import describe_machine, table, write_results
 

@@ -19,7 +19,8 @@ from torch.testing import assert_close
 from beliefmatch.optimisers import Optimisation
 from beliefmatch.training.execution import choice, compiled, cuda_graph
 from beliefmatch.training.execution.base import AbstractExecution
-from beliefmatch.training.execution.choice import CapturedExecution, choose_execution, why_not_captured
+from beliefmatch.training.execution.captured import CapturedExecution
+from beliefmatch.training.execution.choice import choose_execution, why_not_captured
 from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
 from beliefmatch.training.execution.eager import EagerExecution
 from beliefmatch.training.loop import compute_round

@@ -13,8 +13,9 @@ from beliefmatch.errors import SettingsError
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.setting_names import Setting
 from beliefmatch.training.execution.base import AbstractExecution
-from beliefmatch.training.execution.choice import begin_rounds, fastest_kernels
+from beliefmatch.training.execution.choice import begin_rounds
 from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
+from beliefmatch.training.execution.kernels import fastest_kernels
 from beliefmatch.training.options import ExecutionName, RunOptions
 from beliefmatch.training.prepare import resolve_fabric, with_micro_batch
 from beliefmatch.training.transfer import Transfer

@@ -20,8 +20,7 @@ from beliefmatch.runs.student_checksum import is_student_whole
 from beliefmatch.students.pruned import PrunedStudent
 from beliefmatch.training.attempt import Attempt, begin_attempt
 from beliefmatch.training.collapse_policy import BeginAgain, advance_attempt, seed_of
-from beliefmatch.training.execution.choice import fastest_kernels
-from beliefmatch.training.execution.deterministic import deterministic_kernels
+from beliefmatch.training.execution.kernels import deterministic_kernels, fastest_kernels
 from beliefmatch.training.interruption import deferring_signals
 from beliefmatch.training.options import RunOptions, choose_accelerator
 from beliefmatch.training.pace import Pace

@@ -12,7 +12,7 @@ from beliefmatch import RunOptions, run
 from beliefmatch.errors import SettingsError
 from beliefmatch.training import attempt as attempts
 from beliefmatch.training.execution.choice import choose_execution
-from beliefmatch.training.execution.deterministic import WORKSPACE, deterministic_kernels
+from beliefmatch.training.execution.kernels import WORKSPACE, deterministic_kernels
 from tiny import vector_transfer
 
 
