@@ -12,7 +12,7 @@ import torch
 import beliefmatch
 from beliefmatch import NamedStudent, Network, RunOptions, Setup, compress
 from beliefmatch.cli import COMMANDS, main
-from beliefmatch.cli.progress import PrintableFormatter
+from beliefmatch.cli.printing import PrintableFormatter
 from beliefmatch.errors import SettingsError, WeightsError
 from beliefmatch.networks.loading.network import load_model
 from beliefmatch.runs.collapse_detection import advice_on

@@ -13,7 +13,7 @@ from test_command import error_line
 
 from beliefmatch import load_student
 from beliefmatch.cli import main
-from beliefmatch.cli.progress import PrintableFormatter
+from beliefmatch.cli.printing import PrintableFormatter
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.networks.normalisation import CIFAR10

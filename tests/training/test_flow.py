@@ -42,7 +42,7 @@ def test_a_command_reaches_the_student_step_in_few_frames(tmp_path: Path, monkey
     finally:
         handle.remove()
     (road,) = roads
-    assert road[0] == "cli/__init__.py:main"
+    assert road[0] == "cli/main.py:main"
     assert len(road) <= MOST_FRAMES, "\n".join(road)
 
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from beliefmatch.cli.output import print_table
-from beliefmatch.cli.progress import print_text
+from beliefmatch.cli.printing import print_text
 
 if TYPE_CHECKING:
     from beliefmatch.runs.schema.candidates import Candidate, Candidates

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import tyro
 
-from beliefmatch.cli.progress import print_text
+from beliefmatch.cli.printing import print_text
 
 
 def cite(run: tyro.conf.Positional[Path], /) -> None:

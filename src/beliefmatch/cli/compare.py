@@ -8,7 +8,7 @@ import tyro
 
 from beliefmatch.cli.measure import NetworkFlags
 from beliefmatch.cli.output import print_table
-from beliefmatch.cli.progress import print_text
+from beliefmatch.cli.printing import print_text
 from beliefmatch.errors import SettingsError
 from beliefmatch.training.progress import Display, follow_runs, print_json
 

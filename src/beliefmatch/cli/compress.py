@@ -17,7 +17,7 @@ from beliefmatch.cli.aliases import (
     left_out,
 )
 from beliefmatch.cli.output import print_run
-from beliefmatch.cli.progress import is_first_process, print_text
+from beliefmatch.cli.printing import is_first_process, print_text
 from beliefmatch.training.progress import Display, RunProgress, print_json
 
 if TYPE_CHECKING:

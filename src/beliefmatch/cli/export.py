@@ -7,7 +7,7 @@ import tyro
 
 from beliefmatch.cli.aliases import left_out
 from beliefmatch.cli.output import print_table
-from beliefmatch.cli.progress import print_text
+from beliefmatch.cli.printing import print_text
 from beliefmatch.training.progress import Display, print_json
 
 if TYPE_CHECKING:

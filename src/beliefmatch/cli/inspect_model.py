@@ -16,7 +16,7 @@ from beliefmatch.cli.aliases import (
     left_out,
 )
 from beliefmatch.cli.output import print_table
-from beliefmatch.cli.progress import print_text
+from beliefmatch.cli.printing import print_text
 from beliefmatch.cli.sensitivity import print_sensitivity
 from beliefmatch.training.progress import Display, print_json
 

@@ -1,7 +1,7 @@
 """The commands `recipes` and `architectures`: what there is to choose from."""
 
 from beliefmatch.cli.output import print_table
-from beliefmatch.cli.progress import print_text
+from beliefmatch.cli.printing import print_text
 from beliefmatch.training.progress import Display, print_json
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import tyro
 
 from beliefmatch.cli.output import print_table
-from beliefmatch.cli.progress import print_text
+from beliefmatch.cli.printing import print_text
 from beliefmatch.errors import SettingsError
 from beliefmatch.setting_names import Setting
 from beliefmatch.training.progress import Display, print_json

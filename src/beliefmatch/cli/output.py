@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from beliefmatch.cli.progress import is_first_process, print_text
+from beliefmatch.cli.printing import is_first_process, print_text
 from beliefmatch.training.progress import Display, print_json
 
 if TYPE_CHECKING:

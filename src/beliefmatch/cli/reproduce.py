@@ -5,7 +5,7 @@ from typing import Literal
 
 import tyro
 
-from beliefmatch.cli.progress import print_text
+from beliefmatch.cli.printing import print_text
 from beliefmatch.errors import SettingsError
 from beliefmatch.setting_names import Setting
 from beliefmatch.training.progress import Display, follow_runs, print_json

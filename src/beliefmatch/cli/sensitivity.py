@@ -12,7 +12,7 @@ def print_sensitivity(sensitivity: "Sensitivity") -> None:
     from rich.table import Table
 
     from beliefmatch.cli.output import print_table
-    from beliefmatch.cli.progress import print_text
+    from beliefmatch.cli.printing import print_text
 
     compared = sensitivity.num_compared
     print_text(f"agreement with itself on {compared} pseudo inputs, in per cent, when one group loses channels:")

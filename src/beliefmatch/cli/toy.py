@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from beliefmatch.cli.output import print_run, say_if_finished
-from beliefmatch.cli.progress import print_text
+from beliefmatch.cli.printing import print_text
 from beliefmatch.training.progress import Display, RunProgress
 
 

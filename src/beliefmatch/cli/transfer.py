@@ -12,7 +12,7 @@ from beliefmatch.checks import check_length
 from beliefmatch.cli.aliases import SHORT_NETWORKS
 from beliefmatch.cli.flag_words import flags_in_words
 from beliefmatch.cli.output import print_run, say_if_finished, set_display
-from beliefmatch.cli.progress import is_first_process, print_text
+from beliefmatch.cli.printing import is_first_process, print_text
 from beliefmatch.errors import SettingsError, did_you_mean
 from beliefmatch.setting_names import Names, calling_settings
 from beliefmatch.training.progress import Display, RunProgress
