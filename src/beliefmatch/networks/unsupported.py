@@ -13,7 +13,7 @@ SCIKIT_LEARN = (
     "models of scikit-learn and its like, with operators of ai.onnx.ml, are not supported: they give no gradient and "
     "cannot be converted"
 )
-TASKS = {
+UNSUPPORTED_CLASSES = {
     "Segmentation": SEGMENTATION,
     "ObjectDetection": DETECTION,
     "SequenceClassification": TOKENS,
@@ -24,7 +24,7 @@ TASKS = {
     "CausalLM": TOKENS,
     "ConditionalGeneration": TOKENS,
 }
-"""By the end of the name of a class of transformers: what it does."""
+"""By the end of the name of a class of transformers: why it is not supported."""
 
 
 def explain_output(output: object) -> str:
@@ -49,7 +49,7 @@ def explain_failure(network: nn.Module, error: Exception) -> str:
 
 def explain_class(name: str) -> str | None:
     """Return which unsupported task a class of transformers does, by its name; None where it is supported."""
-    return next((task for end, task in TASKS.items() if name.endswith(end)), None)
+    return next((task for end, task in UNSUPPORTED_CLASSES.items() if name.endswith(end)), None)
 
 
 def _has_boxes(output: object) -> bool:
