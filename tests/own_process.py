@@ -131,7 +131,7 @@ class ForkedPopen:
 
     def __init__(self, words: list[str], *, stdin: int, stdout: int, stderr: IO[bytes], env: Mapping[str, str]) -> None:
         assert stdin == stdout == subprocess.PIPE
-        assert words[1:4] == ["-P", "-m", "beliefmatch.export.predictions"]
+        assert words[1:4] == ["-P", "-m", "beliefmatch.export.prediction_program"]
         taken, given = CONTEXT.Pipe(duplex=False)
         answers, answered = CONTEXT.Pipe(duplex=False)
         complaints = Connection(os.dup(stderr.fileno()))
@@ -165,7 +165,7 @@ class ForkedPopen:
 def _answer(
     words: tuple[str, ...], taken: Connection, answered: Connection, complaints: Connection, env: Mapping[str, str]
 ) -> None:
-    from beliefmatch.export import predictions  # noqa: PLC0415
+    from beliefmatch.export import prediction_program  # noqa: PLC0415
     from beliefmatch.networks.loading.torchvision_operators import define_missing_operators  # noqa: PLC0415
 
     os.environ.clear()
@@ -175,4 +175,4 @@ def _answer(
         connection.close()
     sys.stdin = os.fdopen(0)
     define_missing_operators()
-    predictions.main(*words)
+    prediction_program.main(*words)

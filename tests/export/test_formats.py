@@ -15,7 +15,7 @@ from beliefmatch.errors import ExportError
 from beliefmatch.export import onnx as onnx_format
 from beliefmatch.export.formats import FORMATS
 from beliefmatch.export.graph import DeployedGraph
-from beliefmatch.export.predictions import LOADERS
+from beliefmatch.export.prediction_program import LOADERS
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.networks.normalisation import DIGITS

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from beliefmatch.errors import ExportError
-from beliefmatch.export.predictions import read_array, write_array
+from beliefmatch.export.prediction_program import read_array, write_array
 
 NEEDED = ("architecture", "num_classes", "task", "outputs", "output", "inputs")
 """Metadata that the process needs."""
@@ -63,7 +63,7 @@ def fresh_process(file: Path, name: str, metadata: dict[str, Any]) -> Iterator[F
     """
     # -P: a file of the user's own that is called like a module must not be taken for it.
     needed = json.dumps({key: metadata[key] for key in NEEDED})
-    words = ["-P", "-m", "beliefmatch.export.predictions", str(file), name, needed]
+    words = ["-P", "-m", "beliefmatch.export.prediction_program", str(file), name, needed]
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(

@@ -13,7 +13,7 @@ from beliefmatch.errors import ExportError
 from beliefmatch.export.formats import FORMATS
 from beliefmatch.export.fresh_process import fresh_process
 from beliefmatch.export.graph import DeployedGraph
-from beliefmatch.export.predictions import read_array, write_array
+from beliefmatch.export.prediction_program import read_array, write_array
 from tiny import VECTOR, make_mlp_student
 
 METADATA = {
@@ -27,7 +27,7 @@ METADATA = {
 WITHOUT_TORCH = """
 import sys
 sys.modules["torch"] = None  # an import of it fails
-from beliefmatch.export.predictions import main
+from beliefmatch.export.prediction_program import main
 main(*sys.argv[1:])
 """
 

@@ -1,7 +1,7 @@
 """The program of the fresh process: load an exported file as its user would, and write its predictions.
 
-`python -m beliefmatch.export.predictions` reads arrays of inputs from the standard input and writes arrays of logits to
-the standard output, until there are no more. An ONNX file is loaded by onnxruntime alone, without torch.
+`python -m beliefmatch.export.prediction_program` reads arrays of inputs from the standard input and writes arrays of
+logits to the standard output, until there are no more. An ONNX file is loaded by onnxruntime alone, without torch.
 """
 
 import io
