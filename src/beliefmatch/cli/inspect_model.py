@@ -64,7 +64,7 @@ def inspect_model(
     from beliefmatch.networks.pruning.sensitivity import measure_sensitivity
     from beliefmatch.report.sensitivity import check_plot, write_plot
     from beliefmatch.studies.compression_plan import describe_inputs
-    from beliefmatch.studies.compression_settings import load_alone
+    from beliefmatch.studies.compression_settings import TeacherSettings, load_alone
     from beliefmatch.studies.suggestions import suggest_students
 
     if plot is not None:
@@ -72,14 +72,16 @@ def inspect_model(
             raise SettingsError("--plot draws what --prune measures: add --prune")
         check_plot(plot)
     teacher = load_alone(
-        model,
-        weights=weights,
-        num_classes=num_classes,
-        outputs=outputs,
-        output=output,
-        shape=shape,
-        mean=mean,
-        std=std,
+        TeacherSettings(
+            teacher=model,
+            weights=weights,
+            num_classes=num_classes,
+            outputs=outputs,
+            output=output,
+            shape=shape,
+            mean=mean,
+            std=std,
+        )
     )
     sensitivity = measure_sensitivity(teacher.module, teacher.spec) if prune else None
     if plot is not None and sensitivity is not None:

@@ -27,7 +27,7 @@ from beliefmatch.setting_names import Setting
 from beliefmatch.students.base import AbstractStudent
 from beliefmatch.studies.auto_student import check_target, list_proposals, measure_proposals, order_candidates
 from beliefmatch.studies.compression import Compression
-from beliefmatch.studies.compression_settings import CompressionSettings, StudentLike, load_teacher_of, transfer_of
+from beliefmatch.studies.compression_settings import CompressionSettings, StudentLike, teacher_of, transfer_of
 from beliefmatch.training.run_settings import fingerprint
 from beliefmatch.training.student_files import load_student_with_logits
 from beliefmatch.training.trusted_code import code_named_in
@@ -64,7 +64,7 @@ class AutoPlan:
         return self.settings.options.folder
 
     def settings_for(self, candidate: Candidate) -> CompressionSettings:
-        """Return the settings with which one candidate is trained: its share of the time, in a folder of its own."""
+        """Return the settings with which one candidate is trained: its part of the time, in a folder of its own."""
         assert candidate.student is not None
         minutes, count = self.settings.minutes, min(self.num_trained, len(self.found.order))
         return replace(
@@ -100,7 +100,7 @@ def plan_auto(settings: CompressionSettings, target: Target, *, num_trained: int
     Where the folder holds what was measured for the same network and target, that is taken.
 
     Args:
-        settings: of the compression; its student does not count.
+        settings: of the compression; its student is "auto".
         target: what has to be met.
         num_trained: how many are trained at most, from 1 to 20.
 
@@ -113,7 +113,9 @@ def plan_auto(settings: CompressionSettings, target: Target, *, num_trained: int
     if not 1 <= num_trained <= MOST_TRAINED:
         raise SettingsError(f"{Setting('candidates')} must be from 1 to {MOST_TRAINED}; got {num_trained}")
     kept = _read_kept(settings.options.folder)
-    teacher = load_teacher_of(settings)
+    # The student, "auto", is a name of none: nothing is built of it.
+    transfer, _ = transfer_of(settings)
+    teacher = Teacher.load(transfer.teacher, transfer.inputs)
     students: dict[str, AbstractStudent] = {}
     if kept is None:
         found, students = _measure(settings, teacher, target)
@@ -148,7 +150,7 @@ def describe_target(target: Target) -> str:
 def _measure(
     settings: CompressionSettings, teacher: Teacher, target: Target
 ) -> tuple[Candidates, dict[str, AbstractStudent]]:
-    name = transfer_of(replace(settings, student="convnet_8"))[0].teacher.architecture
+    name = teacher_of(settings).architecture
     logger.info("listing students for %s, and measuring them on this machine", describe_target(target))
     proposals = list_proposals(name, teacher, target)
     runtime, candidates = measure_proposals(proposals, teacher.spec, target)
@@ -275,6 +277,7 @@ def _quantize_itself(plan: AutoPlan) -> Compression:
     file, teacher = plan.folder / f"{STEM}.onnx", plan.teacher
     if not (file.is_file() and file.with_suffix(".json").is_file()):
         quantize_network(teacher.module, teacher.spec, file, teacher=teacher, overwrite=True)
+    # Thinned to all of its channels it is itself.
     transfer, given = transfer_of(replace(plan.settings, student="thin:1"))
     return Compression(folder=plan.folder, transfer=transfer, given=GivenNetworks(teacher=given.teacher), int8=file)
 

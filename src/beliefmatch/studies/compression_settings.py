@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypedDict, get_args
 
 from beliefmatch import recipes
 from beliefmatch.errors import SettingsError, WrongTypeError, did_you_mean
@@ -12,6 +12,7 @@ from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.output_kinds import OutputKind, check_kind
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.recipes.datasets import choose_inputs
 from beliefmatch.setting_names import Setting
 from beliefmatch.students.base import AbstractStudent, Start
 from beliefmatch.students.given import GivenStudent
@@ -29,12 +30,19 @@ WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 """How files end that hold weights alone."""
 
 
+class _Inputs(TypedDict):
+    """Shape and normalisation of inputs as a user gives them."""
+
+    shape: tuple[int, ...] | None
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+
+
 @dataclass(frozen=True, kw_only=True)
-class CompressionSettings:
-    """What `compress` is asked for; see there."""
+class TeacherSettings:
+    """What `compress`, `inspect` and `quantize` are told of a trained network; see `compress`."""
 
     teacher: TeacherLike
-    student: StudentLike
     weights: Path | str | None = None
     num_classes: int | None = None
     outputs: OutputKind | None = None
@@ -42,6 +50,13 @@ class CompressionSettings:
     shape: tuple[int, ...] | None = None
     mean: Numbers | None = None
     std: Numbers | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressionSettings(TeacherSettings):
+    """What `compress` is asked for; see there."""
+
+    student: StudentLike
     start: Start | None = None
     recipe: RecipeLike = "best"
     minutes: float | None = None
@@ -69,19 +84,14 @@ def transfer_of(settings: CompressionSettings) -> tuple[Transfer, GivenNetworks]
         recipe = recipes.ALL[recipe]
     elif not callable(recipe):
         raise WrongTypeError(f"recipe is a {type(recipe).__name__}; expected a name, or a function of a Setup")
-    teacher, student = _teacher_of(settings), _student_of(settings)
+    teacher, student = teacher_of(settings), _student_of(settings)
     fixed = isinstance(settings.recipe, str) and recipes.defaults_of(settings.recipe).inputs is not None
-    if settings.shape is None and not fixed and teacher.known_inputs() is None:
-        raise SettingsError(
-            f"{Setting('shape')} is missing: {teacher.architecture} does not say what inputs it takes; give the "
-            "shape of one input, such as 3 32 32 for colour images or 64 for a vector"
-        )
+    if not fixed:
+        _check_shape(settings, teacher)
     setup = recipes.Setup(
         teacher=teacher,
         student=student,
-        shape=None if settings.shape is None else tuple(settings.shape),
-        mean=_numbers("mean", settings.mean),
-        std=_numbers("std", settings.std),
+        **_inputs_of(settings),
         rounds=settings.rounds,
         batch_size=settings.batch_size,
         seed=settings.seed,
@@ -103,49 +113,48 @@ def transfer_of(settings: CompressionSettings) -> tuple[Transfer, GivenNetworks]
     )
 
 
-def load_alone(
-    model: TeacherLike,
-    *,
-    weights: Path | str | None = None,
-    num_classes: int | None = None,
-    outputs: OutputKind | None = None,
-    output: str | None = None,
-    shape: tuple[int, ...] | None = None,
-    mean: Numbers | None = None,
-    std: Numbers | None = None,
-) -> Teacher:
-    """Load a model as `compress` loads a teacher, where no student is made. The arguments are those of `compress`.
+def load_alone(settings: TeacherSettings) -> Teacher:
+    """Load a model as `compress` loads a teacher, where no student is made.
 
     Raises:
         BeliefMatchError: see `compress`.
     """
-    settings = CompressionSettings(
-        teacher=model,
-        student="convnet_8",
-        weights=weights,
-        num_classes=num_classes,
-        outputs=outputs,
-        output=output,
-        shape=shape,
-        mean=mean,
-        std=std,
-        options=RunOptions(folder=Path("none")),
-    )
-    return load_teacher_of(settings)
+    check_kind(settings.outputs)
+    teacher = teacher_of(settings)
+    _check_shape(settings, teacher)
+    inputs = choose_inputs(None, **_inputs_of(settings), known=teacher.known_inputs())
+    return Teacher.load(teacher, inputs)
 
 
-def load_teacher_of(settings: CompressionSettings) -> Teacher:
-    """Load the teacher of a compression by itself, whatever its student.
+def _check_shape(settings: TeacherSettings, teacher: AbstractNetwork) -> None:
+    """Check that the shape of one input is known.
 
     Raises:
-        BeliefMatchError: see `compress`.
+        SettingsError: neither the user nor the network says it.
     """
-    # Any student: it is never built.
-    transfer, _ = transfer_of(replace(settings, student="convnet_8"))
-    return Teacher.load(transfer.teacher, transfer.inputs)
+    if settings.shape is None and teacher.known_inputs() is None:
+        raise SettingsError(
+            f"{Setting('shape')} is missing: {teacher.architecture} does not say what inputs it takes; give the "
+            "shape of one input, such as 3 32 32 for colour images or 64 for a vector"
+        )
 
 
-def _teacher_of(settings: CompressionSettings) -> AbstractNetwork:
+def _inputs_of(settings: TeacherSettings) -> _Inputs:
+    """Return what the user says of inputs."""
+    return {
+        "shape": None if settings.shape is None else tuple(settings.shape),
+        "mean": _numbers("mean", settings.mean),
+        "std": _numbers("std", settings.std),
+    }
+
+
+def teacher_of(settings: TeacherSettings) -> AbstractNetwork:
+    """Return the trained network as it is to be loaded.
+
+    Raises:
+        SettingsError: a file of weights alone is given as the network.
+        WrongTypeError: it is nothing that a network can be made of.
+    """
     teacher, weights = settings.teacher, None if settings.weights is None else Path(settings.weights)
     if isinstance(teacher, AbstractNetwork):
         return teacher

@@ -15,7 +15,7 @@ from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, q
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.setting_names import speaks_python
-from beliefmatch.studies.compression_settings import Numbers, TeacherLike, load_alone
+from beliefmatch.studies.compression_settings import Numbers, TeacherLike, TeacherSettings, load_alone
 from beliefmatch.training.trusted_code import TrustedCode
 
 
@@ -81,14 +81,16 @@ def quantize(
     assert not isinstance(model, RunFolder)
     _check_folder(model)
     teacher = load_alone(
-        model,
-        weights=weights,
-        num_classes=num_classes,
-        outputs=outputs,
-        output=output,
-        shape=shape,
-        mean=mean,
-        std=std,
+        TeacherSettings(
+            teacher=model,
+            weights=weights,
+            num_classes=num_classes,
+            outputs=outputs,
+            output=output,
+            shape=shape,
+            mean=mean,
+            std=std,
+        )
     )
     return quantize_network(
         teacher.module,
