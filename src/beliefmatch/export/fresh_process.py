@@ -52,17 +52,18 @@ class FreshProcess:
 
 
 @contextmanager
-def fresh_process(file: Path, name: str, metadata: dict[str, Any]) -> Iterator[FreshProcess]:
+def fresh_process(file: Path, name: str, metadata: dict[str, Any] | None = None) -> Iterator[FreshProcess]:
     """Load an exported file in a fresh process, which ends with the block.
 
     Args:
         file: to load.
         name: of its format.
         metadata: what student.json holds. The process imports the Python code that it may name as the architecture, so
-            it is given what was read and checked, not a file that may have changed since.
+            it is given what was read and checked, not a file that may have changed since. None: an ONNX file, which
+            holds all.
     """
     # -P: a file of the user's own that is called like a module must not be taken for it.
-    needed = json.dumps({key: metadata[key] for key in NEEDED})
+    needed = json.dumps(metadata and {key: metadata[key] for key in NEEDED})
     words = ["-P", "-m", "beliefmatch.export.prediction_program", str(file), name, needed]
     with (
         tempfile.TemporaryFile() as errors,

@@ -6,7 +6,7 @@ import importlib.metadata
 import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -178,7 +178,7 @@ def quantize_network(
     limits = [Limits(logit_tolerance=None, least_agreement=least) for least in (settings.min_agreement, 0.0)]
     make_folder(out.parent)
     with replacing(out, choice.content) as temporary:
-        with fresh_process(temporary, "onnx", _metadata(spec)) as process:
+        with fresh_process(temporary, "onnx") as process:
             checks = [
                 check_file(process, network, spec, pixels, each, limits=limit)
                 for each, limit in zip(examples, limits, strict=False)
@@ -212,16 +212,3 @@ def quantize_network(
 @torch.no_grad()
 def _logits(network: nn.Module, inputs: Tensor) -> Tensor:
     return torch.cat([run_padded(network, batch) for batch in inputs.split(PREDICTION_BATCH)])
-
-
-def _metadata(spec: InputSpec) -> dict[str, Any]:
-    """Return what a fresh process wants to know of a student; an ONNX file needs none of it."""
-    shape = {"shape": list(spec.shape)}
-    return {
-        "architecture": "",
-        "num_classes": 0,
-        "task": "single_label",
-        "outputs": None,
-        "output": None,
-        "inputs": shape,
-    }
