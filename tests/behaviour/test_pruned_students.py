@@ -204,25 +204,25 @@ def interrupted(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_the_report_shows_what_the_teacher_minds(finished: Path, tmp_path: Path) -> None:
+def test_the_report_shows_the_sensitivity_of_the_teacher(finished: Path, tmp_path: Path) -> None:
     found = read_sensitivity(RunFolder(finished))
     assert found is not None
     assert ([group.name for group in found.groups], found.num_compared, found.blocks) == (["0"], 256, ())
     teacher, spec = make_conv_teacher().eval(), bm.InputSpec(shape=(1, 8, 8))
     assert measure_sensitivity(teacher, spec, with_blocks=False) == found
     page = write_report([finished], out=tmp_path / "page.html").read_text()
-    for words in ("Channels that the teacher minds", "Agreement without a part of each group", "without 75 %"):
+    for words in ("Sensitivity of the teacher to channels", "Agreement without a part of each group", "without 75 %"):
         assert words in page
-    assert "Blocks that the teacher minds" not in page
+    assert "Sensitivity of the teacher to blocks" not in page
     (finished / "sensitivity.json").rename(tmp_path / "kept.json")
     assert transfer(finished, "thin:macs=0.5", "--resume") == 0
     assert not (finished / "sensitivity.json").exists()
-    assert "that the teacher minds" not in write_report([finished], out=tmp_path / "page.html").read_text()
+    assert "Sensitivity of the teacher" not in write_report([finished], out=tmp_path / "page.html").read_text()
     (tmp_path / "kept.json").rename(finished / "sensitivity.json")
 
 
 @pytest.mark.parametrize("limit", ["MOST_LAYERS", "AT_MOST"])
-def test_what_the_teacher_minds_is_left_out_where_it_costs_much(
+def test_the_sensitivity_is_left_out_where_it_costs_much(
     limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sensitivity, limit, 1)

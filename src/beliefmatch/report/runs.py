@@ -47,7 +47,7 @@ class Run:
     collapses: tuple[Collapse, ...]
     student_metadata: StudentMetadata | None
     sensitivity: Sensitivity | None
-    """What the teacher minds. None: the student is none that is made from it, or it was not measured."""
+    """Of the teacher to lost channels or blocks. None: the student is not made from it, or it was not measured."""
     pictures: tuple[Path, ...]
     """Pictures of pseudo batches, in the order of their rounds."""
 

@@ -1,4 +1,4 @@
-"""What a network minds: agreement on pseudo inputs without a part of each group of channels, or without a block."""
+"""Sensitivity of a network: agreement on pseudo inputs without a part of each group of channels, or without a block."""
 
 import io
 from pathlib import Path
@@ -27,8 +27,8 @@ def sensitivity_parts(found: Sensitivity | None) -> tuple[Part, ...]:
         return ()
     parts = ()
     for title, what, curves, table in (
-        ("Channels that the teacher minds", "group of channels", _group_curves(found), _group_table(found)),
-        ("Blocks that the teacher minds", "block", _block_curves(found), _block_table(found)),
+        ("Sensitivity of the teacher to channels", "group of channels", _group_curves(found), _group_table(found)),
+        ("Sensitivity of the teacher to blocks", "block", _block_curves(found), _block_table(found)),
     ):
         if not table.rows:
             continue

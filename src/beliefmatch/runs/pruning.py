@@ -1,4 +1,4 @@
-"""What a run with a pruned student leaves besides: its plan, and what its teacher minds; without torch."""
+"""What a run with a pruned student leaves besides: its plan, and the sensitivity of its teacher; without torch."""
 
 from dataclasses import asdict
 

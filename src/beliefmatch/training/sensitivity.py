@@ -1,4 +1,4 @@
-"""What the teacher of a pruned student minds, measured at the end of a run for its report."""
+"""Sensitivity of a pruned student's teacher to lost channels and blocks, measured at the end of a run."""
 
 import copy
 import logging
@@ -45,7 +45,7 @@ def record_sensitivity(prepared: Prepared, result: Result, folder: RunFolder) ->
         log_once(
             logger,
             logging.INFO,
-            "what the teacher minds is not measured, it would take long; the command inspect does it",
+            "the teacher's sensitivity is not measured, which would take long; the command inspect does it",
         )
         return
     try:
@@ -57,7 +57,7 @@ def record_sensitivity(prepared: Prepared, result: Result, folder: RunFolder) ->
             with_blocks=not is_thin,
         )
     except BeliefMatchError as error:
-        log_once(logger, logging.INFO, "what the teacher minds is not measured: %s", error)
+        log_once(logger, logging.INFO, "the teacher's sensitivity is not measured: %s", error)
         return
     write_sensitivity(folder, found)
 

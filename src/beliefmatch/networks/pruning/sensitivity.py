@@ -1,4 +1,4 @@
-"""How much a network minds the loss of each group of channels and of each residual block, on pseudo inputs."""
+"""Sensitivity of a network to the loss of each group of channels and of each residual block, on pseudo inputs."""
 
 import torch
 from torch import Tensor, nn
