@@ -195,5 +195,5 @@ def test_crops_of_vectors_are_refused(tmp_path: Path) -> None:
         ),
         source=bm.FewShot(images=stored(tmp_path / "some.npz", "vectors"), augmentation="crop_flip"),
     )
-    with pytest.raises(bm.BeliefMatchError, match=r"crop_flip takes images, and inputs of shape \(12,\) are none"):
+    with pytest.raises(bm.BeliefMatchError, match=r"crop_flip takes images, and inputs of shape \(12,\) are no images"):
         bm.run(transfer, bm.RunOptions(folder=tmp_path / "run", accelerator="cpu"))

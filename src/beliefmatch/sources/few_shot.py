@@ -129,8 +129,7 @@ class FewShot(AbstractSource[FewShotState]):
         if self.augmentation not in (None, "none") and len(teacher.spec.shape) != 3:
             raise SettingsError(
                 f"{Setting('source.augmentation')} {self.augmentation} takes images, and inputs of shape "
-                f"{teacher.spec.shape} are "
-                "none; expected none"
+                f"{teacher.spec.shape} are no images: expected the augmentation none"
             )
         indices = self._choose(labels, teacher.num_classes, plan.seed)
         batch_size = min(plan.batch_size, len(indices)) // fabric.world_size

@@ -198,15 +198,14 @@ def resolve_taps(
 ) -> AbstractObjective:
     """Resolve which activations an objective reads, and check that they can be compared.
 
-    Where there are any, copies of the student run in train mode, to find what passes can skip.
+    Where there are any, copies of the student run in train mode, to find what passes can skip. A pair that nobody named
+    falls away where it cannot be compared, and the log says so.
 
     Args:
         objective: may name them.
         teacher: inspected.
         student: learns from it.
         inspection: of the student.
-
-    A pair that nobody named falls away where it cannot be compared, and the log says so.
 
     Raises:
         TapError: a name does not exist, its module did not run, or not in all passes of the student, or two activations
