@@ -7,7 +7,7 @@ import pytest
 
 from beliefmatch import compress
 from beliefmatch.cli import main
-from beliefmatch.log_once import each_fact_once, log_once
+from beliefmatch.log_once import each_message_once, log_once
 from tiny import named
 
 logger = logging.getLogger("beliefmatch.example")
@@ -15,10 +15,10 @@ logger = logging.getLogger("beliefmatch.example")
 
 def test_a_fact_is_written_once_within_a_command_and_again_in_the_next(caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
-        with each_fact_once():
+        with each_message_once():
             for number in (1, 1, 2):
                 log_once(logger, logging.WARNING, "the network has %d outputs", number)
-                with each_fact_once():
+                with each_message_once():
                     log_once(logger, logging.WARNING, "the network has %d outputs", number)
     assert caplog.messages == ["the network has 1 outputs", "the network has 2 outputs"] * 2
     log_once(logger, logging.WARNING, "100 %")
@@ -27,7 +27,7 @@ def test_a_fact_is_written_once_within_a_command_and_again_in_the_next(caplog: p
 
 
 def test_what_a_level_left_out_is_written_later(caplog: pytest.LogCaptureFixture) -> None:
-    with each_fact_once():
+    with each_message_once():
         with caplog.at_level(logging.ERROR, "beliefmatch.example"):
             log_once(logger, logging.WARNING, "a fact")
         log_once(logger, logging.WARNING, "a fact")

@@ -1,25 +1,25 @@
-"""The log of facts about networks: a command that loads networks several times says each fact once."""
+"""Messages of the log that are written once: a command may load the same network several times."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_SAID: ContextVar[set[str] | None] = ContextVar("said", default=None)
+_WRITTEN: ContextVar[set[str] | None] = ContextVar("messages written", default=None)
 
 
 @contextmanager
-def each_fact_once() -> Iterator[None]:
-    """Write each fact once while the context lasts. Within another such context nothing changes."""
-    token = _SAID.set(set() if (said := _SAID.get()) is None else said)
+def each_message_once() -> Iterator[None]:
+    """Write each message of `log_once` once while the context lasts. Within another such context nothing changes."""
+    token = _WRITTEN.set(set() if (written := _WRITTEN.get()) is None else written)
     try:
         yield
     finally:
-        _SAID.reset(token)
+        _WRITTEN.reset(token)
 
 
 def log_once(logger: logging.Logger, level: int, message: str, *args: object) -> None:
-    """Write a fact to the log, unless the command at hand has written the same one.
+    """Write a message to the log, unless the command at hand has written the same one.
 
     Args:
         logger: to write to.
@@ -27,8 +27,8 @@ def log_once(logger: logging.Logger, level: int, message: str, *args: object) ->
         message: with a place for each argument, as `logging` has it.
         args: to fill in.
     """
-    said, text = _SAID.get(), message % args if args else message
-    if said is None or text not in said:
+    written, text = _WRITTEN.get(), message % args if args else message
+    if written is None or text not in written:
         logger.log(level, message, *args)
-        if said is not None and logger.isEnabledFor(level):
-            said.add(text)
+        if written is not None and logger.isEnabledFor(level):
+            written.add(text)

@@ -55,7 +55,7 @@ def inspect_model(
         num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
         outputs: What it returns: multi_label for labels of which several may be true, regression for numbers.
             Default: what its configuration says, or else one class is right, in a form that is detected.
-        prune: Show, too, how much it minds the loss of each group of channels and of each residual block.
+        prune: Show, too, its sensitivity to the loss of each group of channels and of each residual block.
         plot: With --prune: file .png, .svg or .pdf to draw that into.
         output: Which of several outputs holds the logits: an index, such as 1 for the second, or a key.
         display: Tables, warnings and errors alone, or JSON for scripts.
@@ -104,8 +104,9 @@ def inspect_model(
         found |= {"shape": teacher.spec.shape, "outputs": teacher.inspection.outputs}
         print_json(found | {"command": line, "commands": list(lines.values())})
     elif display == "full":
-        facts = [("model", model), *_facts(teacher), *describe_inputs(teacher.spec, shape_given=shape is not None)]
-        print_text("\n".join(f"{name:14}{text}" for name, text in facts))
+        inputs = describe_inputs(teacher.spec, shape_given=shape is not None)
+        described = [("model", model), *_describe(teacher), *inputs]
+        print_text("\n".join(f"{name:14}{text}" for name, text in described))
         _print_table(first, students)
         if sensitivity is not None:
             print_sensitivity(sensitivity)
@@ -154,7 +155,7 @@ def _estimate(model: "SuggestedStudent", student: "SuggestedStudent", teacher: "
     )
 
 
-def _facts(teacher: "Teacher") -> list[tuple[str, str]]:
+def _describe(teacher: "Teacher") -> list[tuple[str, str]]:
     from beliefmatch.runs.schema.task import OUTPUT_WORDS
 
     found = teacher.inspection

@@ -33,7 +33,7 @@ from beliefmatch.cli.streams import lasting_streams
 from beliefmatch.cli.toy import toy
 from beliefmatch.cli.transfer import transfer, transfer_by
 from beliefmatch.errors import BeliefMatchError, FolderError, SettingsError, did_you_mean, first_line, printable
-from beliefmatch.log_once import each_fact_once
+from beliefmatch.log_once import each_message_once
 from beliefmatch.setting_names import Names, calling_settings, names_of_command
 
 COMMANDS = {
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         handler.setFormatter(PrintableFormatter())
         logging.basicConfig(handlers=[handler])
         logging.getLogger().setLevel(logging.INFO if is_first_process() else logging.ERROR)
-        with calling_settings(_names_of(arguments)), each_fact_once(), _explaining_errors(arguments) as ending:
+        with calling_settings(_names_of(arguments)), each_message_once(), _explaining_errors(arguments) as ending:
             _check_surroundings()
             for word in arguments:
                 _check_word(word)

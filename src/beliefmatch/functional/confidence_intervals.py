@@ -28,12 +28,12 @@ def wilson_interval(fractions: Tensor, num_examples: float, level: float = LEVEL
         Lower and upper end, (...,) each, in [0, 1].
     """
     reach = ndtri(torch.tensor(0.5 + level / 2, dtype=torch.float64))
-    share, spread = fractions.double(), reach.square() / num_examples
-    centre = (share + spread / 2) / (1 + spread)
-    margin = (share * (1 - share) * spread + spread.square() / 4).sqrt() / (1 + spread)
+    fraction, spread = fractions.double(), reach.square() / num_examples
+    centre = (fraction + spread / 2) / (1 + spread)
+    margin = (fraction * (1 - fraction) * spread + spread.square() / 4).sqrt() / (1 + spread)
     # Rounding alone would leave an end a little above 0, or below 1, where the exact one is there.
-    low = torch.where(share == 0, 0.0, centre - margin)
-    return low, torch.where(share == 1, 1.0, centre + margin)
+    low = torch.where(fraction == 0, 0.0, centre - margin)
+    return low, torch.where(fraction == 1, 1.0, centre + margin)
 
 
 def resampled_means(values: Tensor, *, num_resamples: int = NUM_RESAMPLES, seed: int = 0) -> Tensor:

@@ -36,7 +36,7 @@ def fraction_of_parts(parts: Tensor) -> Estimate:
     return Estimate(value=float(fraction), low=float(low), high=float(high))
 
 
-def widen(estimate: Estimate, num_examples: int) -> Estimate:
+def with_width(estimate: Estimate, num_examples: int) -> Estimate:
     """Return an estimate of a number in [0, 1] whose interval has a width: where resampling finds none, Wilson's."""
     if estimate.low < estimate.high:
         return estimate

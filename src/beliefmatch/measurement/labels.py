@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from beliefmatch.functional.confidence_intervals import bias_corrected_interval, bootstrap, resampled_means
 from beliefmatch.functional.multi_label import binary_kl_divergence, f1_scores, predicted_labels
-from beliefmatch.measurement.estimates import estimates_of, fraction_of_parts, fractions_of, widen
+from beliefmatch.measurement.estimates import estimates_of, fraction_of_parts, fractions_of, with_width
 from beliefmatch.measurement.predictions import run_pair
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
@@ -70,8 +70,8 @@ def score_labels(true: Tensor, predicted: Tensor, *, num_resamples: int) -> Labe
     return LabelScores(
         accuracy=fraction_of_parts(right.double()),
         exact_match=exact,
-        micro_f1=widen(micro, len(true)),
-        macro_f1=widen(_macro_f1(true, predicted, num_resamples=num_resamples), len(true)),
+        micro_f1=with_width(micro, len(true)),
+        macro_f1=with_width(_macro_f1(true, predicted, num_resamples=num_resamples), len(true)),
     )
 
 
@@ -93,10 +93,10 @@ def _macro_f1(true: Tensor, predicted: Tensor, *, num_resamples: int) -> Estimat
     value, resampled = torch.zeros((), dtype=torch.float64), torch.zeros(num_resamples, dtype=torch.float64)
     for some_true, some_predicted in zip(true.split(CHUNK, dim=1), predicted.split(CHUNK, dim=1), strict=True):
         counts = torch.cat(_counts(some_true, some_predicted), dim=1).double()
-        share = some_true.shape[1] / true.shape[1]
+        fraction = some_true.shape[1] / true.shape[1]
         for_all, for_each = counts.mean(dim=0), resampled_means(counts, num_resamples=num_resamples)
-        value += share * f1_scores(for_all.unflatten(-1, (3, -1)))[1]
-        resampled += share * f1_scores(for_each.unflatten(-1, (3, -1)))[:, 1]
+        value += fraction * f1_scores(for_all.unflatten(-1, (3, -1)))[1]
+        resampled += fraction * f1_scores(for_each.unflatten(-1, (3, -1)))[:, 1]
     low, high = bias_corrected_interval(value, resampled)
     return Estimate(value=float(value), low=float(low), high=float(high))
 

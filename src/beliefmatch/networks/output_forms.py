@@ -97,10 +97,10 @@ def check_form(values: Tensor, form: OutputForm, *, role: str) -> None:
     is_several = form == "probabilities" and values.shape[1] > 1
     if not (sum_to_1(values) if is_several else are_within_0_and_1(values)):
         expected = "of all classes, at least 0, with the sum 1" if is_several else "between 0 and 1"
-        said = Setting(f"{role}.outputs", form)
+        setting = Setting(f"{role}.outputs", form)
         raise NetworkError(
             f"the {role} returns values from {float(values.min()):.3g} to {float(values.max()):.3g}, but "
-            f"{said} says that they are probabilities: expected values {expected}; leave it out, or say logits"
+            f"{setting} says that they are probabilities: expected values {expected}; leave it out, or say logits"
         )
 
 

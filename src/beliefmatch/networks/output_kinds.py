@@ -47,8 +47,8 @@ def resolve_kind(kind: OutputKind | None, *, num_columns: int, role: str) -> tup
             return "regression", "logits"
         case "binary":
             if num_columns != 1:
-                said = Setting(f"{role}.outputs", kind)
-                raise NetworkError(f"{said} is for one output, and the {role} has {num_columns}")
+                setting = Setting(f"{role}.outputs", kind)
+                raise NetworkError(f"{setting} is for one output, and the {role} has {num_columns}")
             return "single_label", None
         case _:
             return "single_label", kind

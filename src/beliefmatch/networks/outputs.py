@@ -65,8 +65,8 @@ def _ask_which(output: object, batch_size: int) -> str:
     keys = list(_fitting(output, batch_size))
     if len(keys) < 2:
         return ""
-    said = known_of(Setting("teacher.output", keys[-1]), Setting("student.output", keys[-1]))
-    return f": say which, {' or '.join(keys)}, such as {said or Setting('output', keys[-1])}"
+    known = known_of(Setting("teacher.output", keys[-1]), Setting("student.output", keys[-1]))
+    return f": say which, {' or '.join(keys)}, such as {known or Setting('output', keys[-1])}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,7 +65,7 @@ def _rounded_nodes(model: "onnx.ModelProto", quantized: "onnx.ModelProto") -> It
     by_name = {node.name: node for node in quantized.graph.node}
     for node in model.graph.node:
         twin = by_name.get(node.name)
-        if node.op_type not in CORRECTED or twin is None or node.input[1] not in weights or not _is_plain(node):
+        if node.op_type not in CORRECTED or twin is None or node.input[1] not in weights or not _is_unscaled(node):
             continue
         maker = makers.get(twin.input[1])
         if maker is None or maker.input[0] not in rounded:
@@ -78,7 +78,7 @@ def _rounded_nodes(model: "onnx.ModelProto", quantized: "onnx.ModelProto") -> It
         yield _Rounded(node=node, error=error if _has_outputs_first(node) else error.T)
 
 
-def _is_plain(node: "onnx.NodeProto") -> bool:
+def _is_unscaled(node: "onnx.NodeProto") -> bool:
     """Whether a product is neither scaled nor of a turned input."""
     settings = {attribute.name: attribute for attribute in node.attribute}
     scales = [settings[name].f for name in ("alpha", "beta") if name in settings]

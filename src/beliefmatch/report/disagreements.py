@@ -58,12 +58,12 @@ def _count_words(measured: MeasurementRecord, shown: int) -> str:
 def _tile(run: Run, measured: MeasurementRecord, each: Disagreement) -> Tile:
     teacher, student = (_name(measured, number) for number in (each.teacher_class, each.student_class))
     words = [("teacher", teacher), ("student", student)]
-    said = f"the teacher gives {teacher}, the student {student}"
+    classes = f"the teacher gives {teacher}, the student {student}"
     if each.label is not None:
         label = _name(measured, each.label)
         words.insert(0, ("label", label))
-        said = f"its label is {label}, {said}"
-    return Tile(png=png_uri(_read(run, each)), alt=f"Example {each.position:,}: {said}.", words=tuple(words))
+        classes = f"its label is {label}, {classes}"
+    return Tile(png=png_uri(_read(run, each)), alt=f"Example {each.position:,}: {classes}.", words=tuple(words))
 
 
 def _name(measured: MeasurementRecord, number: int) -> str:

@@ -51,7 +51,7 @@ def match_normalisation(spec: InputSpec, proportions: tuple[float, float, float]
     weights[there] = found.weights
     wanted = weights.view(len(FAMILIES), DRAWN).sum(dim=1)
     kept = torch.where(torch.tensor(proportions) > 0, wanted.clamp_min(LEAST), 0.0)
-    leaves, _, bent = (round(share, 2) for share in (kept / kept.sum()).tolist())
+    leaves, _, bent = (round(fraction, 2) for fraction in (kept / kept.sum()).tolist())
     return leaves, round(1 - leaves - bent, 2), bent
 
 

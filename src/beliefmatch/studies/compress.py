@@ -7,7 +7,7 @@ from pathlib import Path
 
 from beliefmatch.checks import check_length
 from beliefmatch.errors import SettingsError
-from beliefmatch.log_once import each_fact_once
+from beliefmatch.log_once import each_message_once
 from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.runs.folder import RunFolder
@@ -147,7 +147,7 @@ def compress(
     )
 
     def compress_one(of_one: CompressionSettings) -> Compression:
-        with each_fact_once():
+        with each_message_once():
             plan = plan_compression(of_one)
             if progress:
                 sys.stderr.write(f"{plan.note if plan.is_finished else plan}\n")

@@ -116,7 +116,7 @@ def _files_in(folder: Path) -> str:
     return f"; in it there are {', '.join(fitting[:4])}"
 
 
-def _is_plain(tensor: Tensor) -> bool:
+def _can_be_copied(tensor: Tensor) -> bool:
     """Whether a tensor holds numbers that can be copied into a parameter as they are."""
     is_other = tensor.is_quantized or tensor.is_meta or tensor.is_nested
     return tensor.layout == torch.strided and not is_other
@@ -151,7 +151,7 @@ def fit_weights(
     for key, tensor in state.items():
         if not isinstance(expected[key], Tensor):
             continue
-        if not _is_plain(tensor):
+        if not _can_be_copied(tensor):
             raise WeightsError(
                 f"{name} does not fit the network: {key} is sparse, quantised, nested or without values, expected a "
                 "plain tensor"
