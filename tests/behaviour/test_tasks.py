@@ -78,7 +78,7 @@ def test_recipes_for_classes_refuse_in_one_line(kind: str, tmp_path: Path, capsy
     assert main(["transfer", "dafl", *words, *SMALL]) == 2
     told = capsys.readouterr().err.strip().splitlines()
     assert "dafl is for teachers of whose classes one is right" in told[-1]
-    assert "take best, noise, zero_shot, dfad or unlabelled" in told[-1]
+    assert "take best, zero_shot, dfad, noise or unlabelled" in told[-1]
 
 
 def test_two_named_networks_are_measured_as_the_teacher_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from beliefmatch.cli import main
 from beliefmatch.networks.loading.network import make_network
-from beliefmatch.recipes.overview import OVERVIEWS
+from beliefmatch.recipe_overviews import OVERVIEWS
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.training import budget
 from beliefmatch.training.budget import Timing

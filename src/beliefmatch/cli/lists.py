@@ -2,6 +2,7 @@
 
 from beliefmatch.cli.output import print_table
 from beliefmatch.cli.printing import print_text
+from beliefmatch.recipe_overviews import OVERVIEWS
 from beliefmatch.training.progress import Display, print_json
 
 
@@ -12,8 +13,6 @@ def recipes(*, display: Display = "full") -> None:
         display: A table, nothing, or JSON for scripts.
     """
     from dataclasses import asdict
-
-    from beliefmatch.recipes.overview import OVERVIEWS
 
     if display == "json":
         print_json({name: asdict(overview) for name, overview in OVERVIEWS.items()})

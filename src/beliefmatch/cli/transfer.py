@@ -14,6 +14,7 @@ from beliefmatch.cli.flag_words import flags_in_words
 from beliefmatch.cli.output import print_run, say_if_finished, set_display
 from beliefmatch.cli.printing import is_first_process, print_text
 from beliefmatch.errors import SettingsError, did_you_mean
+from beliefmatch.recipe_overviews import OVERVIEWS, any_of
 from beliefmatch.setting_names import Names, calling_settings
 from beliefmatch.training.progress import Display, RunProgress
 
@@ -22,10 +23,7 @@ if TYPE_CHECKING:
     from beliefmatch.training.options import RunOptions
     from beliefmatch.training.transfer import Transfer
 
-RECIPES_HELP = (
-    "beliefmatch transfer RECIPE --help, where RECIPE is best, zero_shot, digits, dafl, dfad, dfq, deep_inversion, "
-    "cmi, fast, nayer, noise, unlabelled, few_shot, fine_tune, toy or toy_generator"
-)
+RECIPES_HELP = f"beliefmatch transfer RECIPE --help, where RECIPE is {any_of(OVERVIEWS)}"
 
 
 def transfer() -> None:

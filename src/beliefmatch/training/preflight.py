@@ -16,6 +16,7 @@ from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.placement import choose_format, is_of_memory_format, keep_contiguous, keeps_contiguous
 from beliefmatch.networks.state_dicts import as_tensors
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.recipe_overviews import WITHOUT_GRADIENTS
 from beliefmatch.runs.collapse_detection import advice_on
 from beliefmatch.setting_names import Setting
 from beliefmatch.sources.base import AbstractSource
@@ -30,8 +31,6 @@ logger = logging.getLogger(__name__)
 
 NUDGE = 0.01
 """Standard deviation of what is added to the parameters of a student before its gradient is checked."""
-WITHOUT_GRADIENTS = "noise, unlabelled, few_shot or best"
-"""Recipes whose sources follow no gradient."""
 
 
 def preflight(prepared: Prepared) -> None:

@@ -19,6 +19,7 @@ from beliefmatch.networks.skipped_modules import find_skipped
 from beliefmatch.networks.taps import TapPair, find_module, why_no_pairs, why_untappable
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.objectives.base import AbstractObjective
+from beliefmatch.recipe_overviews import WITHOUT_CLASSES
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.pruning import read_plan
 from beliefmatch.students.base import build_student, inspect_student
@@ -31,9 +32,6 @@ from beliefmatch.training.standardisation import standardise
 from beliefmatch.training.transfer import Transfer
 
 logger = logging.getLogger(__name__)
-
-WITHOUT_CLASSES = "best, noise, zero_shot, dfad or unlabelled"
-"""Recipes that serve teachers of every task."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,9 @@
-"""What each recipe is, where it comes from, when to use it and what it costs, in a line each."""
+"""The table of recipes: what each is, its paper, when to use it, its cost and its needs. It loads none of them.
 
+`recipes.ALL`, the help of `transfer` and the list of `beliefmatch recipes` are made from it.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -15,6 +19,12 @@ class Overview:
     """When to use it."""
     cost: str
     """What it costs by default, on what hardware as far as that is known."""
+    needs_gradients: bool = True
+    """Whether its inputs follow a gradient of one of the two networks, as `needs` of its source says by default."""
+    needs_classes: bool = True
+    """Whether it needs a teacher of whose classes one is right, as source and objective say by default."""
+    is_general: bool = True
+    """Whether it is for inputs of any shape."""
 
 
 OVERVIEWS: dict[str, Overview] = {
@@ -23,12 +33,15 @@ OVERVIEWS: dict[str, Overview] = {
         paper="ours, with Xu et al. 2024",
         when="first, and wherever you have no reason for another",
         cost="40,000 student steps; minutes for small networks on a CPU",
+        needs_gradients=False,
+        needs_classes=False,
     ),
     "zero_shot": Overview(
         what="adversarial belief matching: a generator finds inputs on which the two networks differ",
         paper="Micaelli & Storkey 2019",
         when="to reproduce the paper, or where the student must not start from the teacher",
         cost="800,000 student steps; 10 to 13 hours on one GPU (published)",
+        needs_classes=False,
     ),
     "dfq": Overview(
         what="adversarial belief matching held to the teacher's batch-norm statistics",
@@ -47,6 +60,7 @@ OVERVIEWS: dict[str, Overview] = {
         paper="Fang et al. 2019",
         when="to compare with; teachers without batch-norm",
         cost="125,000 student steps",
+        needs_classes=False,
     ),
     "deep_inversion": Overview(
         what="inputs are optimised directly until they fit the teacher's batch-norm statistics",
@@ -77,42 +91,65 @@ OVERVIEWS: dict[str, Overview] = {
         paper="Hinton et al. 2015",
         when="the baseline that every data-free method should beat",
         cost="80,000 student steps",
+        needs_gradients=False,
+        needs_classes=False,
     ),
     "unlabelled": Overview(
         what="distillation on images that you have, of any classes",
         paper="Hinton et al. 2015",
         when="you have some images, even unrelated ones; not data-free",
         cost="80,000 student steps",
+        needs_gradients=False,
+        needs_classes=False,
     ),
     "few_shot": Overview(
         what="distillation and attention transfer on a few labelled images of each class",
         paper="Micaelli & Storkey 2019",
         when="the baseline on real images; not data-free",
         cost="80,000 student steps; about an hour on one GPU",
+        needs_gradients=False,
     ),
     "fine_tune": Overview(
         what="a student of another run goes on with a few labelled images",
         paper="Micaelli & Storkey 2019",
         when="after a data-free run, where you get some labelled images; not data-free",
         cost="seconds to minutes",
+        needs_gradients=False,
     ),
     "digits": Overview(
         what="adversarial belief matching with what helped since, for 8x8 digits",
         paper="Micaelli & Storkey 2019",
         when="the demo uses it",
         cost="2,000 student steps; two minutes on two cores",
+        needs_classes=False,
+        is_general=False,
     ),
     "toy": Overview(
         what="free points in the plane, to see how matching works",
         paper="Micaelli & Storkey 2019",
         when="beliefmatch toy uses it",
         cost="4,000 student steps; a minute on two cores",
+        is_general=False,
     ),
     "toy_generator": Overview(
         what="the toy with a generator",
         paper="Micaelli & Storkey 2019",
         when="beliefmatch toy --through generator uses it",
         cost="a minute on two cores",
+        needs_classes=False,
+        is_general=False,
     ),
 }
 """By name of the recipe, the ones to try first at the top."""
+
+
+def any_of(names: Iterable[str]) -> str:
+    """Return names with commas between, and `or` before the last."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+WITHOUT_GRADIENTS = any_of(name for name, each in OVERVIEWS.items() if each.is_general and not each.needs_gradients)
+"""Names of the recipes for networks that give no gradient."""
+WITHOUT_CLASSES = any_of(name for name, each in OVERVIEWS.items() if each.is_general and not each.needs_classes)
+"""Names of the recipes for teachers of several labels or of numbers."""
