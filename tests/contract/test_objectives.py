@@ -45,10 +45,6 @@ def test_the_table_holds_every_objective() -> None:
     assert listed == {kind for kind in SETTINGS_TYPES if issubclass(kind, AbstractObjective)}
 
 
-def test_it_cites_where_it_comes_from(objective: AbstractObjective) -> None:
-    assert any(character.isdigit() for character in objective.citation)
-
-
 def test_terms_are_per_example_finite_and_differentiable(objective: AbstractObjective) -> None:
     channels = 5 if getattr(objective, "feature_weight", 0) else 3
     student = beliefs(1, ("b", "d"), channels)

@@ -123,10 +123,6 @@ def test_a_report_knows_the_sources_that_read_data() -> None:
     assert {type(source).__name__ for source in SOURCES.values() if source.reads_data} == set(READ_DATA)
 
 
-def test_it_cites_where_it_comes_from(name: str) -> None:
-    assert any(character.isdigit() for character in type(SOURCES[name]).citation)
-
-
 def test_improve_leaves_teacher_and_student_alone(name: str) -> None:
     source, state, student, teacher, fabric = started(name)
     before = fingerprint(teacher.module)

@@ -178,9 +178,7 @@ def test_recipes_without_classes_serve_every_task(name: str, kind: OutputKind, t
 def test_recipes_that_ask_for_a_class_refuse_by_name(name: str, kind: OutputKind, tmp_path: Path) -> None:
     teacher = labels_teacher() if kind == "multi_label" else numbers_teacher(10.0, 5.0)
     transfer = getattr(bm.recipes, name)(setup(teacher, kind, network(24, 4 if kind == "multi_label" else 2)))
-    with pytest.raises(
-        SettingsError, match=rf"{name} is for teachers of whose classes one is.*take best, zero_shot"
-    ):
+    with pytest.raises(SettingsError, match=rf"{name} is for teachers of whose classes one is.*take best, zero_shot"):
         prepare(transfer, RunOptions(folder=tmp_path, accelerator="cpu"))
 
 

@@ -23,6 +23,7 @@ from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.networks.output_kinds import kind_of
 from beliefmatch.number_texts import three_digits
+from beliefmatch.recipes.citations import PAPERS
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
@@ -227,6 +228,7 @@ def _render(folder: RunFolder, card: Path) -> str:
         KNOWN_FROM=KNOWN_FROM,
         INTERVALS=INTERVALS,
         transfer=transfer,
+        papers="; ".join(paper.to_text() for paper in PAPERS[type(transfer.source)]),
         settings=metadata["settings"],
         versions=metadata["versions"],
         result=folder.read_result(),

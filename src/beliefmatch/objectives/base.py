@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Self
 
 from torch import Tensor
 
@@ -15,8 +15,6 @@ from beliefmatch.networks.taps import Outputs, TapPair
 class AbstractObjective(ABC):
     """What the student minimises. It holds settings only; nothing in it moves."""
 
-    citation: ClassVar[str]
-    """Authors, year and title of the method."""
     taps: tuple[TapPair, ...] | None = None
     """Activations to read. None: those that both architectures declare, or else the last of each resolution that both
     reach, found when a run starts."""

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -16,10 +16,6 @@ from beliefmatch.objectives.base import AbstractObjective
 @dataclass(frozen=True, kw_only=True)
 class BeliefMatching(AbstractObjective):
     """The divergence from the teacher's beliefs, and distances of attention maps and features at tapped activations."""
-
-    citation: ClassVar[str] = (
-        "Micaelli & Storkey 2019, Zero-shot Knowledge Transfer via Adversarial Belief Matching, NeurIPS"
-    )
 
     divergence: DivergenceName = "kl"
     """KL, Jensen-Shannon (both in nats), or mean L1 on centred logits (in logits). For multi-label teachers those of

@@ -1,7 +1,7 @@
 """Knowledge distillation: Hinton et al. 2015, with attention transfer: Zagoruyko & Komodakis 2017."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Self
 
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -17,8 +17,6 @@ from beliefmatch.setting_names import Setting
 @dataclass(frozen=True, kw_only=True)
 class Distillation(AbstractObjective):
     """A weighted sum of cross-entropy with labels, divergence from the teacher's beliefs, and attention distance."""
-
-    citation: ClassVar[str] = "Hinton et al. 2015, Distilling the Knowledge in a Neural Network"
 
     label_weight: float = 1.0
     """Factor of the cross-entropy with the label, in nats."""

@@ -39,6 +39,13 @@ class Paper:
     arxiv: str
     """Number of the preprint."""
 
+    def to_text(self) -> str:
+        """Return it in one line: authors and year, title, and where it appeared."""
+        first, *others = (author.partition(",")[0] for author in self.authors)
+        authors = f"{first} et al." if len(others) > 1 else " & ".join([first, *others])
+        title = self.title.translate(str.maketrans("", "", "{}"))
+        return f"{authors} {self.year}, {title}, {self.venue or f'arXiv {self.arxiv}'}"
+
     def to_bibtex(self) -> str:
         """Return the entry, which ends in a line break."""
         fields = {"title": self.title, "author": " and ".join(self.authors), "booktitle": self.venue}
@@ -196,7 +203,7 @@ PAPERS: dict[type, tuple[Paper, ...]] = {
     BeliefMatching: (BELIEF_MATCHING,),
     Distillation: (DISTILLATION,),
 }
-"""Papers of each source and each objective, those that its `citation` names."""
+"""Papers of each source and each objective."""
 
 
 def papers_of(transfer: Transfer) -> list[Paper]:

@@ -98,8 +98,6 @@ class AbstractSource(ABC, Generic[State]):
     A method is abstract or final: what a source fills in, nothing derived from it fills in again.
     """
 
-    citation: ClassVar[str]
-    """Authors, year and title of the method."""
     why_eager: ClassVar[str] = ""
     """Why `improve` and `batches` decide something on the host, so that a round of them cannot be captured once and
     replayed; empty where all they do is work for the device."""

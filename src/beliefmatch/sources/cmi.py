@@ -5,7 +5,6 @@ contrastive term keeps batches from repeating: each input must differ from all t
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import torch
 from lightning_fabric import Fabric
@@ -56,10 +55,6 @@ class Cmi(GeneratorSettings, AbstractPooled[CmiState]):
     """A new generator for every batch. Defaults: the benchmark's run from scratch on CIFAR-10, without a set of images
     inverted beforehand. The memory bank is the pool: inputs drawn from it pass the teacher once for each batch.
     """
-
-    citation: ClassVar[str] = (
-        "Fang et al. 2021, Contrastive Model Inversion for Data-Free Knowledge Distillation, IJCAI"
-    )
 
     making_steps: int = 200
     """Steps of generator and latents for each batch."""

@@ -6,7 +6,6 @@ features. The student takes no part in the generator's step.
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 from beliefmatch.sources.generator_by_weights import AbstractGeneratorByWeights
 from beliefmatch.sources.inversion_loss import InversionLossWeights
@@ -18,8 +17,6 @@ class Dafl(AbstractGeneratorByWeights):
     MNIST) with the paper's weight of the activations. The paper's code learns from the batch that the generator was
     just graded on; here the student sees new ones of the improved generator.
     """
-
-    citation: ClassVar[str] = "Chen et al. 2019, Data-Free Learning of Student Networks, ICCV"
 
     noise_size: int = 1000
     """Length of the noise vector z."""

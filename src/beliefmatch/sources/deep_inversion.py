@@ -6,7 +6,6 @@ adaptive competition drives them apart.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -37,10 +36,6 @@ class DeepInversion(AbstractPooled[PooledState]):
     Competition is the Jensen-Shannon divergence, which inputs raise; the paper's 1 - JS differs by a constant. The
     variation is a mean over inputs of sums of norms, and leaves out the diagonals (both ours).
     """
-
-    citation: ClassVar[str] = (
-        "Yin et al. 2020, Dreaming to Distill: Data-free Knowledge Transfer via DeepInversion, CVPR"
-    )
 
     making_steps: int = 1000
     """Steps that each batch takes; the paper takes 2000."""

@@ -5,7 +5,6 @@ not vanish as the student nears the teacher. Five student steps, each on fresh n
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from beliefmatch.sources.generator_by_weights import AbstractGeneratorByWeights
 from beliefmatch.sources.inversion_loss import InversionLossWeights
@@ -16,8 +15,6 @@ class Dfad(AbstractGeneratorByWeights):
     """A generator trained against the student alone. As in the released code the student is in train mode in the
     generator's step too, so its batch-norm statistics move there. Ours: logits lose their mean over classes first.
     """
-
-    citation: ClassVar[str] = "Fang et al. 2019, Data-Free Adversarial Distillation, arXiv 1912.11006"
 
     student_steps: int = 5
     """Student steps a round."""

@@ -5,7 +5,6 @@ statistics of the teacher's batch-norm layers, that the teacher is sure of, and 
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from beliefmatch.sources.generator_by_weights import AbstractGeneratorByWeights
 from beliefmatch.sources.inversion_loss import InversionLossWeights
@@ -17,10 +16,6 @@ class Dfq(AbstractGeneratorByWeights):
     DataFree benchmark of Fang et al. 2021. The paper compares statistics by the KL of normal distributions; here, as in
     that benchmark, by the norms of DeepInversion.
     """
-
-    citation: ClassVar[str] = (
-        "Choi et al. 2020, Data-Free Network Quantization With Adversarial Knowledge Distillation, CVPR workshops"
-    )
 
     student_steps: int = 10
     """Student steps a round."""

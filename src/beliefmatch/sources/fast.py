@@ -6,7 +6,7 @@ generator and latents, and goes into the pool; what the steps have in common mov
 
 import copy
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -52,8 +52,6 @@ class Fast(GeneratorSettings, AbstractPooled[FastState]):
     """A meta generator whose copies make the batches. Defaults: Fast-10 for wide residual networks, as released, but
     for its running mean of the batch-norm gap, which is left out.
     """
-
-    citation: ClassVar[str] = "Fang et al. 2022, Up to 100x Faster Data-free Knowledge Distillation, AAAI"
 
     making_steps: int = 10
     """k, steps from the meta generator to a batch."""

@@ -59,10 +59,6 @@ class FewShot(AbstractSource[FewShotState]):
     """
 
     reads_data: ClassVar[bool] = True
-    citation: ClassVar[str] = (
-        "Micaelli & Storkey 2019, Zero-shot Knowledge Transfer via Adversarial Belief Matching, NeurIPS"
-    )
-
     why_eager: ClassVar[str] = "the host counts which real examples come next"
 
     images: Path

@@ -6,7 +6,7 @@ and since they persist from round to round, they travel.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from lightning_fabric import Fabric
@@ -52,10 +52,6 @@ class FreePoints(AbstractSource[FreePointsState]):
     """Points that move up the KL of teacher and student. The student is in train mode in their steps, so its batch-norm
     statistics move there. Defaults: the paper's released notebook, but for the scale of the KL.
     """
-
-    citation: ClassVar[str] = (
-        "Micaelli & Storkey 2019, Zero-shot Knowledge Transfer via Adversarial Belief Matching, NeurIPS"
-    )
 
     point_steps: int = 50
     """Steps of the points a round."""

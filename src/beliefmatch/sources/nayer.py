@@ -5,7 +5,7 @@ with the generator for a few steps, so that the generator finds each class fast 
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -47,11 +47,6 @@ class Nayer(GeneratorSettings, AbstractPooled[NayerState]):
     """A generator behind a noisy layer. Defaults: the released settings for CIFAR-10, but for what only a text encoder
     gives, its embeddings of the names of classes: here they are one-hot, or learnt from random ones.
     """
-
-    citation: ClassVar[str] = (
-        "Tran et al. 2024, NAYER: Noisy Layer Data Generation for Efficient and Effective Data-free Knowledge "
-        "Distillation, CVPR"
-    )
 
     making_steps: int = 30
     """Steps of generator and noisy layer for each batch."""

@@ -7,7 +7,7 @@ are poor; that shows what a source is worth.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from lightning_fabric import Fabric
@@ -34,10 +34,6 @@ class NoiseState:
 @dataclass(frozen=True, kw_only=True)
 class Noise(AbstractSource[NoiseState]):
     """Inputs that are noise, new for every student step."""
-
-    citation: ClassVar[str] = (
-        "Micaelli & Storkey 2019, Zero-shot Knowledge Transfer via Adversarial Belief Matching, NeurIPS"
-    )
 
     distribution: Distribution = "normal"
     """normal: mean 0 and variance 1 among network inputs. uniform: from black to white where the normalisation of

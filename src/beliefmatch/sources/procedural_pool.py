@@ -9,7 +9,7 @@ the pool so that the teacher's classes are balanced and the statistics of its ba
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from lightning_fabric import Fabric
@@ -62,11 +62,6 @@ class ProceduralPool(PooledSettings, AbstractSource[ProceduralPoolState]):
     Signals are intervals and areas. Vectors have no positions: each feature is drawn alone. What has no known pixels is
     unbounded. A teacher without batch-norm, or without a gradient of it, is asked for its outputs alone.
     """
-
-    citation: ClassVar[str] = (
-        "Frank & Davis 2025, What Makes a Good Dataset for Knowledge Distillation?, CVPR, with images as of Baradad et "
-        "al. 2021, Learning to See by Looking at Noise, NeurIPS, refined as by Yin et al. 2020, Dreaming to Distill"
-    )
 
     making_steps: int = 30
     """Steps that refine a batch."""

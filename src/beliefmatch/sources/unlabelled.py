@@ -45,8 +45,6 @@ class Unlabelled(AbstractSource[UnlabelledState]):
     """
 
     reads_data: ClassVar[bool] = True
-    citation: ClassVar[str] = "Hinton et al. 2015, Distilling the Knowledge in a Neural Network"
-
     images: Path
     """File .npz with an array images (n, height, width, channels) uint8, or inputs (n, *shape) of numbers as the
     teacher takes them; or a folder of image files."""
