@@ -17,7 +17,7 @@ from beliefmatch.cli.tables import comparison_table
 from beliefmatch.errors import CollapseError, SettingsError
 from beliefmatch.measurement.predictions import run_pair
 from beliefmatch.measurement.probe import make_probe
-from beliefmatch.measurement.run import load_pair
+from beliefmatch.measurement.stored_run import StoredRun
 from beliefmatch.networks.loading.network import Network
 from beliefmatch.recipes import best, digits, toy, zero_shot
 from beliefmatch.recipes.setup import Setup
@@ -349,7 +349,7 @@ def test_the_teacher_classes_count_evenly_in_what_runs_agree_on(tmp_path: Path) 
     )
     (row,) = sweep.sweep([cell], [0])
     ((found,),) = common_inputs.agree_on_common_inputs([row])
-    teacher, student = load_pair(run, trust_code=True)
+    teacher, student = StoredRun(folder=run, trust_code=True).load_pair()
     probe = make_probe(
         teacher,
         count=common_inputs.COUNT,

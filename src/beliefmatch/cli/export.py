@@ -69,11 +69,12 @@ def export(
     folder = RunFolder(run)
     folder.read_run()
     if int8:
+        from beliefmatch.measurement.stored_run import StoredRun
         from beliefmatch.quantization.export import export_in_8_bits
         from beliefmatch.quantization.quantize import MIN_AGREEMENT, QuantizationSettings
 
         exported = export_in_8_bits(
-            folder,
+            StoredRun(folder=folder, trust_code=trust_code),
             out=out,
             pixels=pixels,
             mean=mean,
@@ -83,7 +84,6 @@ def export(
             settings=QuantizationSettings(min_agreement=MIN_AGREEMENT if min_agreement is None else min_agreement),
             teacher_license=teacher_license,
             overwrite=overwrite,
-            trust_code=trust_code,
         )
         _print_export(exported, display)
         return

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from beliefmatch.errors import BeliefMatchError, ExportError, FolderError, SettingsError
+from beliefmatch.errors import ExportError, FolderError, SettingsError
 from beliefmatch.export.base import FormatName
 from beliefmatch.export.card import card_of, check_card, write_card
 from beliefmatch.export.check import check_examples_fit, check_file
@@ -19,21 +19,19 @@ from beliefmatch.export.fresh_process import fresh_process
 from beliefmatch.export.graph import DeployedGraph, Pixels, check_pixels_fit
 from beliefmatch.export.normalising import check_normalisation, deployed_spec
 from beliefmatch.export.pseudo_inputs import draw_pseudo
-from beliefmatch.measurement.run import load_teacher
+from beliefmatch.measurement.stored_run import StoredRun
 from beliefmatch.networks.examples import AbstractExamples, Inputs
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.given import PREFIX, GivenNetworks
 from beliefmatch.networks.loading.packages import require
 from beliefmatch.networks.quantization.layers import quantized_layers
 from beliefmatch.networks.tasks import TASKS
-from beliefmatch.networks.teacher import Teacher
 from beliefmatch.paths import as_path
-from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import make_folder, replacing
 from beliefmatch.runs.folder import TEACHER_FILE, RunFolder
 from beliefmatch.runs.schema.export import Export
 from beliefmatch.setting_names import Setting
-from beliefmatch.training.student_files import load_student_with_logits, read_student
+from beliefmatch.training.student_files import read_student
 from beliefmatch.training.trusted_code import TrustedCode
 
 logger = logging.getLogger(__name__)
@@ -96,19 +94,20 @@ def export_student(
         ExportError: the student cannot be exported, or the file does not agree with it.
     """
     folder, out = RunFolder.at(folder), None if out is None else as_path(out, "out")
-    transfer = read_transfer(folder, trust_code=trust_code, given=given)
+    run = StoredRun(folder=folder, trust_code=trust_code, given=given)
+    transfer = run.read_transfer()
     spec = deployed_spec(transfer.inputs, mean, std)
     target = check_target(folder, to, spec, out=out, pixels=pixels, images=images, overwrite=overwrite)
     check_normalisation(spec, pixels, assume=assume_normalisation)
     metadata = asdict(read_student(folder, trust_code=trust_code))
     task = TASKS[metadata["task"]]
-    network = load_student_with_logits(folder.path, architecture=given.student, trust_code=trust_code)
+    network = run.load_student()
     if quantized_layers(network):
         logger.info("the file simulates the student's few bits: it computes in 32 bits, and is as large and as slow")
     student = DeployedGraph(network, spec, pixels)
     content = FORMATS[to].write(student, spec)
-    teacher, why_no_teacher = find_teacher(folder, trust_code=trust_code, given=given)
-    drawn = draw_pseudo(folder, transfer, teacher, trust_code=trust_code, student=given.student)
+    teacher, why_no_teacher = run.find_teacher()
+    drawn = draw_pseudo(run, transfer, teacher)
     name = "pseudo inputs and noise" if drawn.num_noise else "fresh pseudo inputs"
     examples = [Inputs(name=name, inputs=drawn.inputs), *([] if images is None else [images])]
     make_folder(target.parent)
@@ -217,16 +216,6 @@ def _resolve_target(folder: RunFolder, to: FormatName, out: Path | None, stem: s
     if out.suffix:
         raise SettingsError(f"{Setting('out', str(out))} should end in .{to}, or be a folder")
     return out / f"{stem}.{to}"
-
-
-def find_teacher(
-    folder: RunFolder, *, trust_code: TrustedCode = False, given: GivenNetworks = GivenNetworks()
-) -> tuple[Teacher | None, str | None]:
-    """Load the teacher of a run; where that cannot be, return why instead."""
-    try:
-        return load_teacher(folder, trust_code=trust_code, given=given), None
-    except BeliefMatchError as error:
-        return None, f"it cannot be loaded: {error}"
 
 
 def _key(folder: RunFolder, target: Path) -> str:

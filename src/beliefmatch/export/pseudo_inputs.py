@@ -10,16 +10,14 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from beliefmatch.errors import BeliefMatchError, ResumeError, first_line
-from beliefmatch.networks.loading.given import GivenModule
+from beliefmatch.measurement.stored_run import StoredRun
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.trained_generator import GeneratorTraining
 from beliefmatch.training.precision import make_fabric
 from beliefmatch.training.state import unpack
-from beliefmatch.training.student_files import load_student_with_logits
 from beliefmatch.training.transfer import Transfer
-from beliefmatch.training.trusted_code import TrustedCode
 
 NUM_PSEUDO = 256
 
@@ -39,30 +37,21 @@ class PseudoInputs:
     why_noise: str | None
 
 
-def draw_pseudo(
-    folder: RunFolder,
-    transfer: Transfer,
-    teacher: Teacher | None,
-    *,
-    trust_code: TrustedCode = False,
-    student: GivenModule | None = None,
-) -> PseudoInputs:
+def draw_pseudo(run: StoredRun, transfer: Transfer, teacher: Teacher | None) -> PseudoInputs:
     """Return inputs of the source as the run left it, with noise that the run has not used; the folder stays as it is.
 
     Where the source cannot be had again, or would read real data, the inputs are standard normal noise.
 
     Args:
-        folder: of the finished run.
+        run: finished.
         transfer: its settings.
         teacher: which a source is started for. None: it cannot be loaded.
-        trust_code: which Python code that the folder names may be imported.
-        student: the module, where the run was given it in Python.
     """
     drawn, why_noise = torch.empty((0, *transfer.inputs.shape)), None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(transfer.seed ^ OTHER_SEED)
         try:
-            drawn = _draw_from_source(folder, transfer, teacher, trust_code, student)
+            drawn = _draw_from_source(run, transfer, teacher)
         except BeliefMatchError as error:
             why_noise = str(error)
         if why_noise is None and len(drawn) < NUM_PSEUDO:
@@ -71,27 +60,21 @@ def draw_pseudo(
     return PseudoInputs(inputs=torch.cat([drawn, noise]), num_noise=len(noise), why_noise=why_noise)
 
 
-def _draw_from_source(
-    folder: RunFolder,
-    transfer: Transfer,
-    teacher: Teacher | None,
-    trust_code: TrustedCode,
-    given: GivenModule | None,
-) -> Tensor:
+def _draw_from_source(run: StoredRun, transfer: Transfer, teacher: Teacher | None) -> Tensor:
     if transfer.source.reads_data:
         raise ResumeError("the run's inputs are real data")
     if teacher is None:
         raise ResumeError("the run's source needs the teacher, which cannot be loaded")
-    if not folder.checkpoint.is_file():
-        raise ResumeError(f"the run has no {folder.checkpoint.name}")
+    if not run.folder.checkpoint.is_file():
+        raise ResumeError(f"the run has no {run.folder.checkpoint.name}")
     source, fabric = transfer.source, make_fabric("cpu", "32-true")
     if isinstance(source, GeneratorTraining):
         # New inputs for every batch, not once a round.
         source = replace(source, fresh_noise=True)
     plan = replace(transfer.plan, seed=transfer.seed ^ OTHER_SEED)
-    student = load_student_with_logits(folder.path, architecture=given, trust_code=trust_code).train()
+    student = run.load_student().train()
     state = source.start(teacher, student, plan, fabric)
-    _restore(folder, state)
+    _restore(run.folder, state)
     drawn: list[Tensor] = []
     for inputs in _distinct(source, state, fabric):
         drawn.append(inputs.float())

@@ -9,11 +9,11 @@ from typing import Literal
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from beliefmatch.errors import FolderError
 from beliefmatch.measurement.agreement import Measurement, measure_logits
 from beliefmatch.measurement.class_names import choose_class_names
 from beliefmatch.measurement.predictions import BATCH_SIZE
 from beliefmatch.measurement.repeatability import warn_unless_repeatable
+from beliefmatch.measurement.stored_run import StoredRun
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan
 from beliefmatch.networks.examples import AbstractExamples, examples_of
 from beliefmatch.networks.inputs import InputSpec
@@ -21,59 +21,14 @@ from beliefmatch.networks.inspection import check_same_classes, count_classes
 from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.networks.placement import choose_format
 from beliefmatch.networks.scale import warn_of_scale
-from beliefmatch.networks.teacher import Teacher
-from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.measurement import Estimate, MeasurementRecord, Transition
 from beliefmatch.runs.schema.task import TaskName
-from beliefmatch.training.run_settings import fingerprint
-from beliefmatch.training.student_files import load_student_with_logits
 from beliefmatch.training.trusted_code import TrustedCode
 
 logger = logging.getLogger(__name__)
 
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
-
-
-def load_pair(
-    folder: RunFolder, *, trust_code: TrustedCode = False, given: GivenNetworks = GivenNetworks()
-) -> tuple[Teacher, nn.Module]:
-    """Load teacher and student of a finished run.
-
-    Args:
-        folder: of the run.
-        trust_code: which Python code that the folder names may be imported.
-        given: networks that the run was given in Python.
-
-    Raises:
-        FolderError: there is no finished run, the teacher's weights are no longer those the run used, or the folder
-            names Python code that is not trusted.
-        BeliefMatchError: either network cannot be loaded.
-    """
-    student = load_student_with_logits(folder.path, architecture=given.student, trust_code=trust_code)
-    return load_teacher(folder, trust_code=trust_code, given=given), student
-
-
-def load_teacher(
-    folder: RunFolder, *, trust_code: TrustedCode = False, given: GivenNetworks = GivenNetworks()
-) -> Teacher:
-    """Load the teacher of a run.
-
-    Args:
-        folder: of the run.
-        trust_code: which Python code that the folder names may be imported.
-        given: networks that the run was given in Python.
-
-    Raises:
-        FolderError: there is no run, the teacher's weights are no longer those it used, or the folder names Python code
-            that is not trusted.
-        BeliefMatchError: the teacher cannot be loaded.
-    """
-    transfer = read_transfer(folder, trust_code=trust_code, given=given)
-    teacher = Teacher.load(transfer.teacher, transfer.inputs)
-    if fingerprint(teacher.module) != folder.read_run().settings.teacher_sha256:
-        raise FolderError(f"the teacher's weights have changed since the run in {folder.path} used them")
-    return teacher
 
 
 def measure_run(
@@ -111,13 +66,13 @@ def measure_run(
         given: networks that the run was given in Python.
 
     Raises:
-        FolderError: see `load_pair`.
+        FolderError: see `StoredRun.load_pair`.
         ExamplesError: examples or labels do not fit the networks.
         SettingsError: there is another number of class names than of classes.
     """
     folder = RunFolder.at(folder)
     data = examples_of(examples, labels, name=name)
-    teacher, student = load_pair(folder, trust_code=trust_code, given=given)
+    teacher, student = StoredRun(folder=folder, trust_code=trust_code, given=given).load_pair()
     measurement = measure_networks(
         teacher.module,
         student,

@@ -5,29 +5,25 @@ from pathlib import Path
 
 from beliefmatch.export.card import card_of, write_card
 from beliefmatch.export.costs import Costs, measure_deployed
-from beliefmatch.export.export import Exported, check_target, enter_export, find_teacher
+from beliefmatch.export.export import Exported, check_target, enter_export
 from beliefmatch.export.graph import DeployedGraph, Pixels
 from beliefmatch.export.normalising import check_normalisation, deployed_spec
+from beliefmatch.measurement.stored_run import StoredRun
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import inspect
-from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
-from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import write_json
-from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.export import EightBits, Export
 from beliefmatch.runs.schema.quantization import Quantization
-from beliefmatch.training.student_files import load_student_with_logits
-from beliefmatch.training.trusted_code import TrustedCode
 
 STEM = "model_int8"
 """Of the file's name, unless the user names it."""
 
 
 def export_in_8_bits(
-    folder: RunFolder,
+    run: StoredRun,
     *,
     out: Path | None = None,
     pixels: Pixels | None = None,
@@ -38,15 +34,13 @@ def export_in_8_bits(
     settings: QuantizationSettings = QuantizationSettings(),
     teacher_license: str | None = None,
     overwrite: bool = False,
-    trust_code: TrustedCode = False,
-    given: GivenNetworks = GivenNetworks(),
 ) -> Exported:
     """Export the student of a finished run in 8 bits as an ONNX file, with a model card beside it.
 
     It is quantised and checked as `quantize_network` does, and entered into result.json as other exports are.
 
     Args:
-        folder: of the run.
+        run: finished.
         out: file to write, or folder for it. Default: model_int8.onnx in the run folder.
         pixels: see `export.export_student`.
         mean: likewise.
@@ -56,17 +50,17 @@ def export_in_8_bits(
         settings: how it is quantised, and how far it has to agree.
         teacher_license: see `export.export_student`.
         overwrite: likewise.
-        trust_code: likewise.
-        given: likewise.
 
     Raises:
         BeliefMatchError: see `export.export_student` and `quantize_network`.
     """
-    spec = deployed_spec(read_transfer(folder, trust_code=trust_code, given=given).inputs, mean, std)
-    target = check_target(folder, "onnx", spec, out=out, pixels=pixels, images=images, overwrite=overwrite, stem=STEM)
+    spec = deployed_spec(run.read_transfer().inputs, mean, std)
+    target = check_target(
+        run.folder, "onnx", spec, out=out, pixels=pixels, images=images, overwrite=overwrite, stem=STEM
+    )
     check_normalisation(spec, pixels, assume=assume_normalisation)
     _, export = quantize_run(
-        folder,
+        run,
         target,
         spec,
         pixels=pixels,
@@ -74,14 +68,12 @@ def export_in_8_bits(
         settings=settings,
         teacher_license=teacher_license,
         overwrite=overwrite,
-        trust_code=trust_code,
-        given=given,
     )
-    return Exported(file=target, card=write_card(folder, card_of(target, out)), export=export)
+    return Exported(file=target, card=write_card(run.folder, card_of(target, out)), export=export)
 
 
 def quantize_run(
-    folder: RunFolder,
+    run: StoredRun,
     target: Path,
     spec: InputSpec,
     *,
@@ -90,13 +82,11 @@ def quantize_run(
     settings: QuantizationSettings,
     teacher_license: str | None = None,
     overwrite: bool = False,
-    trust_code: TrustedCode = False,
-    given: GivenNetworks = GivenNetworks(),
 ) -> tuple[Quantized, Export]:
     """Write the student of a run in 8 bits and enter what was found into result.json; no card is written.
 
     Args:
-        folder: of the run.
+        run: finished.
         target: file to write.
         spec: of the student's inputs.
         pixels: see `export.export_student`.
@@ -104,16 +94,14 @@ def quantize_run(
         settings: how it is quantised, and how far it has to agree.
         teacher_license: see `export.export_student`.
         overwrite: likewise.
-        trust_code: likewise.
-        given: likewise.
 
     Raises:
         BeliefMatchError: see `quantize_network`.
     """
-    student = load_student_with_logits(folder.path, architecture=given.student, trust_code=trust_code)
-    teacher, why_no_teacher = find_teacher(folder, trust_code=trust_code, given=given)
+    student = run.load_student()
+    teacher, why_no_teacher = run.find_teacher()
     # The student's own statistics come from made inputs, so the teacher's count where it can be loaded.
-    remembers = teacher or _student_as_teacher(folder, spec, trust_code=trust_code, given=given)
+    remembers = teacher or _student_as_teacher(run, spec)
     quantized = quantize_network(
         student,
         spec,
@@ -154,7 +142,7 @@ def quantize_run(
         normalisation_from=spec.normalisation_from,
         in_8_bits=eight_bits_of(found),
     )
-    enter_export(folder, target, export)
+    enter_export(run.folder, target, export)
     return quantized, export
 
 
@@ -181,9 +169,7 @@ def eight_bits_of(found: Quantization) -> EightBits:
     )
 
 
-def _student_as_teacher(
-    folder: RunFolder, spec: InputSpec, *, trust_code: TrustedCode, given: GivenNetworks
-) -> Teacher:
+def _student_as_teacher(run: StoredRun, spec: InputSpec) -> Teacher:
     """Load the student of a run once more, as what remembers statistics."""
-    copied = load_student_with_logits(folder.path, architecture=given.student, trust_code=trust_code)
-    return Teacher(copied, spec, inspect(copied, spec, role="student", task=folder.read_student().task))
+    copied = run.load_student()
+    return Teacher(copied, spec, inspect(copied, spec, role="student", task=run.folder.read_student().task))

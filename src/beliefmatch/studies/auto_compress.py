@@ -29,8 +29,6 @@ from beliefmatch.studies.auto_student import check_target, list_proposals, measu
 from beliefmatch.studies.compression import Compression
 from beliefmatch.studies.compression_settings import CompressionSettings, StudentLike, teacher_of, transfer_of
 from beliefmatch.training.run_settings import fingerprint
-from beliefmatch.training.student_files import load_student_with_logits
-from beliefmatch.training.trusted_code import code_named_in
 
 logger = logging.getLogger(__name__)
 
@@ -266,9 +264,7 @@ def _finish(plan: AutoPlan, candidate: Candidate, compress_one: CompressOne) -> 
         return result
     file = result.folder / f"{STEM}.onnx"
     if not (file.is_file() and file.name in (result.result.exports or {})):
-        export_in_8_bits(
-            RunFolder(result.folder), trust_code=code_named_in(result.transfer), given=result.given, overwrite=True
-        )
+        export_in_8_bits(result.stored, overwrite=True)
     return replace(result, int8=file)
 
 
@@ -288,7 +284,5 @@ def _agree(expected: Tensor, result: Compression, inputs: Tensor) -> float:
         if result.int8 is not None:
             given = predict_by_onnxruntime(result.int8.read_bytes(), inputs)
         else:
-            trusted = code_named_in(result.transfer)
-            student = load_student_with_logits(result.folder, architecture=result.given.student, trust_code=trusted)
-            given = run_padded(student, inputs)
+            given = run_padded(result.stored.load_student(), inputs)
     return float(agreement(expected, given).float().mean())

@@ -7,12 +7,12 @@ import torch
 
 from beliefmatch.measurement.predictions import BATCH_SIZE, run_pair
 from beliefmatch.measurement.probe import Probe, make_probe
-from beliefmatch.measurement.run import load_pair, load_teacher
+from beliefmatch.measurement.stored_run import StoredRun
 from beliefmatch.networks.examples import Inputs
 from beliefmatch.setting_names import Setting
 from beliefmatch.studies.sweep import Outcome, Row
 from beliefmatch.training.precision import make_fabric
-from beliefmatch.training.trusted_code import TrustedCode, code_named_in
+from beliefmatch.training.trusted_code import code_named_in
 
 COUNT, REFINING_STEPS = 256, 10
 """Inputs of each family, and steps that refine them. docs/estimate.md judged 160 to 512 inputs and 8 to 30 steps."""
@@ -44,18 +44,18 @@ def agree_on_common_inputs(rows: Sequence[Row[Any]]) -> list[tuple[float | None,
     if not finished:
         return [(None,) * len(row.outcomes) for row in rows]
     with torch.random.fork_rng(devices=[]):
-        teacher = load_teacher(finished[0].folder, trust_code=_trusted(finished[0]))
+        teacher = _stored(finished[0]).load_teacher()
         probe = make_probe(teacher, count=COUNT, fabric=make_fabric("cpu", "32-true"), refining_steps=REFINING_STEPS)
         return [tuple(_agree(each, probe) if each.result else None for each in row.outcomes) for row in rows]
 
 
-def _trusted(outcome: Outcome[Any]) -> TrustedCode:
-    """Return the code that the folder may name: what the caller named for this run."""
-    return code_named_in(outcome.cell.transfer(outcome.seed))
+def _stored(outcome: Outcome[Any]) -> StoredRun:
+    """Return a run, whose folder may name the code that the caller named for it."""
+    return StoredRun(folder=outcome.folder, trust_code=code_named_in(outcome.cell.transfer(outcome.seed)))
 
 
 def _agree(outcome: Outcome[Any], probe: Probe) -> float:
-    teacher, student = load_pair(outcome.folder, trust_code=_trusted(outcome))
+    teacher, student = _stored(outcome).load_pair()
     inputs = Inputs(inputs=probe.inputs)
     expected, found = run_pair(
         teacher.module, student, teacher.spec, inputs, batch_size=BATCH_SIZE, read=lambda *outputs: outputs

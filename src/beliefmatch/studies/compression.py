@@ -16,6 +16,7 @@ from beliefmatch.export.formats import check_format
 from beliefmatch.export.graph import Pixels
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.measurement.run import measure_run
+from beliefmatch.measurement.stored_run import StoredRun
 from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.quantization.export import export_in_8_bits
 from beliefmatch.report.page import write_report
@@ -139,14 +140,7 @@ class Compression:
         if int8:
             if name != "onnx":
                 raise SettingsError(f"int8 is for .onnx files; got {path}")
-            return export_in_8_bits(
-                RunFolder(self.folder),
-                out=path,
-                pixels=pixels,
-                overwrite=overwrite,
-                trust_code=self._trusted,
-                given=self.given,
-            )
+            return export_in_8_bits(self.stored, out=path, pixels=pixels, overwrite=overwrite)
         return export_student(
             RunFolder(self.folder),
             name,
@@ -198,6 +192,11 @@ class Compression:
         rounds = f"{result.rounds:,} rounds of {escape(self.transfer.recipe)} in {result.seconds:.0f} seconds"
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         return f"{table}<p>{rounds}, in {escape(str(self.folder))}</p>"
+
+    @property
+    def stored(self) -> StoredRun:
+        """The run, with what is needed to make its networks again."""
+        return StoredRun(folder=RunFolder(self.folder), trust_code=self._trusted, given=self.given)
 
     @property
     def _trusted(self) -> list[str]:

@@ -6,13 +6,13 @@ from typing import Any
 from beliefmatch.data.gather import gather_examples
 from beliefmatch.errors import FolderError
 from beliefmatch.export.graph import Pixels
+from beliefmatch.measurement.stored_run import StoredRun
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.networks.scale import warn_of_scale
 from beliefmatch.quantization.export import STEM, quantize_run
 from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
-from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.setting_names import speaks_python
 from beliefmatch.studies.compression_settings import Numbers, TeacherLike, TeacherSettings, load_alone
@@ -66,16 +66,16 @@ def quantize(
     path = model.path if isinstance(model, RunFolder) else model
     if isinstance(path, str | Path) and (Path(path) / "run.json").is_file():
         folder = RunFolder(Path(path))
-        transfer = read_transfer(folder, trust_code=trust_code)
+        run = StoredRun(folder=folder, trust_code=trust_code)
+        transfer = run.read_transfer()
         quantized, _ = quantize_run(
-            folder,
+            run,
             folder.path / f"{STEM}.onnx" if out is None else Path(out),
             transfer.inputs,
             pixels=pixels,
             images=_examples(images, transfer.inputs, folder.read_student().num_classes),
             settings=settings,
             overwrite=overwrite,
-            trust_code=trust_code,
         )
         return quantized
     assert not isinstance(model, RunFolder)

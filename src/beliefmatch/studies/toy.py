@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from beliefmatch.data.toy import LabelledPoints, draw_toy
 from beliefmatch.functional.classification import correct
-from beliefmatch.measurement.run import load_pair
+from beliefmatch.measurement.stored_run import StoredRun
 from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.recipes import toy, toy_generator
 from beliefmatch.recipes.setup import Setup
@@ -147,7 +147,7 @@ def train_teacher(data: LabelledPoints) -> nn.Module:
 
 def _measure(folder: RunFolder, seed: int, *, with_trails: bool) -> ToyResult:
     """Measure both networks, enter the numbers into result.json, and draw."""
-    teacher, student = load_pair(folder, trust_code=())
+    teacher, student = StoredRun(folder=folder, trust_code=()).load_pair()
     training, held_back = draw_toy(seed)
     regions = [plane_classes(network, MEASURED_SIDE) for network in (teacher.module, student)]
     found = ToyResult(
