@@ -112,7 +112,7 @@ def check_equal(found: Done, wanted: Done, tolerance: float = 1e-6) -> None:
 def is_captured(execution: AbstractExecution) -> bool:
     """Whether a round was captured and is replayed."""
     inner = execution.inner if isinstance(execution, CompiledExecution) else execution
-    return isinstance(inner, CapturedExecution) and inner.is_captured
+    return isinstance(inner, CapturedExecution) and inner.eager is None and inner.graph.captured is not None
 
 
 def check_captured(found: Done) -> None:

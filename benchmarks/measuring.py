@@ -16,10 +16,10 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from beliefmatch.measurement.predictions import measure_accuracy
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.networks.normalisation import CIFAR10
 from beliefmatch.networks.placement import move_to_device
+from labelled import measure_accuracy
 from machine import describe_machine, write_results
 
 BATCH_SIZE = 500

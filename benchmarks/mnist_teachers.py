@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from beliefmatch import LabelledImages
-from beliefmatch.data.images import read_labelled_images
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import make_network
+from labelled import read_labelled_images
 
 MEAN, STD = (0.1307,), (0.3081,)
 NUM_TEACHER_IMAGES = 50_000

@@ -16,11 +16,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from beliefmatch.data.images import read_labelled_images
-from beliefmatch.measurement.predictions import measure_accuracy
 from beliefmatch.networks.examples import LabelledImages
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
+from labelled import measure_accuracy, read_labelled_images
 from machine import describe_machine, table, write_results
 
 SANITY_IMAGES = 2000

@@ -18,12 +18,12 @@ from typing import Any
 
 from beliefmatch import Network, Unlabelled, recipes
 from beliefmatch.measurement.agreement import Measurement
-from beliefmatch.measurement.predictions import measure_accuracy
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.students.named import NamedStudent
 from beliefmatch.students.pruned import PrunedStudent
 from beliefmatch.studies.sweep import Outcome, sweep
 from beliefmatch.training.transfer import Transfer
+from labelled import measure_accuracy
 from machine import describe_machine, rounded_spread, write_results
 from tasks import CIFAR10, FASHION_BN, Task, percent, timed_cell
 

@@ -32,11 +32,9 @@ from beliefmatch import (
     recipes,
     run,
 )
-from beliefmatch.data.images import read_labelled_images
 from beliefmatch.export import onnx
 from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.functional.classification import correct
-from beliefmatch.measurement.predictions import measure_accuracy
 from beliefmatch.networks.examples import Images
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.teacher import Teacher
@@ -46,6 +44,7 @@ from beliefmatch.quantization.static import CalibratedGraph, StaticSettings, pre
 from beliefmatch.sources.procedural_pool import ProceduralPool
 from beliefmatch.students.base import build_student
 from beliefmatch.students.named import NamedStudent
+from labelled import measure_accuracy, read_labelled_images
 from machine import RESULTS, describe_machine, rounded_spread, write_results
 from tasks import CIFAR10, FASHION_BN, MOBILENET, TASKS, Task, percent, teacher_weights
 

@@ -10,7 +10,6 @@ from torch import nn
 
 from beliefmatch import Network, RunFolder, RunOptions, measure_run, read_examples, read_images, recipes
 from beliefmatch.data.digits import read_digits
-from beliefmatch.data.images import read_labelled_images
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.networks.examples import AbstractExamples, Images
 from beliefmatch.networks.inputs import InputSpec
@@ -22,6 +21,7 @@ from beliefmatch.studies.sweep import Cell, Measure
 from beliefmatch.studies.teacher_file import write_teacher
 from beliefmatch.training.budget import time_rounds
 from beliefmatch.training.transfer import Transfer
+from labelled import read_labelled_images
 from mnist_teachers import CNN_16, CNN_28, LENET_BN, LENET_TANH, MEAN, STD, TANH_CNN_3, MnistTeacher, train_network
 from reference.mobilenet import make_mobilenet
 

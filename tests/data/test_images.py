@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from beliefmatch.data.gather import gather_examples
-from beliefmatch.data.images import read_examples, read_images, read_labelled_images
+from beliefmatch.data.images import read_examples, read_images
 from beliefmatch.errors import BeliefMatchError, ExamplesError
 from beliefmatch.networks.examples import Images, Inputs, LabelledImages
 from beliefmatch.networks.inputs import InputSpec
@@ -45,7 +45,6 @@ def test_images_are_read_as_before(tmp_path: Path) -> None:
     labelled.mkdir()
     path = stored(labelled, images=PIXELS, labels=LABELS)
     assert isinstance(read_images(path), LabelledImages)
-    assert read_labelled_images(path).labels.tolist() == LABELS.tolist()
 
 
 NAN, INF = FEATURES.copy(), FEATURES.copy()

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from beliefmatch.cli.tables import measurement_tables
 from beliefmatch.errors import ExamplesError, NetworkError, SettingsError
 from beliefmatch.measurement.agreement import Measurement, measure_pair
-from beliefmatch.measurement.predictions import measure_accuracy
 from beliefmatch.measurement.run import measure_networks
 from beliefmatch.measurement.transition import TransitionPlan
 from beliefmatch.networks.examples import Images
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.normalisation import DIGITS
+from labelled import measure_accuracy
 from scipy_oracle import binned_calibration_error
 from tiny import make_conv_teacher, make_seven_classes
 

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from beliefmatch.errors import ExamplesError, ExportError
 from beliefmatch.export.check import compare
 from beliefmatch.measurement import measure_pair
-from beliefmatch.measurement.predictions import measure_accuracy
-from beliefmatch.networks.examples import Inputs
 from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.runs.atomic import write_json
 from beliefmatch.runs.folder import RunFolder
@@ -39,11 +37,6 @@ def test_examples_without_a_class_are_counted_and_refused(role: str) -> None:
     networks = {"teacher": linear, "student": linear, role: Standardising()}
     with pytest.raises(ExamplesError, match=rf"the {role} gives .* not finite for 10 of 100 examples, .* index 42:"):
         measure_pair(networks["teacher"], networks["student"], DIGITS, INPUTS, LABELS, batch_size=30)
-
-
-def test_accuracy_counts_no_class_that_is_none() -> None:
-    with pytest.raises(ExamplesError, match=r"not finite for 10 of 100 examples, the first at index 42:"):
-        measure_accuracy(Standardising(), DIGITS, Inputs(inputs=INPUTS, labels=LABELS), batch_size=30)
 
 
 def test_a_file_is_not_blamed_for_what_the_student_does() -> None:

@@ -8,12 +8,12 @@ from beliefmatch.errors import NetworkError
 from beliefmatch.export.check import check_file
 from beliefmatch.export.fresh_process import FreshProcess
 from beliefmatch.measurement import TransitionPlan, measure_pair
-from beliefmatch.measurement.predictions import measure_accuracy
 from beliefmatch.measurement.run import measure_networks
 from beliefmatch.networks.examples import Inputs
 from beliefmatch.networks.inspection import inspect
 from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.networks.passes import run_padded
+from labelled import measure_accuracy
 
 INPUTS = torch.randn(101, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 

@@ -96,7 +96,7 @@ def do_rounds(execution: str, num_rounds: int = NUM_ROUNDS) -> tuple[Any, Abstra
 
 
 def is_captured(execution: AbstractExecution) -> bool:
-    return isinstance(execution, CapturedExecution) and execution.is_captured
+    return isinstance(execution, CapturedExecution) and execution.eager is None and execution.graph.captured is not None
 
 
 @pytest.mark.usefixtures("stand_in")

@@ -127,18 +127,6 @@ def read_image_folder(path: Path, *, shape: tuple[int, ...]) -> Images:
     return Images(images=torch.from_numpy(images), name=path.name)
 
 
-def read_labelled_images(path: Path) -> LabelledImages:
-    """Read an .npz file as `read_images` does, insisting on labels.
-
-    Raises:
-        ExamplesError: as there, or it has no labels.
-    """
-    data = read_images(path)
-    data.needed_labels()
-    assert isinstance(data, LabelledImages)
-    return data
-
-
 def _tensor(array: Any, name: str) -> Tensor:
     try:
         return torch.from_numpy(array)

@@ -11,7 +11,7 @@ from beliefmatch.functional.calibration_error import calibration_error_gaps
 from beliefmatch.functional.classification import confidence, correct, in_top
 from beliefmatch.functional.divergences import kl_divergence
 from beliefmatch.networks.dtypes import device_of, dtype_of
-from beliefmatch.networks.examples import AbstractExamples, examples_of
+from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.passes import run_padded
 from beliefmatch.networks.placement import to_format_of
@@ -121,30 +121,6 @@ def run_pair(
     for column, role in enumerate(("teacher", "student")):
         _check_finite(finite[:, column], role)
     return found
-
-
-def measure_accuracy(
-    network: nn.Module,
-    spec: InputSpec,
-    examples: AbstractExamples | Tensor,
-    labels: Tensor | None = None,
-    *,
-    batch_size: int = BATCH_SIZE,
-) -> float:
-    """Measure the fraction of examples that one network, in eval mode, gives their label. See `measure_pair`.
-
-    Raises:
-        ExamplesError: there are no labels, examples are not as `measure_pair` says, or outputs are not finite.
-    """
-    labelled = examples_of(examples, labels)
-    labelled.needed_labels()
-    right, finite = list[Tensor](), list[Tensor]()
-    for inputs, targets in batches((network,), spec, labelled, batch_size):
-        logits = _run(network, inputs)
-        right.append(correct(logits, targets))
-        finite.append(logits.isfinite().all(dim=1))
-    _check_finite(torch.cat(finite).cpu(), "network")
-    return int(torch.cat(right).sum()) / len(labelled)
 
 
 def _run(network: nn.Module, inputs: Tensor) -> Tensor:

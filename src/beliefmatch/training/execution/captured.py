@@ -39,11 +39,6 @@ class CapturedExecution(AbstractExecution):
         self.may_compile = may_compile
         self.rounds_left = transfer.rounds - state.round
 
-    @property
-    def is_captured(self) -> bool:
-        """Whether a round was captured and is replayed."""
-        return self.eager is None and self.graph.captured is not None
-
     def next(self) -> Metrics:
         """Run one round; where it turns out that it cannot be captured, run it and all others eagerly."""
         if self.eager is not None:
