@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from beliefmatch.cli.output import print_table
+from beliefmatch.cli.output import open_table, print_table
 from beliefmatch.cli.printing import print_text
 
 if TYPE_CHECKING:
@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 
 def print_candidates(found: "Candidates") -> None:
     """Print one row a candidate, the network itself first, and what is trained."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     from beliefmatch.studies.auto_compress import describe_target
 
     first = found.candidates[0]
@@ -21,7 +18,7 @@ def print_candidates(found: "Candidates") -> None:
         f"tried for {describe_target(found.target)}; latency of one example in {found.runtime} on this machine with "
         f"{found.threads} threads:"
     )
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
+    table = open_table(collapse_padding=True)
     table.add_column("student", overflow="fold")
     headings = ("bits", "MACs", "parameters", "size", "ms", "speedup", "meets")
     was_trained = any(each.agreement is not None for each in found.candidates)

@@ -15,7 +15,7 @@ from beliefmatch.cli.aliases import (
     OptionalShape,
     left_out,
 )
-from beliefmatch.cli.output import print_table
+from beliefmatch.cli.output import open_table, print_table
 from beliefmatch.cli.printing import print_text
 from beliefmatch.cli.sensitivity import print_sensitivity
 from beliefmatch.training.progress import Display, print_json
@@ -170,13 +170,10 @@ def _describe(teacher: "Teacher") -> list[tuple[str, str]]:
 
 
 def _print_table(model: "SuggestedStudent", students: "list[SuggestedStudent]") -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     from beliefmatch.cli.tables import short
     from beliefmatch.number_texts import three_digits
 
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = open_table()
     table.add_column("")
     for heading in ("parameters", "MACs", "1 example, ms", "64 examples, ms"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -1,6 +1,6 @@
 """The commands `recipes` and `architectures`: what there is to choose from."""
 
-from beliefmatch.cli.output import print_table
+from beliefmatch.cli.output import open_table, print_table
 from beliefmatch.cli.printing import print_text
 from beliefmatch.recipe_overviews import OVERVIEWS
 from beliefmatch.training.progress import Display, print_json
@@ -17,10 +17,7 @@ def recipes(*, display: Display = "full") -> None:
     if display == "json":
         print_json({name: asdict(overview) for name, overview in OVERVIEWS.items()})
     elif display == "full":
-        from rich.box import SIMPLE_HEAD
-        from rich.table import Table
-
-        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        table = open_table()
         table.add_column("recipe", no_wrap=True)
         for heading in ("what it is", "paper", "when to use it", "cost"):
             table.add_column(heading)

@@ -23,6 +23,18 @@ def set_display(display: Display) -> None:
         root.setLevel(max(root.level, logging.WARNING))
 
 
+def open_table(*, collapse_padding: bool = False) -> "Table":
+    """Build a table without edges: a line under its headings is all.
+
+    Args:
+        collapse_padding: whether columns stand nearer to each other.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    return Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=collapse_padding)
+
+
 def print_table(table: "Table") -> None:
     """Write a table to the standard output, so wide that no number and no name is cut or broken.
 

@@ -8,15 +8,12 @@ if TYPE_CHECKING:
 
 def print_sensitivity(sensitivity: "Sensitivity") -> None:
     """Print a table of groups and one of blocks, and what to type."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    from beliefmatch.cli.output import print_table
+    from beliefmatch.cli.output import open_table, print_table
     from beliefmatch.cli.printing import print_text
 
     compared = sensitivity.num_compared
     print_text(f"agreement with itself on {compared} pseudo inputs, in per cent, when one group loses channels:")
-    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = open_table()
     table.add_column("channels of")
     for heading in (
         "channels",
@@ -30,7 +27,7 @@ def print_sensitivity(sensitivity: "Sensitivity") -> None:
     print_table(table)
     line = "--student thin:0.5 keeps half of the MACs in fewer channels"
     if sensitivity.blocks:
-        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        table = open_table()
         table.add_column("block")
         for heading in ("MACs", "without it"):
             table.add_column(heading, justify="right", no_wrap=True)

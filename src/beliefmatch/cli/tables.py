@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from beliefmatch.cli.output import open_table
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.measurement.summary import decimals, lines_of
 from beliefmatch.number_texts import three_digits
@@ -95,16 +95,11 @@ def export_table(export: Export) -> Table:
 def comparison_table(comparison: "Comparison") -> Table:
     """Return one row a recipe: what was measured, or else its own pseudo batches, and what it cost, in 80 columns."""
     over = any(each.is_over_time for each in comparison.compared)
-    table = Table(
-        title="mean +- deviation over seeds; a dash: not measured",
-        title_justify="left",
-        caption=f"{OVER_TIME} over the minutes: one round, and what comes before it, does not fit" if over else None,
-        caption_justify="left",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        collapse_padding=True,
-        pad_edge=False,
-    )
+    table = open_table(collapse_padding=True)
+    table.title, table.title_justify = "mean +- deviation over seeds; a dash: not measured", "left"
+    table.caption_justify = "left"
+    if over:
+        table.caption = f"{OVER_TIME} over the minutes: one round, and what comes before it, does not fit"
     table.add_column("recipe", no_wrap=True)
     quantities = ("accuracy, %", "agreement, %") if comparison.is_measured else ("agreement on common inputs, %",)
     for heading in (*quantities, "seconds", "rounds"):

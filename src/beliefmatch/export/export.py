@@ -192,10 +192,7 @@ def check_target(
             f"{target} is there already: add {Setting('overwrite', value=True)} to replace it, or name another "
             f"{Setting('out')}"
         )
-    if os.path.realpath(target.parent) == os.path.realpath(folder.path) and target.name in (
-        folder.student.name,
-        TEACHER_FILE,
-    ):
+    if _is_inside(folder, target) and target.name in (folder.student.name, TEACHER_FILE):
         raise FolderError(f"{target} belongs to the run itself: name another {Setting('out')}")
     existing = next(parent for parent in target.absolute().parents if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):

@@ -50,3 +50,8 @@ def cast(network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
     """
     network.to(device)
     network._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+
+
+def dtype_name(tensor: Tensor) -> str:
+    """Return the type of a tensor's numbers as messages write it, such as float32."""
+    return str(tensor.dtype).removeprefix("torch.")

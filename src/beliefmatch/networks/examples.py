@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from beliefmatch.errors import ExamplesError
+from beliefmatch.networks.dtypes import dtype_name
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.labels import check_classes, check_labels, read_labels
 from beliefmatch.runs.schema.task import TaskName
@@ -139,7 +140,7 @@ class Images(AbstractExamples):
     def _check_stored(self) -> None:
         if self.images.dtype != torch.uint8:
             raise ExamplesError(
-                f"images have dtype {_name(self.images)}, expected uint8 pixels from 0 to 255; numbers that are "
+                f"images have dtype {dtype_name(self.images)}, expected uint8 pixels from 0 to 255; numbers that are "
                 "network inputs already go into an array inputs"
             )
         if self.images.dim() != 4:
@@ -210,7 +211,7 @@ class Inputs(AbstractExamples):
     def _check_stored(self) -> None:
         if self.inputs.dtype != torch.float32:
             raise ExamplesError(
-                f"inputs have dtype {_name(self.inputs)}, expected floats, or integers that are features"
+                f"inputs have dtype {dtype_name(self.inputs)}, expected floats, or integers that are features"
             )
         if self.inputs.dim() < 2:
             raise ExamplesError(
@@ -268,7 +269,3 @@ def examples_of(given: AbstractExamples | Tensor, labels: Tensor | None = None, 
 
 def _shape_of_all(shape: tuple[int, ...]) -> str:
     return f"(n, {', '.join(map(str, shape))})"
-
-
-def _name(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from beliefmatch.errors import ExamplesError
+from beliefmatch.networks.dtypes import dtype_name
 from beliefmatch.runs.schema.task import TaskName
 
 
@@ -18,7 +19,7 @@ def read_labels(labels: Tensor, count: int) -> Tensor:
         ExamplesError: they are of another shape or type, below 0 where they are integers of one column, or not finite.
     """
     if labels.is_complex() or (labels.dtype == torch.bool and labels.dim() == 1):
-        raise ExamplesError(f"labels have dtype {_name(labels)}, expected integers")
+        raise ExamplesError(f"labels have dtype {dtype_name(labels)}, expected integers")
     if labels.dim() not in (1, 2) or len(labels) != count or labels.numel() == 0:
         raise ExamplesError(
             f"labels have shape {tuple(labels.shape)}, expected ({count},), one for each example; or ({count}, labels) "
@@ -83,7 +84,3 @@ def check_classes(labels: Tensor) -> None:
             f"labels have shape {tuple(labels.shape)}, expected ({len(labels)},), one class for each example: several "
             "are for multi-label networks"
         )
-
-
-def _name(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 from beliefmatch.report.runs import Run
 from beliefmatch.report.settings import OWN, Settings, labels
-
-WITHOUT_EFFECT = frozenset({"teacher.weights", "teacher.num_classes", "inputs.normalisation_from", "inputs.shape_from"})
-"""Settings that hold where something lies, or who knows it. A teacher is compared by the bytes of its weights."""
+from beliefmatch.runs.serialisation import WITHOUT_EFFECT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 
 from beliefmatch.report.class_names import class_cell, names_of
 from beliefmatch.report.disagreements import disagreement_parts
-from beliefmatch.report.elements import Cell, Part, Section, Table, estimate_cell, mean_cell, number_cell
+from beliefmatch.report.elements import Cell, Part, Section, Table, number_cell
 from beliefmatch.report.groups import Group, count
-from beliefmatch.report.quantities import UNLABELLED, Kind
-from beliefmatch.report.scores import by_output, scores_table
+from beliefmatch.report.scores import by_output, estimates_cell, scores_table
 from beliefmatch.runs.schema.measurement import INTERVALS, ClassScores, Estimate, MeasurementRecord
 from beliefmatch.runs.schema.task import TaskName
 
@@ -65,13 +64,6 @@ def _after(group: Group) -> str:
     return DEVIATIONS if len(group.runs) > 1 else of_one
 
 
-def _cell(kind: Kind, group: Group, estimates: Sequence[Estimate | None]) -> Cell:
-    there = [estimate for estimate in estimates if estimate is not None]
-    if len(group.runs) == 1:
-        return estimate_cell(kind, there[0] if there else None, missing=UNLABELLED)
-    return mean_cell(kind, [estimate.value for estimate in there], missing=UNLABELLED, of=len(group.runs))
-
-
 def _by_class(group: Group) -> Table | None:
     classes: dict[int, list[ClassScores]] = {}
     for found in _found(group):
@@ -108,7 +100,7 @@ def _mean_agreement(scores: Sequence[ClassScores]) -> float:
 
 
 def _class_cell(group: Group, estimates: Sequence[Estimate | None]) -> Cell:
-    cell = _cell("fraction", group, estimates)
+    cell = estimates_cell("fraction", group, estimates)
     return cell if cell.is_number else Cell(text="no examples")
 
 
@@ -128,7 +120,7 @@ def _pairs(group: Group) -> Table | None:
         (
             class_cell(names, teacher),
             class_cell(names, student),
-            _cell("fraction", group, cells[teacher, student]),
+            estimates_cell("fraction", group, cells[teacher, student]),
         )
         for teacher, student in most
     )

@@ -28,7 +28,9 @@ def scores_table(group: Group) -> Table | None:
         (
             text_cell(title),
             *(
-                _cell("fraction" if are_labels else kind_of(name), group, [_score(each, side, name) for each in found])
+                estimates_cell(
+                    "fraction" if are_labels else kind_of(name), group, [_score(each, side, name) for each in found]
+                )
                 for side in SIDES
             ),
         )
@@ -46,7 +48,7 @@ def by_output(group: Group) -> Table | None:
         (
             number_cell("exact", number),
             *(
-                _cell(kind_of(name), group, [getattr(each.by_output[number], name) for each in found])
+                estimates_cell(kind_of(name), group, [getattr(each.by_output[number], name) for each in found])
                 for name in NUMBER_TITLES
             ),
         )
@@ -71,7 +73,8 @@ def _score(measured: LabelMeasurement | NumberMeasurement, side: str, name: str)
     return None if scores is None else getattr(scores, name)
 
 
-def _cell(kind: Kind, group: Group, estimates: Sequence[Estimate | None]) -> Cell:
+def estimates_cell(kind: Kind, group: Group, estimates: Sequence[Estimate | None]) -> Cell:
+    """Return the cell of one number: with its interval of a single run, as mean and deviation of several."""
     there = [estimate for estimate in estimates if estimate is not None]
     if len(group.runs) == 1:
         return estimate_cell(kind, there[0] if there else None, missing=UNLABELLED)

@@ -94,12 +94,15 @@ def _show(value: Any) -> str:
     return str(value["path"]) if isinstance(value, dict) and value.keys() == {"type", "path"} else str(value)
 
 
+WITHOUT_EFFECT = frozenset({"teacher.weights", "teacher.num_classes", "inputs.normalisation_from", "inputs.shape_from"})
+"""Settings that hold where something lies, or who knows it. A teacher is compared by the bytes of its weights: neither
+where it lies counts, nor whether its number of classes was given."""
+
+
 def comparable(settings: Any) -> dict[str, Any]:
     """Return the settings of a run as JSON without what changes nothing that is computed."""
     content: dict[str, Any] = json.loads(json.dumps(asdict(settings)))
-    # The teacher counts by its bytes: neither where it lies, nor whether its number of classes was given.
-    without_effect = (("teacher", "weights"), ("teacher", "num_classes"))
-    for part, name in (*without_effect, ("inputs", "normalisation_from"), ("inputs", "shape_from")):
+    for part, name in (path.split(".") for path in WITHOUT_EFFECT):
         if isinstance(content["transfer"].get(part), dict):
             content["transfer"][part].pop(name, None)
     for part in ("teacher", "student"):
