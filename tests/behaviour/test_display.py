@@ -1,5 +1,6 @@
 """What a run shows while it works: lines, JSON, nothing, TensorBoard."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 import pytest
 from test_command import error_line, transfer
 
-from beliefmatch import cli
 from beliefmatch.cli import main
 from beliefmatch.training.progress import RunProgress, describe_losses
 
@@ -73,7 +73,7 @@ def test_an_interrupted_command_says_how_it_goes_on(
     def interrupt(_words: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_run_command", interrupt)
+    monkeypatch.setattr(importlib.import_module("beliefmatch.cli.main"), "_run_command", interrupt)
     assert main([command]) == 130
     said = capsys.readouterr().err
     assert said == "beliefmatch: interrupted\n" if way is None else way in said

@@ -61,7 +61,7 @@ def test_the_generators_divergence_follows_the_number_of_classes(classes: int, m
         seen.append(inputs.detach())
         return input_gradient(losses, inputs, micro_batch)
 
-    monkeypatch.setattr("beliefmatch.sources.trained_generator.input_gradient", watched)
+    monkeypatch.setattr("beliefmatch.sources.adversarial.input_gradient", watched)
     state = transfer.source.start(teacher, student, transfer.plan, fabric)
     found = transfer.source.improve(state, teacher, student, fabric)["generator_divergence"]
     expected = -released(teacher.outputs(seen[0]).logits, student(seen[0]))

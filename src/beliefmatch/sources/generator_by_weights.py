@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Self
 
+import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.base import AbstractSource, Batch, Needs, Plan
+from beliefmatch.sources.input_gradient import input_gradient
 from beliefmatch.sources.inversion_loss import InversionLossWeights
 from beliefmatch.sources.trained_generator import (
     GeneratorTraining,
@@ -17,8 +18,8 @@ from beliefmatch.sources.trained_generator import (
     check_training,
     generate_batches,
     generate_samples,
+    stack_rows,
     start_generator,
-    train_generator,
 )
 
 
@@ -60,13 +61,22 @@ class AbstractGeneratorByWeights(GeneratorTraining, AbstractSource[TrainedGenera
         self, state: TrainedGenerator, teacher: Teacher, student: nn.Module, fabric: Fabric
     ) -> dict[str, Tensor]:
         """Train the generator for one round, all steps on the same noise."""
-        return train_generator(self, state, partial(self._losses, teacher, student, fabric), fabric)
+        state.round_noise.copy_(state.noise.draw(fabric))
+        return stack_rows([self._step(state, teacher, student, fabric) for _ in range(self.generator_steps)])
 
-    def _losses(self, teacher: Teacher, student: nn.Module, fabric: Fabric, inputs: Tensor) -> dict[str, Tensor]:
-        """Compute the weighted terms of a pseudo batch by the names of a log."""
+    def _step(self, state: TrainedGenerator, teacher: Teacher, student: nn.Module, fabric: Fabric) -> dict[str, Tensor]:
+        def losses(inputs: Tensor) -> dict[str, Tensor]:
+            with fabric.autocast():
+                found = self.terms.losses(inputs, self.terms.read(inputs, teacher), teacher, student)
+            return {f"generator_{name}": term for name, term in found.items()}
+
         with fabric.autocast():
-            found = self.terms.losses(inputs, self.terms.read(inputs, teacher), teacher, student)
-        return {f"generator_{name}": term for name, term in found.items()}
+            generated = state.generator(state.round_noise)
+        gradient, found = input_gradient(losses, generated, state.micro_batch)
+        generated.backward(gradient)
+        norm = state.optimisation.step(fabric)
+        loss = torch.stack(list(found.values())).sum()
+        return {"generator_loss": loss, **found, "generator_gradient_norm": norm}
 
     def batches(self, state: TrainedGenerator, fabric: Fabric) -> Iterator[Batch]:
         """Generate with the improved generator: once a round, or for every student step."""

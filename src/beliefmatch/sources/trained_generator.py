@@ -1,7 +1,7 @@
 """A generator that is trained all along: its state, how it starts, and the pseudo batches that it gives."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -13,7 +13,6 @@ from beliefmatch.networks.teacher import Teacher
 from beliefmatch.optimisers import Adam, Optimisation
 from beliefmatch.sources.base import FIXED, Batch, Plan
 from beliefmatch.sources.generator_settings import GeneratorSettings
-from beliefmatch.sources.input_gradient import input_gradient
 from beliefmatch.sources.noise_stream import NoiseStream
 
 
@@ -78,38 +77,6 @@ def start_generator(settings: GeneratorTraining, teacher: Teacher, plan: Plan, f
     )
 
 
-def train_generator(
-    settings: GeneratorTraining,
-    state: TrainedGenerator,
-    losses: Callable[[Tensor], dict[str, Tensor]],
-    fabric: Fabric,
-) -> dict[str, Tensor]:
-    """Train a generator for one round, all steps on the same noise, and return what each step records, (steps,) each.
-
-    Args:
-        settings: number of steps.
-        state: moves.
-        losses: returns what the generator minimises by name, each () and a mean over its inputs (batch, *shape).
-        fabric: averages gradients over processes.
-    """
-    state.round_noise.copy_(state.noise.draw(fabric))
-    rows = [_step_generator(state, losses, fabric) for _ in range(settings.generator_steps)]
-    return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
-
-
-def _step_generator(
-    state: TrainedGenerator, losses: Callable[[Tensor], dict[str, Tensor]], fabric: Fabric
-) -> dict[str, Tensor]:
-    """Train the generator for one step, by the gradient of the losses to the pseudo batch alone."""
-    with fabric.autocast():
-        generated = state.generator(state.round_noise)
-    gradient, found = input_gradient(losses, generated, state.micro_batch)
-    generated.backward(gradient)
-    norm = state.optimisation.step(fabric)
-    loss = torch.stack(list(found.values())).sum()
-    return {"generator_loss": loss, **found, "generator_gradient_norm": norm}
-
-
 def generate_batches(settings: GeneratorTraining, state: TrainedGenerator, fabric: Fabric) -> Iterator[Batch]:
     """Generate the batch of each student step: one for the whole round, or one of fresh noise for every step."""
     batch = None
@@ -127,3 +94,8 @@ def generate_samples(state: TrainedGenerator, fabric: Fabric) -> Tensor:
     with torch.no_grad(), fabric.autocast():
         inputs = torch.func.functional_call(state.generator, buffers, (state.round_noise,))
     return inputs.to(state.round_noise.dtype)
+
+
+def stack_rows(rows: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Stack what each step records, () each, to (steps,)."""
+    return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
