@@ -7,7 +7,7 @@ statistics that the teacher's batch-norm layers remember (Yin et al. 2020).
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from lightning_fabric import Fabric
@@ -35,10 +35,6 @@ class Adversarial(GeneratorTraining, AbstractSource[TrainedGenerator]):
     """A generator trained against the student. The student is in train mode in the generator's step too, so its
     batch-norm statistics move there. Defaults: the paper's released code, but for the scale of the divergence.
     """
-
-    citation: ClassVar[str] = (
-        "Micaelli & Storkey 2019, Zero-shot Knowledge Transfer via Adversarial Belief Matching, NeurIPS"
-    )
 
     student_steps: int = 10
     """Student steps a round."""
