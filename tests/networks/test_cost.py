@@ -264,3 +264,25 @@ def test_a_network_that_fails_on_a_single_example_is_timed_with_two() -> None:
     spec = InputSpec(shape=(4,))
     seconds = measure_latency([Squeezes(), nn.Linear(4, 3)], spec, num_timed=3)
     assert all(each > 0 for each in seconds)
+
+
+@pytest.mark.filterwarnings("ignore:.*in beta state")
+@pytest.mark.parametrize(
+    ("layout", "num_bytes"),
+    [
+        (torch.sparse_coo, 2 * 8 * 3 + 4 * 3),
+        (torch.sparse_csr, 8 * (5 + 3) + 4 * 3),
+        (torch.sparse_csc, 8 * (7 + 3) + 4 * 3),
+    ],
+)
+def test_a_sparse_buffer_takes_the_bytes_of_its_indices_and_values(layout: torch.layout, num_bytes: int) -> None:
+    network, entries = nn.Linear(4, 2), torch.zeros(4, 6)
+    entries[0, 1] = entries[2, 2] = entries[3, 5] = 1.0
+    network.register_buffer("adjacency", entries.to_sparse(layout=layout))  # pyright: ignore[reportCallIssue, reportArgumentType]
+    assert measure_cost(network, InputSpec(shape=(4,))).bytes == 4 * 10 + num_bytes
+
+
+def test_a_sparse_parameter_has_as_many_numbers_as_it_holds() -> None:
+    network = nn.Linear(4, 2)
+    network.edges = nn.Parameter(torch.eye(5).to_sparse())
+    assert measure_cost(network, InputSpec(shape=(4,))).parameters == 10 + 5

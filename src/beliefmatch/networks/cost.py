@@ -25,6 +25,7 @@ from beliefmatch.networks.modes import evaluating
 from beliefmatch.networks.multiply_accumulates import counting_flops
 from beliefmatch.networks.passes import run_network
 from beliefmatch.networks.quantization.layers import FakeQuantized, quantized_layers
+from beliefmatch.networks.state_dicts import stored_parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,9 @@ def count_parameters(network: nn.Module) -> int:
     Steps, which say how far apart the levels of few bits are, are none.
     """
     steps = sum(layer.num_steps for layer in quantized_layers(network))
-    return sum(each.numel() for each in (*network.parameters(), *_other_weights(network))) - steps
+    found = (*network.parameters(), *_other_weights(network))
+    # Of a sparse one those that it holds, which are its last part.
+    return sum(stored_parts(each)[-1].numel() for each in found) - steps
 
 
 def _other_weights(network: nn.Module) -> Iterator[Tensor]:
@@ -88,7 +91,9 @@ def _count_bytes(network: nn.Module) -> int:
     """Count the bytes of parameters and buffers that are kept; of tied ones, which share their memory, once."""
     left_out = {each.data_ptr() for each in network.operands()} if isinstance(network, ConvertedProgram) else set()
     # Layers of 8-bit weights keep them in tuples.
-    kept = [each for each in tree_leaves(network.state_dict()) if isinstance(each, Tensor)]
+    kept = [
+        part for each in tree_leaves(network.state_dict()) if isinstance(each, Tensor) for part in stored_parts(each)
+    ]
     tensors = [each for each in kept if each.data_ptr() not in left_out]
     distinct = {(each.data_ptr() or id(each), each.numel(), each.dtype): each for each in tensors}
     shared: dict[int, list[Tensor]] = {}

@@ -23,6 +23,18 @@ def tensors_in(network: nn.Module) -> dict[str, Tensor]:
     }
 
 
+def stored_parts(tensor: Tensor) -> tuple[Tensor, ...]:
+    """Return the dense tensors that a tensor is stored in: of a sparse one its indices, then its values."""
+    match tensor.layout:
+        case torch.sparse_coo:
+            return tensor._indices(), tensor._values()
+        case torch.sparse_csr | torch.sparse_bsr:
+            return tensor.crow_indices(), tensor.col_indices(), tensor.values()
+        case torch.sparse_csc | torch.sparse_bsc:
+            return tensor.ccol_indices(), tensor.row_indices(), tensor.values()
+    return (tensor,)
+
+
 def bytes_of(value: Any) -> Iterator[bytes]:
     """Yield the bytes of an entry of a state dict, whatever it is."""
     leaves, structure = tree_flatten(value)
@@ -36,14 +48,18 @@ def bytes_of(value: Any) -> Iterator[bytes]:
         if tensor.is_quantized:
             yield repr(tensor.qscheme()).encode() + tensor.dequantize().contiguous().numpy().tobytes()
         else:
-            yield tensor.contiguous().numpy().tobytes()
+            yield from (part.contiguous().numpy().tobytes() for part in stored_parts(tensor))
 
 
 def are_equal(first: Any, second: Any) -> bool:
     """Whether two entries of state dicts are the same."""
-    if isinstance(first, Tensor) and isinstance(second, Tensor) and not first.is_quantized:
+    if isinstance(first, Tensor) and isinstance(second, Tensor) and _is_dense(first) and _is_dense(second):
         return first.shape == second.shape and torch.allclose(first, second, rtol=0, atol=0, equal_nan=True)
     return list(bytes_of(first)) == list(bytes_of(second))
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    return tensor.layout == torch.strided and not tensor.is_quantized
 
 
 def as_tensors(network: nn.Module, *, role: str) -> dict[str, Tensor]:
@@ -58,10 +74,15 @@ def as_tensors(network: nn.Module, *, role: str) -> dict[str, Tensor]:
     """
     found: dict[str, Tensor] = {}
     for name, value in network.state_dict().items():
-        if isinstance(value, Tensor) and not value.is_quantized:
+        if isinstance(value, Tensor) and _is_dense(value):
             found[name] = value.detach().cpu().contiguous().clone()
             continue
         extra = encode_extra_state(value) if name.endswith(EXTRA) else None
+        if isinstance(value, Tensor) and not value.is_quantized and extra is None:
+            raise NetworkError(
+                f"the {role} holds {name} as a sparse tensor, which no file of weights can hold: register it with "
+                "persistent=False if it never changes, or keep it dense"
+            )
         if extra is None:
             raise NetworkError(
                 f"the state of the {role} has {name}, a {type(value).__name__}, which no file of weights can hold: "
