@@ -1,5 +1,6 @@
 """Networks are measured as a caller has them: by what follows from their outputs, which need not be logits."""
 
+import math
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ from torch import Tensor, nn
 
 from beliefmatch.errors import ExamplesError, NetworkError
 from beliefmatch.measurement import measure_pair
+from beliefmatch.measurement.transition import TransitionPlan
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import inspect
+from beliefmatch.networks.output_forms import to_logits
 
 SPEC = InputSpec(shape=(7,))
 RANDOM = torch.Generator().manual_seed(0)
@@ -108,3 +111,59 @@ def test_what_cannot_be_compared_is_told() -> None:
         measure_pair(first, second, SPEC, INPUTS)
     with pytest.raises(ExamplesError, match="there is a label 3, but the network knows classes 0 to 2 only"):
         measure_pair(first, first, SPEC, INPUTS, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(torch.float64, torch.float32), (torch.float32, torch.bfloat16), (torch.float16,) * 2]
+)
+@pytest.mark.parametrize("form", ["logits", "softmax"])
+def test_networks_may_have_any_floating_types(first: torch.dtype, second: torch.dtype, form: str) -> None:
+    networks = tuple(network.to(dtype) for network, dtype in zip(pair(form, 4), (first, second), strict=True))
+    found = measure_pair(*networks, SPEC, INPUTS, num_resamples=20, transition=TransitionPlan(num_images=3))
+    with torch.no_grad():
+        values = [network(INPUTS.to(dtype)) for network, dtype in zip(networks, (first, second), strict=True)]
+    least = torch.tensor([2.0**-24 if each.dtype == torch.float16 else 0 for each in values])
+    exact = [
+        each.double().maximum(low).log() if form == "softmax" else each.double()
+        for each, low in zip(values, least, strict=True)
+    ]
+    beliefs = [each.log_softmax(dim=1) for each in exact]
+    divergence = nn.functional.kl_div(beliefs[1], beliefs[0], log_target=True, reduction="batchmean")
+    assert found.divergence.value == pytest.approx(float(divergence), rel=1e-4 if form == "softmax" else 1e-5)
+
+
+def test_the_logarithm_of_16_bit_probabilities_has_32_bits() -> None:
+    values = torch.tensor([[0.3, 0.7 - 2.0**-24, 2.0**-24]], dtype=torch.float16)
+    assert torch.equal(to_logits(values, "probabilities"), values.float().log())
+    assert to_logits(torch.zeros(1, 2, dtype=torch.float16), "probabilities")[0, 0].item() == pytest.approx(
+        math.log(2.0**-24)
+    )
+
+
+class Hiding(Returning):
+    """Returns probabilities without a gradient, so that no graph tells what they are."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.layer(x) / 9).sigmoid().detach()
+
+
+def test_a_hidden_sigmoid_is_named_with_a_way_that_the_caller_has(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING"):
+        measure_pair(Hiding("", 4, 1), Returning("logits", 4, 2), SPEC, INPUTS, num_resamples=20)
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert "the teacher returns for the inputs tried lies between 0 and 1" in message
+    assert message.endswith("give a network that returns what comes before its sigmoid")
+
+
+def test_a_network_that_cannot_be_repeated_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    random = nn.Sequential(nn.Linear(7, 4), Always())
+    with caplog.at_level("WARNING"):
+        measure_pair(Returning("logits", 4, 2), random, SPEC, INPUTS, num_resamples=20)
+    assert ["the student gives other outputs each time" in each.getMessage() for each in caplog.records] == [True]
+
+
+class Always(nn.Module):
+    """Dropout that nobody told of eval mode."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(x, 0.5)

@@ -148,7 +148,7 @@ def test_what_may_be_a_probability_or_a_logit_is_taken_as_logits_and_the_flag_is
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert found(Headed(by_hand)).outputs == "logits"
-    assert "for noise lies between 0 and 1: it is taken as logits" in caplog.text
+    assert "for the inputs tried lies between 0 and 1: it is taken as logits" in caplog.text
     assert "teacher.outputs='sigmoid'" in caplog.text
     caplog.clear()
     assert found(Headed(by_hand), "logits").outputs == "logits"

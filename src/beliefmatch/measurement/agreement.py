@@ -20,6 +20,7 @@ from beliefmatch.measurement.estimates import estimates_of, fractions_of
 from beliefmatch.measurement.labels import measure_labels
 from beliefmatch.measurement.numbers import measure_numbers
 from beliefmatch.measurement.predictions import BATCH_SIZE, TOP, Predictions, batches, predict
+from beliefmatch.measurement.repeatability import warn_unless_repeatable
 from beliefmatch.measurement.summary import as_html, as_text
 from beliefmatch.measurement.transition import TransitionCurves, TransitionPlan, measure_transition
 from beliefmatch.networks.examples import AbstractExamples, examples_of
@@ -138,6 +139,8 @@ def measure_pair(
     few, _ = next(batches((teacher, student), spec, data, NUM_EXAMPLES))
     with giving_logits(teacher, student, few, task) as num_classes:
         data.check_fit(spec, num_classes, resize=True, task=task)
+        for role, network in (("teacher", teacher), ("student", student)):
+            warn_unless_repeatable(network, spec, role=role)
         return measure_logits(
             teacher,
             student,

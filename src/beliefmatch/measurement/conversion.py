@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from beliefmatch.networks.dtypes import dtype_of
 from beliefmatch.networks.form_detection import detect_form
 from beliefmatch.networks.inspection import check_same_classes
 from beliefmatch.networks.output_forms import give_logits, hook_of, log_form
@@ -13,6 +16,8 @@ from beliefmatch.networks.outputs import logits_of
 from beliefmatch.networks.passes import run_network
 from beliefmatch.runs.schema.task import TaskName
 
+ADVICE = "give a network that returns what comes before its sigmoid"
+"""If outputs that are taken as logits are probabilities: a caller's network has no setting that would say so."""
 NUM_EXAMPLES = 16
 """Examples that show what a network returns."""
 
@@ -37,7 +42,7 @@ def giving_logits(teacher: nn.Module, student: nn.Module, inputs: Tensor, task: 
     handles = [_convert(network, batch, role, task) for role, network in (("teacher", teacher), ("student", student))]
     try:
         with torch.no_grad():
-            first, second = (run_network(network, batch).shape[1] for network in (teacher, student))
+            first, second = (_run_for_values(network, batch).shape[1] for network in (teacher, student))
         check_same_classes(first, second, task)
         yield first
     finally:
@@ -53,17 +58,22 @@ def _convert(network: nn.Module, batch: Tensor, role: str, task: TaskName) -> to
         return None
     with torch.enable_grad():
         # The graph tells a sigmoid. A leaf could not be changed in place.
-        output = run_network(network, batch.clone().requires_grad_().clone())
+        output = _run(network, batch.clone().requires_grad_().clone())
     values = _values_of(network, output, len(batch))
-    form = detect_form(values, batch, lambda inputs: _run(network, inputs), role=role, task=task)
+    form = detect_form(values, batch, partial(_run_for_values, network), role=role, task=task, advice=ADVICE)
     log_form(form, num_columns=values.shape[1], role=role, task=task)
     is_binary = task == "single_label" and values.shape[1] == 1
     return None if values is output and form == "logits" and not is_binary else give_logits(network, form, task)
 
 
+def _run(network: nn.Module, batch: Tensor) -> Any:
+    """Return the output of a network for a batch, in the floating type of its parameters."""
+    return run_network(network, batch.to(dtype_of(network)))
+
+
 @torch.no_grad()
-def _run(network: nn.Module, inputs: Tensor) -> Tensor:
-    return _values_of(network, run_network(network, inputs), len(inputs))
+def _run_for_values(network: nn.Module, batch: Tensor) -> Tensor:
+    return _values_of(network, _run(network, batch), len(batch))
 
 
 def _values_of(network: nn.Module, output: object, batch_size: int) -> Tensor:

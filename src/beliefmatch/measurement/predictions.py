@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -126,7 +127,7 @@ def run_pair(
 def _run(network: nn.Module, inputs: Tensor) -> Tensor:
     """Return outputs in eval mode without a graph, which even then a view of a parameter would bring."""
     with torch.no_grad():
-        return run_padded(network.eval(), inputs).detach()
+        return run_padded(network.eval(), inputs.to(dtype_of(network))).detach()
 
 
 def _check_finite(finite: Tensor, role: str) -> None:
@@ -142,8 +143,11 @@ def _check_finite(finite: Tensor, role: str) -> None:
 def batches(
     networks: tuple[nn.Module, ...], spec: InputSpec, examples: AbstractExamples, batch_size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield network inputs with their labels, or with zeros where there are none."""
-    device, dtype = device_of(networks[0]), dtype_of(networks[0])
+    """Yield network inputs with their labels, or with zeros where there are none.
+
+    Of networks of several floating types, inputs have one that holds the numbers of all.
+    """
+    device, dtype = device_of(networks[0]), reduce(torch.promote_types, map(dtype_of, networks))
     labels = torch.zeros(len(examples), dtype=torch.int64) if examples.labels is None else examples.labels
     for start in range(0, len(examples), batch_size):
         rows = slice(start, start + batch_size)

@@ -202,7 +202,9 @@ def _walk(
     recorded: tuple[list[Tensor], list[Tensor]] = [], []
     for reached, logits in walk(guide, positions, sought, num_steps=num_steps, step_size=step_size):
         with torch.no_grad():
-            for curve, belief in zip(recorded, (logits, run_padded(follower, reached)), strict=True):
+            for curve, belief in zip(
+                recorded, (logits, run_padded(follower, reached.to(dtype_of(follower)))), strict=True
+            ):
                 curve.append(softmax(belief, dim=1).gather(1, sought[:, None]).squeeze(1))
     return torch.stack(recorded[0]), torch.stack(recorded[1])
 

@@ -29,7 +29,7 @@ RESHAPES = re.compile(
 
 
 def detect_form(
-    values: Tensor, inputs: Tensor, run: Callable[[Tensor], Tensor], *, role: str, task: TaskName
+    values: Tensor, inputs: Tensor, run: Callable[[Tensor], Tensor], *, role: str, task: TaskName, advice: str = ""
 ) -> OutputForm:
     """Detect which form the outputs of a network have; it runs once more where values alone leave it open.
 
@@ -39,6 +39,7 @@ def detect_form(
         run: returns what the network returns for inputs, (examples, columns).
         role: what to call the network in errors and in the log: teacher or student.
         task: what outputs predict.
+        advice: what the log says to do where outputs that are taken as logits are probabilities. Default: the setting.
 
     Raises:
         NetworkError: several labels may be true, and the probabilities of each example sum to 1.
@@ -55,7 +56,7 @@ def detect_form(
         return "sigmoid" if may_be_sigmoid else "logits"
     if sum_to_1(finite):
         return "probabilities"
-    return _detect_at_extremes(finite, inputs, run, role) if may_be_sigmoid else "logits"
+    return _detect_at_extremes(finite, inputs, run, role, advice) if may_be_sigmoid else "logits"
 
 
 def is_sigmoid(values: Tensor) -> bool:
@@ -79,7 +80,9 @@ def is_sigmoid(values: Tensor) -> bool:
     return True
 
 
-def _detect_at_extremes(values: Tensor, inputs: Tensor, run: Callable[[Tensor], Tensor], role: str) -> OutputForm:
+def _detect_at_extremes(
+    values: Tensor, inputs: Tensor, run: Callable[[Tensor], Tensor], role: str, advice: str
+) -> OutputForm:
     """Detect whether values are a sigmoid's or logits, where all lie between 0 and 1 for inputs of ordinary sizes."""
     with suppress(Exception):  # A network may fail on inputs of such a size.
         values = torch.cat([values, run(torch.cat([EXTREME * inputs, -EXTREME * inputs]))])
@@ -87,7 +90,7 @@ def _detect_at_extremes(values: Tensor, inputs: Tensor, run: Callable[[Tensor], 
         return "logits"
     if bool((values < NEAR_AN_END).any() and (values > 1 - NEAR_AN_END).any()):
         return "sigmoid"
-    _warn_of_ambiguity(role)
+    _warn_of_ambiguity(role, advice)
     return "logits"
 
 
@@ -104,14 +107,14 @@ def _check_labels(values: Tensor) -> None:
         )
 
 
-def _warn_of_ambiguity(role: str) -> None:
-    """Write a warning to the log that outputs taken as logits may be probabilities, and what to type if so."""
+def _warn_of_ambiguity(role: str, advice: str) -> None:
+    """Write a warning to the log that outputs taken as logits may be probabilities, and what to do if so."""
+    as_sigmoid, as_logits = Setting(f"{role}.outputs", "sigmoid"), Setting(f"{role}.outputs", "logits")
     log_once(
         logger,
         logging.WARNING,
-        "all that the %s returns for noise lies between 0 and 1: it is taken as logits; if these are probabilities "
-        "behind a sigmoid, say %s, and if not, %s",
+        "all that the %s returns for the inputs tried lies between 0 and 1: it is taken as logits; if these are "
+        "probabilities behind a sigmoid, %s",
         role,
-        Setting(f"{role}.outputs", "sigmoid"),
-        Setting(f"{role}.outputs", "logits"),
+        advice or f"say {as_sigmoid}, and if not, {as_logits}",
     )

@@ -39,14 +39,16 @@ def to_logits(values: Tensor, form: OutputForm, task: TaskName = "single_label")
         task: what they predict.
 
     Returns:
-        (batch, classes), at least two, or as many as there are labels or numbers. Of probabilities: their logarithms.
-        Of a sigmoid's: their log-odds, in 32 bits or more. A single logit z of a classifier becomes the logits 0 and z,
-        whose softmax is the sigmoid of z.
+        (batch, classes), at least two, or as many as there are labels or numbers. Of probabilities: their logarithms,
+        of a sigmoid's: their log-odds, both in 32 bits or more. A single logit z of a classifier becomes the logits 0
+        and z, whose softmax is the sigmoid of z.
     """
     if task == "regression":
         return values
     if form == "probabilities" and values.shape[1] > 1:
-        return values.clamp_min(torch.finfo(values.dtype).tiny).log()
+        finfo, exact = torch.finfo(values.dtype), upcast(values)
+        # The least number above 0 that has a logarithm: 16 bits hold some that are less than tiny.
+        return exact.clamp_min(max(finfo.tiny * finfo.eps, torch.finfo(exact.dtype).tiny)).log()
     if form != "logits":
         values = upcast(values).logit(eps=FLOAT32_BELOW_1)
     is_binary = task == "single_label" and values.shape[1] == 1
