@@ -1,11 +1,12 @@
 """Networks that the caller gives in Python: a run takes copies, names them in its files, and asks for them again."""
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from beliefmatch import RunOptions, Setup, compress, load_student, measure_run, recipes, run
 from beliefmatch.errors import NetworkError
@@ -112,3 +113,29 @@ def test_a_function_that_loads_no_weights_is_no_teacher(tmp_path: Path) -> None:
     assert GivenNetwork.of(make_conv_teacher).module is not None
     torch.save(network.state_dict(), tmp_path / "weights.pt")
     assert GivenNetwork.of(make_plain_conv, weights=tmp_path / "weights.pt").module is not None
+
+
+class Locked(nn.Module):
+    """Holds what cannot be copied."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.body[0].guard = threading.Lock()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+
+@pytest.mark.parametrize("role", ["teacher", "student"])
+def test_a_network_that_cannot_be_copied_is_refused_and_stays_as_it_was(tmp_path: Path, role: str) -> None:
+    locked, other = Locked(make_plain_conv()).double().train(), make_conv_teacher()
+    before = {name: tensor.clone() for name, tensor in locked.state_dict().items()}
+    pair = (locked, other) if role == "teacher" else (other, locked)
+    message = r"^Locked cannot be copied, .*cannot pickle '_thread.lock' object, at body\.0\.guard, a lock; keep"
+    with pytest.raises(NetworkError, match=message):
+        run(transfer_of(*pair), options_of(tmp_path / "run"))
+    assert locked.training
+    assert not locked._forward_hooks
+    torch.testing.assert_close(locked.state_dict(), before, rtol=0, atol=0)
+    assert not (tmp_path / "run").exists()

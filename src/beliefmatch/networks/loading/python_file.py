@@ -140,7 +140,11 @@ def _call(architecture: str, location: str, name: str) -> nn.Module:
 
 
 def copy_network(network: nn.Module) -> nn.Module:
-    """Copy a network; where it cannot be copied, return it itself."""
+    """Copy a network.
+
+    Raises:
+        NetworkError: it holds something that cannot be copied.
+    """
     # A tensor that is computed of parameters, as torch's older weight normalisation keeps one, has no copy of its own.
     computed = [
         value
@@ -150,8 +154,22 @@ def copy_network(network: nn.Module) -> nn.Module:
     ]
     try:
         return copy.deepcopy(network, {id(value): value.detach().clone() for value in computed})
-    except Exception:
-        return network
+    except Exception as error:
+        raise NetworkError(
+            f"{type(network).__name__} cannot be copied, and only copies of your networks are used: {first_line(error)}"
+            f"{_what_cannot_be_copied(network, computed)}; keep that outside of it, or give its class __deepcopy__"
+        ) from error
+
+
+def _what_cannot_be_copied(network: nn.Module, computed: list[Tensor]) -> str:
+    """Return a clause that names the attribute which cannot be copied; empty where no single one is to blame."""
+    for path, module in network.named_modules():
+        for name, value in vars(module).items():
+            try:
+                copy.deepcopy(value, {id(each): each for each in (*computed, *module.modules())})
+            except Exception:
+                return f", at {f'{path}.{name}' if path else name}, a {type(value).__name__}"
+    return ""
 
 
 def _is_missing(location: str, error: Exception) -> bool:
