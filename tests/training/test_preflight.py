@@ -1,12 +1,15 @@
 """Which sources need which gradients, and what is said where they do not arrive."""
 
+import copy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from beliefmatch import RunOptions, compress
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.inspection import inspect
 from beliefmatch.networks.normalisation import DIGITS
@@ -97,3 +100,65 @@ def test_a_student_that_begins_with_a_head_of_zeros_is_taken_as_it_is() -> None:
     nn.init.zeros_(head.weight)
     check(Adversarial(), make_conv_teacher(), student)
     assert torch.equal(head.weight, torch.zeros_like(head.weight))
+
+
+class Detaching(nn.Module):
+    """Returns outputs without a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = make_plain_conv()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x).detach()
+
+
+class Leaving(Detaching):
+    """Hands its batch to numpy, which knows no 16-bit floats."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) + float(self.body(x).detach().numpy().sum() * 0)
+
+
+def closing() -> nn.Module:
+    """A network whose pass is a function that holds its layers, which a copy would share."""
+    student = make_plain_conv()
+    body = nn.Sequential(*student.children())
+    student.forward = lambda x: body(x)  # noqa: PLW0108
+    return student
+
+
+NO_GRADIENT = "no gradient reaches any parameter of the student, so nothing would be trained"
+
+
+@pytest.mark.parametrize("wants", [{"rounds": 1}, {"minutes": 0.05}], ids=["rounds", "minutes"])
+@pytest.mark.parametrize(
+    ("student", "message"),
+    [
+        (closing(), NO_GRADIENT),
+        (Detaching(), NO_GRADIENT),
+        (make_plain_conv().requires_grad_(requires_grad=False), "no parameter of the student takes a gradient"),
+        (Leaving(), r"a first round in train mode fails: TypeError: .*BFloat16.* precision='32-true'"),
+    ],
+    ids=["closing", "detaching", "frozen", "leaving"],
+)
+def test_what_a_round_cannot_train_is_said_in_one_line(
+    tmp_path: Path, student: nn.Module, message: str, wants: dict[str, float]
+) -> None:
+    before = copy.deepcopy([each.data for each in student.parameters()])
+    options = RunOptions(folder=tmp_path / "unused", accelerator="cpu", precision="bf16-mixed")
+    with pytest.raises(NetworkError, match=message) as caught:
+        compress(
+            make_conv_teacher(),
+            student,
+            shape=(1, 8, 8),
+            recipe="noise",
+            batch_size=4,
+            folder=tmp_path / "run",
+            options=options,
+            progress=False,
+            **wants,
+        )
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+    assert all(torch.equal(*each) for each in zip(before, student.parameters(), strict=True))

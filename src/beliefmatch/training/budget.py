@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from lightning_fabric import Fabric
 
-from beliefmatch.errors import SettingsError
+from beliefmatch.errors import BeliefMatchError, SettingsError
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.setting_names import Setting
 from beliefmatch.training.execution.base import AbstractExecution
@@ -17,7 +17,8 @@ from beliefmatch.training.execution.choice import begin_rounds
 from beliefmatch.training.execution.cuda_graph import NUM_WARM_UP
 from beliefmatch.training.execution.kernels import fastest_kernels
 from beliefmatch.training.options import ExecutionName, RunOptions
-from beliefmatch.training.prepare import resolve_fabric, with_micro_batch
+from beliefmatch.training.preflight import preflight
+from beliefmatch.training.prepare import prepare, resolve_fabric, with_micro_batch
 from beliefmatch.training.transfer import Transfer
 
 logger = logging.getLogger(__name__)
@@ -151,12 +152,24 @@ def time_rounds(transfer: Transfer, options: RunOptions, seconds: float, *, is_w
 
     Raises:
         SettingsError: the time is not above 0, or several devices are asked for.
-        BeliefMatchError: a network does not fit.
+        BeliefMatchError: a network does not fit, or fails in a round.
     """
     if seconds <= 0 or options.devices > 1:
         raise SettingsError(
             f"rounds are timed for more than 0 seconds on one device; got {seconds} s, {options.devices} devices"
         )
+    try:
+        return _time_fastest(transfer, options, seconds, is_within=is_within)
+    except BeliefMatchError:
+        raise
+    except Exception:
+        # What fails in a network of the user's own is put in words where a run fails on it.
+        preflight(prepare(transfer, options))
+        raise
+
+
+def _time_fastest(transfer: Transfer, options: RunOptions, seconds: float, *, is_within: bool) -> Timing:
+    """Time rounds as a run of so many seconds would do them."""
     fabric = resolve_fabric(options)
     transfer = with_micro_batch(transfer, options)
     if options.execution != "auto":

@@ -2,18 +2,22 @@
 
 import copy
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from beliefmatch.errors import BeliefMatchError, NetworkError, first_line
 from beliefmatch.functional.micro_batches import smallest_part
 from beliefmatch.log_once import log_once
 from beliefmatch.networks.gradients import INPUTS_WANTED, check_gradient, raise_no_gradient
+from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.placement import choose_format, is_of_memory_format, keep_contiguous, keeps_contiguous
+from beliefmatch.networks.recording import noise_for
 from beliefmatch.networks.state_dicts import as_tensors
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipe_overviews import WITHOUT_GRADIENTS
@@ -31,6 +35,11 @@ logger = logging.getLogger(__name__)
 
 NUDGE = 0.01
 """Standard deviation of what is added to the parameters of a student before its gradient is checked."""
+UNTRAINED = (
+    "no gradient reaches any parameter of the student, so nothing would be trained: its forward pass detaches what its "
+    "layers compute, or uses layers that are not its own, as a function in place of forward does that holds those of "
+    "the network it was copied from"
+)
 
 
 def preflight(prepared: Prepared) -> None:
@@ -41,9 +50,15 @@ def preflight(prepared: Prepared) -> None:
 
     Raises:
         NetworkError: a round fails in a way that a forward pass in eval mode did not show, such as batch-norm on one
-            value a channel, or gives values that are not finite; or the source follows gradients that do not arrive.
+            value a channel, or gives values that are not finite; the source follows gradients that do not arrive; or
+            none reaches a parameter of the student.
         BeliefMatchError: the source cannot serve these networks.
     """
+    if not any(parameter.requires_grad for parameter in prepared.student.parameters()):
+        raise NetworkError(
+            "no parameter of the student takes a gradient, so nothing would be trained: expected at least one with "
+            "requires_grad; call student.requires_grad_(True)"
+        )
     log_once(logger, logging.INFO, "preflight: one round on copies of both networks, before anything is written")
     with torch.random.fork_rng(devices=[]):
         try:
@@ -52,11 +67,22 @@ def preflight(prepared: Prepared) -> None:
             raise
         except Exception as error:
             # Networks are the user's own and can fail in any way.
+            if _is_detached(prepared.student, prepared.teacher.spec):
+                raise NetworkError(UNTRAINED) from error
             precision, other = prepared.precision, Setting("precision", "32-true")
             hint = "" if precision == "32-true" else f" (in {precision}; does it work with {other}?)"
             raise NetworkError(
                 f"a first round in train mode fails: {type(error).__name__}: {first_line(error)}{hint}"
             ) from error
+
+
+def _is_detached(student: nn.Module, spec: InputSpec) -> bool:
+    """Whether the outputs of a student in train mode have no gradient at all."""
+    copied = copy.deepcopy(student).train()
+    with suppress(Exception):
+        outputs = tree_leaves(copied(noise_for(copied, spec, num_examples=2)))
+        return not any(each.requires_grad for each in outputs if isinstance(each, Tensor))
+    return False
 
 
 def _run_in_some_format(transfer: Transfer, prepared: Prepared) -> None:
@@ -95,7 +121,13 @@ def _run_on_copies(transfer: Transfer, prepared: Prepared) -> None:
     fabric = make_fabric("cpu", prepared.precision)
     state = start(transfer, teacher, copy.deepcopy(prepared.student), fabric)
     check_gradients(transfer.source, teacher, state.student, prepared.inspection)
+    trained: list[Tensor] = []
+    for parameter in state.student.parameters():
+        if parameter.requires_grad:
+            parameter.register_post_accumulate_grad_hook(trained.append)
     run_round(transfer, state, teacher, fabric)
+    if not trained:
+        raise NetworkError(UNTRAINED)
     pack(state)
     as_tensors(state.student, role="student")
     if int(state.first_bad_round) >= 0:
