@@ -11,7 +11,8 @@ from beliefmatch import load_model, load_student
 from beliefmatch.cli import main
 from beliefmatch.errors import NetworkError, TapError
 from beliefmatch.networks.loading.network import make_network
-from beliefmatch.networks.loading.python_file import check_trained
+from beliefmatch.networks.loading.python_file import make_own
+from beliefmatch.networks.loading.unsaved_state import make_again
 from beliefmatch.networks.taps import outputs_of
 from odd_networks import odd
 
@@ -174,7 +175,7 @@ def test_a_function_that_loads_no_weights_is_refused(own: Path, capsys: pytest.C
         assert load_model(f"{own}:{name}", shape=shape, allow_untrained=True)
     state = torch.random.get_rng_state()
     with pytest.raises(NetworkError):
-        check_trained(torch.nn.Flatten(), f"{own}:missing", role="teacher")
+        make_again(lambda: make_own(f"{own}:missing"))
     assert torch.equal(torch.random.get_rng_state(), state)
     load_model(f"{own}:loaded", shape=shape)
     load_model(f"{own}:random", shape=shape, weights=own.with_name("weights.pt"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from beliefmatch.networks.loading.given import GivenModule, make_given, name_of
+from beliefmatch.networks.loading.unsaved_state import check_nothing_unsaved, make_again
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.reading import IN_MEMORY
 from beliefmatch.students.base import AbstractStudent, Start, start_student
@@ -38,7 +39,11 @@ class GivenStudent(AbstractStudent):
         """Copy the module, or call the function.
 
         Raises:
-            NetworkError: it cannot be made.
+            NetworkError: it cannot be made, or is another in every call of the function.
             BeliefMatchError: see `start_student`.
         """
-        return start_student(make_given(self.given, self.architecture), self, teacher)
+        student = make_given(self.given, self.architecture)
+        if not isinstance(self.given, nn.Module):
+            again = make_again(lambda: make_given(self.given, self.architecture))
+            check_nothing_unsaved(student, again, teacher.spec, name=self.architecture, role="student")
+        return start_student(student, self, teacher)

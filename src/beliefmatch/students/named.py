@@ -5,7 +5,9 @@ from pathlib import Path
 
 from torch import nn
 
-from beliefmatch.networks.loading.network import asks_for_weights, locate, make_network
+from beliefmatch.networks.loading.network import asks_for_weights, is_own_code, locate, make_network
+from beliefmatch.networks.loading.python_file import make_own
+from beliefmatch.networks.loading.unsaved_state import check_nothing_unsaved, make_again
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.paths import make_absolute
 from beliefmatch.students.base import AbstractStudent, Start, start_student
@@ -38,7 +40,7 @@ class NamedStudent(AbstractStudent):
         """Build the network with as many channels and outputs as the teacher has, where its name leaves them open.
 
         Raises:
-            NetworkError: it cannot be made.
+            NetworkError: it cannot be made, or is another in every call of its code.
             ExtraError: the package that it comes from is missing.
             BeliefMatchError: see `start_student`.
         """
@@ -48,4 +50,7 @@ class NamedStudent(AbstractStudent):
             num_classes=teacher.inspection.num_outputs,
             pretrained=self.weights is None,
         )
+        if is_own_code(self.architecture):
+            again = make_again(lambda: make_own(self.architecture))
+            check_nothing_unsaved(student, again, teacher.spec, name=self.architecture, role="student")
         return start_student(student, self, teacher)

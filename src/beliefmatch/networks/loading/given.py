@@ -20,6 +20,7 @@ from beliefmatch.networks.inspection import Inspection, inspect
 from beliefmatch.networks.loading.base import AbstractOrigin, height_and_width
 from beliefmatch.networks.loading.python_file import copy_network, explain_random, random_tensors
 from beliefmatch.networks.loading.trained import AbstractNetwork
+from beliefmatch.networks.loading.unsaved_state import make_again
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import give_logits
 from beliefmatch.networks.output_kinds import OutputKind, configured_kind
@@ -98,7 +99,7 @@ def _call(make: Callable[[], object], name: str) -> nn.Module:
 
 def _check_trained(network: nn.Module, make: Callable[[], nn.Module], name: str) -> None:
     """Check that a function loads weights, as one that is named in a file is checked."""
-    if random := random_tensors(network, lambda: _call(make, name)):
+    if random := random_tensors(network, make_again(lambda: _call(make, name))):
         raise NetworkError(
             f"{name} {explain_random(network, random)}, so the teacher would be untrained. Load trained weights in it, "
             f"name their file with {Setting('teacher.weights')}, or give the module itself, which is taken as it is"

@@ -13,8 +13,9 @@ from beliefmatch.networks.loading import given, hugging_face, onnx, pt2, timm, t
 from beliefmatch.networks.loading.base import AbstractOrigin, split_query
 from beliefmatch.networks.loading.built_in import USUAL_CLASSES, BuiltIn
 from beliefmatch.networks.loading.converted import ConvertedProgram
-from beliefmatch.networks.loading.python_file import OwnFile, check_trained
+from beliefmatch.networks.loading.python_file import OwnFile, check_trained, make_own
 from beliefmatch.networks.loading.trained import AbstractNetwork
+from beliefmatch.networks.loading.unsaved_state import check_nothing_unsaved, make_again
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.normalisation import CIFAR10
 from beliefmatch.networks.output_forms import give_logits
@@ -136,8 +137,9 @@ class Network(AbstractNetwork):
             role: what to call it in errors: teacher or student.
 
         Raises:
-            NetworkError: the architecture cannot be made, has no weights and none were named, is random, does not take
-                such inputs, or brings another number of classes or form of outputs than the settings give.
+            NetworkError: the architecture cannot be made, has no weights and none were named, is random, is another in
+                every call of its code, does not take such inputs, or brings another number of classes or form of
+                outputs than the settings give.
             ExtraError: the package that it comes from is missing.
             SettingsError: there are no classes.
             WeightsError: the weights cannot be read or do not fit.
@@ -147,12 +149,15 @@ class Network(AbstractNetwork):
             raise SettingsError(f"{Setting(f'{role}.num_classes')} must be at least 1; got {expected}")
         if self.weights is None:
             network = find_origin(self.architecture).load(spec)
-            if is_own_code(self.architecture) and not self.allow_untrained:
-                check_trained(network, self.architecture, role=role)
         else:
             network = make_network(self.architecture, in_channels=spec.shape[0], num_classes=expected or USUAL_CLASSES)
             weights = read_weights(self.weights, state_key=self.state_key)
             fit_weights(network, weights, name=str(self.weights), strip_prefix=self.strip_prefix)
+        if is_own_code(self.architecture) and (self.weights is not None or not self.allow_untrained):
+            again = make_again(lambda: make_own(self.architecture))
+            if self.weights is None:
+                check_trained(network, again, self.architecture, role=role)
+            check_nothing_unsaved(network, again, spec, name=self.architecture, role=role)
         to_32_bits(network, name=self.architecture)
         choose_output(network, self.output)
         inspection = self._inspect(network, spec, role)

@@ -46,24 +46,19 @@ class OwnFile(AbstractOrigin):
         return f"{Path(location).absolute()}:{function}" if location.endswith(".py") else self.architecture
 
 
-SECOND_SEED = 8_675_309
-"""Of the construction that another is compared with."""
-
-
-def check_trained(network: nn.Module, architecture: str, *, role: str) -> None:
+def check_trained(network: nn.Module, again: nn.Module, architecture: str, *, role: str) -> None:
     """Check that a user's function loads weights: two constructions from two seeds are equal then.
 
-    torch's random state stays as it is.
-
     Args:
-        network: made by the function already, from whatever seed.
+        network: made by the function, from whatever seed.
+        again: from `make_again`.
         architecture: name of the function.
         role: what to call the network, and its flags, in the error: teacher or student.
 
     Raises:
         NetworkError: the two differ.
     """
-    if random := random_tensors(network, lambda: make_own(architecture)):
+    if random := random_tensors(network, again):
         weights, allowed = (
             Setting(f"{role}.weights", placeholder="FILE"),
             Setting(f"{role}.allow_untrained", value=True),
@@ -76,11 +71,9 @@ def check_trained(network: nn.Module, architecture: str, *, role: str) -> None:
         )
 
 
-def random_tensors(network: nn.Module, make_again: Callable[[], nn.Module]) -> list[str]:
-    """Return the names of tensors that another construction, from another seed, makes otherwise."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(SECOND_SEED)
-        other = make_again().state_dict()
+def random_tensors(network: nn.Module, again: nn.Module) -> list[str]:
+    """Return the names of tensors in which a network differs from another construction, of `make_again`."""
+    other = again.state_dict()
     return [
         name for name, tensor in network.state_dict().items() if name not in other or not are_equal(tensor, other[name])
     ]
