@@ -118,7 +118,9 @@ def test_what_cannot_be_compared_is_told() -> None:
 )
 @pytest.mark.parametrize("form", ["logits", "softmax"])
 def test_networks_may_have_any_floating_types(first: torch.dtype, second: torch.dtype, form: str) -> None:
-    networks = tuple(network.to(dtype) for network, dtype in zip(pair(form, 4), (first, second), strict=True))
+    networks = pair(form, 4)
+    for network, dtype in zip(networks, (first, second), strict=True):
+        network.to(dtype)
     found = measure_pair(*networks, SPEC, INPUTS, num_resamples=20, transition=TransitionPlan(num_images=3))
     with torch.no_grad():
         values = [network(INPUTS.to(dtype)) for network, dtype in zip(networks, (first, second), strict=True)]

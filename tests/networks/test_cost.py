@@ -278,7 +278,7 @@ def test_a_network_that_fails_on_a_single_example_is_timed_with_two() -> None:
 def test_a_sparse_buffer_takes_the_bytes_of_its_indices_and_values(layout: torch.layout, num_bytes: int) -> None:
     network, entries = nn.Linear(4, 2), torch.zeros(4, 6)
     entries[0, 1] = entries[2, 2] = entries[3, 5] = 1.0
-    network.register_buffer("adjacency", entries.to_sparse(layout=layout))  # pyright: ignore[reportCallIssue, reportArgumentType]
+    network.register_buffer("adjacency", entries.to_sparse(layout=layout))
     assert measure_cost(network, InputSpec(shape=(4,))).bytes == 4 * 10 + num_bytes
 
 

@@ -121,7 +121,7 @@ class Locked(nn.Module):
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
         self.body = body
-        self.body[0].guard = threading.Lock()
+        vars(body.get_submodule("0"))["guard"] = threading.Lock()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x)
