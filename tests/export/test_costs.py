@@ -39,6 +39,13 @@ def test_a_teacher_without_a_graph_is_timed_in_torch_alone() -> None:
     assert "the teacher cannot be exported: the network has no graph" in (found.why_no_teacher or "")
 
 
+def test_a_network_that_takes_no_single_example_is_timed_with_two() -> None:
+    student = nn.Sequential(nn.Linear(VECTOR.shape[0], 5), nn.BatchNorm1d(5, track_running_stats=False))
+    found = measure_deployed("pt2", VECTOR, DeployedGraph(student, VECTOR, None), b"", None)
+    assert (found.student.torch_latency or 0) > 0
+    assert found.student.macs == 5 * VECTOR.shape[0]
+
+
 def test_gradients_are_on_again() -> None:
     measure_deployed("pt2", VECTOR, DeployedGraph(make_mlp_student(), VECTOR, None), b"", None)
     assert torch.is_grad_enabled()

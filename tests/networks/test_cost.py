@@ -1,14 +1,19 @@
 """What a network costs, counted by hand."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import flex_attention
 from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from beliefmatch.networks.cost import least_of_repeats, measure_cost, measure_latency
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.inspection import inspect
 from beliefmatch.networks.normalisation import CIFAR10
 
 TOKENS, WIDTH, HIDDEN = 5, 16, 32
@@ -145,6 +150,10 @@ class Products(nn.Module):
                 return torch.cdist(x.expand(30, -1), self.matrix)
             case "vecdot":
                 return torch.linalg.vecdot(x[:, None], y=self.matrix)
+            case "pdist":
+                return torch.pdist(x.view(4, 16))
+            case "affine_grid":
+                return F.affine_grid(x[:, :6].view(-1, 2, 3), [len(x), 1, 4, 4]).flatten(1)
             case "fft":
                 return torch.fft.rfft(x).abs()
         return torch.cdist(x, self.matrix)
@@ -164,6 +173,8 @@ class Products(nn.Module):
         ("cdist", 640),
         ("vecdot", 640),
         ("far", 30 * 640),
+        ("pdist", 6 * 16),
+        ("affine_grid", 16 * 6),
     ],
 )
 def test_operators_that_torch_does_not_count_are_counted(
@@ -185,6 +196,60 @@ def test_a_complex_product_counts_once() -> None:
 
     cost = measure_cost(Complex(), InputSpec(shape=(64,)))
     assert (cost.macs, cost.parameters, cost.bytes) == (640, 640, 8 * 640)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_product_of_a_complex_convolution_counts_once(transposed: bool) -> None:
+    class Complex(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            make = nn.ConvTranspose2d if transposed else nn.Conv2d
+            self.conv, self.head = make(3, 4, 3, padding=1, dtype=torch.complex64), nn.Linear(4, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.conv(torch.complex(x, x)).abs().mean((2, 3)))
+
+    assert macs(Complex(), InputSpec(shape=(3, 8, 8))) == 64 * 4 * 27 + 4 * 5
+
+
+class Calling(nn.Module):
+    """A linear layer, and a function of it and of the batch."""
+
+    def __init__(self, function: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.linear, self.function = nn.Linear(8, 5), function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self.linear, x)
+
+
+def deciding(layer: nn.Module, x: Tensor) -> Tensor:
+    """Return one of two branches, of which that of zeros is the smaller one."""
+    return torch.cond(x.sum() > 0, lambda values: layer(layer(values).repeat(1, 2)[:, :8]), layer, (x,))
+
+
+def attending(layer: nn.Module, x: Tensor) -> Tensor:
+    """Attend by an operator that torch compiles."""
+    heads = x.view(-1, 1, 4, 2)
+    return layer(flex_attention(heads, heads, heads).reshape(-1, 8))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_operators_on_graphs_are_taken_and_count_as_zeros_pass_them() -> None:
+    for function, expected in ((deciding, 40), (attending, 40 + 2 * 4 * 4 * 2)):
+        network = Calling(function)
+        assert inspect(network, InputSpec(shape=(8,)), role="teacher").macs == expected
+        assert network(torch.ones(3, 8)).shape == (3, 5)
+
+
+def test_multiply_accumulates_that_cannot_be_counted_are_left_out_in_words(caplog: pytest.LogCaptureFixture) -> None:
+    def without_modes(layer: nn.Module, x: Tensor) -> Tensor:
+        if is_in_torch_dispatch_mode():
+            raise RuntimeError("no modes here")
+        return layer(x)
+
+    assert inspect(Calling(without_modes), InputSpec(shape=(8,)), role="teacher").macs == 0
+    assert "multiply-accumulates could not be counted: no modes here" in caplog.text
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -218,6 +283,30 @@ def test_layers_of_8_bit_weights_count_whole() -> None:
     cost = measure_cost(ao.convert(prepared), InputSpec(shape=(4, 8, 8)))
     assert (cost.parameters, cost.macs) == (8 * 18 + 8 + 288 * 5 + 5, 288 * 18 + 288 * 5)
     assert cost.bytes == 8 * 18 + 4 * 8 + 288 * 5 + 4 * 5 + 3 * (4 + 8)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("layer", [nn.LSTM(12, 8, 2, batch_first=True, bidirectional=True), nn.GRU(12, 8)])
+def test_recurrent_layers_of_8_bit_weights_count_whole(layer: nn.RNNBase, caplog: pytest.LogCaptureFixture) -> None:
+    ao: Any = torch.ao.quantization
+    spec, network = InputSpec(shape=(TOKENS, 12)), nn.Sequential(layer)
+    with caplog.at_level("INFO"):
+        whole, cost = (measure_cost(each, spec) for each in (network, ao.quantize_dynamic(network, {type(layer)})))
+    assert (cost.parameters, cost.macs) == (whole.parameters, whole.macs)
+    # Weights in 8 bits, biases in 32.
+    biases = sum(each.numel() for name, each in layer.named_parameters() if "bias" in name)
+    assert cost.bytes == whole.parameters + 3 * biases
+    assert not caplog.text
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("cell", [nn.LSTMCell(12, 8), nn.GRUCell(12, 8), nn.RNNCell(12, 8)])
+def test_recurrent_cells_of_8_bit_weights_count_whole(cell: nn.RNNCellBase) -> None:
+    ao: Any = torch.ao.quantization
+    spec, network = InputSpec(shape=(12,)), nn.Sequential(cell)
+    whole, cost = (measure_cost(each, spec) for each in (network, ao.quantize_dynamic(network, {type(cell)})))
+    assert (cost.parameters, cost.macs) == (whole.parameters, whole.macs)
+    assert cost.bytes == whole.parameters + 3 * cell.bias_ih.numel() * 2
 
 
 def test_an_operator_without_a_formula_is_named(caplog: pytest.LogCaptureFixture) -> None:

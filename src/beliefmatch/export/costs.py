@@ -9,7 +9,7 @@ from beliefmatch.errors import ExportError
 from beliefmatch.export.base import FormatName, input_name
 from beliefmatch.export.formats import FORMATS
 from beliefmatch.export.graph import DeployedGraph, Pixels, example_of
-from beliefmatch.networks.cost import fewest_examples, measure_cost, time_interleaved
+from beliefmatch.networks.cost import measure_cost, num_examples_taken, time_interleaved
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.onnx_session import start_session
 from beliefmatch.runs.schema.export import Deployed
@@ -62,9 +62,9 @@ def measure_deployed(
             contents["teacher"] = FORMATS[name].write(teacher, spec)
         except ExportError as error:
             why_missing = f"the teacher cannot be exported: {error}"
-    in_torch = _time({role: _torch_call(graph, spec) for role, graph in graphs.items()})
-    for role, graph in graphs.items():
-        in_torch[role] /= fewest_examples(graph.network)
+    sizes = {role: num_examples_taken(graph.network, spec) for role, graph in graphs.items()}
+    in_torch = _time({role: _torch_call(graph, spec, sizes[role]) for role, graph in graphs.items()})
+    in_torch = {role: seconds / sizes[role] for role, seconds in in_torch.items()}
     files = contents if in_32_bits is None else contents | {IN_32_BITS: in_32_bits}
     calls = (
         {role: onnxruntime_call(file, student.pixels, spec) for role, file in files.items()} if name == "onnx" else {}
@@ -73,7 +73,7 @@ def measure_deployed(
     found = [
         Deployed(
             bytes=len(contents[role]) if role in contents else None,
-            macs=measure_cost(graphs[role].network, spec).macs if role in graphs else None,
+            macs=(measure_cost(graphs[role].network, spec).macs or None) if role in graphs else None,
             torch_latency=in_torch.get(role),
             onnxruntime_latency=in_onnxruntime.get(role),
         )
@@ -88,8 +88,8 @@ def _time(calls: Mapping[str, Call]) -> dict[str, float]:
         return dict(zip(calls, time_interleaved(list(calls.values())), strict=True))
 
 
-def _torch_call(graph: DeployedGraph, spec: InputSpec) -> Call:
-    examples = example_of(spec, graph.pixels, batch_size=fewest_examples(graph.network))
+def _torch_call(graph: DeployedGraph, spec: InputSpec, num_examples: int) -> Call:
+    examples = example_of(spec, graph.pixels, batch_size=num_examples)
     return lambda: graph(examples)
 
 

@@ -1,5 +1,6 @@
 """What a network costs: parameters, multiply-accumulates, bytes, time."""
 
+import logging
 import math
 import re
 import resource
@@ -18,6 +19,8 @@ from torch.nn.utils.parametrize import cached, is_parametrized
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.utils._pytree import tree_leaves
 
+from beliefmatch.errors import first_line
+from beliefmatch.log_once import log_once
 from beliefmatch.networks.dtypes import to_inputs_of
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.converted import ConvertedProgram
@@ -26,6 +29,8 @@ from beliefmatch.networks.multiply_accumulates import counting_flops
 from beliefmatch.networks.passes import run_network
 from beliefmatch.networks.quantization.layers import FakeQuantized, quantized_layers
 from beliefmatch.networks.state_dicts import stored_parts
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +41,9 @@ class Cost:
     """Of an ONNX model, which does not tell them from constants: numbers in its arrays of floats, but for running
     statistics."""
     macs: int
-    """Multiply-accumulates of convolutions and matrix products, attention's among them, for one example. One of complex
-    numbers counts once, as in torch's own counter; what computes weights from others, such as parametrisations, does
-    not."""
+    """Multiply-accumulates of convolutions and matrix products, attention's among them, for one example of zeros: where
+    what a network computes depends on values, as an early exit does, others may take more or fewer. One of complex
+    numbers counts once; what computes weights from others, such as parametrisations, does not. 0: not counted."""
     bytes: int
     """Bytes of parameters and of the buffers that a state dict holds, in the types that the network computes in: those
     of a loaded one in 32 bits, whatever types its weights were stored in. Tied weights count once, and weights whose
@@ -79,6 +84,15 @@ def _other_weights(network: nn.Module) -> Iterator[Tensor]:
             methods: list[Any] = [getattr(module, name, None) for name in ("weight", "bias")]
             found = [method() for method in methods if callable(method)]
             yield from (each for each in found if isinstance(each, Tensor))
+            yield from _packed_in(module)
+
+
+def _packed_in(module: nn.Module) -> Iterator[Tensor]:
+    """Yield the weights and biases of a recurrent layer or cell in few bits, which a state dict holds as one object."""
+    known = {each.data_ptr() for each in module.parameters()}
+    for name in ("get_weight", "get_bias"):
+        unpack: Any = getattr(module, name, None)
+        yield from (each for each in (unpack() if unpack else {}).values() if each.data_ptr() not in known)
 
 
 def _bytes_saved(layer: FakeQuantized) -> int:
@@ -94,6 +108,7 @@ def _count_bytes(network: nn.Module) -> int:
     kept = [
         part for each in tree_leaves(network.state_dict()) if isinstance(each, Tensor) for part in stored_parts(each)
     ]
+    kept += [each for module in network.modules() for each in _packed_in(module)]
     tensors = [each for each in kept if each.data_ptr() not in left_out]
     distinct = {(each.data_ptr() or id(each), each.numel(), each.dtype): each for each in tensors}
     shared: dict[int, list[Tensor]] = {}
@@ -106,12 +121,26 @@ def _count_bytes(network: nn.Module) -> int:
 
 
 def count_macs(network: nn.Module, spec: InputSpec) -> int:
-    """Count multiply-accumulates for one example, in one pass in eval mode; in two where it takes no single example."""
+    """Count multiply-accumulates for one example of zeros, in one pass in eval mode; in two where it takes no single one.
+
+    Where counting itself fails, as in operators that torch's modes do not reach, the log says so.
+
+    Returns:
+        The number; 0 where it could not be counted.
+    """
     num_examples = fewest_examples(network)
     try:
         return _count_flops(network, spec, num_examples) // (2 * num_examples)
     except Exception:
-        return _count_flops(network, spec, 2 * num_examples) // (4 * num_examples)
+        num_examples = num_examples_taken(network, spec)
+    try:
+        return _count_flops(network, spec, num_examples) // (2 * num_examples)
+    except Exception as error:
+        # A network of the user's own can fail in any way; if it fails by itself too, the caller says so.
+        with evaluating(network), torch.no_grad():
+            run_network(network, _zeros(network, spec, num_examples))
+        log_once(logger, logging.WARNING, "multiply-accumulates could not be counted: %s", first_line(error))
+        return 0
 
 
 def _count_flops(network: nn.Module, spec: InputSpec, num_examples: int) -> int:
@@ -175,20 +204,27 @@ def measure_latency(
         are the share of them that `batch_size` examples have. So is that of a network that fails on a single example.
     """
     with evaluating(*networks), torch.no_grad():
-        sizes = [_fewest_to_time(network, spec, batch_size) for network in networks]
+        sizes = [num_examples_taken(network, spec, batch_size=batch_size) for network in networks]
         calls = [_call(network, spec, size) for network, size in zip(networks, sizes, strict=True)]
         seconds = time_interleaved(calls, num_timed=num_timed)
     return [each * batch_size / size for each, size in zip(seconds, sizes, strict=True)]
 
 
-def _fewest_to_time(network: nn.Module, spec: InputSpec, batch_size: int) -> int:
-    """Return the number of examples to time: those wanted, whole batches of a program, or two where one fails."""
+def num_examples_taken(network: nn.Module, spec: InputSpec, *, batch_size: int = 1) -> int:
+    """Return a number of examples that a network takes: those wanted, whole batches of a program, or two where one fails.
+
+    Args:
+        network: to be run.
+        spec: of its inputs.
+        batch_size: examples that are wanted.
+    """
     least = fewest_examples(network)
     size = math.ceil(batch_size / least) * least
     if size > 1:
         return size
     try:
-        run_network(network, _zeros(network, spec, 1))
+        with evaluating(network), torch.no_grad():
+            run_network(network, _zeros(network, spec, 1))
     # A network that squeezes, or standardises over the batch, fails in whatever way its code does.
     except Exception:
         return 2

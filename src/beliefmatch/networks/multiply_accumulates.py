@@ -3,13 +3,16 @@
 import logging
 import math
 import re
+import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch._C import DispatchKey
+from torch._ops import HigherOrderOperator
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -24,9 +27,9 @@ logger = logging.getLogger(__name__)
 def counting_flops() -> Iterator[Callable[[], int]]:
     """Count floating-point operations of convolutions and products while the block lasts: two a multiply-accumulate.
 
-    One of complex numbers counts as one of real numbers does, as in torch's own counter, although it takes four real
-    multiplications. Attention is computed as matrix products, since fused kernels of a CPU count as nothing. Operators
-    that may multiply and have no formula are named in the log.
+    One of complex numbers counts as one of real numbers does, although it takes three or four real multiplications.
+    Attention is computed as matrix products, since fused kernels of a CPU count as nothing. Of torch.cond the branch
+    that is taken counts. Operators that may multiply and have no formula are named in the log.
 
     Yields:
         What returns the number so far.
@@ -36,13 +39,15 @@ def counting_flops() -> Iterator[Callable[[], int]]:
     try:
         with (
             warnings.catch_warnings(action="ignore"),  # Such a mode warns of what works without one.
+            _compiling_nothing(),
             _Uncounted() as uncounted,
             sdpa_kernel(SDPBackend.MATH),
             _counter() as counter,
-            _ElementwiseProducts(counter) as elementwise,
+            _GraphsInOperators(),
+            _ProductsInFunctions(counter) as functions,
         ):
             uncounted.counted = set(counter.flop_registry)
-            yield lambda: counter.get_total_flops() + elementwise.flops
+            yield lambda: counter.get_total_flops() + functions.flops
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
     if uncounted.names:
@@ -52,6 +57,14 @@ def counting_flops() -> Iterator[Callable[[], int]]:
             "multiply-accumulates leave out %s, for which there is no formula",
             ", ".join(uncounted.names),
         )
+
+
+def _compiling_nothing() -> AbstractContextManager[None]:
+    """Run what torch.compile compiles as it is written, since it fails, once and ever after, where there are such modes.
+
+    The compiler takes seconds to import: it is left alone where no pass of the network has loaded it before.
+    """
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 def _counter() -> FlopCounterMode:
@@ -67,8 +80,8 @@ class _Everywhere(nullcontext[None]):
     parents = ("Global",)
 
 
-class _ElementwiseProducts(TorchFunctionMode):
-    """Counts products that torch computes elementwise, which no operator tells later: an outer einsum, and vecdot."""
+class _ProductsInFunctions(TorchFunctionMode):
+    """Counts what operators do not tell later: elementwise products (an outer einsum, vecdot), and complex numbers."""
 
     def __init__(self, counter: FlopCounterMode) -> None:
         self.counter = counter
@@ -78,10 +91,36 @@ class _ElementwiseProducts(TorchFunctionMode):
         """Run a function, and count it if it is such a product of which nothing else was counted."""
         before = self.counter.get_total_flops()
         output = func(*args, **(kwargs or {}))
+        counted = self.counter.get_total_flops() - before
         count = {torch.einsum: _einsum_products, torch.linalg.vecdot: _vecdot_products}.get(func)
-        if count and self.counter.get_total_flops() == before:
+        if count and not counted:
             self.flops += 2 * count(*args, **(kwargs or {}))
+        if counted and CONVOLUTION.match(getattr(func, "__name__", "")) and output.is_complex():
+            # torch makes three real convolutions of it.
+            self.flops -= counted - counted // 3
         return output
+
+
+CONVOLUTION = re.compile(r"conv(_transpose)?[123]d\b")
+"""Names of the functions that make real convolutions of complex ones."""
+
+
+class _GraphsInOperators(TorchDispatchMode):
+    """Runs what operators on graphs compute, such as the branch of torch.cond that is taken, so that it is counted."""
+
+    supports_higher_order_operators = True
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operator, or the operators in its graph one by one."""
+        if not isinstance(func, HigherOrderOperator):
+            return func(*args, **(kwargs or {}))
+        run = func.py_kernels[DispatchKey.CompositeExplicitAutograd]
+        if func is torch.ops.higher_order.cond:
+            # torch's counter takes the larger branch, and adds both.
+            taken, if_true, if_false, operands = args
+            run, args = if_true if taken else if_false, operands
+        with self:
+            return run(*args, **(kwargs or {}))
 
 
 def _einsum_products(equation: str, *given: Any) -> int:
@@ -170,8 +209,13 @@ def _bilinear_flops(*arguments: Any, **_options: Any) -> int:
 
 
 def _distance_flops(first: Any, *_rest: Any, out_shape: Any = None, **_options: Any) -> int:
-    """Count a multiplication for each feature of each pair, (..., rows, features) and (..., columns, features)."""
+    """Count a multiplication for each feature of each pair of vectors (..., features)."""
     return 2 * math.prod(out_shape) * first[-1]
+
+
+def _affine_grid_flops(affine: Any, *_rest: Any, out_shape: Any = None, **_options: Any) -> int:
+    """Count (batch, dims, dims + 1) times each position of a grid (batch, ..., dims)."""
+    return 2 * math.prod(out_shape) * affine[-1]
 
 
 def _int8_linear_flops(inputs: Any, *_rest: Any, out_shape: Any = None, **_options: Any) -> int:
@@ -182,6 +226,23 @@ def _int8_linear_flops(inputs: Any, *_rest: Any, out_shape: Any = None, **_optio
 def _int8_conv_flops(_inputs: Any, packed: Any, *_rest: Any, out_shape: Any = None, **_options: Any) -> int:
     """Count a convolution of 8-bit weights by the kernel of each output."""
     return 2 * math.prod(out_shape) * math.prod(packed.weight().shape[1:])
+
+
+def _int8_recurrent_flops(inputs: Any, *rest: Any, **_options: Any) -> int:
+    """Count layers and directions whose weights are packed: (steps, batch, features), or all steps (..., features)."""
+    cells = next(each for each in rest if isinstance(each, list | tuple) and isinstance(each[0], torch.ScriptObject))
+    packed = [weight for cell in cells for weight in cell.__getstate__()[0][4]]  # pyright: ignore[reportAttributeAccessIssue]
+    return 2 * math.prod(inputs[:-1]) * _num_packed(packed)
+
+
+def _int8_cell_flops(inputs: Any, _hidden: Any, *rest: Any, **_options: Any) -> int:
+    """Count one step of weights that are packed: (batch, features)."""
+    return 2 * math.prod(inputs[:-1]) * _num_packed(rest[:2])
+
+
+def _num_packed(packed: Iterable[Any]) -> int:
+    """Return how many weights linear layers in 8 bits hold."""
+    return sum(each.unpack()[0].numel() for each in packed)
 
 
 FORMULAS: dict[Any, Any] = {
@@ -196,6 +257,14 @@ FORMULAS: dict[Any, Any] = {
     torch.ops.aten._trilinear: _bilinear_flops,
     torch.ops.aten._cdist_forward: _distance_flops,
     torch.ops.aten._euclidean_dist: _distance_flops,
+    torch.ops.aten._pdist_forward: _distance_flops,
+    torch.ops.aten.affine_grid_generator: _affine_grid_flops,
+    torch.ops.aten.quantized_lstm: _int8_recurrent_flops,
+    torch.ops.aten.quantized_gru: _int8_recurrent_flops,
+    torch.ops.quantized.quantized_lstm_cell_dynamic: _int8_cell_flops,
+    torch.ops.quantized.quantized_gru_cell_dynamic: _int8_cell_flops,
+    torch.ops.quantized.quantized_rnn_tanh_cell_dynamic: _int8_cell_flops,
+    torch.ops.quantized.quantized_rnn_relu_cell_dynamic: _int8_cell_flops,
     torch.ops.quantized.linear: _int8_linear_flops,
     torch.ops.quantized.linear_relu: _int8_linear_flops,
     torch.ops.quantized.linear_dynamic: _int8_linear_flops,

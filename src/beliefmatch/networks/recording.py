@@ -190,7 +190,8 @@ def _recorded(network: nn.Module, recording: Recording) -> Iterator[None]:
     """Record the outputs of a network's modules while the block lasts."""
 
     def keep(name: str, module: nn.Module, _inputs: Any, output: object) -> None:
-        if isinstance(output, Tensor):
+        # What an operator such as torch.cond compiles may have no such effects.
+        if isinstance(output, Tensor) and not torch.compiler.is_compiling():
             version = _version(output)
             recording.modules.append(ModuleOutput(name=name, module=module, output=output, version=version))
 
@@ -199,7 +200,8 @@ def _recorded(network: nn.Module, recording: Recording) -> Iterator[None]:
         recording.forward_output = hook(network, inputs, output) if hook else output
 
     def keep_input(name: str, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        recording.batch_norm_inputs[name] = inputs[0]
+        if not torch.compiler.is_compiling():
+            recording.batch_norm_inputs[name] = inputs[0]
 
     with ExitStack() as hooks:
         # Before our own hook makes logits of it, but after those of the user's.

@@ -75,8 +75,9 @@ class CompressionPlan:
         return f"{self.num_classes}" + ("" if self.task == "single_label" else f", of {DESCRIPTIONS[self.task]}")
 
     def _student(self) -> str:
-        smaller = f"{_times(self.teacher.parameters, self.student.parameters)} the parameters and "
-        smaller += f"{_times(self.teacher.macs, self.student.macs)} the MACs"
+        smaller = f"{_times(self.teacher.parameters, self.student.parameters)} the parameters"
+        if self.teacher.macs and self.student.macs:
+            smaller += f" and {_times(self.teacher.macs, self.student.macs)} the MACs"
         return f"{self.transfer.student.architecture}: {_size(self.student)}; {smaller}; begins with {self._start()}"
 
     def _start(self) -> str:
@@ -191,7 +192,8 @@ def describe_inputs(inputs: InputSpec, *, shape_given: bool) -> list[tuple[str, 
 
 def _size(cost: Cost) -> str:
     size = f"{cost.bytes / 1e6:.1f} MB" if cost.bytes >= 1e6 else f"{cost.bytes / 1e3:.1f} kB"
-    return f"{cost.parameters:,} parameters, {cost.macs:,} MACs, {size}"
+    macs = f"{cost.macs:,} MACs" if cost.macs else "MACs not counted"
+    return f"{cost.parameters:,} parameters, {macs}, {size}"
 
 
 def _times(teacher: int, student: int) -> str:
