@@ -7,11 +7,13 @@ command with `names_of_command`, a function of the API with `speaks_python`. Whe
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar
+
+from beliefmatch.errors import SettingsError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -89,6 +91,26 @@ def calling_settings(names: Names) -> Iterator[None]:
         yield
     finally:
         _NAMES.reset(token)
+
+
+@contextmanager
+def settings_of_run(folder: object, given: Mapping[str, object]) -> Iterator[None]:
+    """Refuse settings that a run has already, and tell nobody to give them while the context lasts.
+
+    Args:
+        folder: of the run.
+        given: by path what the caller gave for each of them; None or False: it was left out.
+
+    Raises:
+        SettingsError: one was given.
+    """
+    if found := [str(Setting(path)) for path, value in given.items() if value is not None and value is not False]:
+        raise SettingsError(
+            f"{folder} is a run: its networks and inputs are those of its settings; leave out {' and '.join(found)}"
+        )
+    names = _NAMES.get() or PATHS
+    with calling_settings(replace(names, own=None if names.own is None else names.own - given.keys())):
+        yield
 
 
 def names_of_command(command: Callable[..., None]) -> Names:

@@ -52,6 +52,35 @@ def test_a_run_gets_its_numbers(finished: Path, images: Path, capsys: pytest.Cap
         assert words in shown
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--mean", "0.1"),
+        ("--std", "9"),
+        ("--shape", "1", "8", "8"),
+        ("--dataset", "mnist"),
+        ("--teacher.weights", "none.pt"),
+        ("--teacher.outputs", "regression"),
+        ("--student.allow-untrained",),
+    ],
+)
+def test_flags_of_named_networks_are_refused_with_a_run(
+    flags: tuple[str, ...], finished: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["measure", "--trust-code", str(finished), "--images", str(images), *flags]) == 2
+    expected = f"{finished} is a run: its networks and inputs are those of its settings; leave out {flags[0]}"
+    assert expected in error_line(capsys)
+
+
+def test_a_run_is_measured_without_a_word_of_flags_that_it_refuses(
+    finished: Path, images: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        assert main(["measure", "--trust-code", str(finished), "--images", str(images)]) == 0
+    assert "are taken as logits" in caplog.text
+    assert "--teacher.outputs" not in caplog.text
+
+
 def test_without_labels_there_is_agreement_alone(finished: Path, images: Path) -> None:
     bare = images.with_name("bare.npz")
     assert main(["measure", "--trust-code", str(finished), "--images", str(bare), "--display", "quiet"]) == 0

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.attention.flex_attention import flex_attention
 from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
@@ -128,7 +128,7 @@ class Products(nn.Module):
         self.operator = operator
         self.matrix, self.bilinear = nn.Parameter(torch.randn(10, 64)), nn.Bilinear(16, 17, 10)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # noqa: PLR0912
         match self.operator:
             case "mv":
                 return torch.mv(x, self.matrix[0])
@@ -153,7 +153,7 @@ class Products(nn.Module):
             case "pdist":
                 return torch.pdist(x.view(4, 16))
             case "affine_grid":
-                return F.affine_grid(x[:, :6].view(-1, 2, 3), [len(x), 1, 4, 4]).flatten(1)
+                return functional.affine_grid(x[:, :6].view(-1, 2, 3), [len(x), 1, 4, 4]).flatten(1)
             case "fft":
                 return torch.fft.rfft(x).abs()
         return torch.cdist(x, self.matrix)

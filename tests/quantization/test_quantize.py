@@ -5,6 +5,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -307,3 +308,13 @@ def test_one_of_several_outputs_is_named(tmp_path: Path) -> None:
     inputs = torch.randn(8, 1, 8, 8)
     given = predict_by_onnxruntime(found.file.read_bytes(), inputs)
     assert (given - network(inputs)[1]).abs().max() < 0.2 * given.abs().max()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"mean": torch.ones(1)}, {"std": 9.0}, {"shape": (1, 28, 28)}, {"outputs": "regression"}, {"weights": "w"}],
+)
+def test_settings_of_a_network_are_refused_with_a_run(given: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(SettingsError, match=f"{tmp_path} is a run: .* leave out {next(iter(given))}$"):
+        quantize(tmp_path, **given)

@@ -106,6 +106,7 @@ def measure(
     from beliefmatch.recipes.datasets import choose_inputs
     from beliefmatch.runs.atomic import write_json
     from beliefmatch.runs.folder import RunFolder
+    from beliefmatch.setting_names import settings_of_run
 
     if batch_size < 1:
         raise SettingsError(f"{Setting('batch_size')} must be at least 1; got {batch_size}")
@@ -124,17 +125,24 @@ def measure(
         raise SettingsError(f"{run} has its own two networks: give either a run folder or two networks, not both")
     if run is not None:
         RunFolder(run).read_run()
-        data = read_examples(images)
-        measurement = measure_run(
-            RunFolder(run),
-            data,
-            batch_size=batch_size,
-            resize=resize,
-            transition=plan,
-            accelerator=accelerator,
-            class_names=given_names,
-            trust_code=trust_code,
-        )
+        networks = {
+            f"{role}.{name}": value
+            for role, flags in (("teacher", teacher), ("student", student))
+            for name, value in asdict(flags).items()
+        }
+        inputs = {"dataset": dataset, "shape": shape, "mean": mean, "std": std}
+        with settings_of_run(run, networks | inputs):
+            data = read_examples(images)
+            measurement = measure_run(
+                RunFolder(run),
+                data,
+                batch_size=batch_size,
+                resize=resize,
+                transition=plan,
+                accelerator=accelerator,
+                class_names=given_names,
+                trust_code=trust_code,
+            )
     else:
         first, second = _load("teacher", teacher), _load("student", student)
         spec = choose_inputs(dataset, shape, mean, std, first.known_inputs() or second.known_inputs())

@@ -121,9 +121,10 @@ def _count_bytes(network: nn.Module) -> int:
 
 
 def count_macs(network: nn.Module, spec: InputSpec) -> int:
-    """Count multiply-accumulates for one example of zeros, in one pass in eval mode; in two where it takes no single one.
+    """Count multiply-accumulates for one example of zeros, in one pass in eval mode.
 
-    Where counting itself fails, as in operators that torch's modes do not reach, the log says so.
+    A network that takes no single example gets two. Where counting itself fails, as in operators that torch's modes do
+    not reach, the log says so.
 
     Returns:
         The number; 0 where it could not be counted.
@@ -211,7 +212,7 @@ def measure_latency(
 
 
 def num_examples_taken(network: nn.Module, spec: InputSpec, *, batch_size: int = 1) -> int:
-    """Return a number of examples that a network takes: those wanted, whole batches of a program, or two where one fails.
+    """Return how many examples a network takes: those wanted, whole batches of a program, or two where one fails.
 
     Args:
         network: to be run.

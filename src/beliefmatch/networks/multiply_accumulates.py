@@ -60,7 +60,7 @@ def counting_flops() -> Iterator[Callable[[], int]]:
 
 
 def _compiling_nothing() -> AbstractContextManager[None]:
-    """Run what torch.compile compiles as it is written, since it fails, once and ever after, where there are such modes.
+    """Run what torch.compile compiles as it is written: where there are such modes it fails, then and ever after.
 
     The compiler takes seconds to import: it is left alone where no pass of the network has loaded it before.
     """

@@ -14,7 +14,7 @@ from beliefmatch.networks.scale import warn_of_scale
 from beliefmatch.quantization.export import STEM, quantize_run
 from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
 from beliefmatch.runs.folder import RunFolder
-from beliefmatch.setting_names import speaks_python
+from beliefmatch.setting_names import settings_of_run, speaks_python
 from beliefmatch.studies.compression_settings import Numbers, TeacherLike, TeacherSettings, load_alone
 from beliefmatch.training.trusted_code import TrustedCode
 
@@ -65,19 +65,21 @@ def quantize(
     """
     path = model.path if isinstance(model, RunFolder) else model
     if isinstance(path, str | Path) and (Path(path) / "run.json").is_file():
-        folder = RunFolder(Path(path))
-        run = StoredRun(folder=folder, trust_code=trust_code)
-        transfer = run.read_transfer()
-        quantized, _ = quantize_run(
-            run,
-            folder.path / f"{STEM}.onnx" if out is None else Path(out),
-            transfer.inputs,
-            pixels=pixels,
-            images=_examples(images, transfer.inputs, folder.read_student().num_classes),
-            settings=settings,
-            overwrite=overwrite,
-        )
-        return quantized
+        given = {"weights": weights, "num_classes": num_classes, "outputs": outputs, "output": output}
+        with settings_of_run(path, {**given, "shape": shape, "mean": mean, "std": std}):
+            folder = RunFolder(Path(path))
+            run = StoredRun(folder=folder, trust_code=trust_code)
+            transfer = run.read_transfer()
+            quantized, _ = quantize_run(
+                run,
+                folder.path / f"{STEM}.onnx" if out is None else Path(out),
+                transfer.inputs,
+                pixels=pixels,
+                images=_examples(images, transfer.inputs, folder.read_student().num_classes),
+                settings=settings,
+                overwrite=overwrite,
+            )
+            return quantized
     assert not isinstance(model, RunFolder)
     _check_folder(model)
     teacher = load_alone(
