@@ -11,6 +11,7 @@ from torch.nn.attention.flex_attention import flex_attention
 from torch.nn.utils.parametrizations import orthogonal, spectral_norm, weight_norm
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
+from beliefmatch.errors import NetworkError
 from beliefmatch.networks.cost import least_of_repeats, measure_cost, measure_latency
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import inspect
@@ -240,6 +241,27 @@ def test_operators_on_graphs_are_taken_and_count_as_zeros_pass_them() -> None:
         network = Calling(function)
         assert inspect(network, InputSpec(shape=(8,)), role="teacher").macs == expected
         assert network(torch.ones(3, 8)).shape == (3, 5)
+
+
+def fails_with_hooks(layer: nn.Module, x: Tensor) -> Tensor:
+    """Compute the layer, where no hook is on it."""
+    if layer._forward_hooks:
+        raise RuntimeError("hooked")
+    return layer(x)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda layer, x: layer(x.double()).float(), r"computes in several floating types: .* x\.double\(\) does"),
+        (fails_with_hooks, "hooks on its layers keep from running, .*: hooked"),
+    ],
+)
+def test_why_a_network_cannot_be_inspected_is_true(
+    function: Callable[[nn.Module, Tensor], Tensor], message: str
+) -> None:
+    with pytest.raises(NetworkError, match=message):
+        inspect(Calling(function), InputSpec(shape=(8,)), role="teacher")
 
 
 def test_multiply_accumulates_that_cannot_be_counted_are_left_out_in_words(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,5 +1,6 @@
 """One pass of a network on noise, with the outputs of its modules."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -26,6 +27,8 @@ SIZES = (0.1, 0.1, 1.0, 1.0, 3.0, 10.0, 10.0)
 may not. Their number is prime, to distinguish a batch of examples from a batch of windows or of tokens."""
 USUAL_BATCHES = (1, 2, 4, 8, 10, 16, 32, 64, 100, 128)
 """Numbers of examples that code may name."""
+WRONG_TYPE = re.compile(r"must have the same dtype|expected scalar type (Float|Double|Half|BFloat16) but found")
+"""What torch says of operands of several floating types."""
 NUM_ORDINARY = 4
 """Number of examples, the first ones, of the size of network inputs."""
 
@@ -137,6 +140,16 @@ def record_noise(network: nn.Module, spec: InputSpec, *, role: str) -> tuple[Rec
                 f"the {role} takes batches of {size} examples alone: its code names that number, as x.view({size}, -1) "
                 "does; let it take any, as x.flatten(1) does"
             ) from error
+        if WRONG_TYPE.search(str(error)):
+            raise NetworkError(
+                f"the {role} computes in several floating types: its code casts to another than float32, as x.double() "
+                f"does, and its weights are float32 here ({first_line(error)}); let it cast to none"
+            ) from error
+        if _runs_alone(network, noise):
+            raise NetworkError(
+                f"the {role} computes something that hooks on its layers keep from running, although it runs without "
+                f"them: {first_line(error)}"
+            ) from error
         hint = explain_failure(network, error) or size_hint(network, spec, role=role)
         raise NetworkError(
             f"the {role} does not take inputs of shape {spec.shape}: {first_line(error)}{hint}"
@@ -153,6 +166,14 @@ def check_hooks(network: nn.Module, *, role: str) -> None:
         if isinstance(module, torch.jit.ScriptModule):
             where = f"holds a module of torch.jit, {name}" if name else "is a module of torch.jit"
             raise NetworkError(f"the {role} {where}, which hooks cannot read: give the network that it was made from")
+
+
+def _runs_alone(network: nn.Module, noise: Tensor) -> bool:
+    """Whether a network takes noise where no hook of ours is on it."""
+    with suppress(Exception), evaluating(network), torch.no_grad():
+        network(noise.clone())
+        return True
+    return False
 
 
 def _only_batch_size(network: nn.Module, spec: InputSpec) -> int | None:
