@@ -9,6 +9,12 @@ from beliefmatch import recipes
 from beliefmatch.errors import SettingsError, WrongTypeError, did_you_mean
 from beliefmatch.networks.loading.given import GivenModule, GivenNetwork, GivenNetworks, is_given
 from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.loading.torch_checkpoint import (
+    explain_pickled,
+    explain_torchscript,
+    is_torchscript,
+    pickled_class,
+)
 from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.output_kinds import OutputKind, check_kind
 from beliefmatch.networks.teacher import Teacher
@@ -191,6 +197,10 @@ def _name(network: str | Path, role: str) -> str:
     path = Path(network)
     if path.is_dir() and (path / "config.json").is_file():
         return f"hf:{path}"
+    if is_torchscript(path):
+        raise SettingsError(explain_torchscript(path))
+    if name := pickled_class(path):
+        raise SettingsError(explain_pickled(path, name))
     if path.suffix in WEIGHTS and ":" not in str(network):
         raise SettingsError(
             f"{network} holds weights alone: give the network that they fit as the {role}, such as wide_resnet_40_1 or "

@@ -137,6 +137,37 @@ def is_torchscript(path: Path) -> bool:
     return any(each[-1] == "constants.pkl" for each in parts) and any("code" in each[1:-1] for each in parts)
 
 
+def pickled_class(path: Path) -> str | None:
+    """Return the class of the object that torch.save wrote whole into a file; nothing of it is loaded.
+
+    None: it is another file, or holds a state dict or another container.
+    """
+    try:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
+            with archive.open(name) as stream:
+                first, argument = next(
+                    (each.name, value) for each, value, _ in pickletools.genops(stream) if each.name != "PROTO"
+                )
+    except (FolderError, StopIteration, ValueError, *BROKEN):
+        return None
+    if first != "GLOBAL" or not isinstance(argument, str) or argument == "collections OrderedDict":
+        return None
+    module, _, cls = argument[:MAX_NAME].partition(" ")
+    return None if module == "torch._utils" else f"{module}.{cls}"
+
+
+def explain_pickled(path: Path, name: str) -> str:
+    """Return what a file is that holds an object of a class, and the two ways on."""
+    weights = Setting("teacher.weights", "weights.pt")
+    return (
+        f"{path} holds a pickled module, {name}, and loading it may run code, so it is not loaded here. If you trust "
+        "it, either load it in Python, torch.load(file, weights_only=False), and give that module to beliefmatch "
+        'there; or save its weights, torch.save(module.state_dict(), "weights.pt"), and name the architecture with '
+        f"{weights}"
+    )
+
+
 def state_keys() -> str:
     """Return the settings that choose one of several state dicts, as a message names them; empty where none is."""
     return known_of(Setting("teacher.state_key"), Setting("student.state_key"))
