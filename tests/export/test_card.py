@@ -1,6 +1,7 @@
 """The model card, of exports that are written down and not made."""
 
 import ast
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -18,6 +19,7 @@ from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.export import Deployed, EightBits, Export, FileCheck
 from hostile_texts import KINDS, TEXTS
+from report.folders import edit, transition
 from tiny import tiny_transfer
 
 RENDERER = MarkdownIt("commonmark").enable("table")
@@ -207,3 +209,35 @@ def test_a_file_in_8_bits_stands_beside_the_same_in_32(folder: RunFolder, tmp_pa
     assert f"has 45,678 bytes instead of 12,345, and takes 1 ms instead of {latency} for one example" in card
     assert ("8 bits are not faster on the machine that wrote it" in card) is not is_faster
     assert "agrees as far as the table of files says, not to rounding" in card
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (
+            "fresh",
+            "- It began without the teacher's weights and was trained against the teacher alone:",
+        ),
+        ("teacher", "- Layers that the teacher has too began with its weights, if there are any:"),
+    ],
+)
+def test_a_card_tells_whose_weights_the_student_began_with(
+    folder: RunFolder, tmp_path: Path, start: str, words: str
+) -> None:
+    copied = RunFolder(Path(shutil.copytree(folder.path, tmp_path / "run")))
+    content = json.loads(copied.run.read_text())
+    content["settings"]["transfer"]["student"]["start"] = start
+    copied.run.write_text(json.dumps(content))
+    card = write_card(copied, copied.path / CARD).read_text()
+    assert words in card
+    assert "It is made of the teacher's weights" not in card
+    assert "before any softmax" not in card
+
+
+def test_the_mean_transition_error_has_its_own_number_of_examples(folder: RunFolder, tmp_path: Path) -> None:
+    copied = RunFolder(Path(shutil.copytree(folder.path, tmp_path / "run")))
+    measure_run(copied, torch.randint(256, (30, 8, 8, 1), dtype=torch.uint8), trust_code=True)
+    edit(copied.measurement, lambda found: found.update(transition=transition(1)))
+    card = write_card(copied, copied.path / CARD).read_text()
+    assert "| mean transition error of 20 examples, student guides, with two standard errors |  | " in card
+    assert "\nOn 30 examples, but for the mean transition error, with 95 % intervals" in card

@@ -54,7 +54,8 @@ def test_without_data_the_next_step_is_to_measure(run: Run) -> None:
 def test_what_was_measured_leads_to_an_export(run: Run) -> None:
     found = judge(run)
     assert found.measured == (
-        "Accuracy, agreement, the calibration error and the mean transition error, on 200 examples of digits.npz."
+        "Accuracy, agreement and the calibration error, on 200 examples of digits.npz; the mean transition error, on "
+        "20 examples."
     )
     assert found.unmeasured == ""
     assert found.advice.endswith("none was exported yet.")

@@ -50,7 +50,7 @@ OFTEN: dict[TaskName, str] = {
     "regression": "a number was equal but for rounding",
 }
 GIVES: dict[TaskName, str] = {
-    "single_label": "{} logits, before any softmax, in the teacher's order of classes.",
+    "single_label": "{} logits in the teacher's order of classes: their softmax gives the probabilities.",
     "multi_label": "{} logits, before any sigmoid, in the teacher's order of labels; several labels may be true at "
     "once, and one is predicted where its logit is above 0.",
     "regression": "{} numbers to predict, in the teacher's order and unit; an ONNX file calls them logits.",

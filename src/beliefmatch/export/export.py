@@ -19,6 +19,7 @@ from beliefmatch.export.fresh_process import fresh_process
 from beliefmatch.export.graph import DeployedGraph, Pixels, check_pixels_fit
 from beliefmatch.export.normalising import check_normalisation, deployed_spec
 from beliefmatch.export.pseudo_inputs import draw_pseudo
+from beliefmatch.log_once import each_message_once
 from beliefmatch.measurement.stored_run import StoredRun
 from beliefmatch.networks.examples import AbstractExamples, Inputs
 from beliefmatch.networks.inputs import InputSpec
@@ -49,6 +50,7 @@ class Exported:
     export: Export
 
 
+@each_message_once()
 def export_student(
     folder: RunFolder | Path | str,
     to: FormatName,

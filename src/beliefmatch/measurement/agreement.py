@@ -14,6 +14,7 @@ from beliefmatch.functional.calibration_error import (
     extend_error_interval,
 )
 from beliefmatch.functional.confidence_intervals import NUM_RESAMPLES, bootstrap
+from beliefmatch.log_once import each_message_once
 from beliefmatch.measurement.conversion import NUM_EXAMPLES, giving_logits
 from beliefmatch.measurement.disagreements import find_disagreements
 from beliefmatch.measurement.estimates import estimates_of, fractions_of
@@ -91,6 +92,7 @@ class Measurement:
         return as_html(self)
 
 
+@each_message_once()
 def measure_pair(
     teacher: nn.Module,
     student: nn.Module,

@@ -9,6 +9,7 @@ from typing import Literal
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from beliefmatch.log_once import each_message_once
 from beliefmatch.measurement.agreement import Measurement, measure_logits
 from beliefmatch.measurement.class_names import choose_class_names
 from beliefmatch.measurement.predictions import BATCH_SIZE
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 
 
+@each_message_once()
 def measure_run(
     folder: RunFolder | Path | str,
     examples: AbstractExamples | Tensor,
@@ -95,10 +97,9 @@ def measure_run(
         are_others = earlier.fingerprint != data.fingerprint
         logger.log(
             logging.WARNING if are_others else logging.INFO,
-            "this measurement replaces the earlier one in %s, which was on %s %d examples%s",
+            "this measurement replaces the earlier one in %s, which was on %s%s",
             folder.measurement,
-            "other" if are_others else "the same",
-            earlier.num_images,
+            f"{earlier.num_images:,} other examples" if are_others else f"the same {earlier.num_images:,} examples",
             f" of {earlier.images}" if earlier.images else "",
         )
     folder.write_measurement(record)

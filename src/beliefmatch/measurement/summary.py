@@ -44,7 +44,12 @@ def lines_of(measurement: "Measurement") -> list[Line]:
         low, high = curves.error_interval
         error = Estimate(value=curves.error, low=low, high=high)
         lines.append(
-            _line(f"mean transition error, {curves.guided_by} guides (2 standard errors)", error, scale=1, digits=4)
+            _line(
+                f"mean transition error of {len(curves.guide):,}, {curves.guided_by} guides (2 standard errors)",
+                error,
+                scale=1,
+                digits=4,
+            )
         )
     return lines
 

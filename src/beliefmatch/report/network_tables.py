@@ -1,11 +1,11 @@
 """The tables of results: teacher and student side by side, and what belongs to the pair or to the run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from beliefmatch.number_texts import three_digits
 from beliefmatch.report.elements import Cell, Table, estimate_cell, mean_cell, number_cell, text_cell
-from beliefmatch.report.groups import Group
+from beliefmatch.report.groups import Group, count
 from beliefmatch.report.quantities import UNFINISHED, Kind, show_duration
 from beliefmatch.report.results import estimate_of, has_shared_teacher, missing_words, usual_rounds, values_of
 from beliefmatch.report.runs import Run
@@ -176,6 +176,9 @@ def _transition_cell(group: Group, guide: str) -> Cell:
     if not found:
         return Cell(text="not measured")
     walks = max(found, key=len)
+    of = f"of {count(walks[0].num_images, 'example')}"
     if len(group.runs) == 1:
-        return estimate_cell("number", walks[0].error)
-    return mean_cell("number", [walk.error.value for walk in walks], of=len(group.runs))
+        cell = estimate_cell("number", walks[0].error)
+        return replace(cell, detail=f"{cell.detail} {of}, two standard errors either way")
+    cell = mean_cell("number", [walk.error.value for walk in walks], of=len(group.runs))
+    return replace(cell, detail=f"{cell.detail} {of}".strip())

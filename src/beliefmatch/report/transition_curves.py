@@ -44,10 +44,11 @@ def walks_of(group: Group) -> list[Walks]:
 
 
 def describe_error(walks: Walks) -> str:
-    """Return a sentence with the mean transition error, and which network guided."""
+    """Return a sentence with the mean transition error, of how many examples it is, and which network guided."""
     errors = [walk.error.value for walk in walks]
     bounds = f" {show_bounds('number', walks[0].error)}" if len(walks) == 1 else f" over {len(walks)} runs"
-    return f"Mean transition error, {walks[0].guided_by} guides: {show_mean('number', errors)}{bounds}."
+    of = count(walks[0].num_images, "example")
+    return f"Mean transition error, {walks[0].guided_by} guides: {show_mean('number', errors)}{bounds}, of {of}."
 
 
 def _draw(walks: Walks, title: str) -> Picture:
@@ -58,8 +59,8 @@ def _draw(walks: Walks, title: str) -> Picture:
     picture = draw_curves(
         [guide, follower],
         title=f"{title}: guided by the {first.guided_by}" if title else f"Guided by the {first.guided_by}",
-        note=f"{error} {count(first.num_images, 'example')}, {count(first.num_steps, 'step')} of "
-        f"{three_digits(first.step_size)}; bands reach {band} either way.",
+        note=f"{error} {count(first.num_steps, 'step')} of {three_digits(first.step_size)}; "
+        f"bands reach {band} either way.",
         ylabel="probability of class sought",
         xlabel="step",
         limits=(0.0, 1.02),

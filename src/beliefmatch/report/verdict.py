@@ -9,8 +9,9 @@ from beliefmatch.report.quantities import capital
 from beliefmatch.report.runs import Run
 from beliefmatch.runs.schema.task import TaskName
 
+TRANSITION = "the mean transition error"
 QUANTITIES: dict[TaskName, tuple[str, ...]] = {
-    "single_label": ("accuracy", "agreement", "the calibration error", "the mean transition error"),
+    "single_label": ("accuracy", "agreement", "the calibration error", TRANSITION),
     "multi_label": ("accuracy of labels", "agreement", "F1"),
     "regression": ("errors and R\N{SUPERSCRIPT TWO}",),
 }
@@ -29,13 +30,16 @@ def verdict(groups: Sequence[Group]) -> Verdict:
         name: [run for run in runs if name in QUANTITIES[run.task] and name not in _measured(run)] for name in names
     }
     concerned = {name: [run for run in runs if name in QUANTITIES[run.task]] for name in names}
-    there = [
-        f"{name}{_some(concerned[name], missing[name])}" for name in names if len(missing[name]) < len(concerned[name])
-    ]
+    there = {
+        name: f"{name}{_some(concerned[name], missing[name])}"
+        for name in names
+        if len(missing[name]) < len(concerned[name])
+    }
+    walks = f"; {there.pop(TRANSITION)}{_on_few(runs)}" if TRANSITION in there else ""
     absent = [name for name in names if len(missing[name]) == len(concerned[name])]
     advice, command = _next(runs, missing)
     return Verdict(
-        measured=f"{capital(_list(there))}{_on(runs)}." if there else "Nothing on real data.",
+        measured=f"{capital(_list([*there.values()]))}{_on(runs)}{walks}." if there else "Nothing on real data.",
         unmeasured=f"{capital(_list(absent))}." if absent else "",
         advice=advice,
         command=command,
@@ -53,7 +57,7 @@ def _measured(run: Run) -> set[str]:
         "errors and R\N{SUPERSCRIPT TWO}": record is not None and record.numbers is not None,
         "agreement": result.agreement is not None,
         "the calibration error": record is not None and record.student is not None,
-        "the mean transition error": record is not None and record.transition is not None,
+        TRANSITION: record is not None and record.transition is not None,
     }
     return {name for name, is_there in found.items() if is_there}
 
@@ -71,6 +75,13 @@ def _on(runs: Sequence[Run]) -> str:
     return f", on {count(number, 'example')}{f' of {name}' if name else ''}"
 
 
+def _on_few(runs: Sequence[Run]) -> str:
+    """Return on how many examples paths were walked, where all runs have as many."""
+    walked = [run.measured.transition for run in runs if run.measured is not None]
+    numbers = {transition.num_images for transition in walked if transition is not None}
+    return f", on {count(min(numbers), 'example')}" if len(numbers) == 1 else ""
+
+
 def _list(names: Sequence[str]) -> str:
     *first, end = names
     return f"{', '.join(first)} and {end}" if first else end
@@ -85,7 +96,7 @@ def _next(runs: Sequence[Run], missing: dict[str, list[Run]]) -> tuple[str, str]
         *((name, "Measure it on examples of yours.", ("measure", "--images", "FILE.npz")) for name in FIRST),
         ("a file", "Export the student as a file to deploy: none was exported yet.", ("export", "--to", "onnx")),
         (
-            "the mean transition error",
+            TRANSITION,
             "Measure where the two part between classes; this takes long.",
             ("measure", "--images", "FILE.npz", "--transition", "200"),
         ),
