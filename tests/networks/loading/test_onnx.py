@@ -231,7 +231,7 @@ def test_an_operator_without_gradient_is_named_where_one_is_needed(tmp_path: Pat
     [
         ([node("QuantizeLinear", "input", "scale", "zero"), node("DequantizeLinear", "a", "scale", "zero", out="b")],
          r"cannot be made differentiable: QuantizeLinear \(opset 17\), DequantizeLinear \(opset 17\); it is quantised"),
-        ([node("Det", "input")], r"cannot be made differentiable: Det \(opset 17\); if they are only too new"),
+        ([node("Det", "input")], r"cannot be made differentiable: Det \(opset 17\)$"),
     ],
 )  # fmt: skip
 def test_an_operator_that_cannot_be_converted_is_named(tmp_path: Path, operators: Any, message: str) -> None:

@@ -43,7 +43,7 @@ def simplify(model: Any, *, name: str) -> Any:
     Raises:
         NetworkError: an operator of it is unknown in every version that it could be translated to.
     """
-    inliner = require("onnx.inliner", install=EXTRA)
+    inliner, is_newer = require("onnx.inliner", install=EXTRA), _opset(model).version > NEWEST
     if model.functions:
         model = inliner.inline_local_functions(model)
     for _ in range(NESTED):
@@ -59,14 +59,11 @@ def simplify(model: Any, *, name: str) -> Any:
     unknown = unknown_operators(model)
     problems += unknown.values()
     if problems:
-        is_quantized = any(operator in QUANTIZED for _, operator in unknown)
-        hint = (
-            "it is quantised already, so name the model in 32 bits that it was made of"
-            if is_quantized
-            else "if they are only too new, export the model with opset 17"
-        )
+        hint = f"; if they are only too new, export the model with opset {NEWEST}" if is_newer else ""
+        if any(operator in QUANTIZED for _, operator in unknown):
+            hint = "; it is quantised already, so name the model in 32 bits that it was made of"
         raise NetworkError(
-            f"{name} has operators that cannot be made differentiable: {', '.join(dict.fromkeys(problems))}; {hint}"
+            f"{name} has operators that cannot be made differentiable: {', '.join(dict.fromkeys(problems))}{hint}"
         )
     _drop_empty_axes(model)
     _name_nodes(model)
@@ -76,9 +73,10 @@ def simplify(model: Any, *, name: str) -> Any:
 def _check_num_spelt_out(model: Any, unknown: dict[tuple[str, str], str], name: str) -> None:
     """Raise an error where too many nodes would be spelt out."""
     if sum((node.domain, node.op_type) in unknown for node in model.graph.node) > MAX_SPELT_OUT:
+        hint = f"; export the model with opset {NEWEST}" if _opset(model).version > NEWEST else ""
         raise NetworkError(
             f"{name} is refused: more than {MAX_SPELT_OUT} of its operators, {', '.join(unknown.values())}, would have "
-            "to be written in simpler ones; export the model with opset 17"
+            f"to be written in simpler ones{hint}"
         )
 
 
