@@ -115,7 +115,7 @@ def test_an_earlier_measurement_is_not_replaced_without_a_word(
     caplog.clear()
     assert main([*command, str(others), "--display", "quiet"]) == 0
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert any(f"was on other {len(stored['labels'])} examples of {images.name}" in message for message in warned)
+    assert any(f"was on {len(stored['labels'])} other examples of {images.name}" in message for message in warned)
     assert any("dark.npz look wrongly scaled" in message for message in warned)
 
 

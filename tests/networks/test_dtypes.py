@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from beliefmatch import compress
 from beliefmatch.errors import WeightsError
 from beliefmatch.measurement import measure_pair
 from beliefmatch.networks.cost import measure_cost
@@ -103,3 +104,18 @@ def test_numbers_that_mean_something_else_are_refused(key: str, dtype: torch.dty
         WeightsError, match=f"a does not fit the network: {key} is {given}, the network expects {wanted}"
     ):
         fit_weights(Fourier(), state, name="a")
+
+
+def test_each_call_says_once_what_is_cast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    network = nn.Linear(8, 5).double()
+    examples = torch.randn(20, 8)
+    with caplog.at_level("INFO"):
+        run = compress(
+            network, nn.Linear(8, 5), shape=(8,), rounds=1, recipe="noise", batch_size=8, folder=None, progress=False
+        )
+        assert caplog.text.count("holds float64: it computes in float32 here") == 1
+        run.measure(examples)
+    assert caplog.text.count("holds float64: it computes in float32 here") == 2

@@ -20,6 +20,7 @@ from beliefmatch.errors import SettingsError, WrongTypeError
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.networks.pruning.thinning import thin
 from beliefmatch.students import pruned
+from beliefmatch.studies.compression_plan import describe_duration
 from beliefmatch.training import budget
 from beliefmatch.training.budget import Timing
 from beliefmatch.training.prepare import prepare
@@ -217,6 +218,33 @@ def test_what_cannot_be_extended_is_named() -> None:
 def test_each_call_without_a_folder_has_a_new_one() -> None:
     folders = [compressed(folder=None, rounds=1, seed=seed).folder for seed in (0, 0)]
     assert folders == [Path("runs/compressed_1"), Path("runs/compressed_2")]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_file_that_holds_a_whole_network_is_named_with_two_ways_on() -> None:
+    teacher = make_conv_teacher()
+    torch.save(teacher, "whole.pt")
+    torch.jit.save(torch.jit.trace(teacher, torch.randn(2, *SHAPE)), "script.pt")
+    torch.save(teacher.state_dict(), "weights.pt")
+    torch.save({"model": teacher.state_dict()}, "dict.pt")
+    for name, what in (
+        (
+            "whole.pt",
+            r"whole.pt holds a pickled module, torch\.nn\.modules\.container\.Sequential, .* either .*; or save its w",
+        ),
+        ("script.pt", "script.pt is a TorchScript program, .* Either convert it, .*; or save its weights"),
+        ("weights.pt", "weights.pt holds weights alone"),
+        ("dict.pt", "dict.pt holds weights alone"),
+    ):
+        with pytest.raises(SettingsError, match=what):
+            compressed(teacher=Path(name))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.9, "1 second"), (2, "2 seconds"), (120, "2 minutes"), (7260, "2 hours 1 minute")]
+)
+def test_a_duration_is_told_in_english(seconds: float, words: str) -> None:
+    assert describe_duration(seconds) == words
 
 
 def test_names_and_paths_serve_too() -> None:

@@ -38,6 +38,6 @@ def describe_8_bits(
     verdict = "" if found.is_faster else "; 8 bits are not faster on this machine"
     lines.append(
         f"latency: {1000 * found.latency:.3f} ms, in 32 bits {1000 * found.float_latency:.3f} ms, for one example with "
-        f"{threads} threads{verdict}"
+        f"{threads} thread{'' if threads == 1 else 's'}{verdict}"
     )
     return lines

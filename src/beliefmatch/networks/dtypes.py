@@ -5,6 +5,8 @@ import logging
 import torch
 from torch import Tensor, nn
 
+from beliefmatch.log_once import log_once
+
 logger = logging.getLogger(__name__)
 
 
@@ -32,8 +34,12 @@ def to_32_bits(network: nn.Module, *, name: str) -> nn.Module:
     """
     found = {str(each.dtype).removeprefix("torch.") for each in network.state_dict().values() if _is_other(each)}
     if found:
-        logger.info(
-            "%s holds %s: it computes in float32 here, and its bytes are counted so", name, " and ".join(sorted(found))
+        log_once(
+            logger,
+            logging.INFO,
+            "%s holds %s: it computes in float32 here, and its bytes are counted so",
+            name,
+            " and ".join(sorted(found)),
         )
     return network.float()
 

@@ -42,10 +42,14 @@ def _doubt_of_pixels(high: float) -> str | None:
 def _doubt_of_inputs(low: float, high: float, spec: InputSpec) -> str | None:
     means, stds = spec.mean or (0.0,), spec.std or (1.0,)
     means, stds = (values * (max(len(means), len(stds)) // len(values)) for values in (means, stds))
-    by = spec.describe_normalisation()
     least = min(-mean / std for mean, std in zip(means, stds, strict=True))
     most = max((1 - mean) / std for mean, std in zip(means, stds, strict=True))
-    taken = f"numbers that are not uint8 are taken as network inputs, already normalised by {by}"
+    taken, cannot = "numbers that are not uint8 are taken as network inputs, ", "but pixels "
+    if spec.mean is None and spec.std is None:
+        taken, cannot = f"{taken}here pixels in [0, 1] as they are", f"{cannot}in [0, 1] cannot"
+    else:
+        by = f"normalised by {spec.describe_normalisation()}"
+        taken, cannot = f"{taken}already {by}", f"{cannot}{by} cannot"
     if low >= 0 and high > 2 * most and high > 2:
         return f"they go up to {high:.4g}, as pixels from 0 to 255 do, but {taken}: divide by 255 first, or give uint8"
     if low >= 0 > least and high <= 1:
@@ -53,5 +57,5 @@ def _doubt_of_inputs(low: float, high: float, spec: InputSpec) -> str | None:
     if low >= 0 > least:
         return f"all are at least 0, as pixels are, but {taken}: normalise them first, or give uint8 from 0 to 255"
     if low < SLACK * min(least, -0.01) or high > SLACK * most:
-        return f"they go from {low:.3g} to {high:.3g}, but pixels normalised by {by} cannot"
+        return f"they go from {low:.3g} to {high:.3g}, {cannot}"
     return None

@@ -14,6 +14,7 @@ from beliefmatch.errors import SettingsError
 from beliefmatch.export.export import Exported, export_student
 from beliefmatch.export.formats import check_format
 from beliefmatch.export.graph import Pixels
+from beliefmatch.log_once import each_message_once
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.measurement.run import measure_run
 from beliefmatch.measurement.stored_run import StoredRun
@@ -71,6 +72,7 @@ class Compression:
         self._check_trained()
         return RunFolder(self.folder).read_result()
 
+    @each_message_once()
     def measure(
         self,
         examples: Any,
@@ -117,6 +119,7 @@ class Compression:
         self._check_trained()
         return write_report([self.folder], out=None if out is None else Path(out))
 
+    @each_message_once()
     def export(
         self, file: Path | str, *, int8: bool = False, pixels: Pixels | None = None, overwrite: bool = False
     ) -> Exported:

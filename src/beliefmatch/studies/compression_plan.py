@@ -206,6 +206,12 @@ def _times(teacher: int, student: int) -> str:
 def describe_duration(seconds: float) -> str:
     """Return seconds in words."""
     if seconds < 120:
-        return f"{seconds:.0f} seconds"
+        return _several(round(seconds), "second")
     minutes = round(seconds / 60)
-    return f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours {minutes % 60} minutes"
+    if minutes < 120:
+        return _several(minutes, "minute")
+    return f"{_several(minutes // 60, 'hour')} {_several(minutes % 60, 'minute')}"
+
+
+def _several(number: int, unit: str) -> str:
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"

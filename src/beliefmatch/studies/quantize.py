@@ -6,6 +6,7 @@ from typing import Any
 from beliefmatch.data.gather import gather_examples
 from beliefmatch.errors import FolderError
 from beliefmatch.export.graph import Pixels
+from beliefmatch.log_once import each_message_once
 from beliefmatch.measurement.stored_run import StoredRun
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
@@ -19,6 +20,7 @@ from beliefmatch.studies.compression_settings import Numbers, TeacherLike, Teach
 from beliefmatch.training.trusted_code import TrustedCode
 
 
+@each_message_once()
 @speaks_python
 def quantize(
     model: TeacherLike | RunFolder,
