@@ -5,8 +5,10 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from beliefmatch.cli import main
+from beliefmatch.cli.eight_bits import describe_8_bits
 from beliefmatch.cli.output import WIDEST, print_table
 from beliefmatch.cli.tables import result_table
+from beliefmatch.runs.schema.export import EightBits
 from beliefmatch.runs.schema.measurement import Estimate, NumberMeasurement, NumberScores
 from beliefmatch.runs.schema.task import TaskName
 from results import RESULT
@@ -78,3 +80,17 @@ def test_a_regression_shows_how_far_its_numbers_are_off() -> None:
     assert cells[4:6] == [["0.2500", "0.5000"], ["0.2500", "0.5000"]]
     cells = [list(column.cells) for column in result_table(RESULT, "regression").columns]
     assert cells[4:6] == [["-", "-"], ["-", "-"]]
+
+
+@pytest.mark.parametrize(("threads", "words"), [(1, "with 1 thread"), (2, "with 2 threads")])
+def test_the_latency_of_8_bits_is_told_with_its_threads(threads: int, words: str) -> None:
+    found = EightBits(
+        calibrated_on="noise",
+        ranges="minmax",
+        keep_float=[],
+        num_nodes=1,
+        float_bytes=4,
+        latency=1.0,
+        float_latency=2.0,
+    )
+    assert describe_8_bits("a.onnx", found, [], num_bytes=1, threads=threads)[-1].endswith(words)

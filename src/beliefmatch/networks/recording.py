@@ -143,7 +143,7 @@ def record_noise(network: nn.Module, spec: InputSpec, *, role: str) -> tuple[Rec
         if WRONG_TYPE.search(str(error)):
             raise NetworkError(
                 f"the {role} computes in several floating types: its code casts to another than float32, as x.double() "
-                f"does, and its weights are float32 here ({first_line(error)}); let it cast to none"
+                f"does, and its weights are float32 here ({first_line(error)}); write it in float32 alone"
             ) from error
         if _runs_alone(network, noise):
             raise NetworkError(
