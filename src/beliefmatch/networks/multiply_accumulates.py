@@ -114,13 +114,14 @@ class _GraphsInOperators(TorchDispatchMode):
         """Run an operator, or the operators in its graph one by one."""
         if not isinstance(func, HigherOrderOperator):
             return func(*args, **(kwargs or {}))
-        run = func.py_kernels[DispatchKey.CompositeExplicitAutograd]
+        run: Callable[..., Any] = func.py_kernels[DispatchKey.CompositeExplicitAutograd]
+        operands: Any = args
         if func is torch.ops.higher_order.cond:
             # torch's counter takes the larger branch, and adds both.
             taken, if_true, if_false, operands = args
-            run, args = if_true if taken else if_false, operands
+            run = if_true if taken else if_false
         with self:
-            return run(*args, **(kwargs or {}))
+            return run(*operands, **(kwargs or {}))
 
 
 def _einsum_products(equation: str, *given: Any) -> int:
