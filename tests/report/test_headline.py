@@ -32,7 +32,6 @@ def told(run: Run, **changes: object) -> str:
         (3000, 1.5, "It was trained for 3,000 rounds, more than the 2,000 that the recipe usually does, in "),
         (20, None, "It was trained for 20 rounds, in "),
         (20, 0.0, "It was trained for 20 rounds, in "),
-        (20, -1.0, "It was trained for 20 rounds, in "),
         (20, 1e-320, "It was trained for 20 rounds, in "),
     ],
 )

@@ -114,7 +114,7 @@ def has_shared_teacher(group: Group, name: str, values: Sequence[float]) -> bool
 
 def usual_rounds(run: Run) -> int | None:
     """Return the rounds that the recipe of a finished run does by default; None where it has no default."""
-    if run.result is None or not run.result.rounds_fraction or run.result.rounds_fraction < 0:
+    if run.result is None or not run.result.rounds_fraction:
         return None
     usual = run.result.rounds / run.result.rounds_fraction
     return round(usual) if usual < MAX_ROUNDS else None
