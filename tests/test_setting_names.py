@@ -15,6 +15,7 @@ from beliefmatch.cli import COMMANDS, main
 from beliefmatch.cli.printing import PrintableFormatter
 from beliefmatch.errors import SettingsError, WeightsError
 from beliefmatch.networks.loading.network import load_model
+from beliefmatch.networks.loading.weights import read_weights
 from beliefmatch.runs.collapse_detection import advice_on
 from beliefmatch.setting_names import Names, Setting, calling_settings, known_of, names_of_command, where_known
 
@@ -105,7 +106,7 @@ def test_flags_and_arguments() -> None:
     with calling_settings(names_of_command(COMMANDS["compress"])):
         settings = some_settings()
         assert known_of(*settings[:3]) == "--start fresh or --shape 3 32 32 or --mean 0.5"
-        assert known_of(settings[-1]) == ""
+        assert known_of(settings[-1]) == "--state-key KEY"
 
 
 def test_a_command_that_was_typed_gives_way_to_none_that_it_calls(capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,7 +131,12 @@ def test_a_way_out_that_a_command_lacks_has_another(tmp_path: Path, capsys: pyte
     weights = tmp_path / "w.pt"
     torch.save({"model": {"a": torch.zeros(1)}, "ema": {"a": torch.zeros(1)}}, weights)
     assert main(["inspect", "convnet_8", "--weights", str(weights), "--shape", "3", "8", "8"]) == 2
-    assert "; save one to a file of its own, such as ema" in capsys.readouterr().err
+    assert "; choose one with --state-key, such as ema" in capsys.readouterr().err
+    with (
+        calling_settings(names_of_command(COMMANDS["demo"])),
+        pytest.raises(WeightsError, match=r"; save one to a file of its own, such as ema"),
+    ):
+        read_weights(weights)
 
 
 def test_demo_advises_nothing_that_it_cannot_do() -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import beliefmatch as bm
-from beliefmatch.errors import SettingsError, WrongTypeError
+from beliefmatch.errors import SettingsError, WeightsError, WrongTypeError
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.networks.pruning.thinning import thin
 from beliefmatch.students import pruned
@@ -262,6 +262,18 @@ def test_names_and_paths_serve_too() -> None:
         == json.loads(Path("run/run.json").read_text())["settings"]["teacher_sha256"]
     )
     assert filled.transfer.teacher.architecture == "given in Python: Sequential"
+
+
+@pytest.mark.parametrize("is_given", [True, False])
+def test_a_file_of_several_state_dicts_serves_with_a_key(is_given: bool) -> None:
+    trained, other = make_conv_teacher().state_dict(), make_plain_conv().state_dict()
+    torch.save({"model": other, "ema": trained}, "weights.pt")
+    teacher = make_conv_teacher() if is_given else named("make_conv_teacher")
+    result = compressed(teacher=teacher, weights="weights.pt", state_key="ema")
+    loaded = result.transfer.teacher.load_inspected(result.transfer.inputs, role="teacher")[0].state_dict()
+    torch.testing.assert_close(loaded, trained)
+    with pytest.raises(WeightsError, match="several state dicts: model, ema; choose one with state_key, such as ema"):
+        compressed(teacher=teacher, weights="weights.pt", folder="other")
 
 
 def test_a_recipe_may_be_a_function() -> None:

@@ -37,6 +37,7 @@ def compress(
     macs: Annotated[float | None, left_out("FRACTION")] = None,
     candidates: int = 1,
     weights: OptionalFile = None,
+    state_key: Annotated[str | None, left_out("KEY")] = None,
     shape: OptionalShape = None,
     mean: OptionalNumbers = None,
     std: OptionalNumbers = None,
@@ -76,6 +77,7 @@ def compress(
         candidates: Of those that meet them: how many are trained, each for an equal part of the minutes. The one that
             agrees best with the teacher on made inputs is taken.
         weights: File with the teacher's weights: safetensors, or a state dict written by torch.save.
+        state_key: Which of several state dicts in that file, such as ema. Default: the only one.
         shape: Shape of one input, such as 3 32 32 for colour images or 64 for a vector. Default: what the teacher's
             own configuration says.
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
@@ -115,6 +117,7 @@ def compress(
         teacher=teacher,
         student=student,
         weights=weights,
+        state_key=state_key,
         num_classes=num_classes,
         outputs=outputs,
         output=output,

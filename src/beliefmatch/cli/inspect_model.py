@@ -30,6 +30,7 @@ def inspect_model(
     /,
     *,
     weights: OptionalFile = None,
+    state_key: Annotated[str | None, left_out("KEY")] = None,
     shape: OptionalShape = None,
     mean: OptionalNumbers = None,
     std: OptionalNumbers = None,
@@ -48,6 +49,7 @@ def inspect_model(
         model: Trained network: my_file.py:function for your own, timm:NAME, torchvision:NAME, hf:FOLDER, an .onnx or
             .pt2 file, or a built-in name.
         weights: File with its weights: safetensors, or a state dict written by torch.save.
+        state_key: Which of several state dicts in that file, such as ema. Default: the only one.
         shape: Shape of one input, such as 3 32 32 for colour images or 64 for a vector. Default: what the model's own
             configuration says.
         mean: Mean of each channel that it was trained with, in pixels scaled to [0, 1].
@@ -75,6 +77,7 @@ def inspect_model(
         TeacherSettings(
             teacher=model,
             weights=weights,
+            state_key=state_key,
             num_classes=num_classes,
             outputs=outputs,
             output=output,
@@ -87,7 +90,8 @@ def inspect_model(
     if plot is not None and sensitivity is not None:
         write_plot(plot, sensitivity)
     first, *students = suggest_students(model, teacher)
-    typed = {"--weights": weights and (weights,), "--shape": shape, "--mean": mean, "--std": std}
+    typed = {"--weights": weights and (weights,), "--state-key": state_key and (state_key,), "--shape": shape}
+    typed |= {"--mean": mean, "--std": std}
     typed |= {"--num-classes": num_classes and (num_classes,), "--outputs": outputs and (outputs,)}
     typed |= {"--output": output and (output,)}
     words = [word for flag, values in typed.items() if values for word in (flag, *map(str, values))]

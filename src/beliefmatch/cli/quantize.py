@@ -28,6 +28,7 @@ def quantize(
     to: Literal["int8"] = "int8",  # noqa: ARG001
     out: OptionalFile = None,
     weights: OptionalFile = None,
+    state_key: Annotated[str | None, left_out("KEY")] = None,
     shape: OptionalShape = None,
     mean: OptionalNumbers = None,
     std: OptionalNumbers = None,
@@ -60,6 +61,7 @@ def quantize(
         to: Type of weights and activations.
         out: File to write. Default: model_int8.onnx in the run folder, or in the working directory.
         weights: File with the model's weights: safetensors, or a state dict written by torch.save.
+        state_key: Which of several state dicts in that file, such as ema. Default: the only one.
         shape: Shape of one input, such as 3 32 32. Default: what the model's own configuration says.
         mean: Mean of each channel that the model was trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that the model was trained with, likewise.
@@ -107,6 +109,7 @@ def quantize(
         mean=mean,
         std=std,
         weights=weights,
+        state_key=state_key,
         num_classes=num_classes,
         outputs=outputs,
         output=output,

@@ -49,6 +49,7 @@ def compress(
     folder: Path | str | None = None,
     seed: int = 0,
     weights: Path | str | None = None,
+    state_key: str | None = None,
     num_classes: int | None = None,
     outputs: OutputKind | None = None,
     output: str | None = None,
@@ -90,6 +91,7 @@ def compress(
             folder in runs/.
         seed: of fresh weights and of all noise.
         weights: file with the teacher's weights, where they are not in it yet.
+        state_key: which of several state dicts in that file, such as ema. None: the only one.
         num_classes: outputs of a teacher that is made by name and filled from a file of weights. None: 10.
         outputs: what the teacher returns: logits, probabilities, sigmoid or binary, of classes of which one is right;
             multi_label, or regression. None: what its configuration says, or else detected.
@@ -130,6 +132,7 @@ def compress(
         teacher=teacher,
         student=student,
         weights=weights,
+        state_key=state_key,
         num_classes=num_classes,
         outputs=outputs,
         output=output,

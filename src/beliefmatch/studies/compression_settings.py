@@ -50,6 +50,7 @@ class TeacherSettings:
 
     teacher: TeacherLike
     weights: Path | str | None = None
+    state_key: str | None = None
     num_classes: int | None = None
     outputs: OutputKind | None = None
     output: str | None = None
@@ -169,12 +170,19 @@ def teacher_of(settings: TeacherSettings) -> AbstractNetwork:
         return Network(
             architecture=name,
             weights=weights,
+            state_key=settings.state_key,
             num_classes=settings.num_classes,
             outputs=settings.outputs,
             output=settings.output,
         )
     if is_given(teacher):
-        return GivenNetwork.of(teacher, weights=weights, outputs=settings.outputs, output=settings.output)
+        return GivenNetwork.of(
+            teacher,
+            weights=weights,
+            state_key=settings.state_key,
+            outputs=settings.outputs,
+            output=settings.output,
+        )
     raise WrongTypeError(f"teacher is a {type(teacher).__name__}; {_EXPECTED}")
 
 

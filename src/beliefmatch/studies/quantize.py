@@ -30,6 +30,7 @@ def quantize(
     mean: Numbers | None = None,
     std: Numbers | None = None,
     weights: Path | str | None = None,
+    state_key: str | None = None,
     num_classes: int | None = None,
     outputs: OutputKind | None = None,
     output: str | None = None,
@@ -50,6 +51,7 @@ def quantize(
         mean: of each channel that the model was trained with, in pixels scaled to [0, 1]. Not for a run.
         std: standard deviation, likewise.
         weights: file with the model's weights, where they are not in it yet. Not for a run.
+        state_key: which of several state dicts in that file, such as ema. Not for a run.
         num_classes: outputs of a model that is made by name and filled from a file of weights. Not for a run.
         outputs: what the model returns. None: detected. Not for a run.
         output: which of several outputs holds the logits, by index or key, where that is ambiguous. Not for a run.
@@ -67,7 +69,8 @@ def quantize(
     """
     path = model.path if isinstance(model, RunFolder) else model
     if isinstance(path, str | Path) and (Path(path) / "run.json").is_file():
-        given = {"weights": weights, "num_classes": num_classes, "outputs": outputs, "output": output}
+        given = {"weights": weights, "state_key": state_key, "num_classes": num_classes}
+        given |= {"outputs": outputs, "output": output}
         with settings_of_run(path, {**given, "shape": shape, "mean": mean, "std": std}):
             folder = RunFolder(Path(path))
             run = StoredRun(folder=folder, trust_code=trust_code)
@@ -88,6 +91,7 @@ def quantize(
         TeacherSettings(
             teacher=model,
             weights=weights,
+            state_key=state_key,
             num_classes=num_classes,
             outputs=outputs,
             output=output,

@@ -137,6 +137,8 @@ class GivenNetwork(AbstractNetwork):
     """What it returns; see `Network.outputs`."""
     output: str | None = None
     """Which of several outputs; see `Network.output`."""
+    state_key: str | None = None
+    """Which of several state dicts in the file of weights; see `Network.state_key`."""
     module: nn.Module | None = field(default=None, compare=False, repr=False, metadata=IN_MEMORY)
     """The network itself. None: the settings were read from a run folder."""
 
@@ -146,6 +148,7 @@ class GivenNetwork(AbstractNetwork):
         given: GivenModule,
         *,
         weights: Path | None = None,
+        state_key: str | None = None,
         outputs: OutputKind | None = None,
         output: str | None = None,
     ) -> "GivenNetwork":
@@ -159,14 +162,20 @@ class GivenNetwork(AbstractNetwork):
         if not isinstance(given, nn.Module) and weights is None:
             _check_trained(module, given, name)
         return cls(
-            architecture=name, weights=weights and weights.absolute(), outputs=outputs, output=output, module=module
+            architecture=name,
+            weights=weights and weights.absolute(),
+            state_key=state_key,
+            outputs=outputs,
+            output=output,
+            module=module,
         )
 
     def load_inspected(self, spec: InputSpec, *, role: str) -> tuple[nn.Module, Inspection]:
         """Copy the module, load weights into the copy where a file is named, and inspect it."""
         network = make_given(self.module, self.architecture)
         if self.weights is not None:
-            fit_weights(network, read_weights(self.weights), name=str(self.weights))
+            weights = read_weights(self.weights, state_key=self.state_key)
+            fit_weights(network, weights, name=str(self.weights))
         choose_output(network, self.output)
         kind = self.outputs or configured_kind(getattr(network, "config", None))
         inspection = inspect(network, spec, role=role, outputs=kind)
