@@ -62,6 +62,15 @@ def test_the_error_and_its_interval() -> None:
     torch.testing.assert_close(found.two_standard_errors()[1], torch.full((3,), margin))
 
 
+def test_the_interval_of_an_error_stays_between_0_and_1() -> None:
+    for first, second in ((0.0, 0.1), (1.0, 0.9)):
+        follower = torch.tensor([first, second])[:, None, None].expand(2, 2, 3)
+        found = TransitionCurves(guided_by="student", guide=torch.zeros(2, 2, 3), follower=follower)
+        low, high = found.error_interval
+        assert 0 <= low <= found.error <= high <= 1
+        assert {low, high} & {0.0, 1.0}
+
+
 def test_agreeing_examples_are_chosen_by_the_seed_and_do_agree() -> None:
     guide, follower = make_mlp_student(), make_mlp_teacher()
     images = some(400, 12).float()

@@ -79,9 +79,9 @@ class TransitionCurves:
 
     @property
     def error_interval(self) -> tuple[float, float]:
-        """The error less and plus two standard errors over examples."""
+        """The error less and plus two standard errors over examples, as far as both lie in [0, 1]."""
         margin = float(_two_standard_errors(self.error_by_example()))
-        return self.error - margin, self.error + margin
+        return max(0.0, self.error - margin), min(1.0, self.error + margin)
 
     def error_by_example(self) -> Tensor:
         """Mean gap of each example, (examples,)."""
