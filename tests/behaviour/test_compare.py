@@ -161,8 +161,8 @@ def test_a_recipe_that_diverges_does_not_stop_the_others(
     ("recipes", "more", "message"),
     [
         (("zero_shots",), (), "no recipe is called 'zero_shots'; did you mean zero_shot?"),
-        (("xyz",), (), "no recipe is called 'xyz'; there are zero_shot, best"),
-        (("few_shot",), (), "few_shot learns from real images; these do without: zero_shot"),
+        (("xyz",), (), "no recipe is called 'xyz'; there are best, zero_shot"),
+        (("few_shot",), (), "few_shot learns from real images; these do without: best"),
         (("digits", "digits"), (), "digits is named twice"),
         (("digits",), ("--minutes", "0"), "--minutes must be above 0 and below 1,000,000, such as 10; got 0"),
         (("digits",), ("--minutes", "nan"), "--minutes must be finite"),

@@ -86,7 +86,7 @@ def test_a_file_is_held_to_the_student_on_them_and_the_card_says_so(measured: tu
     assert (check.name, check.num_examples, check.agreement) == (data.name, 60, 1)
     assert check.accuracy == pytest.approx(bm.RunFolder(folder).read_result().student_accuracy)
     card = (folder / "README.md").read_text()
-    assert "On 60 examples of `some.npz`, with 95 % intervals" in card
+    assert "On 60 examples of `some.npz`, but for the mean transition error, with 95 % intervals" in card
     assert "accuracy of `model.onnx` on 60 examples of some.npz" in card
     assert "Nothing was measured" not in card
     assert "images" not in card

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-LIBRARIES = {"machine.py", "mnist_teachers.py", "tasks.py", "trust_judging.py", "trust_maps.py", "trust_tasks.py"}
+LIBRARIES = {
+    *("labelled.py", "machine.py", "mnist_teachers.py", "tasks.py"),
+    *("trust_judging.py", "trust_maps.py", "trust_tasks.py"),
+}
 """What benchmarks share."""
 NAMES = [path.name for path in sorted(BENCHMARKS.glob("*.py")) if path.name not in LIBRARIES]
 

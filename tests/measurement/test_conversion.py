@@ -143,10 +143,10 @@ def test_the_logarithm_of_16_bit_probabilities_has_32_bits() -> None:
 
 
 class Hiding(Returning):
-    """Returns probabilities without a gradient, so that no graph tells what they are."""
+    """Returns probabilities of bounded logits without a gradient: no graph tells what they are, and no extreme."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.layer(x) / 9).sigmoid().detach()
+        return self.layer(x).tanh().sigmoid().detach()
 
 
 def test_a_hidden_sigmoid_is_named_with_a_way_that_the_caller_has(caplog: pytest.LogCaptureFixture) -> None:

@@ -39,12 +39,12 @@ def flags_in_words() -> ConstructorRegistry:
 def _field_in_words(field: StructFieldSpec) -> StructFieldSpec:
     helptext = field.helptext
 
-    def told() -> str | None:
+    def help_text() -> str | None:
         text = helptext() if callable(helptext) else helptext
         return text and re.sub(r"\bNone:", "Default:", text)
 
     return replace(
-        field, type=in_words(field.type, field.default), helptext=told if field.default is None else helptext
+        field, type=in_words(field.type, field.default), helptext=help_text if field.default is None else helptext
     )
 
 
@@ -56,14 +56,14 @@ def command_in_words(command: Callable[..., None]) -> Callable[..., None]:
     ]
 
     @functools.wraps(command)
-    def shown(*arguments: Any, **flags: Any) -> None:
+    def displayed(*arguments: Any, **flags: Any) -> None:
         command(*arguments, **flags)
 
     # The parser would look at the command itself.
-    del shown.__wrapped__
-    shown.__signature__ = signature.replace(parameters=parameters)  # pyright: ignore[reportAttributeAccessIssue]
-    shown.__annotations__ = {each.name: each.annotation for each in parameters}
-    return shown
+    del displayed.__wrapped__
+    displayed.__signature__ = signature.replace(parameters=parameters)  # pyright: ignore[reportAttributeAccessIssue]
+    displayed.__annotations__ = {each.name: each.annotation for each in parameters}
+    return displayed
 
 
 def in_words(annotation: Any, default: object) -> Any:
@@ -81,8 +81,8 @@ def in_words(annotation: Any, default: object) -> Any:
         return annotation
     if default is None and tyro.conf.Positional in metadata:
         words = f"[{words}]"
-    shown = tyro.conf.arg(metavar=words, help_behavior_hint="" if default is None else None)
-    return Annotated[(kind, shown, *metadata)]
+    displayed = tyro.conf.arg(metavar=words, help_behavior_hint="" if default is None else None)
+    return Annotated[(kind, displayed, *metadata)]
 
 
 def _words_of(kind: Any, default: object) -> str | None:

@@ -89,10 +89,11 @@ def _other_weights(network: nn.Module) -> Iterator[Tensor]:
 
 def _packed_in(module: nn.Module) -> Iterator[Tensor]:
     """Yield the weights and biases of a recurrent layer or cell in few bits, which a state dict holds as one object."""
-    known = {each.data_ptr() for each in module.parameters()}
-    for name in ("get_weight", "get_bias"):
-        unpack: Any = getattr(module, name, None)
-        yield from (each for each in (unpack() if unpack else {}).values() if each.data_ptr() not in known)
+    unpackers: list[Any] = [getattr(module, name, None) for name in ("get_weight", "get_bias")]
+    if any(unpackers):
+        known = {part.data_ptr() for each in module.parameters() for part in stored_parts(each)}
+        for unpack in filter(None, unpackers):
+            yield from (each for each in unpack().values() if each.data_ptr() not in known)
 
 
 def _bytes_saved(layer: FakeQuantized) -> int:

@@ -130,7 +130,11 @@ def log_form(form: OutputForm, *, num_columns: int, role: str, task: TaskName = 
 
 def sum_to_1(values: Tensor) -> bool:
     """Whether all values (batch, classes) are at least 0 and those of each example sum to 1, as behind a softmax."""
-    return values.shape[1] > 1 and bool((values >= 0).all() and (values.sum(dim=1) - 1).abs().max() < SUM_TOLERANCE)
+    if values.shape[1] == 1 or bool((values < 0).any()):
+        return False
+    # Each of them is rounded to its own type.
+    tolerance = max(SUM_TOLERANCE, torch.finfo(values.dtype).eps)
+    return bool((upcast(values).sum(dim=1) - 1).abs().max() < tolerance)
 
 
 def are_within_0_and_1(values: Tensor) -> bool:

@@ -10,8 +10,8 @@ from torch import Tensor
 from beliefmatch.quantization.bias_correction import correct_biases
 from beliefmatch.quantization.calibration_inputs import CalibrationInputs, CalibrationName
 from beliefmatch.quantization.comparison import Closeness, compare_logits, predict_by_onnxruntime
-from beliefmatch.quantization.learnt_ranges import LearntRange
 from beliefmatch.quantization.static import CalibratedGraph, PreparedGraph, RangeName, StaticSettings
+from beliefmatch.quantization.trained_ranges import TrainedRange
 from beliefmatch.runs.schema.quantization import LayerCost, QuantizationCandidate
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def choose_calibration(
     settings: StaticSettings,
     calibration: CalibrationName | None,
     ranges: RangeName | None,
-    learnt: Mapping[str, LearntRange] | None = None,
+    trained: Mapping[str, TrainedRange] | None = None,
 ) -> Choice:
     """Quantise with each kind of inputs and of ranges, and return what is nearest to the network in 32 bits.
 
@@ -58,7 +58,7 @@ def choose_calibration(
         settings: all but the ranges.
         calibration: kind of inputs. None: all but noise are tried.
         ranges: how activations get their ranges. None: minmax and percentile are tried, and those that were learnt.
-        learnt: by tensor, ranges that the network learnt; minmax gives all others. None: it learnt none.
+        trained: by tensor, ranges that the network learnt; minmax gives all others. None: it learnt none.
 
     Raises:
         ExportError: onnxruntime cannot quantise the graph.
@@ -66,8 +66,8 @@ def choose_calibration(
     found: list[Choice] = []
     candidates: list[QuantizationCandidate] = []
     tried = [replace(settings, ranges=each) for each in (TRIED_RANGES if ranges is None else (ranges,))]
-    if learnt and ranges is None:
-        tried.append(replace(settings, learnt=learnt))
+    if trained and ranges is None:
+        tried.append(replace(settings, trained=trained))
     for name in _names(inputs.by_name, calibration):
         where = folder / name
         where.mkdir()

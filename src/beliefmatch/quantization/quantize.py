@@ -27,9 +27,9 @@ from beliefmatch.networks.teacher import Teacher
 from beliefmatch.quantization.calibration_inputs import CalibrationName, make_calibration_inputs
 from beliefmatch.quantization.choice import choose_calibration, keep_costly_layers, try_bias_correction
 from beliefmatch.quantization.comparison import PREDICTION_BATCH, predict_by_onnxruntime
-from beliefmatch.quantization.learnt_ranges import learnt_ranges, ranges_of_tensors
 from beliefmatch.quantization.simulated import without_simulation
 from beliefmatch.quantization.static import RangeName, StaticSettings, prepare_graph
+from beliefmatch.quantization.trained_ranges import ranges_of_tensors, trained_ranges
 from beliefmatch.runs.atomic import make_folder, replacing, write_json
 from beliefmatch.runs.schema.quantization import Quantization
 from beliefmatch.setting_names import Setting
@@ -146,7 +146,7 @@ def quantize_network(
     for package in onnx.ONNX.modules:
         require(package, install="beliefmatch[onnx]")
     network = copy.deepcopy(network).eval()
-    plain, learnt = without_simulation(copy.deepcopy(network)), learnt_ranges(network)
+    plain, trained = without_simulation(copy.deepcopy(network)), trained_ranges(network)
     static = StaticSettings(
         reduce_range=settings.reduce_range,
         keep_float=settings.keep_float if isinstance(settings.keep_float, tuple) else (),
@@ -158,7 +158,7 @@ def quantize_network(
     made = make_calibration_inputs(teacher, count=settings.num_inputs, seed=settings.seed)
     inputs = made if pixels is None else made.as_pixels(spec, pixels)
     # Of a network that simulates 8 bits it counts what it computes so.
-    expected = _logits(network, made.held_out) if learnt else predict_by_onnxruntime(content_32, inputs.held_out)
+    expected = _logits(network, made.held_out) if trained else predict_by_onnxruntime(content_32, inputs.held_out)
     with tempfile.TemporaryDirectory() as folder:
         choice = choose_calibration(
             prepared,
@@ -168,7 +168,7 @@ def quantize_network(
             settings=static,
             calibration=settings.calibration,
             ranges=settings.ranges,
-            learnt=ranges_of_tensors(prepared.model, learnt),
+            trained=ranges_of_tensors(prepared.model, trained),
         )
         choice = try_bias_correction(choice, inputs, expected, Path(folder))
         costs = []

@@ -18,7 +18,7 @@ def without_simulation(network: nn.Module) -> nn.Module:
     """Return a network whose layers simulate 8 bits, as `quantized:w8a8` does, with torch's own layers instead.
 
     Weights are rounded, and stay as they are in 8 bits with a scale for each channel. Ranges of activations that were
-    learnt are left out: `learnt_ranges` reads them before.
+    learnt are left out: `trained_ranges` reads them before.
 
     Args:
         network: changed in place; others stay as they are.

@@ -18,7 +18,7 @@ from beliefmatch.export.graph import hushed
 from beliefmatch.networks.loading.packages import require
 from beliefmatch.quantization.compacting import compact
 from beliefmatch.quantization.float_outputs import keep_outputs_float
-from beliefmatch.quantization.learnt_ranges import LearntRange
+from beliefmatch.quantization.trained_ranges import TrainedRange
 
 if TYPE_CHECKING:
     import onnx
@@ -46,13 +46,13 @@ class StaticSettings:
     """Use 7 bits for weights, since 8 overflow on CPUs without VNNI. None: where this CPU lacks it."""
     keep_float: tuple[str, ...] = ()
     """Names of nodes that stay in 32 bits."""
-    learnt: Mapping[str, LearntRange] = field(default_factory=dict)
+    trained: Mapping[str, TrainedRange] = field(default_factory=dict)
     """By tensor, ranges of activations that a student learnt; all others follow `ranges`."""
 
     @property
     def ranges_name(self) -> str:
         """How activations get their ranges, in a word: learnt where some were."""
-        return "learnt" if self.learnt else self.ranges
+        return "learnt" if self.trained else self.ranges
 
     @property
     def reduces_range(self) -> bool:
@@ -168,7 +168,7 @@ class CalibratedGraph:
                     weight_type=QuantType.QInt8,
                     nodes_to_exclude=list(settings.keep_float),
                     calibrate_method=methods[settings.ranges],
-                    extra_options={"TensorQuantOverrides": _overrides(settings.learnt)},
+                    extra_options={"TensorQuantOverrides": _overrides(settings.trained)},
                     **self._cache(settings.ranges),
                 )
         except Exception as error:
@@ -194,11 +194,11 @@ def _finish(content: bytes) -> bytes:
     return model.SerializeToString()
 
 
-def _overrides(learnt: Mapping[str, LearntRange]) -> dict[str, list[dict[str, Any]]]:
+def _overrides(trained: Mapping[str, TrainedRange]) -> dict[str, list[dict[str, Any]]]:
     """Return ranges as onnxruntime takes them, instead of those that it finds."""
     return {
         name: [{"scale": np.array(each.scale, np.float32), "zero_point": np.array(each.zero_point, np.uint8)}]
-        for name, each in learnt.items()
+        for name, each in trained.items()
     }
 
 

@@ -18,7 +18,7 @@ PREFIX, SUFFIX = "network.", ".weight"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LearntRange:
+class TrainedRange:
     """Where the 256 levels of a tensor lie."""
 
     scale: float
@@ -27,16 +27,16 @@ class LearntRange:
     """Level of zero, 0 to 255."""
 
 
-def learnt_ranges(network: nn.Module) -> dict[str, LearntRange]:
+def trained_ranges(network: nn.Module) -> dict[str, TrainedRange]:
     """Return the ranges of what layers get that simulate few bits, by the name of the layer."""
     return {
-        name: LearntRange(scale=float(layer.input_log_step.detach().exp()), zero_point=-layer.lowest)
+        name: TrainedRange(scale=float(layer.input_log_step.detach().exp()), zero_point=-layer.lowest)
         for name, layer in network.named_modules()
         if isinstance(layer, FakeQuantized)
     }
 
 
-def ranges_of_tensors(model: "onnx.ModelProto", learnt: Mapping[str, LearntRange]) -> dict[str, LearntRange]:
+def ranges_of_tensors(model: "onnx.ModelProto", trained: Mapping[str, TrainedRange]) -> dict[str, TrainedRange]:
     """Return what was learnt by the name of the tensor that it is of.
 
     Where several layers get the same tensor, it has the widest of their ranges. Layers whose weights the graph calls by
@@ -44,12 +44,12 @@ def ranges_of_tensors(model: "onnx.ModelProto", learnt: Mapping[str, LearntRange
 
     Args:
         model: graph in 32 bits of the network.
-        learnt: by the name of the layer.
+        trained: by the name of the layer.
     """
     makers = {output: node for node in model.graph.node for output in node.output}
-    found: dict[str, LearntRange] = {}
+    found: dict[str, TrainedRange] = {}
     for node in model.graph.node:
-        given = learnt.get(node.input[1].removeprefix(PREFIX).removesuffix(SUFFIX)) if len(node.input) > 1 else None
+        given = trained.get(node.input[1].removeprefix(PREFIX).removesuffix(SUFFIX)) if len(node.input) > 1 else None
         if given is None or not node.input[1].endswith(SUFFIX):
             continue
         name = node.input[0]

@@ -14,9 +14,9 @@ from beliefmatch.export.graph import DeployedGraph
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.quantization.layers import quantized_layers
 from beliefmatch.networks.teacher import Teacher
-from beliefmatch.quantization.learnt_ranges import LearntRange, learnt_ranges, ranges_of_tensors
 from beliefmatch.quantization.quantize import QuantizationSettings, quantize_network
 from beliefmatch.quantization.static import prepare_graph
+from beliefmatch.quantization.trained_ranges import TrainedRange, ranges_of_tensors, trained_ranges
 from beliefmatch.students.quantized import QuantizedStudent
 
 SPEC = InputSpec(shape=(3, 8, 8))
@@ -34,31 +34,31 @@ def make_student() -> nn.Module:
 def test_ranges_are_found_by_their_tensors() -> None:
     """That of a layer behind a pooling is the range of what is pooled."""
     student = make_student()
-    learnt = learnt_ranges(student)
-    assert learnt["5"] == LearntRange(
+    trained = trained_ranges(student)
+    assert trained["5"] == TrainedRange(
         scale=float(student.get_parameter("5.input_log_step").detach().exp()),
         zero_point=-quantized_layers(student)[1].lowest,
     )
-    assert learnt.keys() == {"0", "5", "7"}
+    assert trained.keys() == {"0", "5", "7"}
     plain = nn.Sequential(
         *(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Flatten(), nn.Linear(72, 16), nn.ReLU(), nn.Linear(16, 5)),
     ).eval()
     model = prepare_graph(onnx_format.write(DeployedGraph(plain, SPEC, None), SPEC)).model
-    found = ranges_of_tensors(model, learnt)
+    found = ranges_of_tensors(model, trained)
     makers = {output: node.op_type for node in model.graph.node for output in node.output}
     assert [(makers.get(name, "input"), each) for name, each in found.items()] == [
-        ("input", learnt["0"]),
-        ("Relu", learnt["5"]),
-        ("Relu", learnt["7"]),
+        ("input", trained["0"]),
+        ("Relu", trained["5"]),
+        ("Relu", trained["7"]),
     ]
 
 
 def test_of_several_layers_the_widest_range_counts() -> None:
     nodes = [onnx.helper.make_node("Gemm", ["x", f"network.{name}.weight"], [name]) for name in "abc"]
     graph = onnx.helper.make_graph(nodes, "graph", [], [])
-    learnt = {name: LearntRange(scale=size, zero_point=0) for name, size in (("a", 1.0), ("b", 3.0), ("d", 9.0))}
-    assert ranges_of_tensors(onnx.helper.make_model(graph), learnt) == {"x": learnt["b"]}
+    trained = {name: TrainedRange(scale=size, zero_point=0) for name, size in (("a", 1.0), ("b", 3.0), ("d", 9.0))}
+    assert ranges_of_tensors(onnx.helper.make_model(graph), trained) == {"x": trained["b"]}
 
 
 @pytest.mark.parametrize("factor", [8.0, 1 / 64])
