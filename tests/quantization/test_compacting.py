@@ -121,6 +121,32 @@ def test_outputs_are_not_rounded(in_32_bits: bytes, inputs: Tensor, tmp_path: Pa
     assert {each.name for each in graph.initializer} <= read
 
 
+class Ending(nn.Module):
+    """Ends in probabilities, of which beliefmatch takes the logarithms."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        self.body, self.form = make_network(), form
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = 9 * self.body(x)
+        return logits.softmax(dim=1).log() if self.form == "softmax" else logits.log_softmax(dim=1)
+
+
+@pytest.mark.parametrize("form", ["softmax", "log_softmax"])
+def test_what_is_made_of_logits_is_not_rounded(form: str, inputs: Tensor, tmp_path: Path) -> None:
+    network = Ending(form).eval()
+    content = onnx_format.write(DeployedGraph(network, SPEC, None), SPEC)
+    content = CalibratedGraph(prepare_graph(content), inputs, tmp_path).quantize(StaticSettings())
+    graph = onnx.load_from_string(content).graph
+    (last,) = [position for position, node in enumerate(graph.node) if node.op_type == "Gemm"][-1:]
+    assert not [node for node in list(graph.node)[last:] if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    found = predict_by_onnxruntime(content, inputs)
+    assert bool(found.isfinite().all())
+    with torch.no_grad():
+        assert float((found - network(inputs)).abs().max()) < 2
+
+
 def test_outputs_that_others_read_stay_as_they_are() -> None:
     """An output whose rounded values go on to another one."""
     scale = helper.make_tensor("scale", TensorProto.FLOAT, (), [1.0])
