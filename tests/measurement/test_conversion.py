@@ -96,6 +96,21 @@ def test_a_sigmoid_by_hand_is_detected_as_when_it_is_loaded(columns: int) -> Non
     assert found.divergence.value == pytest.approx(expected, rel=1e-4)
 
 
+def test_numbers_of_64_bits_keep_them() -> None:
+    """Far from 0, where 32 bits hold differences of 0.06 alone."""
+    first, second = (each.double() for each in pair("logits", 1))
+    for network in (first, second):
+        network.layer.bias.data += 1e6
+    with torch.no_grad():
+        values, others = (network.layer(INPUTS.double()) for network in (first, second))
+    found = measure_pair(first, second, SPEC, INPUTS, values + 0.01, num_resamples=20, task="regression")
+    assert found.numbers is not None
+    assert found.numbers.teacher is not None
+    assert found.numbers.teacher.mean_absolute_error.value == pytest.approx(0.01, rel=1e-4)
+    expected = float((values - others).abs().mean())
+    assert found.numbers.pair.mean_absolute_error.value == pytest.approx(expected, rel=1e-6)
+
+
 def test_a_flat_regression_has_one_number() -> None:
     networks = pair("flat", 1)
     found = measure_pair(*networks, SPEC, INPUTS, num_resamples=20, task="regression")

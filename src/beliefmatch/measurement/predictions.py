@@ -11,6 +11,7 @@ from beliefmatch.errors import ExamplesError
 from beliefmatch.functional.calibration_error import calibration_error_gaps
 from beliefmatch.functional.classification import confidence, correct, in_top
 from beliefmatch.functional.divergences import kl_divergence
+from beliefmatch.functional.upcast import upcast
 from beliefmatch.networks.dtypes import device_of, dtype_of
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
@@ -60,7 +61,7 @@ def predict(
     """
     parts: list[Predictions] = []
     for inputs, sought in batches((teacher, student), spec, examples, batch_size):
-        logits = _run(teacher, inputs).float(), _run(student, inputs).float()
+        logits = _run_both(teacher, student, inputs)
         num_classes = logits[0].shape[1]
         scored = logits if examples.labels is not None else ()
         right = [correct(each, sought)[:, None] for each in scored]
@@ -115,13 +116,20 @@ def run_pair(
     """
     parts: list[tuple[Tensor, ...]] = []
     for inputs, _ in batches((teacher, student), spec, examples, batch_size):
-        outputs = [_run(each, inputs).float() for each in (teacher, student)]
+        outputs = _run_both(teacher, student, inputs)
         finite = torch.stack([each.isfinite().all(dim=1) for each in outputs], dim=1)
         parts.append((finite, *read(outputs[0], outputs[1])))
     finite, *found = (torch.cat(each).cpu() for each in zip(*parts, strict=True))
     for column, role in enumerate(("teacher", "student")):
         _check_finite(finite[:, column], role)
     return found
+
+
+def _run_both(teacher: nn.Module, student: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the outputs of both in the wider of their floating types, and in 32 bits at least."""
+    first, second = (upcast(_run(network, inputs)) for network in (teacher, student))
+    dtype = torch.promote_types(first.dtype, second.dtype)
+    return first.to(dtype), second.to(dtype)
 
 
 def _run(network: nn.Module, inputs: Tensor) -> Tensor:

@@ -4,12 +4,13 @@ import torch
 from torch import Tensor
 
 from beliefmatch.errors import ExamplesError
+from beliefmatch.functional.upcast import upcast
 from beliefmatch.networks.dtypes import dtype_name
 from beliefmatch.runs.schema.task import TaskName
 
 
 def read_labels(labels: Tensor, count: int) -> Tensor:
-    """Return labels in the type that is kept: int64, or float32 where they are numbers.
+    """Return labels in the type that is kept: int64, or floats of 32 bits or more where they are numbers.
 
     Args:
         labels: (count,) or (count, columns).
@@ -28,7 +29,7 @@ def read_labels(labels: Tensor, count: int) -> Tensor:
     if labels.is_floating_point():
         if not bool(labels.isfinite().all()):
             raise ExamplesError("labels have values that are not finite: leave these examples out, or mend them")
-        return labels.float()
+        return upcast(labels)
     labels = labels.long()
     if labels.dim() == 1 and int(labels.min()) < 0:
         raise ExamplesError(
