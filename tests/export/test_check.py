@@ -40,6 +40,18 @@ def test_logits_that_grow_are_measured_by_the_largest() -> None:
         compare(TOLD, TOLD + 1.1 * 20 * LOGIT_TOLERANCE, name="noise")
 
 
+def test_log_odds_are_compared_as_exactly_as_probabilities_near_1_are_held() -> None:
+    """A step of 32 bits below 1 moves a log-odds of 15.94 by 0.69, and one of 3 by next to nothing."""
+    below = 1 - 2.0**-23
+    first, second = (torch.tensor([[each, 0.5]]).logit() for each in (below, below + 2.0**-24))
+    assert float((first - second).abs().max()) > 0.6
+    with pytest.raises(ExportError, match=r"a logit differs by 0\.693"):
+        compare(first, second, name="noise", task=TASKS["multi_label"])
+    compare(first, second, name="noise", task=TASKS["multi_label"], are_of_sigmoid=True)
+    with pytest.raises(ExportError, match=r"a logit differs by 0\.1"):
+        compare(first, first - torch.tensor([[0.0, 0.1]]), name="noise", task=TASKS["multi_label"], are_of_sigmoid=True)
+
+
 def test_another_class_is_refused_unless_both_are_as_likely() -> None:
     near = torch.tensor([[0.0, 2e-4, -1.0]])
     with pytest.raises(ExportError, match=r"0.00 % of classes agree; nothing was left"):

@@ -12,6 +12,7 @@ from beliefmatch.export.fresh_process import FreshProcess
 from beliefmatch.export.graph import Pixels
 from beliefmatch.networks.examples import ALL, AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.output_forms import FLOAT32_BELOW_1, hook_of
 from beliefmatch.networks.passes import run_padded
 from beliefmatch.networks.tasks import SINGLE_LABEL, AbstractTask
 from beliefmatch.runs.schema.export import FileCheck
@@ -58,6 +59,10 @@ def check_examples_fit(examples: AbstractExamples, spec: InputSpec, student: Stu
         raise ExamplesError(f"images are {sizes[0]}, an exported file takes {sizes[1]} and resizes none")
 
 
+FEW_STEPS = 4
+"""Numbers of 32 bits near 1 by which a sigmoid may differ from another that is as right."""
+
+
 def check_file(
     process: FreshProcess,
     student: nn.Module,
@@ -93,7 +98,15 @@ def check_file(
                 shapes = tuple(of_file[-1].shape), tuple(of_student[-1].shape)
                 raise ExportError(f"the file gives {shapes[0]} where the student gives {shapes[1]}")
     outputs = torch.cat(of_student), torch.cat(of_file)
-    return compare(*outputs, name=examples.name, labels=examples.labels, limits=limits, task=task)
+    hook = hook_of(student)
+    return compare(
+        *outputs,
+        name=examples.name,
+        labels=examples.labels,
+        limits=limits,
+        task=task,
+        are_of_sigmoid=hook is not None and hook.form == "sigmoid",
+    )
 
 
 def compare(
@@ -104,8 +117,11 @@ def compare(
     labels: Tensor | None = None,
     limits: Limits = EXACT,
     task: AbstractTask = SINGLE_LABEL,
+    are_of_sigmoid: bool = False,
 ) -> FileCheck:
     """Compare logits of the student with those of a file, both (n, classes), or labels or numbers.
+
+    Log-odds of a sigmoid's probabilities are compared as exactly as 32 bits hold a probability near 1.
 
     Raises:
         ExportError: logits or classes differ by more than the limits, or the student's are not finite.
@@ -117,7 +133,9 @@ def compare(
             f"the student gives outputs that are not finite for {len(bad)} of {len(finite)} inputs of {name}, the "
             f"first at index {int(bad[0])}, so no file can be compared with it"
         )
-    difference, largest = float((of_student - of_file).abs().max()), float(of_student.abs().max())
+    differences, largest = (of_student - of_file).abs(), float(of_student.abs().max())
+    difference = float(differences.max())
+    beyond = differences - (FEW_STEPS * FLOAT32_BELOW_1 * of_student.exp() if are_of_sigmoid else 0)
     # A logit below 1 decides nothing; a number of a regression may be as small as its unit has it.
     is_number = task.name == "regression"
     what = "number" if is_number else "logit"
@@ -125,7 +143,7 @@ def compare(
     agreement = float(task.match(of_student, of_file, TIE).mean())
     # A difference that is not a number is not below any tolerance either.
     tolerance = float("inf") if limits.logit_tolerance is None else limits.logit_tolerance * unit
-    if not (difference <= tolerance and agreement >= limits.least_agreement):
+    if not (float(beyond.max()) <= tolerance and agreement >= limits.least_agreement):
         raise ExportError(
             f"the file does not predict what the student does on {name}: a {what} differs by {difference:.3g} ({what}s "
             f"go up to {largest:.3g}), and {100 * agreement:.2f} % of {OUTPUT_WORDS[task.name]} agree; nothing was "
