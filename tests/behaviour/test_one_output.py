@@ -44,7 +44,7 @@ def test_a_program_that_ends_in_a_sigmoid_teaches_two_classes(
     networks = {"teacher__architecture": teacher, "teacher__outputs": "sigmoid", "student__architecture": "convnet_4"}
     assert transfer(tmp_path / "run", **networks) == 0
     assert [line for line in caplog.messages if "teacher" in line and "taken as" in line] == [
-        "the teacher returns probabilities of a sigmoid: their log-odds are taken as logits",
+        "the teacher returns probabilities of a sigmoid: their log-odds, of at most 16.6, are taken as logits",
         "the teacher has one output: it is taken as the logit of class 1, and 0 as that of class 0",
     ]
     assert load_student(tmp_path / "run", trust_code=True)(batch).shape == (5, 1)

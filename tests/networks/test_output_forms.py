@@ -191,7 +191,7 @@ def test_what_is_converted_is_said_once_and_stays(caplog: pytest.LogCaptureFixtu
     assert (teacher.num_classes, teacher.inspection.outputs) == (2, "sigmoid")
     assert len(network._forward_hooks) == 1
     assert caplog.messages == [
-        "the teacher returns probabilities of a sigmoid: their log-odds are taken as logits",
+        "the teacher returns probabilities of a sigmoid: their log-odds, of at most 16.6, are taken as logits",
         "the teacher has one output: it is taken as the logit of class 1, and 0 as that of class 0",
     ]
     assert list(network.state_dict()) == list(Headed().state_dict())

@@ -5,6 +5,7 @@ which `give_logits` installs: names of modules, keys of the state dict and copie
 """
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -40,7 +41,9 @@ def to_logits(values: Tensor, form: OutputForm, task: TaskName = "single_label")
 
     Returns:
         (batch, classes), at least two, or as many as there are labels or numbers. Of probabilities: their logarithms,
-        of a sigmoid's: their log-odds, both in 32 bits or more. A single logit z of a classifier becomes the logits 0
+        of a sigmoid's: their log-odds, both in 32 bits or more. Log-odds stay within 16.6 on either side: above that 32
+        bits do not tell a probability from 1, and below it programs differ in what they round to 0. A single logit z of
+        a classifier becomes the logits 0
         and z, whose softmax is the sigmoid of z.
     """
     if task == "regression":
@@ -116,8 +119,9 @@ def log_form(form: OutputForm, *, num_columns: int, role: str, task: TaskName = 
         log_once(
             logger,
             logging.WARNING,
-            "the %s returns probabilities of a sigmoid: their log-odds are taken as logits",
+            "the %s returns probabilities of a sigmoid: their log-odds, of at most %.1f, are taken as logits",
             role,
+            -math.log(FLOAT32_BELOW_1),
         )
     if num_columns == 1 and task == "single_label":
         log_once(
