@@ -51,6 +51,10 @@ def test_a_teacher_of_each_task_from_the_command_to_the_file(
     assert ("before any sigmoid" if kind == "multi_label" else "2 numbers to predict, in the teacher's order") in card
     assert ("| macro F1, against the teacher's |" if kind == "multi_label" else "| R² | 1 (1 to 1) |") in card
     assert " class" not in card
+    np.savez(tmp_path / "unlabelled.npz", inputs=np.load(tmp_path / "examples.npz")["inputs"])
+    assert main(["measure", "--trust-code", str(run), "--images", str(tmp_path / "unlabelled.npz")]) == 0
+    assert main(["export", "--trust-code", str(run), "--to", "safetensors", "--overwrite"]) == 0
+    assert "against the teacher's |  | " in (run / "README.md").read_text()
     assert main(["report", str(run)]) == 0
     page = re.sub(r"<[^>]+>", " ", (run / "report.html").read_text())
     assert ("of the labels alike" if kind == "multi_label" else "explain the teacher") in page
