@@ -276,11 +276,23 @@ def test_a_file_of_several_state_dicts_serves_with_a_key(is_given: bool) -> None
         compressed(teacher=teacher, weights="weights.pt", folder="other")
 
 
+def fails_within(_setup: bm.Setup) -> bm.Transfer:
+    """A recipe of the user's with a mistake in it."""
+
+    def make(*, learning_rate: float) -> bm.Transfer:
+        raise AssertionError(learning_rate)
+
+    return make()  # pyright: ignore[reportCallIssue]
+
+
 def test_a_recipe_may_be_a_function() -> None:
     recipe = functools.partial(bm.recipes.noise, objective=bm.BeliefMatching())
     assert compressed(recipe=recipe).transfer.recipe == "noise"
     with pytest.raises(SettingsError, match="recipe few_shot needs more than compress gives it"):
         compressed(recipe="few_shot", folder="other")
+    with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'learning_rate'") as caught:
+        compressed(recipe=fails_within, folder="other")
+    assert not isinstance(caught.value, SettingsError)
     with pytest.raises(SettingsError, match="no recipe is called 'bets'; did you mean best"):
         compressed(recipe="bets", folder="other")
 

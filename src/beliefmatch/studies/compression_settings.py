@@ -106,7 +106,9 @@ def transfer_of(settings: CompressionSettings) -> tuple[Transfer, GivenNetworks]
     try:
         transfer = recipe(setup)  # pyright: ignore[reportCallIssue]
     except TypeError as error:
-        if "missing" not in str(error):
+        # What a function of the user's raises within is its own affair.
+        was_called = error.__traceback__ is not None and error.__traceback__.tb_next is not None
+        if "missing" not in str(error) or was_called:
             raise
         raise SettingsError(
             f"recipe {settings.recipe} needs more than compress gives it, such as images: use beliefmatch transfer "
