@@ -109,11 +109,11 @@ def _convert(model: Any, shape: tuple[int, ...], batch_size: int | None, name: s
     except Exception as error:
         # Its converters fail in their own ways on attributes that they do not know.
         what = names.restored(f"{type(error).__name__}: {first_line(error)}")
-        raise NetworkError(f"{name} cannot be converted: {_failing_operator(simple)}{what}") from error
+        raise NetworkError(f"{name} cannot be converted: {_failing_operator(simple, error)}{what}") from error
 
 
-def _failing_operator(model: Any) -> str:
-    """Return which operator's own converter fails; empty where none does."""
+def _failing_operator(model: Any, error: Exception) -> str:
+    """Return which operator's own converter fails as the whole conversion did; empty where none does."""
     registry = require("onnx2torch.node_converters.registry", install=EXTRA)
     graph = require("onnx2torch.onnx_graph", install=EXTRA).OnnxGraph(model.graph)
     versions = {opset.domain: opset.version for opset in model.opset_import}
@@ -122,8 +122,10 @@ def _failing_operator(model: Any) -> str:
         convert = registry.get_converter(domain=node.domain, operation_type=node.operation_type, version=version)
         try:
             convert(node, graph)
-        except Exception:
-            return f"its operator {node.operation_type}: "
+        except Exception as found:
+            # Others fail for want of what the converter of the whole model gives them.
+            if (type(found), str(found)) == (type(error), str(error)):
+                return f"its operator {node.operation_type}: "
     return ""
 
 
