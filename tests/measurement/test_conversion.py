@@ -30,6 +30,7 @@ class Returning(nn.Module):
         random = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             self.layer.weight.normal_(0, 2, generator=random)
+            self.layer.bias.normal_(generator=random)
 
     def forward(self, x: Tensor) -> Any:
         z = self.layer(x)
