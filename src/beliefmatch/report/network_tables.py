@@ -165,8 +165,12 @@ def _rounds(run: Run) -> str:
 
 def _transition_rows(groups: Sequence[Group]) -> list[tuple[Cell, ...]]:
     guides = dict.fromkeys(walks[0].guided_by for group in groups for walks in walks_of(group))
+    with_interval = " (two standard errors)" if all(len(group.runs) == 1 for group in groups) else ""
     return [
-        (text_cell(f"mean transition error, {guide} guides"), *(_transition_cell(group, guide) for group in groups))
+        (
+            text_cell(f"mean transition error, {guide} guides{with_interval}"),
+            *(_transition_cell(group, guide) for group in groups),
+        )
         for guide in guides
     ]
 
@@ -179,6 +183,6 @@ def _transition_cell(group: Group, guide: str) -> Cell:
     of = f"of {count(walks[0].num_images, 'example')}"
     if len(group.runs) == 1:
         cell = estimate_cell("number", walks[0].error)
-        return replace(cell, detail=f"{cell.detail} {of}, two standard errors either way")
+        return replace(cell, detail=f"{cell.detail} {of}")
     cell = mean_cell("number", [walk.error.value for walk in walks], of=len(group.runs))
     return replace(cell, detail=f"{cell.detail} {of}".strip())
