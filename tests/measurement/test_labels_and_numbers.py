@@ -173,8 +173,9 @@ def test_labels_of_images_may_be_several_or_numbers() -> None:
     several = Images(images=images, labels=torch.tensor([[True, False]] * 3))
     assert several.labels is not None
     assert several.labels.dtype == torch.int64
-    numbers = Images(images=images, labels=torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64))
-    assert numbers.labels is not None
-    assert numbers.labels.dtype == torch.float32
+    for given, kept in ((torch.float64,) * 2, (torch.float32,) * 2, (torch.float16, torch.float32)):
+        numbers = Images(images=images, labels=torch.tensor([0.5, 1.0, 2.0], dtype=given))
+        assert numbers.labels is not None
+        assert numbers.labels.dtype == kept
     with pytest.raises(ExamplesError, match="not finite"):
         Images(images=images, labels=torch.tensor([0.5, float("nan"), 2.0]))
