@@ -15,7 +15,7 @@ import argparse
 import copy
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -246,17 +246,35 @@ def public_network(architecture: str, name: str, data: Path) -> Network:
     return Network(architecture=architecture, weights=data / "models/cifar10" / f"{name}.safetensors")
 
 
-def main() -> None:
-    arguments = parse_arguments()
+def collect(
+    arguments: argparse.Namespace,
+    task: Callable[[str, Pairs, argparse.Namespace], None],
+    public: Callable[[Pairs, argparse.Namespace], None],
+) -> list[dict[str, Any]]:
+    """Collect the pairs of all tasks that are asked for, and return those of the file.
+
+    Args:
+        arguments: of the command.
+        task: collects the pairs of a task by its name.
+        public: collects those of public networks.
+
+    Raises:
+        SystemExit: they are of too few tasks to judge anything.
+    """
     pairs = Pairs(arguments.pairs)
     for name in [] if arguments.judge_only else arguments.tasks:
         if name == PUBLIC:
-            collect_public(pairs, arguments)
+            public(pairs, arguments)
         else:
-            collect_task(name, pairs, arguments)
+            task(name, pairs, arguments)
     if len({row["task"] for row in pairs.rows}) < NUM_TASKS:
         raise SystemExit(f"nothing is judged: {arguments.pairs} holds pairs of fewer than {NUM_TASKS} tasks")
-    found = judge(pairs.rows)
+    return pairs.rows
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    found = judge(collect(arguments, collect_task, collect_public))
     write_results(arguments.results, {"machine": describe_machine(), **found})
     plot(found, arguments.picture)
     print(json.dumps(found["summary"]))

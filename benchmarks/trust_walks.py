@@ -31,7 +31,7 @@ from beliefmatch.networks.normalisation import CIFAR10
 from beliefmatch.networks.teacher import Teacher
 from machine import RESULTS, describe_machine, write_results
 from tasks import TASKS
-from trust import NUM_TASKS, Ground, Pairs, make_ground, public_network, run_on, train_checkpoints
+from trust import Ground, Pairs, collect, make_ground, public_network, run_on, train_checkpoints
 from trust_judging import compared, estimate_left_out, judge_candidate, moving_runs, score, score_some
 from trust_maps import PAIRED, groups
 from trust_tasks import (
@@ -211,15 +211,7 @@ def judge_all(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     arguments = parse_arguments()
-    pairs = Pairs(arguments.pairs)
-    for name in [] if arguments.judge_only else arguments.tasks:
-        if name == PUBLIC:
-            collect_public(pairs, arguments)
-        else:
-            collect_task(name, pairs, arguments)
-    if len({row["task"] for row in pairs.rows}) < NUM_TASKS:
-        raise SystemExit(f"nothing is judged: {arguments.pairs} holds pairs of fewer than {NUM_TASKS} tasks")
-    found = judge_all(pairs.rows)
+    found = judge_all(collect(arguments, collect_task, collect_public))
     write_results(arguments.results, {"machine": describe_machine(), **found})
     columns = ("within_runs", "across", "recipes_right", "error_isotonic")
     print(
