@@ -31,6 +31,7 @@ from beliefmatch.runs.schema.export import Export, FileCheck
 from beliefmatch.runs.schema.measurement import INTERVALS, LABEL_TITLES, NUMBER_TITLES
 from beliefmatch.runs.schema.task import TaskName
 from beliefmatch.setting_names import Setting
+from beliefmatch.students.given import GivenStudent
 from beliefmatch.training.transfer import Transfer
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -242,6 +243,7 @@ def _render(folder: RunFolder, card: Path) -> str:
         LABEL_TITLES=LABEL_TITLES,
         NUMBER_TITLES=NUMBER_TITLES,
         student=_student_name(folder, transfer),
+        has_own_weights=transfer.student.weights is not None or isinstance(transfer.student, GivenStudent),
         teacher=without_folder(transfer.teacher.architecture),
         licence=next((file.export.teacher_license for file in files if file.export.teacher_license), None),
         is_free=not transfer.source.reads_data,
