@@ -90,11 +90,10 @@ def inspect_model(
     if plot is not None and sensitivity is not None:
         write_plot(plot, sensitivity)
     first, *students = suggest_students(model, teacher)
-    typed = {"--weights": weights and (weights,), "--state-key": state_key and (state_key,), "--shape": shape}
-    typed |= {"--mean": mean, "--std": std}
-    typed |= {"--num-classes": num_classes and (num_classes,), "--outputs": outputs and (outputs,)}
-    typed |= {"--output": output and (output,)}
-    words = [word for flag, values in typed.items() if values for word in (flag, *map(str, values))]
+    typed = {"--weights": weights, "--state-key": state_key, "--shape": shape, "--mean": mean, "--std": std}
+    typed |= {"--num-classes": num_classes, "--outputs": outputs, "--output": output}
+    given = {flag: value if isinstance(value, tuple) else (value,) for flag, value in typed.items() if value}
+    words = [word for flag, values in given.items() for word in (flag, *map(str, values))]
     lines = _lines(teacher, ["beliefmatch", "compress", model, *words], students)
     line = next(iter(lines.values()), "")
     if display == "json":

@@ -41,8 +41,7 @@ def giving_logits(teacher: nn.Module, student: nn.Module, inputs: Tensor, task: 
     batch = inputs[:NUM_EXAMPLES] if len(inputs) > 1 else inputs.repeat(2, *(1 for _ in inputs.shape[1:]))
     handles = [_convert(network, batch, role, task) for role, network in (("teacher", teacher), ("student", student))]
     try:
-        with torch.no_grad():
-            first, second = (_run_for_values(network, batch).shape[1] for network in (teacher, student))
+        first, second = (_run_for_values(network, batch).shape[1] for network in (teacher, student))
         check_same_classes(first, second, task)
         yield first
     finally:
