@@ -97,6 +97,8 @@ def test_the_result_is_measured_reported_and_exported(tmp_path: Path) -> None:
     exported = result.export(tmp_path / "student.pt2")
     assert exported.export.pseudo.agreement == 1
     assert exported.export.teacher is not None
+    assert result.transfer.student.start is None
+    assert "It began with the weights that it was given with" in exported.card.read_text()
     program = torch.export.load(io.BytesIO(exported.file.read_bytes())).module()
     inputs = torch.randn(2, *SHAPE)
     torch.testing.assert_close(program(inputs), result.student(inputs), rtol=1e-4, atol=1e-4)
