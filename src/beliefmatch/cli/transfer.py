@@ -13,6 +13,7 @@ from beliefmatch.cli.aliases import SHORT_NETWORKS
 from beliefmatch.cli.flag_words import flags_in_words
 from beliefmatch.cli.output import print_run, say_if_finished, set_display
 from beliefmatch.cli.printing import is_first_process, print_text
+from beliefmatch.cli.stored_help import stored_help
 from beliefmatch.errors import SettingsError, did_you_mean
 from beliefmatch.recipe_overviews import OVERVIEWS, any_of
 from beliefmatch.setting_names import Names, calling_settings
@@ -35,6 +36,9 @@ def transfer_by(name: str, arguments: Sequence[str]) -> None:
     """Run the recipe of a name with what was typed after it."""
     if name in ("-h", "--help"):
         print_text(f"{transfer.__doc__}\n\n{RECIPES_HELP}")
+        return
+    if page := stored_help(name, arguments):
+        print_text(page.rstrip())
         return
     began = time.monotonic()
     from beliefmatch import recipes

@@ -31,8 +31,8 @@ def best(
     remembers of its training data, and what looks like that data is drawn more often. Other teachers need give no
     gradient. The student starts from the teacher's own weights where both are of one family (Xu et al. 2024), unless
     it has weights to start from, or `--student.start fresh`. A student of the family of a teacher with batch-norm
-    also matches feature maps of one resolution (Romero et al. 2015), less from round to round. A student in few bits
-    (quantized:w4a8) learns at a rate of 1e-4, unless another than 1e-2 is given. Other settings are the same for
+    also matches feature maps of one resolution (Romero et al. 2015), less from round to round. A student in few
+    bits (quantized:w4a8) learns at a rate of 1e-4, unless another than 1e-2 is given. Other settings are the same for
     every task; docs/methods/best.md describes how they were found, and what students reach.
     """
     student = setup.student
