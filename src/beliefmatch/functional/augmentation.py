@@ -52,9 +52,9 @@ def random_crop(images: Tensor, padding: int, random: torch.Generator, shard: Sh
     offsets = drawn.narrow(1, first, batch)
     rows = offsets[0] + torch.arange(height, device=images.device)
     columns = offsets[1] + torch.arange(width, device=images.device)
-    example = torch.arange(batch, device=images.device).view(-1, 1, 1, 1)
-    channel = torch.arange(channels, device=images.device).view(1, -1, 1, 1)
-    return padded[example, channel, rows[:, None, :, None], columns[:, None, None, :]]
+    # One position a pixel serves all channels: an index of four tensors takes four times as long on a CPU.
+    places = (rows[:, :, None] * padded.shape[3] + columns[:, None, :]).view(batch, 1, height * width)
+    return padded.flatten(2).gather(2, places.expand(-1, channels, -1)).view(images.shape)
 
 
 def random_flip(images: Tensor, random: torch.Generator, shard: Shard | None = None) -> Tensor:

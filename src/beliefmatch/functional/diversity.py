@@ -22,5 +22,6 @@ def diversity(inputs: Tensor) -> Tensor:
     least = torch.finfo(examples.dtype).tiny
     # Squares of inputs as large as a generator can make would overflow.
     scaled = examples / examples.abs().amax().clamp_min(least)
-    variance = scaled.var(dim=0, correction=0).mean()
+    # Tensor.var takes twenty times as long over the first dimension on a CPU.
+    variance = (scaled - scaled.mean(dim=0)).square().mean()
     return (variance / scaled.square().mean().clamp_min(least)).sqrt()
