@@ -20,6 +20,7 @@ from beliefmatch.errors import SettingsError, WeightsError, WrongTypeError
 from beliefmatch.networks.loading.network import make_network
 from beliefmatch.networks.pruning.thinning import thin
 from beliefmatch.students import pruned
+from beliefmatch.studies import compression_plan
 from beliefmatch.studies.compression_plan import describe_duration
 from beliefmatch.training import budget
 from beliefmatch.training.budget import Timing
@@ -120,7 +121,7 @@ def test_repr_is_short_and_html_is_a_table() -> None:
 
 
 def test_the_plan_says_what_was_understood(capsys: pytest.CaptureFixture[str]) -> None:
-    compressed(progress=True, recipe="best", rounds=1)
+    compressed(progress=True, start="teacher", rounds=6)
     written = capsys.readouterr().err
     for words in (
         "given in Python: Sequential: 426 parameters, 4,928 MACs, 1.8 kB",
@@ -128,12 +129,19 @@ def test_the_plan_says_what_was_understood(capsys: pytest.CaptureFixture[str]) -
         "1/2.0 of the parameters and 1/2.0 of the MACs; begins with the teacher's weights",
         "1 x 8 x 8 (as you gave it)",
         "mean 0.3, std 0.4 (as you gave it)",
-        "1 of the usual 1,000 rounds, each of 40 student steps, in batches of 4, with seed 0",
+        "6 of the usual 1,000 rounds, each of ten student steps, in batches of 4, with seed 0",
         "about 20 seconds on cpu",
         "GiB",
     ):
         assert words in written
-    assert written.index("memory") < written.index("round 1/1")
+    assert written.index("memory") < written.index("round 6/6")
+
+
+def test_few_rounds_are_not_timed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(compression_plan, "time_run", lambda *_, **__: pytest.fail("rounds are timed"))
+    assert "seconds on cpu" not in planned(capsys, rounds=5)
+    with pytest.raises(pytest.fail.Exception, match="rounds are timed"):
+        planned(capsys, rounds=6, folder="more")
 
 
 def test_a_pruned_student_is_planned_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,8 @@ SOURCES: dict[NormalisationFrom | None, str] = {
 """By source of a normalisation: what is said of it."""
 FEW_ROUNDS = 0.05
 """Part of a recipe's usual rounds below which a run says little of what the recipe can do."""
+FEW_TO_TIME = 5
+"""Rounds that are not timed where their number is given: to time them takes as long as to do them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +146,7 @@ def make_plan(
         shape_given: whether the user gave the shape of the inputs.
         minutes: wall time of the whole run, with what was before it and what this function takes; None: the rounds of
             the transfer.
-        is_timed: whether rounds are timed; otherwise their number stays.
+        is_timed: whether rounds are timed, unless they are few and their number is given; otherwise it stays.
         note: see `CompressionPlan.note`.
         began: when the minutes began, as `time.monotonic` has it. None: now.
 
@@ -156,7 +158,7 @@ def make_plan(
     # How a pruned student is made of its teacher was found just now, and can take minutes.
     transfer = replace(transfer, student=prepared.transfer.student)
     timing = None
-    if is_timed:
+    if is_timed and (minutes is not None or transfer.rounds > FEW_TO_TIME):
         timing = time_run(transfer, options, minutes, began=began)
         transfer = replace(transfer, rounds=timing.rounds)
     return CompressionPlan(
