@@ -4,7 +4,7 @@ import logging
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +12,10 @@ import pytest
 import torch
 
 from beliefmatch.networks.loading.torchvision_operators import define_missing_operators
+from beliefmatch.runs.atomic import write_bytes
+from beliefmatch.runs.schema.row import Row
+from beliefmatch.training import run as running
+from beliefmatch.training.pictures import write_curves
 from own_process import ForkedPopen, start_together
 
 # Test processes run side by side; with all threads each they would wait for one another more than they compute.
@@ -33,6 +37,23 @@ LOG_LEVEL = logging.getLogger().level
 def log_level_as_it_was() -> None:
     """Undo what the command did to the log of the whole process, where tests or fixtures ran it in their own."""
     logging.getLogger().setLevel(LOG_LEVEL)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _curves_in_brief() -> Iterator[None]:
+    """Draw the curves of the first run, and give others its picture: one takes half of the time of a short run."""
+    drawn: dict[str, bytes] = {}
+
+    def write_brief(path: Path, rows: Sequence[Row]) -> None:
+        assert rows
+        if not drawn:
+            write_curves(path, rows)
+            drawn["picture"] = path.read_bytes()
+        write_bytes(path, drawn["picture"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "write_curves", write_brief)
+        yield
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from beliefmatch.errors import CollapseError, DivergedError
 from beliefmatch.optimisers import Adam
 from beliefmatch.report.page import write_report
 from beliefmatch.sources.unlabelled import Unlabelled
-from beliefmatch.training import run as running
 from beliefmatch.training.collapse_policy import MAX_RESTARTS, seed_of
 from beliefmatch.training.transfer import Transfer
 from collapsing import ROUNDS, collapsing_transfer, hurried_transfer, named
@@ -28,12 +27,6 @@ from tiny import tiny_transfer, vector_transfer
 KINDS = ("one_class", "constant_source", "pinned", "diverged")
 NAMED_IN = 41
 Action = Literal["continue", "stop", "restart"]
-
-
-@pytest.fixture(autouse=True)
-def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out curves, which no test here looks at and which take longer than all else."""
-    monkeypatch.setattr(running, "write_curves", lambda *_: None)
 
 
 def options(folder: Path, action: Action = "continue", *, resume: bool = False) -> RunOptions:

@@ -67,7 +67,6 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave figures empty: drawing takes most of the time."""
     monkeypatch.setattr(figures, "_render", lambda *_: b"<svg/>")
-    monkeypatch.setattr(running, "write_curves", lambda *_: None)
 
 
 @pytest.fixture

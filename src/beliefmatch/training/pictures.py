@@ -86,9 +86,11 @@ def write_curves(path: Path, rows: Sequence[Row]) -> None:
         path: PNG file.
         rows: lines of metrics.jsonl, at least one.
     """
-    figure = Figure(figsize=(9, 3.2), layout="constrained", dpi=150)
+    figure = Figure(figsize=(9, 3.2), dpi=150)
     FigureCanvasAgg(figure)
     losses, networks = figure.subplots(1, 2)
+    # To find the margins takes as long as to draw. These have room for five digits.
+    figure.subplots_adjust(left=0.07, right=0.99, bottom=0.15, top=0.9, wspace=0.15)
     for axes, names, title in (
         (losses, ("student_loss", "generator_loss", "points_loss"), "Losses"),
         (networks, ("teacher_confidence", "student_confidence", "batch_agreement", "batch_r2"), "On batches"),
@@ -98,6 +100,7 @@ def write_curves(path: Path, rows: Sequence[Row]) -> None:
             if points:
                 axes.plot(*zip(*points, strict=True), label=name.replace("_", " "), linewidth=1.3)
         axes.set(title=title, xlabel="round")
+        axes.ticklabel_format(scilimits=(-3, 5))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
     # R^2 has no lower bound, and a young student is far below 0.
