@@ -18,7 +18,7 @@ BUDGETS = {
     "timm_student.py": ["--rounds", "2", "--batch-size", "8", "--data"],
     "vision_transformer.py": ["--rounds", "20"],
 }
-SLOW = {"cifar_resnet.py", "onnx_teacher.py", "pruned_student.py", "vision_transformer.py"}
+SLOW = {"cifar_resnet.py", "onnx_teacher.py", "pruned_student.py", "timm_student.py", "vision_transformer.py"}
 
 
 # torch's exporter, which one example calls as a user would, warns of what others deprecate.
@@ -70,6 +70,7 @@ def test_a_student_of_64_features_keeps_95_percent_of_its_teachers_accuracy(
     assert said == {"teacher": f"{result.teacher_accuracy:.3f}", "student": f"{result.student_accuracy:.3f}"}
 
 
+@pytest.mark.long
 def test_the_teacher_of_signals_knows_them_and_both_are_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -403,6 +403,7 @@ def test_an_int8_file_is_checked_entered_and_shown(run: Path, images: Path, caps
     assert "is there already: add --overwrite" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_quantize_enters_its_file_too(run: Path) -> None:
     words = ("--trust-code", "--display", "quiet", "--num-inputs", "32", "--min-agreement", ".5")
     assert main(["quantize", str(run), *words]) == 0

@@ -49,6 +49,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.mark.usefixtures("fresh_process")
 @pytest.mark.parametrize("to", list(FORMATS))
+@pytest.mark.long
 def test_any_batch_is_answered_as_the_student_answers(run: tuple[Path, tuple[int, ...]], to: str) -> None:
     folder, shape = run
     assert main(["export", "--trust-code", str(folder), "--to", to, "--display", "quiet"]) == 0

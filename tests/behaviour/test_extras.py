@@ -138,6 +138,7 @@ def test_an_extra_is_enough_for_what_it_is_for_and_says_what_others_are_for(tmp_
 
 
 @pytest.mark.usefixtures("fresh_process")
+@pytest.mark.long
 def test_the_core_transfers_and_says_what_each_extra_is_for(tmp_path: Path) -> None:
     messages = [*MESSAGES.values(), TORCHVISION]
     done, no_file, *refused = run_commands(

@@ -54,19 +54,13 @@ METHODS: tuple[Method, Method] = ("kd_at", "no_teacher")
 
 @needs_data
 @pytest.mark.long
-def test_a_teacher_helps(tmp_path: Path) -> None:
-    """With this one seed, where it helps by five points."""
-    taught, alone = (accuracy(method, 2, tmp_path / method, rounds=300) for method in METHODS)
-    assert taught > alone + 0.02
-
-
-@needs_data
-@pytest.mark.long
 def test_kd_and_attention_beat_no_teacher_on_25_images_of_each_class(tmp_path: Path) -> None:
     taught, alone = (
         [accuracy(method, seed, tmp_path / f"{method}_{seed}", rounds=300) for seed in (0, 1, 2)] for method in METHODS
     )
     assert mean(taught) > mean(alone)
+    # The seed with which it helps most, by five points.
+    assert taught[2] > alone[2] + 0.02
 
 
 TINY = (

@@ -42,6 +42,7 @@ def words(given: Path, experiment: str, folder: Path, *more: str) -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_table1_stands_beside_the_papers_and_is_not_done_twice(given: Path, tmp_path: Path) -> None:
     command = words(given, "table1", tmp_path, "--seeds", "0", "1", "--train-images", str(given / "train.npz"))
     assert main(command) == 0

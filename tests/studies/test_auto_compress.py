@@ -97,6 +97,7 @@ def test_a_folder_that_holds_something_else_is_refused() -> None:
         compressed(macs=0.5)
 
 
+@pytest.mark.long
 def test_of_several_the_one_that_agrees_best_is_returned(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     teacher, agreements = make_network("convnet_16", in_channels=1, num_classes=10), iter([0.25, 0.75])
@@ -147,6 +148,7 @@ def test_the_network_itself_in_8_bits_needs_no_training(monkeypatch: pytest.Monk
     assert file.read_bytes() == content
 
 
+@pytest.mark.long
 def test_a_file_in_8_bits_that_does_not_agree_gives_its_place_to_the_next(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
