@@ -129,8 +129,8 @@ def test_the_plan_says_what_was_understood(capsys: pytest.CaptureFixture[str]) -
         "1/2.0 of the parameters and 1/2.0 of the MACs; begins with the teacher's weights",
         "1 x 8 x 8 (as you gave it)",
         "mean 0.3, std 0.4 (as you gave it)",
-        "6 of the usual 1,000 rounds, each of ten student steps, in batches of 4, with seed 0",
-        "about 20 seconds on cpu",
+        "6 of the usual 8,000 rounds, each of ten student steps, in batches of 4, with seed 0",
+        "about 2 minutes on cpu",
         "GiB",
     ):
         assert words in written
