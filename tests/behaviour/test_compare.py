@@ -28,7 +28,7 @@ from beliefmatch.students.named import NamedStudent
 from beliefmatch.studies import common_inputs, kept_timings, recipe_checks, sweep
 from beliefmatch.studies.compare import Compared, Comparison
 from beliefmatch.training import run as running
-from beliefmatch.training.budget import Timing, time_rounds
+from beliefmatch.training.budget import END_SECONDS, Timing, time_rounds
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.precision import make_fabric
 from report.html_page import Page
@@ -305,6 +305,14 @@ def test_inputs_that_differ_are_said(caplog: pytest.LogCaptureFixture) -> None:
     assert not caplog.records
     recipe_checks.check_inputs(both)
     assert "do not take the same inputs" in caplog.text
+
+
+def test_minutes_hold_what_a_run_does_besides_its_rounds(tmp_path: Path) -> None:
+    def kept(minutes: float) -> kept_timings.KeptTimings:
+        return kept_timings.KeptTimings(minutes=minutes, settings={}, folder=tmp_path)
+
+    assert kept(10).seconds_of_rounds == 600 - END_SECONDS
+    assert kept(0.01).seconds_of_rounds == 0.3
 
 
 def test_rounds_are_timed_on_networks_of_their_own(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def compare(
 
     Args:
         recipes: Recipes that need no images, such as zero_shot digits. Their own settings stay theirs.
-        minutes: Wall time of the rounds of one run, such as 10, or 0.5 for half a minute.
+        minutes: Wall time of one run, with the loading of its networks, such as 10, or 0.5 for half a minute.
         teacher: Trained network to learn from.
         student: Smaller network that learns. Default: that of each recipe, where it has one.
         dataset: What the teacher was trained on: sets the normalisation of recipes that take it.

@@ -86,7 +86,7 @@ def compare(
     Args:
         names: of recipes.
         setup: what all are given alike; its seed and rounds do not count.
-        minutes: wall time of the rounds of one run.
+        minutes: wall time of one run, with the loading of its networks.
         seeds: of each recipe.
         options: of each run; its folder holds the folders of all.
         images: file to measure on afterwards, see `read_examples`; None: nothing is measured.

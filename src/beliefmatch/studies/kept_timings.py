@@ -9,7 +9,7 @@ from beliefmatch.errors import FolderError, SettingsError
 from beliefmatch.runs.atomic import make_folder, write_json
 from beliefmatch.runs.reading import read_json
 from beliefmatch.setting_names import Setting
-from beliefmatch.training.budget import Timing, time_rounds
+from beliefmatch.training.budget import END_SECONDS, Timing, time_rounds
 from beliefmatch.training.options import RunOptions
 from beliefmatch.training.transfer import Transfer
 
@@ -26,7 +26,7 @@ class KeptTimings:
     """How many rounds of each recipe fit into the wall time of a run, in a file that keeps them."""
 
     minutes: float
-    """Wall time of the rounds of one run."""
+    """Wall time of one run, with the loading of its networks."""
     settings: dict[str, str]
     """All that changes how long a round takes, by name."""
     folder: Path
@@ -36,6 +36,11 @@ class KeptTimings:
     def seconds(self) -> float:
         """The same wall time in seconds."""
         return 60 * self.minutes
+
+    @property
+    def seconds_of_rounds(self) -> float:
+        """What is left of it for the start and the rounds: a run writes and measures at its end."""
+        return max(self.seconds - END_SECONDS, self.seconds / 2)
 
     @property
     def path(self) -> Path:
@@ -57,7 +62,7 @@ class KeptTimings:
         for name, transfer in transfers.items():
             if name not in known:
                 logger.info("timing rounds of %s", name)
-                found = time_rounds(transfer, options, self.seconds)
+                found = time_rounds(transfer, options, self.seconds_of_rounds)
                 logger.info("%s: %d rounds, %.3g s each", name, found.rounds, found.seconds_per_round)
                 known[name] = found
                 self._write(known)
