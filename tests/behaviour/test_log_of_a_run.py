@@ -26,3 +26,15 @@ def test_a_run_says_what_it_does_before_and_after_its_rounds(tmp_path: Path, cap
     assert main(["transfer", "noise", *networks, *words]) == 0
     assert [text.partition(":")[0] for text in caplog.messages if text.startswith("preflight")] == ["preflight"]
     assert "measuring the latency of both networks, one example at a time" in caplog.messages
+
+
+def test_a_run_says_when_its_first_round_takes_longer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    words = ["--shape", "12", "--rounds", "1", "--batch-size", "2", "--source.student-steps", "1"]
+    networks = ["--teacher", named("make_mlp_teacher"), "--student", named("make_mlp_student")]
+    for warm_up in (0, 3):
+        caplog.clear()
+        more = ["--source.warm-up", str(warm_up), "--folder", str(tmp_path / str(warm_up))]
+        assert main(["transfer", "best", *networks, *words, *more]) == 0
+        said = "the first round makes 3 more batches of inputs than others do" in caplog.messages
+        assert said == (warm_up == 3)

@@ -17,6 +17,7 @@ from beliefmatch.runs.schema.result import Result
 from beliefmatch.runs.schema.row import Row
 from beliefmatch.runs.serialisation import default_names
 from beliefmatch.runs.student_checksum import is_student_whole
+from beliefmatch.sources.pooled import PooledSettings
 from beliefmatch.students.pruned import PrunedStudent
 from beliefmatch.training.attempt import Attempt, begin_attempt
 from beliefmatch.training.collapse_policy import BeginAgain, advance_attempt, seed_of
@@ -138,6 +139,10 @@ def train(attempt: Attempt, observer: Observer | None) -> None:
         SystemExit: SIGTERM or SIGHUP came, likewise.
     """
     state, recorder, policy, fabric = attempt.state, attempt.recorder, attempt.policy, attempt.prepared.fabric
+    source = attempt.prepared.transfer.source
+    if state.round == 0 and isinstance(source, PooledSettings) and source.warm_up:
+        # Where making one takes many steps, minutes may pass before the first round is over.
+        logger.info("the first round makes %d more batches of inputs than others do", source.warm_up)
     with deferring_signals(num_processes=fabric.world_size) as interruption:
         while state.round < attempt.prepared.transfer.rounds:
             metrics = attempt.execution.next()
