@@ -115,6 +115,18 @@ def test_every_run_has_its_folder_and_all_are_on_one_page(
     assert "no data was given" not in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("timed", "undrawn")
+@pytest.mark.parametrize("student", ["thin:0.5", "quantized:w4a8"])
+def test_students_made_of_their_teacher_are_compared(student: str, tmp_path: Path, images: Path) -> None:
+    folder = tmp_path / "compared"
+    more = ("--student.architecture", student, "--images", images)
+    assert compare(folder, *more, recipes=("digits",), seeds="0") == 0
+    run = RunFolder(folder / "digits" / "seed_0")
+    assert run.read_run().settings.transfer["student"]["architecture"] == student
+    assert run.read_result().student_accuracy is not None
+    assert student in Page(folder / "report.html").text
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_one_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timed: list[str]) -> None:
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
