@@ -32,12 +32,15 @@ def made_help(name: str) -> str:
     finally:
         os.environ.pop("COLUMNS") if columns is None else os.environ.update(COLUMNS=columns)
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in out.getvalue().splitlines()]
-    wrapped = [part for line in lines for part in textwrap.wrap(line, WIDTH, subsequent_indent=_indent(line)) or [""]]
+    wrapped = [part for line in lines for part in _wrap(line)]
     return "\n".join(wrapped).strip() + "\n"
 
 
-def _indent(line: str) -> str:
-    return "  " if line.startswith("- ") else "    " if line.startswith("Example: ") else ""
+def _wrap(line: str) -> list[str]:
+    # A command is copied from the terminal, which breaks its line without a new one.
+    if line.startswith("Example: "):
+        return [line]
+    return textwrap.wrap(line, WIDTH, subsequent_indent="  " if line.startswith("- ") else "") or [""]
 
 
 @pytest.mark.parametrize("name", recipes.ALL)
