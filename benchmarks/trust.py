@@ -115,7 +115,7 @@ class Ground:
         """Compute all that is known of a student: every candidate, and the truth."""
         began = time.perf_counter()
         wrapped = Teacher(copy.deepcopy(student), self.teacher.spec)
-        found = candidates(self.probe, ask(wrapped, self.probe.inputs, self.probe.moved))
+        found = candidates(self.probe, ask(wrapped, self.probe.inputs, self.probe.moved, self.probe.cropped))
         seconds = time.perf_counter() - began
         logits = run_on(wrapped.module, self.real)
         return {

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from beliefmatch.measurement.agreement_estimates import (
     class_frequencies,
     class_shift,
     confidence_gap,
+    excess_crop_sensitivity,
     excess_sensitivity,
     relative_class_entropy,
     sure_agreement,
@@ -106,16 +108,24 @@ def test_distance_is_0_only_where_weights_balance_the_moments() -> None:
 
 def test_sensitivity_counts_what_moves_the_student_alone() -> None:
     still, first, second = (torch.eye(2)[rows] for rows in ([0, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0]))
-    teacher = ProbeOutputs(logits=still, moved_logits=first, moments=None)
-    student = ProbeOutputs(logits=still, moved_logits=second, moments=None)
+    teacher = ProbeOutputs(logits=still, moved_logits=first, cropped_logits=None, moments=None)
+    student = ProbeOutputs(logits=still, moved_logits=second, cropped_logits=None, moments=None)
     assert excess_sensitivity(teacher, student, torch.tensor([1.0, 1.0, 2.0, 4.0])) == pytest.approx(0.25)
+    assert excess_crop_sensitivity(teacher, student, torch.ones(4)) is None
+
+
+def test_sensitivity_to_crops_counts_crops_alone() -> None:
+    still, first, second = (torch.eye(2)[rows] for rows in ([0, 0, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0]))
+    teacher = ProbeOutputs(logits=still, moved_logits=still, cropped_logits=first, moments=None)
+    student = ProbeOutputs(logits=still, moved_logits=1 - still, cropped_logits=second, moments=None)
+    assert excess_crop_sensitivity(teacher, student, torch.tensor([1.0, 1.0, 2.0, 4.0])) == pytest.approx(0.25)
 
 
 def test_a_student_that_is_its_teacher_agrees_in_everything() -> None:
     probe, teacher = make_pair(make_conv_teacher(), IMAGE)
-    found = candidates(probe, ask(teacher, probe.inputs, probe.moved))
+    found = candidates(probe, ask(teacher, probe.inputs, probe.moved, probe.cropped))
     assert all(value == pytest.approx(1) for name, value in found.items() if name.startswith("agreement"))
-    for name in ("divergence", "class_shift", "confidence_gap", "sensitivity"):
+    for name in ("divergence", "class_shift", "confidence_gap", "sensitivity", "crop_sensitivity"):
         assert found[f"{name}_balanced"] == pytest.approx(0, abs=1e-6)
         assert found[f"{name}_entropy"] == pytest.approx(0, abs=1e-6)
     assert found["distance_student_layers_entropy"] == found["distance_teacher_layers_entropy"]
@@ -123,9 +133,11 @@ def test_a_student_that_is_its_teacher_agrees_in_everything() -> None:
 
 def test_shuffled_answers_agree_about_by_chance() -> None:
     probe, teacher = make_pair(make_mlp_teacher(), VECTOR)
-    own = ask(teacher, probe.inputs, probe.moved)
+    own = ask(teacher, probe.inputs, probe.moved, probe.cropped)
     order = torch.randperm(len(probe.inputs), generator=torch.Generator().manual_seed(1))
-    shuffled = ProbeOutputs(logits=own.logits[order], moved_logits=own.moved_logits[order], moments=None)
+    shuffled = ProbeOutputs(
+        logits=own.logits[order], moved_logits=own.moved_logits[order], cropped_logits=None, moments=None
+    )
     classes, weights = own.logits.argmax(1), probe.weights["balanced"]
     frequencies = class_frequencies(own.logits, torch.ones(len(classes)))
     chance = float(weights @ frequencies[classes])
@@ -137,10 +149,11 @@ def test_shuffled_answers_agree_about_by_chance() -> None:
 def test_a_teacher_without_batch_norm_has_balance_alone() -> None:
     probe, _ = make_pair(make_mlp_teacher(), VECTOR)
     student = Teacher(make_mlp_student(), VECTOR)
-    found = candidates(probe, ask(student, probe.inputs, probe.moved))
+    found = candidates(probe, ask(student, probe.inputs, probe.moved, probe.cropped))
     missing = {name for name, value in found.items() if value is None}
     assert all(found[name] is None for name in found if name.endswith("_entropy") and name != "teacher_class_entropy")
-    assert {"agreement_on_curves", "agreement_on_refined", "distance_student_layers_balanced"} <= missing
+    assert {"agreement_on_curves", "agreement_on_refined", "crop_sensitivity_balanced"} <= missing
+    assert "distance_student_layers_balanced" in missing
     assert found["agreement_balanced"] is not None
 
 
@@ -150,17 +163,17 @@ def test_a_lost_class_is_seen_in_the_worst_class_and_in_the_entropy() -> None:
     lost = int(probe.teacher.logits.argmax(1).bincount().argmax())
     with torch.no_grad():
         broken[-1].bias[lost] = -100  # pyright: ignore[reportIndexIssue, reportAttributeAccessIssue]
-    found = candidates(probe, ask(Teacher(broken, IMAGE), probe.inputs, probe.moved))
-    whole = candidates(probe, ask(teacher, probe.inputs, probe.moved))
+    found = candidates(probe, ask(Teacher(broken, IMAGE), probe.inputs, probe.moved, probe.cropped))
+    whole = candidates(probe, ask(teacher, probe.inputs, probe.moved, probe.cropped))
     assert found["agreement_worst_class_balanced"] == 0
     assert (found["student_class_entropy_balanced"] or 0) < (whole["student_class_entropy_balanced"] or 0)
 
 
 def test_what_goes_wrong_on_one_family_is_seen_on_it_alone() -> None:
     probe, teacher = make_pair(make_conv_teacher(), IMAGE)
-    own = ask(teacher, probe.inputs, probe.moved)
+    own = ask(teacher, probe.inputs, probe.moved, probe.cropped)
     logits = torch.where(probe.families["leaves"][:, None], own.logits.roll(1, dims=1), own.logits)
-    found = candidates(probe, ProbeOutputs(logits=logits, moved_logits=own.moved_logits, moments=own.moments))
+    found = candidates(probe, replace(own, logits=logits))
     assert found["agreement_on_leaves"] == found["agreement_worst_family"] == 0
     for name in ("agreement_without_leaves", "agreement_on_areas"):
         assert found[name] == pytest.approx(1)

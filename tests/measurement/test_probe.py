@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn.functional import interpolate
 
 from beliefmatch.functional.maximum_entropy import effective_sample_size
 from beliefmatch.measurement.agreement_estimates import batch_norm_distance, class_frequencies
@@ -63,10 +64,23 @@ def test_images_move_by_one_pixel(probe: Probe) -> None:
     assert found[4].float().mean() < 0.1, "only an image without any detail may stay where it is"
 
 
+def test_crops_are_windows_of_seven_eighths_of_their_image_from_every_place(probe: Probe) -> None:
+    windows = torch.stack([probe.inputs[:, :, down : 7 + down, right : 7 + right]
+                           for down in (0, 1) for right in (0, 1)])  # fmt: skip
+    wanted = torch.stack([interpolate(each, size=(8, 8), mode="bilinear") for each in windows])
+    assert probe.cropped is not None
+    found = (probe.cropped - wanted).abs().flatten(2).amax(dim=2) < 1e-5
+    assert found.any(dim=0).all()
+    assert (found.float().mean(dim=1) > 0.15).all()
+    assert probe.teacher.cropped_logits is not None
+    assert not torch.equal(probe.teacher.cropped_logits, probe.teacher.logits)
+
+
 def test_vectors_move_by_noise_and_have_two_families() -> None:
     probe = make_probe(Teacher(make_mlp_teacher(), VECTOR), count=COUNT, fabric=make_fabric("cpu", "32-true"))
     assert list(probe.families) == ["leaves", "areas"]
     assert list(probe.weights) == ["balanced"]
+    assert probe.cropped is probe.teacher.cropped_logits is None
     assert float((probe.moved - probe.inputs).std()) == pytest.approx(NUDGE, rel=0.1)
 
 

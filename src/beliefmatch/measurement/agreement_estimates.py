@@ -1,8 +1,9 @@
 """Numbers that may tell, without any data, how often a student agrees with its teacher on real data.
 
 Each is a candidate: docs/estimate.md says how well it does on runs whose true agreement is known. None is a
-measurement. All are computed from a `Probe` and a student's `ProbeOutputs` for it. What costs time are two passes of
-the student for each input, one of them for `excess_sensitivity` alone. Then each candidate is free.
+measurement. All are computed from a `Probe` and a student's `ProbeOutputs` for it. What costs time are three passes of
+the student for each input, one of them for `excess_sensitivity` alone, and one, where inputs are images, for
+`excess_crop_sensitivity`. Then each candidate is free.
 """
 
 import math
@@ -91,6 +92,14 @@ def excess_sensitivity(teacher: ProbeOutputs, student: ProbeOutputs, weights: Te
     return _mean(stays & ~agreement(student.logits, student.moved_logits), weights)
 
 
+def excess_crop_sensitivity(teacher: ProbeOutputs, student: ProbeOutputs, weights: Tensor) -> float | None:
+    """Compute how often a crop changes the student's class and not the teacher's, 0 to 1; None: they are no images."""
+    if teacher.cropped_logits is None or student.cropped_logits is None:
+        return None
+    stays = agreement(teacher.logits, teacher.cropped_logits)
+    return _mean(stays & ~agreement(student.logits, student.cropped_logits), weights)
+
+
 def candidates(probe: Probe, student: ProbeOutputs) -> dict[str, float | None]:
     """Compute every candidate by its name. None: the networks do not allow it.
 
@@ -129,6 +138,7 @@ def _by_weights(teacher: ProbeOutputs, student: ProbeOutputs, weights: Tensor | 
         "student_class_entropy": relative_class_entropy(student.logits, even),
         "class_shift": class_shift(*logits, even),
         "sensitivity": excess_sensitivity(teacher, student, even),
+        "crop_sensitivity": excess_crop_sensitivity(teacher, student, even),
         "teacher_confidence": _mean(confidence(teacher.logits), even),
         "distance_teacher_layers": _distance(teacher, even),
         "distance_student_layers": _distance(student, even),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn.functional import interpolate, pad
 
 from beliefmatch.functional.micro_batches import parts_of
 from beliefmatch.networks.taps import Outputs
@@ -29,6 +29,8 @@ DIRECTIONS = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if do
 """In which images are moved, by one pixel."""
 NUDGE = 0.1
 """Standard deviation of the noise by which an input without height and width is moved."""
+TRIMMED = 8
+"""A crop is smaller than its image by this part of each side: one divided by it, but at least one pixel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ class ProbeOutputs:
     """(inputs, classes), float32."""
     moved_logits: Tensor
     """(inputs, classes), of the same inputs, moved a little."""
+    cropped_logits: Tensor | None
+    """(inputs, classes), of crops of the same inputs. None: they are no images."""
     moments: Tensor | None
     """(inputs, moments), see `functional.batch_norm_moments`, of the network's own layers. None: it has none."""
 
@@ -51,6 +55,8 @@ class Probe:
     """(inputs, *shape), network inputs."""
     moved: Tensor
     """(inputs, *shape), each moved by a pixel, or a little noise where there are no pixels."""
+    cropped: Tensor | None
+    """(inputs, *shape), a crop of each, stretched to the size of the image. None: they are no images."""
     families: Mapping[str, Tensor]
     """(inputs,), bool: leaves and areas, curves where inputs are images, refined where the teacher has batch-norm."""
     weights: Mapping[str, Tensor]
@@ -63,8 +69,8 @@ class Probe:
 def make_probe(teacher: Teacher, *, count: int, fabric: Fabric, seed: int = SEED, refining_steps: int = 30) -> Probe:
     """Make inputs of each family and ask the teacher about them.
 
-    It costs one pass of the teacher for each input, another for each that is moved, and for each refined input three
-    for each step.
+    It costs one pass of the teacher for each input, another for each that is moved and for each crop, and for each
+    refined input three for each step.
 
     Args:
         teacher: that students are compared with.
@@ -79,7 +85,7 @@ def make_probe(teacher: Teacher, *, count: int, fabric: Fabric, seed: int = SEED
     }
     inputs = torch.cat(list(made.values()))
     random = torch.Generator(device=inputs.device).manual_seed(seed)
-    moved = _move(inputs, random)
+    moved, cropped = _move(inputs, random), _crop(inputs, random)
     rows = torch.arange(len(inputs), device=inputs.device) // count
     families = {name: rows == number for number, name in enumerate(made)}
     importance = make_importance_weights(len(inputs), teacher, inputs.device, weighted=True, seed=seed)
@@ -91,27 +97,33 @@ def make_probe(teacher: Teacher, *, count: int, fabric: Fabric, seed: int = SEED
     return Probe(
         inputs=inputs,
         moved=moved,
+        cropped=cropped,
         families=families,
         weights=weights,
         weights_without={name: _solve(importance, ~held_out, weighted=True) for name, held_out in families.items()},
-        teacher=ask(teacher, inputs, moved),
+        teacher=ask(teacher, inputs, moved, cropped),
     )
 
 
-def ask(network: Teacher, inputs: Tensor, moved: Tensor) -> ProbeOutputs:
-    """Run a network, teacher or student, on inputs and on the same inputs moved: two passes for each.
+def ask(network: Teacher, inputs: Tensor, moved: Tensor, cropped: Tensor | None) -> ProbeOutputs:
+    """Run a network, teacher or student, on inputs, on the same moved, and on crops: two or three passes for each.
 
     Args:
         network: in eval mode; a student is wrapped as a teacher is.
         inputs: (inputs, *shape).
         moved: (inputs, *shape).
+        cropped: (inputs, *shape). None: the inputs are no images.
     """
     with torch.no_grad():
         read = [network.outputs(part, tap_batch_norms=True) for part in parts_of(inputs, CHUNK)]
         moments = [network.batch_norm_moments(each) for each in read] if network.batch_norms else []
-        after = [network.outputs(part).logits for part in parts_of(moved, CHUNK)]
+        after = [network.outputs(part) for part in parts_of(moved, CHUNK)]
+        of_crops = [] if cropped is None else [network.outputs(part) for part in parts_of(cropped, CHUNK)]
     return ProbeOutputs(
-        logits=_logits(read), moved_logits=torch.cat(after).float(), moments=torch.cat(moments) if moments else None
+        logits=_logits(read),
+        moved_logits=_logits(after),
+        cropped_logits=_logits(of_crops) if of_crops else None,
+        moments=torch.cat(moments) if moments else None,
     )
 
 
@@ -155,6 +167,22 @@ def _move(inputs: Tensor, random: torch.Generator) -> Tensor:
         rows = drawn == number
         moved[rows] = padded[rows, :, 1 + down : 1 + down + height, 1 + right : 1 + right + width]
     return moved
+
+
+def _crop(inputs: Tensor, random: torch.Generator) -> Tensor | None:
+    """Cut a window from each image, at a place of its own, and stretch it to the size of the image; no other inputs."""
+    if inputs.dim() != 4:
+        return None
+    size = list(inputs.shape[2:])
+    windows = [max(1, side - max(1, side // TRIMMED)) for side in size]
+    rows, columns = (
+        torch.randint(side - window + 1, (len(inputs), 1), generator=random, device=inputs.device)
+        + torch.arange(window, device=inputs.device)
+        for side, window in zip(size, windows, strict=True)
+    )
+    images = torch.arange(len(inputs), device=inputs.device)[:, None, None]
+    cut = inputs.movedim(1, -1)[images, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+    return interpolate(cut, size=size, mode="bilinear", align_corners=False)
 
 
 def _solve(importance: ImportanceWeights, kept: Tensor | None, *, weighted: bool) -> Tensor:
