@@ -7,8 +7,9 @@ of each; breaks some on purpose; and takes public students of CIFAR-10. Of each 
 `beliefmatch.measurement.agreement_estimates` and the true agreement and accuracy on real examples. Pairs are written to
 --pairs as they come, and those there are not computed again. Then each candidate, alone and with others, is judged on
 tasks that it was not fitted on: see `trust_judging.py`. Writes `benchmarks/results/trust.json` and
-`docs/images/estimate.png`. The last line is one JSON object: {"pairs", "rank_correlation_within",
-"rank_correlation_across", "coverage_90", "mean_absolute_error"}.
+`docs/images/estimate.png`. Students that longer runs left, and networks in 8 bits, come from `trust_kept.py`. The last
+line is one JSON object: {"pairs", "rank_correlation_within", "rank_correlation_across", "coverage_90",
+"mean_absolute_error"}.
 """
 
 import argparse
@@ -38,7 +39,7 @@ from beliefmatch.training.precision import make_fabric
 from beliefmatch.training.prepare import prepare_on
 from machine import RESULTS, describe_machine, write_results
 from tasks import TASKS
-from trust_judging import judge, plot
+from trust_judging import NUM_TASKS, judge, plot
 from trust_tasks import (
     PUBLIC,
     PUBLIC_STUDENTS,
@@ -52,9 +53,6 @@ from trust_tasks import (
 
 BUDGETS = (8, 4, 2, 1)
 """A student is kept after this part of its rounds: one divided by it."""
-STUDENT_FILE = "student.safetensors"
-NUM_TASKS = 3
-"""At least: one is left out, and the map is chosen by leaving out another."""
 PICTURE = Path(__file__).parents[1] / "docs/images/estimate.png"
 
 
@@ -69,7 +67,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--judge-only", action="store_true", help="compute no pair")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--folder", type=Path, default=Path("runs/trust"))
-    parser.add_argument("--kept", type=Path, help="folder of runs of accuracy.py, whose students count too")
     parser.add_argument("--pairs", type=Path, default=RESULTS / "trust_pairs.jsonl")
     parser.add_argument("--results", default="trust", help="name of the file of results")
     parser.add_argument("--picture", type=Path, default=PICTURE)
@@ -181,13 +178,6 @@ def collect_task(name: str, pairs: Pairs, arguments: argparse.Namespace) -> None
                 compute_run(ground, recipe, seed, weights, pairs)
             except ValueError as error:
                 print(f"{name} {run}: {error}", flush=True)
-    for folder in kept_runs(name, arguments.kept):
-        run = f"kept_{folder.parent.name}_{folder.name}"
-        if not pairs.holds(name, run, "1/1"):
-            ground = ground or make_ground(name, task.teacher, teacher, task.read(arguments.data), arguments)
-            network = Network(architecture=task.student, weights=folder / STUDENT_FILE, num_classes=task.num_outputs)
-            student = Teacher.load(network, teacher.spec).module
-            note(pairs, ground, student, recipe="kept", run=run, budget="1/1")
 
 
 def compute_run(ground: Ground, recipe: str, seed: int, weights: Path, pairs: Pairs) -> None:
@@ -217,13 +207,6 @@ def note(pairs: Pairs, ground: Ground, student: nn.Module, *, recipe: str, run: 
     found = row["candidates"]
     shown = found["agreement_balanced"], found["agreement_entropy"]
     print(f"{ground.name} {run} {budget}: true {row['agreement']:.3f}, probe {shown}", flush=True)
-
-
-def kept_runs(name: str, folder: Path | None) -> list[Path]:
-    """Return finished runs of `best` on a task that `accuracy.py` kept, of this or an earlier version."""
-    names = [f"{name}_best", *(f"{name}_best_share_{share}" for share in (0.125, 0.25, 0.5))]
-    found = [path for each in names if folder for path in sorted((folder / each).glob("seed_*"))]
-    return [path for path in found if (path / STUDENT_FILE).is_file()]
 
 
 def collect_public(pairs: Pairs, arguments: argparse.Namespace) -> None:

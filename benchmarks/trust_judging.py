@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from trust_maps import (
     DERIVED,
+    IN_8_BITS,
     PAIRED,
     Numbers,
     Row,
@@ -38,8 +39,13 @@ APART = 0.03
 GOOD, ENOUGH = 0.6, 6
 """Agreement of good students, and how many of them a task has at least: bad ones are easily told from others."""
 NUM_RESAMPLES = 500
+NUM_TASKS = 3
+"""At least: one is left out, and the map is chosen by leaving out another."""
 SHOWN = ("agreement_best", "agreement_sure_best")
 """Candidates whose rank correlation is told for each task."""
+PART = ("agreement_balanced", "agreement_best", "agreement_sure_balanced", "divergence_balanced")
+"""Candidates that are judged on pairs of one kind, too."""
+CROPPED = "crop_sensitivity_best"
 
 
 def judge(rows: Sequence[Row]) -> dict[str, Any]:
@@ -50,8 +56,9 @@ def judge(rows: Sequence[Row]) -> dict[str, Any]:
     Returns:
         Summary, the table of candidates, and what was estimated for each pair.
     """
-    names = [*rows[0]["candidates"], *DERIVED]
-    table = [{"candidate": name, **judge_candidate(rows, name)} for name in names]
+    names = [*dict.fromkeys(name for row in rows for name in row["candidates"]), *DERIVED]
+    known = [name for name in names if any(value_of(row, name) is not None for row in rows)]
+    table = [{"candidate": name, **judge_candidate(rows, name)} for name in known]
     estimates, intervals, chosen = estimate_left_out(rows)
     scores = score(rows, estimates, intervals)
     summary = {
@@ -76,8 +83,41 @@ def judge(rows: Sequence[Row]) -> dict[str, Any]:
         "chosen_for_each_task": chosen,
         "tasks": describe_tasks(rows, estimates, intervals),
         "candidates": table,
+        "parts": {name: judge_part(part) for name, part in parts_of(rows).items() if part},
+        "crops": judge_crops([row for row in rows if value_of(row, CROPPED) is not None]),
         "estimates": shown,
     }
+
+
+def parts_of(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Return by name the pairs that are of one kind."""
+    return {
+        "eight_bits": [row for row in rows if row["budget"] == IN_8_BITS],
+        "kept": [row for row in rows if row["recipe"].startswith("kept")],
+        "kept_cifar10": [row for row in rows if row["recipe"].startswith("kept") and row["task"] == "cifar10"],
+    }
+
+
+def judge_part(rows: Sequence[Row], names: Sequence[str] = PART) -> dict[str, Any]:
+    """Judge a few candidates alone, on the same pairs."""
+    return {
+        "pairs": len(rows),
+        "tasks": len(groups(rows, "task")),
+        "runs_that_move": len(moving_runs(rows)),
+        "recipes_compared": len(compared(rows)),
+        "candidates": [{"candidate": name, **judge_candidate(rows, name)} for name in names],
+    }
+
+
+def judge_crops(rows: Sequence[Row]) -> dict[str, Any] | None:
+    """Judge sensitivity to crops beside others, on pairs that have it all; None: they are of too few tasks."""
+    if len(groups(rows, "task")) < NUM_TASKS:
+        return None
+    found = judge_part(rows, (*PART, "sensitivity_balanced", "sensitivity_best", "crop_sensitivity_balanced", CROPPED))
+    for kind, names in {"without_crops": PAIRED, "with_crops": (*PAIRED, CROPPED)}.items():
+        estimates, intervals, chosen = estimate_left_out(rows, names)
+        found[f"map_{kind}"] = {"scores": score(rows, estimates, intervals), "chosen_for_each_task": chosen}
+    return found
 
 
 def judge_candidate(rows: Sequence[Row], name: str) -> dict[str, Any]:

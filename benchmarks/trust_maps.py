@@ -16,6 +16,8 @@ Numbers = NDArray[np.float64]
 Fit = Callable[[Numbers, Numbers, Numbers], Callable[[Numbers], Numbers]]
 """Fits a map to features (pairs, features), true agreements and weights (pairs,); the map gives estimates (pairs,)."""
 
+IN_8_BITS = "8 bits"
+"""Budget of a pair whose student is another network, or the teacher, that onnxruntime runs in 8 bits."""
 LEVEL = 0.9
 """Part of the truths that intervals shall hold."""
 EDGE = 0.005
@@ -28,11 +30,13 @@ DERIVED = {
     "divergence_best": "divergence",
     "class_shift_best": "class_shift",
     "sensitivity_best": "sensitivity",
+    "crop_sensitivity_best": "crop_sensitivity",
     "confidence_gap_best": "confidence_gap",
     "student_class_entropy_best": "student_class_entropy",
     "teacher_confidence_best": "teacher_confidence",
 }
-"""Under the weights of maximum entropy where there are such, and balanced ones elsewhere: known for every pair."""
+"""Under the weights of maximum entropy where there are such, and balanced ones elsewhere: known for every pair, but for
+crops, which the first pairs were not asked about and inputs other than images do not have."""
 PAIRED = (
     "agreement_best",
     "agreement_sure_best",
@@ -44,12 +48,13 @@ PAIRED = (
     "student_class_entropy_best",
 )
 """Candidates that may stand in a map. What the teacher alone decides may not: there are too few teachers to fit it."""
-FALLING = ("divergence", "class_shift", "sensitivity", "transition_error")
+FALLING = ("divergence", "class_shift", "sensitivity", "crop_sensitivity", "transition_error")
 """How names begin of candidates that are small where a student is good."""
 FRACTIONS = (
     "agreement",
     "class_shift",
     "sensitivity",
+    "crop_sensitivity",
     "student_class_entropy",
     "teacher_class_entropy",
     "transition_error",
@@ -58,12 +63,12 @@ FRACTIONS = (
 
 
 def value_of(row: Row, name: str) -> float | None:
-    """Return a candidate of a pair; None where the networks do not allow it."""
+    """Return a candidate of a pair; None where the networks do not allow it, or it was not asked for."""
     found = row["candidates"]
     if name not in DERIVED:
-        return found[name]
-    entropy = found[f"{DERIVED[name]}_entropy"]
-    return found[f"{DERIVED[name]}_balanced"] if entropy is None else entropy
+        return found.get(name)
+    entropy = found.get(f"{DERIVED[name]}_entropy")
+    return found.get(f"{DERIVED[name]}_balanced") if entropy is None else entropy
 
 
 def maps(names: Sequence[str]) -> list[tuple[str, ...]]:

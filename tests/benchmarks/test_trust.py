@@ -10,7 +10,7 @@ from torch import nn
 
 from planted_pairs import RUNS, TASKS, planted
 from trust import Pairs, collect_task
-from trust_judging import judge, judge_candidate
+from trust_judging import judge, judge_candidate, judge_crops
 from trust_maps import quantile_of
 from trust_tasks import Rescaled, disturb, lose_class
 
@@ -49,6 +49,20 @@ def test_a_candidate_that_falls_with_the_truth_counts_as_one_that_rises() -> Non
     assert found["error_isotonic"] < 0.01
 
 
+def test_crops_are_judged_beside_others_on_the_pairs_that_have_them() -> None:
+    rows = planted(error=0.4)
+    assert judge_crops([]) is None
+    for row in rows:
+        if row["task"] != TASKS[0]:
+            row["candidates"]["crop_sensitivity_balanced"] = 1 - row["agreement"]
+    found = judge(rows)["crops"]
+    by_name = {each["candidate"]: each for each in found["candidates"]}
+    assert {each["pairs"] for each in by_name.values()} == {found["pairs"]} == {(len(TASKS) - 1) * RUNS * 4}
+    assert by_name["crop_sensitivity_best"]["recipes_right"] == 1 > by_name["agreement_balanced"]["recipes_right"]
+    without, with_crops = (found[f"map_{kind}_crops"]["scores"]["mean_absolute_error"] for kind in ("without", "with"))
+    assert with_crops < 0.02 < without
+
+
 def test_a_quantile_is_of_the_weights() -> None:
     values, weights = np.arange(10.0), np.ones(10)
     assert quantile_of(values, weights) == 8
@@ -57,9 +71,7 @@ def test_a_quantile_is_of_the_weights() -> None:
 
 
 def test_a_task_is_collected_once(tmp_path: Path) -> None:
-    arguments = Namespace(
-        data=tmp_path, folder=tmp_path / "runs", recipes=["noise"], seeds=[0], inputs=16, examples=50, kept=None
-    )
+    arguments = Namespace(data=tmp_path, folder=tmp_path / "runs", recipes=["noise"], seeds=[0], inputs=16, examples=50)
     pairs = Pairs(tmp_path / "pairs.jsonl")
     collect_task("features", pairs, arguments)
     assert [row["budget"] for row in pairs.rows] == ["1/8", "1/4", "1/2", "1/1"]
