@@ -41,6 +41,7 @@ from machine import RESULTS, describe_machine, write_results
 from tasks import TASKS
 from trust_judging import NUM_TASKS, judge, plot
 from trust_tasks import (
+    HELD_OUT,
     PUBLIC,
     PUBLIC_STUDENTS,
     PUBLIC_TEACHERS,
@@ -60,7 +61,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = [*TRAINED, PUBLIC]
     parser.add_argument("--tasks", choices=names, nargs="+", default=names)
-    parser.add_argument("--recipes", choices=RECIPES, nargs="+", default=list(RECIPES))
+    parser.add_argument("--recipes", choices=[*RECIPES, *HELD_OUT], nargs="+", default=list(RECIPES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--inputs", type=int, default=512, help="made of each family to probe a teacher with")
     parser.add_argument("--examples", type=int, default=3000, help="real ones, at most, for the truth")
@@ -183,7 +184,7 @@ def collect_task(name: str, pairs: Pairs, arguments: argparse.Namespace) -> None
 def compute_run(ground: Ground, recipe: str, seed: int, weights: Path, pairs: Pairs) -> None:
     """Compute the pairs of a run, and where it is the best one those of its last student broken."""
     began, last = time.perf_counter(), nn.Module()
-    for budget, last in train_checkpoints(RECIPES[recipe], ground.name, weights, seed):
+    for budget, last in train_checkpoints((RECIPES | HELD_OUT)[recipe], ground.name, weights, seed):
         note(pairs, ground, last, recipe=recipe, run=f"{recipe}_{seed}", budget=budget)
     if recipe == "best":
         for kind, student in broken(partial(copy.deepcopy, last)):

@@ -13,6 +13,8 @@ from trust_maps import (
     DERIVED,
     IN_8_BITS,
     PAIRED,
+    UNSEEN,
+    WITHOUT,
     Numbers,
     Row,
     angle,
@@ -61,6 +63,7 @@ def judge(rows: Sequence[Row]) -> dict[str, Any]:
     table = [{"candidate": name, **judge_candidate(rows, name)} for name in known]
     estimates, intervals, chosen = estimate_left_out(rows)
     scores = score(rows, estimates, intervals)
+    held_out = [row for row in rows if row["recipe"].startswith(WITHOUT)]
     summary = {
         "pairs": len(rows),
         "rank_correlation_within": scores["within_runs"],
@@ -84,6 +87,7 @@ def judge(rows: Sequence[Row]) -> dict[str, Any]:
         "tasks": describe_tasks(rows, estimates, intervals),
         "candidates": table,
         "parts": {name: judge_part(part) for name, part in parts_of(rows).items() if part},
+        "unseen": judge_part(held_out, (*PART, UNSEEN)) if held_out else None,
         "crops": judge_crops([row for row in rows if value_of(row, CROPPED) is not None]),
         "estimates": shown,
     }

@@ -18,6 +18,8 @@ Fit = Callable[[Numbers, Numbers, Numbers], Callable[[Numbers], Numbers]]
 
 IN_8_BITS = "8 bits"
 """Budget of a pair whose student is another network, or the teacher, that onnxruntime runs in 8 bits."""
+UNSEEN, WITHOUT = "agreement_unseen", "best_without_"
+"""Agreement on the family that a recipe left out of training, and how names of such recipes begin."""
 LEVEL = 0.9
 """Part of the truths that intervals shall hold."""
 EDGE = 0.005
@@ -65,6 +67,8 @@ FRACTIONS = (
 def value_of(row: Row, name: str) -> float | None:
     """Return a candidate of a pair; None where the networks do not allow it, or it was not asked for."""
     found = row["candidates"]
+    if name == UNSEEN:
+        return found.get(f"agreement_on_{row['recipe'].removeprefix(WITHOUT)}")
     if name not in DERIVED:
         return found.get(name)
     entropy = found.get(f"{DERIVED[name]}_entropy")

@@ -157,6 +157,16 @@ RECIPES = {
         on_small=4,
     ),
 }  # fmt: skip
+HELD_OUT = {
+    f"best_without_{family}": Recipe("best", 24, {"source": replace(SMALL_POOL, **held_out)})
+    for family, held_out in {
+        "leaves": {"leaf_fraction": 0.0},
+        "areas": {"curve_fraction": 1.0},
+        "curves": {"curve_fraction": 0.0},
+        "refined": {"refined_fraction": 0.0},
+    }.items()
+}
+"""Recipes that never train on one of the families that a probe holds; for images, and teachers with batch-norm."""
 OF_TEACHER = {
     name: Recipe("best", 8, {"source": SMALL_POOL}, student=student)
     for name, student in {

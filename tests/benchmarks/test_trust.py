@@ -8,11 +8,14 @@ import pytest
 import torch
 from torch import nn
 
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.teacher import Teacher
 from planted_pairs import RUNS, TASKS, planted
+from tiny import make_conv_teacher
 from trust import Pairs, collect_task
 from trust_judging import judge, judge_candidate, judge_crops
-from trust_maps import quantile_of
-from trust_tasks import Rescaled, disturb, lose_class
+from trust_maps import UNSEEN, WITHOUT, quantile_of, value_of
+from trust_tasks import HELD_OUT, Rescaled, disturb, lose_class
 
 
 def test_a_candidate_that_is_the_truth_is_found() -> None:
@@ -90,3 +93,23 @@ def test_students_are_broken_as_they_are_called() -> None:
     disturb(network, 0.1)
     size = float((network.weight.detach() - before).std() / before.std())
     assert 0.03 < size < 0.3
+
+
+def test_recipes_leave_a_family_out_whatever_the_normalisation() -> None:
+    teacher = Teacher(make_conv_teacher(), InputSpec(shape=(1, 8, 8), mean=(0.3,), std=(0.4,)))
+    for name, recipe in HELD_OUT.items():
+        source = recipe.settings["source"].resolve(teacher)
+        textures = 1 - source.leaf_fraction
+        parts = {
+            "leaves": source.leaf_fraction,
+            "areas": textures * (1 - source.curve_fraction),
+            "curves": textures * source.curve_fraction,
+            "refined": source.refined_fraction,
+        }
+        assert [family for family, part in parts.items() if part == 0] == [name.removeprefix(WITHOUT)]
+
+
+def test_agreement_on_what_was_left_out_is_that_of_its_family() -> None:
+    row = {"recipe": "best_without_curves", "candidates": {"agreement_on_curves": 0.4, "agreement_on_areas": 0.7}}
+    assert value_of(row, UNSEEN) == 0.4
+    assert value_of(row | {"recipe": "best"}, UNSEEN) is None
