@@ -6,10 +6,10 @@ Trains short runs, good and bad ones, on several tasks, and keeps the student af
 of each; breaks some on purpose; and takes public students of CIFAR-10. Of each pair it computes every candidate of
 `beliefmatch.measurement.agreement_estimates` and the true agreement and accuracy on real examples. Pairs are written to
 --pairs as they come, and those there are not computed again. Then each candidate, alone and with others, is judged on
-tasks that it was not fitted on: see `trust_judging.py`. Writes `benchmarks/results/trust.json` and
-`docs/images/estimate.png`. Students that longer runs left, and networks in 8 bits, come from `trust_kept.py`. The last
-line is one JSON object: {"pairs", "rank_correlation_within", "rank_correlation_across", "coverage_90",
-"mean_absolute_error"}.
+tasks that it was not fitted on: see `trust_judging.py`; for pairs of one kind, `trust_parts.py`. Students that longer
+runs left, and networks in 8 bits, come from `trust_kept.py`. Writes `benchmarks/results/trust.json` and
+`docs/images/estimate.png`. The last line is one JSON object: {"pairs", "rank_correlation_within",
+"rank_correlation_across", "coverage_90", "mean_absolute_error"}.
 """
 
 import argparse
@@ -40,6 +40,7 @@ from beliefmatch.training.prepare import prepare_on
 from machine import RESULTS, describe_machine, write_results
 from tasks import TASKS
 from trust_judging import NUM_TASKS, judge, plot
+from trust_parts import judge_parts
 from trust_tasks import (
     HELD_OUT,
     PUBLIC,
@@ -258,7 +259,8 @@ def collect(
 
 def main() -> None:
     arguments = parse_arguments()
-    found = judge(collect(arguments, collect_task, collect_public))
+    rows = collect(arguments, collect_task, collect_public)
+    found = judge(rows) | judge_parts(rows)
     write_results(arguments.results, {"machine": describe_machine(), **found})
     plot(found, arguments.picture)
     print(json.dumps(found["summary"]))

@@ -11,10 +11,7 @@ from matplotlib.figure import Figure
 
 from trust_maps import (
     DERIVED,
-    IN_8_BITS,
     PAIRED,
-    UNSEEN,
-    WITHOUT,
     Numbers,
     Row,
     angle,
@@ -34,6 +31,8 @@ from trust_maps import (
     weights_of,
 )
 
+PUBLIC, KEPT = "cifar10", "kept"
+"""The task of public students, and how the names of recipes begin whose students longer runs left."""
 MOVED = 0.02
 """A run counts for the correlation within runs if its agreement moves by more than this."""
 APART = 0.03
@@ -45,9 +44,6 @@ NUM_TASKS = 3
 """At least: one is left out, and the map is chosen by leaving out another."""
 SHOWN = ("agreement_best", "agreement_sure_best")
 """Candidates whose rank correlation is told for each task."""
-PART = ("agreement_balanced", "agreement_best", "agreement_sure_balanced", "divergence_balanced")
-"""Candidates that are judged on pairs of one kind, too."""
-CROPPED = "crop_sensitivity_best"
 
 
 def judge(rows: Sequence[Row]) -> dict[str, Any]:
@@ -63,7 +59,6 @@ def judge(rows: Sequence[Row]) -> dict[str, Any]:
     table = [{"candidate": name, **judge_candidate(rows, name)} for name in known]
     estimates, intervals, chosen = estimate_left_out(rows)
     scores = score(rows, estimates, intervals)
-    held_out = [row for row in rows if row["recipe"].startswith(WITHOUT)]
     summary = {
         "pairs": len(rows),
         "rank_correlation_within": scores["within_runs"],
@@ -86,42 +81,8 @@ def judge(rows: Sequence[Row]) -> dict[str, Any]:
         "chosen_for_each_task": chosen,
         "tasks": describe_tasks(rows, estimates, intervals),
         "candidates": table,
-        "parts": {name: judge_part(part) for name, part in parts_of(rows).items() if part},
-        "unseen": judge_part(held_out, (*PART, UNSEEN)) if held_out else None,
-        "crops": judge_crops([row for row in rows if value_of(row, CROPPED) is not None]),
         "estimates": shown,
     }
-
-
-def parts_of(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Return by name the pairs that are of one kind."""
-    return {
-        "eight_bits": [row for row in rows if row["budget"] == IN_8_BITS],
-        "kept": [row for row in rows if row["recipe"].startswith("kept")],
-        "kept_cifar10": [row for row in rows if row["recipe"].startswith("kept") and row["task"] == "cifar10"],
-    }
-
-
-def judge_part(rows: Sequence[Row], names: Sequence[str] = PART) -> dict[str, Any]:
-    """Judge a few candidates alone, on the same pairs."""
-    return {
-        "pairs": len(rows),
-        "tasks": len(groups(rows, "task")),
-        "runs_that_move": len(moving_runs(rows)),
-        "recipes_compared": len(compared(rows)),
-        "candidates": [{"candidate": name, **judge_candidate(rows, name)} for name in names],
-    }
-
-
-def judge_crops(rows: Sequence[Row]) -> dict[str, Any] | None:
-    """Judge sensitivity to crops beside others, on pairs that have it all; None: they are of too few tasks."""
-    if len(groups(rows, "task")) < NUM_TASKS:
-        return None
-    found = judge_part(rows, (*PART, "sensitivity_balanced", "sensitivity_best", "crop_sensitivity_balanced", CROPPED))
-    for kind, names in {"without_crops": PAIRED, "with_crops": (*PAIRED, CROPPED)}.items():
-        estimates, intervals, chosen = estimate_left_out(rows, names)
-        found[f"map_{kind}"] = {"scores": score(rows, estimates, intervals), "chosen_for_each_task": chosen}
-    return found
 
 
 def judge_candidate(rows: Sequence[Row], name: str) -> dict[str, Any]:
@@ -223,15 +184,24 @@ def recipes_right(rows: Sequence[Row], values: Numbers) -> float | None:
 
 
 def compared(rows: Sequence[Row]) -> list[tuple[int, int]]:
-    """Return the indices of the better and the worse of two students of a teacher, by two recipes, that differ."""
+    """Return the indices of the better and the worse of two students of a teacher, by two recipes, that differ.
+
+    Short runs of this benchmark are compared with each other, and longer ones with longer ones.
+    """
     found: list[tuple[int, int]] = []
     for part in groups(rows, "task", "teacher"):
         ended = [index for index in part if rows[index]["budget"] == "1/1"]
         for first, second in combinations(ended, 2):
             gap = rows[first]["agreement"] - rows[second]["agreement"]
-            if abs(gap) >= APART and rows[first]["recipe"] != rows[second]["recipe"]:
+            alike = is_long(rows[first]) == is_long(rows[second])
+            if abs(gap) >= APART and alike and rows[first]["recipe"] != rows[second]["recipe"]:
                 found.append((first, second) if gap > 0 else (second, first))
     return found
+
+
+def is_long(row: Row) -> bool:
+    """Whether a student was trained elsewhere, for longer: it is kept, or others have published it."""
+    return row["task"] == PUBLIC or row["recipe"].startswith(KEPT)
 
 
 def estimate_left_out(

@@ -13,8 +13,9 @@ from beliefmatch.networks.teacher import Teacher
 from planted_pairs import RUNS, TASKS, planted
 from tiny import make_conv_teacher
 from trust import Pairs, collect_task
-from trust_judging import judge, judge_candidate, judge_crops
-from trust_maps import UNSEEN, WITHOUT, quantile_of, value_of
+from trust_judging import PUBLIC, compared, judge, judge_candidate
+from trust_maps import IN_8_BITS, UNSEEN, WITHOUT, quantile_of, value_of
+from trust_parts import judge_crops, judge_parts
 from trust_tasks import HELD_OUT, Rescaled, disturb, lose_class
 
 
@@ -58,12 +59,39 @@ def test_crops_are_judged_beside_others_on_the_pairs_that_have_them() -> None:
     for row in rows:
         if row["task"] != TASKS[0]:
             row["candidates"]["crop_sensitivity_balanced"] = 1 - row["agreement"]
-    found = judge(rows)["crops"]
+    found = judge_parts(rows)["crops"]
     by_name = {each["candidate"]: each for each in found["candidates"]}
     assert {each["pairs"] for each in by_name.values()} == {found["pairs"]} == {(len(TASKS) - 1) * RUNS * 4}
     assert by_name["crop_sensitivity_best"]["recipes_right"] == 1 > by_name["agreement_balanced"]["recipes_right"]
     without, with_crops = (found[f"map_{kind}_crops"]["scores"]["mean_absolute_error"] for kind in ("without", "with"))
     assert with_crops < 0.02 < without
+
+
+def test_each_kind_of_pairs_is_judged_by_itself() -> None:
+    rows = planted(error=0.0)
+    for row in rows:
+        row["recipe"] = {"0": "kept_thin", "1": "best_without_areas"}.get(row["run"], row["recipe"])
+        row["budget"] = IN_8_BITS if row["run"] == "2" else row["budget"]
+        row["candidates"]["student_class_entropy_balanced"] = 0.05 if row["run"] == "3" else 0.5
+    found = judge_parts(rows)
+    each = len(TASKS) * 4
+    assert {name: part["pairs"] for name, part in found["parts"].items()} == dict.fromkeys(
+        ("eight_bits", "kept", "held_out"), each
+    )
+    assert [one["candidate"] for one in found["parts"]["held_out"]["candidates"]][-1] == UNSEEN
+    assert found["collapsed"] == each
+
+
+def test_a_long_run_is_not_compared_with_short_ones() -> None:
+    rows = planted(error=0.0)
+    whole = len(compared(rows))
+    for row in rows:
+        row["recipe"] = "kept" if row["run"] == "0" else row["recipe"]
+    assert len(compared(rows)) < whole
+    assert all("0" not in (rows[index]["run"] for index in pair) for pair in compared(rows))
+    for row in rows:
+        row["task"] = PUBLIC if row["task"] == TASKS[0] else row["task"]
+    assert {rows[first]["task"] for first, second in compared(rows) if rows[second]["run"] == "0"} == {PUBLIC}
 
 
 def test_a_quantile_is_of_the_weights() -> None:
