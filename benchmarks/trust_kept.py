@@ -3,11 +3,12 @@
     python benchmarks/trust_kept.py --kept runs [--parts kept eight_bits] [--tasks digits mnist ...]
 
 `kept` takes the students of finished runs of `accuracy.py` and `pruning.py`, of this or an earlier version, below a
-folder; one made of its teacher also as it was before any step, and good ones of CIFAR-10 broken on purpose, too. A run
-whose teacher is not here, or is another by its weights, is left out. `eight_bits` writes each task's teacher, and one
-kept student of it, in 8 bits for onnxruntime: as `beliefmatch quantize` does, and calibrated on noise, or on noise so
-small that ranges are cut. Pairs go to --pairs; those there are not computed again. Then `trust.py --judge-only` judges
-all. The last line is one JSON object: {"pairs", "new"}.
+folder, and checkpoints of others that somebody copied while they ran; a student made of its teacher also as it was
+before any step; and good ones of CIFAR-10 broken on purpose, too. A run whose teacher is not here, or is another by its
+weights, is left out. `eight_bits` writes each task's teacher, and one kept student of it, in 8 bits for onnxruntime: as
+`beliefmatch quantize` does, and calibrated on noise, or on noise so small that ranges are cut. Pairs go to --pairs;
+those there are not computed again. Then `trust.py --judge-only` judges all. The last line is one JSON object: {"pairs",
+"new"}.
 """
 
 import argparse
@@ -20,11 +21,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from beliefmatch import load_student
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.runs.folder import TEACHER_FILE
 from beliefmatch.students.base import build_student
@@ -38,9 +40,10 @@ from trust_maps import IN_8_BITS
 from trust_tasks import PUBLIC, PUBLIC_STUDENTS, RECIPES, TRAINED, broken, trained_weights
 
 STUDENT_FILE = "student.safetensors"
+NUM_CLASSES = 10
 FIRST = "seed_0"
 """Folder of the first of the runs that differ in their seed alone."""
-TASK_OF = {**{name: name for name in TRAINED}, "cifar10_wrn": PUBLIC, "resnet20": PUBLIC}
+TASK_OF = {**{name: name for name in TRAINED}, "cifar10_wrn": PUBLIC, "cifar10_wrn_3h": PUBLIC, "resnet20": PUBLIC}
 """Task by how the name of a folder of runs begins; the longest beginning counts."""
 GOOD = 0.6
 """Agreement from which a student of CIFAR-10 is broken on purpose, too."""
@@ -63,7 +66,7 @@ def parse_arguments() -> argparse.Namespace:
 
 @dataclass(frozen=True)
 class KeptRun:
-    """The folder of a finished run, which may be of an earlier version."""
+    """The folder of a run, which may be of an earlier version."""
 
     folder: Path
     task: str
@@ -111,6 +114,11 @@ class KeptRun:
         return None
 
     @property
+    def is_finished(self) -> bool:
+        """Whether it left a student; otherwise checkpoints that were copied count."""
+        return (self.folder / STUDENT_FILE).is_file()
+
+    @property
     def num_outputs(self) -> int | None:
         """Of both networks, where there are not ten."""
         return TRAINED[self.task].num_outputs if self.task in TRAINED else None
@@ -130,6 +138,25 @@ class KeptRun:
         network = Network(architecture=architecture, weights=weights, num_classes=self.num_outputs)
         return Teacher.load(network, teacher.spec).module
 
+    def load_checkpoints(self) -> Iterator[tuple[str, nn.Module]]:
+        """Yield its student by budget, in eval mode, of checkpoints at an even part of its rounds, early ones first.
+
+        A run writes over its checkpoints: those that shall count have to be copied, as checkpoint_50.pt.
+        """
+        transfer, found = self.settings["transfer"], dict[int, dict[str, Tensor]]()
+        for path in self.folder.glob("checkpoint_[0-9]*.pt"):
+            state = torch.load(path, weights_only=True, mmap=True)["state"]
+            found[state["round"]] = state["student"]
+        for number, weights in sorted(found.items()):
+            if transfer["rounds"] % number == 0 and number < transfer["rounds"]:
+                student = make_network(
+                    transfer["student"]["architecture"],
+                    in_channels=transfer["inputs"]["shape"][0],
+                    num_classes=self.num_outputs or NUM_CLASSES,
+                )
+                student.load_state_dict(weights)
+                yield f"1/{transfer['rounds'] // number}", student.eval()
+
     def make_before(self, teacher: Teacher) -> nn.Module | None:
         """Make its student as it was before any step; None: not made of its teacher, or by the first run of them."""
         if self.made_of_teacher is None or self.folder.name != FIRST:
@@ -138,18 +165,18 @@ class KeptRun:
 
 
 def kept_runs(folder: Path, tasks: list[str]) -> Iterator[KeptRun]:
-    """Yield the finished runs below a folder that are of these tasks, each student once."""
+    """Yield the runs below a folder that are of these tasks, each student once."""
     seen = set[str]()
     for path in sorted(folder.glob("*/*/seed_*")):
         kind = path.parent.name
         beginnings = [each for each in TASK_OF if kind.startswith((f"{each}_best", f"{each}_thin"))]
-        weights = path / STUDENT_FILE
-        if not beginnings or not weights.is_file() or TASK_OF[beginnings[0]] not in tasks:
+        if not beginnings or TASK_OF[beginnings[0]] not in tasks or not (path / "run.json").is_file():
             continue
-        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+        run = KeptRun(folder=path, task=TASK_OF[beginnings[0]])
+        digest = hashlib.sha256((path / STUDENT_FILE).read_bytes()).hexdigest() if run.is_finished else str(path)
         if digest not in seen:
             seen.add(digest)
-            yield KeptRun(folder=path, task=TASK_OF[beginnings[0]])
+            yield run
 
 
 class Grounds:
@@ -194,9 +221,13 @@ def collect_kept(run: KeptRun, pairs: Pairs, grounds: Grounds) -> None:
         print(f"{run.name}: its teacher is not here", flush=True)
         return
     ground = grounds.of(run.task, teacher, run.teacher_name)
-    before, student = run.make_before(teacher), run.load_student(teacher)
-    if before is not None:
+    if (before := run.make_before(teacher)) is not None:
         note(pairs, ground, before, recipe=run.recipe, run=run.name, budget="before")
+    if not run.is_finished:
+        for budget, student in run.load_checkpoints():
+            note(pairs, ground, student, recipe=run.recipe, run=run.name, budget=budget)
+        return
+    student = run.load_student(teacher)
     note(pairs, ground, student, recipe=run.recipe, run=run.name, budget="1/1")
     if run.task == PUBLIC:
         collect_beside(run, student, ground, pairs, grounds.arguments.data)
@@ -243,7 +274,9 @@ def main() -> None:
         collect_kept(run, pairs, grounds)
     for task in arguments.tasks if "eight_bits" in arguments.parts else ():
         # One student of each teacher: of its last folder by name.
-        students = {run.teacher_name: run for run in runs if run.task == task and run.folder.name == FIRST}
+        students = {
+            run.teacher_name: run for run in runs if run.task == task and run.folder.name == FIRST and run.is_finished
+        }
         for student in students.values() or ([None] if task in TRAINED else []):
             collect_eight_bits(task, student, pairs, grounds)
     print(json.dumps({"pairs": len(pairs.rows), "new": len(pairs.rows) - known}))

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import save_file
+import torch
+from safetensors.torch import load_file, save_file
 
 import trust_kept
 from beliefmatch.networks.loading.network import make_network
@@ -39,6 +40,7 @@ def keep_run(grounds: Grounds, name: str) -> Path:
         "teacher": {"architecture": "mlp_128_64", "weights": {"type": "Path", "path": weights}},
         "student": {"architecture": "mlp_32"},
         "inputs": {"shape": [64], "mean": None, "std": None},
+        "rounds": 20,
         "of_old": 1,
     }
     settings = {"transfer": transfer, "teacher_sha256": fingerprint(teacher.module)}
@@ -61,6 +63,19 @@ def test_a_kept_run_counts_once_and_with_its_own_teacher(grounds: Grounds, tmp_p
         ("kept", "mlp_128_64", "1/1")
     ]
     assert 0 <= pairs.rows[0]["agreement"] < 0.5
+
+
+def test_copied_checkpoints_of_a_run_under_way_count(grounds: Grounds, tmp_path: Path) -> None:
+    folder = keep_run(grounds, "features_best/seed_0")
+    weights = load_file(folder / STUDENT_FILE)
+    (folder / STUDENT_FILE).unlink()
+    for number in (3, 5, 10):
+        torch.save({"state": {"round": number, "student": weights}}, folder / f"checkpoint_{number}.pt")
+    torch.save({"state": {"round": 2, "student": weights}}, folder / "checkpoint_previous.pt")
+    (run,) = kept_runs(tmp_path, ["features"])
+    pairs = Pairs(tmp_path / "pairs.jsonl")
+    collect_kept(run, pairs, grounds)
+    assert [row["budget"] for row in pairs.rows] == ["1/4", "1/2"]
 
 
 def test_a_run_of_another_teacher_is_left_out(grounds: Grounds, tmp_path: Path) -> None:
