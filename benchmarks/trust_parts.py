@@ -17,7 +17,7 @@ from trust_maps import IN_8_BITS, PAIRED, UNSEEN, WITHOUT, Row, groups, value_of
 
 PART = ("agreement_balanced", "agreement_best", "agreement_sure_balanced", "divergence_balanced")
 """Candidates that are judged on each kind."""
-CROPPED = "crop_sensitivity_best"
+CROPPED, ENTROPY = "crop_sensitivity_best", "agreement_entropy"
 SENSITIVITIES = ("sensitivity_balanced", "sensitivity_best", "crop_sensitivity_balanced", CROPPED)
 COLLAPSED = 0.1
 """Relative entropy of a student's classes below which it gives hardly more than one."""
@@ -31,8 +31,9 @@ def judge_parts(rows: Sequence[Row]) -> dict[str, Any]:
         "kept": kept,
         "kept_cifar10": [row for row in kept if row["task"] == PUBLIC],
         "held_out": [row for row in rows if row["recipe"].startswith(WITHOUT)],
+        "batch_norm": [row for row in rows if value_of(row, ENTROPY) is not None],
     }
-    own = {"held_out": (*PART, UNSEEN)}
+    own = {"held_out": (*PART, UNSEEN), "batch_norm": (*PART, ENTROPY)}
     return {
         "collapsed": sum(row["candidates"]["student_class_entropy_balanced"] < COLLAPSED for row in rows),
         "parts": {name: judge_part(part, own.get(name, PART)) for name, part in parts.items() if part},

@@ -73,11 +73,11 @@ def test_each_kind_of_pairs_is_judged_by_itself() -> None:
         row["recipe"] = {"0": "kept_thin", "1": "best_without_areas"}.get(row["run"], row["recipe"])
         row["budget"] = IN_8_BITS if row["run"] == "2" else row["budget"]
         row["candidates"]["student_class_entropy_balanced"] = 0.05 if row["run"] == "3" else 0.5
+        row["candidates"]["agreement_entropy"] = None if row["run"] == "3" else row["agreement"]
     found = judge_parts(rows)
     each = len(TASKS) * 4
-    assert {name: part["pairs"] for name, part in found["parts"].items()} == dict.fromkeys(
-        ("eight_bits", "kept", "held_out"), each
-    )
+    counts = {name: part["pairs"] for name, part in found["parts"].items()}
+    assert counts == dict.fromkeys(("eight_bits", "kept", "held_out"), each) | {"batch_norm": len(rows) - each}
     assert [one["candidate"] for one in found["parts"]["held_out"]["candidates"]][-1] == UNSEEN
     assert found["collapsed"] == each
 
