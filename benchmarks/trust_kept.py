@@ -100,10 +100,9 @@ class KeptRun:
         named = Path(transfer["teacher"]["weights"]["path"])
         shared = arguments.data / "models" / Path(*named.parts[-2:])
         found = [shared, *sorted(arguments.kept.glob(f"*/{named.parent.name}/{named.name}"))]
-        spec = InputSpec(**{
-            name: None if transfer["inputs"][name] is None else tuple(transfer["inputs"][name])
-            for name in ("shape", "mean", "std")
-        })  # fmt: skip
+        given = transfer["inputs"]
+        mean, std = (given[name] and tuple(given[name]) for name in ("mean", "std"))
+        spec = InputSpec(shape=tuple(given["shape"]), mean=mean, std=std)
         for path in [path for path in found if path.is_file()]:
             network = Network(
                 architecture=transfer["teacher"]["architecture"], weights=path, num_classes=self.num_outputs

@@ -1,5 +1,6 @@
 """The benchmark of estimates without data: what it collects, and that its judgement finds what was planted."""
 
+import json
 from argparse import Namespace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from torch import nn
 
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.teacher import Teacher
+from beliefmatch.studies.common_inputs import what_agreement_tells
+from machine import RESULTS
 from planted_pairs import RUNS, TASKS, planted
 from tiny import make_conv_teacher
 from trust import Pairs, collect_task
@@ -141,3 +144,9 @@ def test_agreement_on_what_was_left_out_is_that_of_its_family() -> None:
     row = {"recipe": "best_without_curves", "candidates": {"agreement_on_curves": 0.4, "agreement_on_areas": 0.7}}
     assert value_of(row, UNSEEN) == 0.4
     assert value_of(row | {"recipe": "best"}, UNSEEN) is None
+
+
+def test_compare_says_how_often_its_order_was_right_here() -> None:
+    found = json.loads((RESULTS / "trust.json").read_text())
+    right = next(each["recipes_right"] for each in found["candidates"] if each["candidate"] == "agreement_balanced")
+    assert f"in {100 * right:.0f} % of {found['recipes_compared']} cases" in what_agreement_tells()

@@ -23,8 +23,8 @@ def what_agreement_tells() -> str:
     return (
         "no data was given, so no accuracy was measured. Agreement with the teacher is on procedural inputs that are "
         "the same for all runs; recipes are in its order. It does not tell how good a student is on real data. Of two "
-        "students of one teacher that differed by 3 points or more on real data, it named the better one in 92 % of "
-        f"259 cases (see docs/estimate.md); compare again with {Setting('images', placeholder='FILE.npz')} to measure"
+        "students of one teacher that differed by 3 points or more on real data, it named the better one in 93 % of "
+        f"681 cases (see docs/estimate.md); compare again with {Setting('images', placeholder='FILE.npz')} to measure"
     )
 
 
