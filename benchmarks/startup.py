@@ -3,9 +3,9 @@
     python benchmarks/startup.py [--repeats 9]
 
 Times fresh processes, interleaved: python alone, importing torch, torch and beliefmatch, beliefmatch alone (which waits
-with torch until something is asked of it), all that a run needs, and `beliefmatch --help`. Writes
-`benchmarks/results/startup.json`. The last line is one JSON object: {"help_seconds", "import_ratio", "run_ratio"}; both
-ratios are to importing torch, of torch and beliefmatch and of a run.
+with torch until something is asked of it), all that a run needs, `beliefmatch --help` and the help of a recipe. Writes
+`benchmarks/results/startup.json`. The last line is one JSON object: {"help_seconds", "recipe_help_seconds",
+"import_ratio", "run_ratio"}; both ratios are to importing torch, of torch and beliefmatch and of a run.
 """
 
 import argparse
@@ -19,13 +19,15 @@ from statistics import median
 
 from machine import describe_machine, write_results
 
+BELIEFMATCH = str(Path(sysconfig.get_path("scripts")) / "beliefmatch")
 COMMANDS = {
     "python": [sys.executable, "-c", "pass"],
     "torch": [sys.executable, "-c", "import torch"],
     "torch_and_beliefmatch": [sys.executable, "-c", "import torch, beliefmatch"],
     "beliefmatch": [sys.executable, "-c", "import beliefmatch"],
     "run": [sys.executable, "-c", "from beliefmatch import run"],
-    "help": [str(Path(sysconfig.get_path("scripts")) / "beliefmatch"), "--help"],
+    "help": [BELIEFMATCH, "--help"],
+    "recipe_help": [BELIEFMATCH, "transfer", "best", "--help"],
 }
 
 
@@ -43,6 +45,7 @@ def main() -> None:
     medians = {name: median(timed) for name, timed in seconds.items()}
     summary = {
         "help_seconds": round(medians["help"], 3),
+        "recipe_help_seconds": round(medians["recipe_help"], 3),
         "import_ratio": round(medians["torch_and_beliefmatch"] / medians["torch"], 3),
         "run_ratio": round(medians["run"] / medians["torch"], 3),
     }
