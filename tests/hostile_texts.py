@@ -3,7 +3,8 @@
 Whatever runs as code leaves a canary: a file in the working directory.
 """
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ TEXTS = {
 }
 """By kind: what each tries to break out of, or into."""
 KINDS = list(TEXTS)
+NO_FILES: dict[str, Callable[[Path], None]] = {
+    "a pipe": os.mkfifo,
+    "a link to a device without end": lambda path: path.symlink_to("/dev/zero"),
+    "a folder": Path.mkdir,
+}
+"""By kind: what makes something that is no regular file at a path."""
 
 
 def outcome(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str]:

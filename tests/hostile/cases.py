@@ -20,8 +20,10 @@ from typing import Any
 from odd_values import FLAGS, FREQUENCIES, JSON_VALUES, NUMBERS, WORDS
 
 from beliefmatch.cli import main
-from hostile_texts import TEXTS
+from hostile_texts import NO_FILES, TEXTS
 
+PART_THAT_ARE_NO_FILES = 0.08
+"""Of damaged run folders, in which something else stands in the place of a file."""
 SECONDS, WALL_SECONDS = 20.0, 120.0
 """Most that a case may take: of processor time, and by the clock of a machine that has other work, too."""
 
@@ -118,7 +120,12 @@ def case_of_run_folder(chance: random.Random, folder: Path, originals: Originals
     shutil.copytree(originals.run, run)
     name = chance.choice(sorted(path.name for path in run.iterdir() if path.is_file() and path.name != "run.lock"))
     path = run / name
-    if path.suffix in (".json", ".jsonl") and chance.random() < 0.8:
+    if chance.random() < PART_THAT_ARE_NO_FILES:
+        kind = chance.choice(list(NO_FILES))
+        name = f"{name} {kind}"
+        path.unlink()
+        NO_FILES[kind](path)
+    elif path.suffix in (".json", ".jsonl") and chance.random() < 0.8:
         lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
         at = chance.randrange(len(lines))
         lines[at] = damage_json(lines[at], chance)
@@ -134,7 +141,7 @@ def case_of_run_folder(chance: random.Random, folder: Path, originals: Originals
             ["measure", str(run), "--images", str(originals.files["npz"]), "--transition", "2"],
             # An export loads its file in a process of its own, which takes seconds: where it reads what is damaged.
             ["export", str(run), "--to", "safetensors", "--overwrite"]
-            if path.suffix in (".json", ".safetensors")
+            if path.suffix in (".json", ".safetensors", ".md")
             else ["report", str(run)],
             [*transfer_words(originals), "--folder", str(run), "--resume"],
         )

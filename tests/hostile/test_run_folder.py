@@ -1,5 +1,6 @@
 """Run folders that somebody else made: texts in their files, and Python files that they name."""
 
+import hashlib
 import json
 import random
 import shutil
@@ -16,8 +17,9 @@ from safetensors.torch import save_file
 from beliefmatch import RunFolder, load_student, measure_run
 from beliefmatch.cli import main
 from beliefmatch.errors import BeliefMatchError, FolderError
+from beliefmatch.export.card import MARKER
 from beliefmatch.networks.loading.network import make_network
-from hostile_texts import CANARY, COMMAND, KINDS, TEXTS, outcome, places, replaced
+from hostile_texts import CANARY, COMMAND, KINDS, NO_FILES, TEXTS, outcome, places, replaced
 from stored_students import replace_student
 
 NUM_CASES = 24
@@ -205,3 +207,20 @@ def test_texts_of_any_kind_in_a_folder_do_no_harm(
         with suppress(BeliefMatchError):
             load_student(run)
         assert not Path(CANARY).exists()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", ["README.md", "student.safetensors"])
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_an_export_waits_for_no_pipe_and_reads_no_device(
+    kind: str, name: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # A card that nobody changed, of whatever run: its run is compared with the student.
+    (run / "README.md").write_text(MARKER.format(run="0", text=hashlib.sha256(b"").hexdigest()[:16]))
+    (run / name).unlink()
+    NO_FILES[kind](run / name)
+    for more in ([], ["--overwrite"]):
+        code, error = outcome(capsys, "export", run, "--to", "safetensors", *more)
+        assert code == 2
+        assert f"{name} cannot be read: " in error
+        assert not (run / "model.safetensors").exists()

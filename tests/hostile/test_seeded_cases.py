@@ -47,6 +47,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Originals:
     found = Originals(run=folder / "run", files=files)
     assert main([*transfer_words(found), "--folder", str(found.run), "--checkpoint-every", "1"]) == 0
     assert main(["measure", str(found.run), "--images", str(files["npz"]), "--display", "quiet"]) == 0
+    (found.run / "README.md").write_text("A card that somebody wrote.\n")
     return found
 
 

@@ -1,13 +1,16 @@
 """Files that somebody else made: read as what was declared, or refused in one line."""
 
+import ast
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
+import beliefmatch
 from beliefmatch.errors import FolderError
 from beliefmatch.runs import reading
 from beliefmatch.runs.reading import MAX_DEPTH, describe, parse, read, read_json
@@ -119,3 +122,39 @@ def test_types_are_described_in_words() -> None:
     assert describe(float | None) == "a number or null"
     assert describe(tuple[int, ...]) == "a list"
     assert describe(Point) == describe(dict[str, int]) == "an object"
+
+
+READERS = {
+    "runs/reading.py": "here",
+    "runs/atomic.py": "writes",
+    "memory.py": "/proc",
+    "networks/cost.py": "/proc",
+    "cli/streams.py": "/dev/null",
+    "export/prediction_program.py": "what this program wrote",
+    "quantization/export.py": "what this process wrote",
+    "quantization/static.py": "what this process wrote",
+    "studies/auto_compress.py": "what this process wrote",
+    "studies/toy_pictures.py": "what this process wrote",
+}
+"""Files of the library that open a path themselves, and what it is; all others go through `open_regular`."""
+
+
+def test_no_other_code_opens_a_file_to_read_it() -> None:
+    source = Path(beliefmatch.__file__).parent
+    found = {path.relative_to(source).as_posix() for path in source.rglob("*.py") if any(_opened(path.read_text()))}
+    assert found == set(READERS)
+
+
+def _opened(source: str) -> Iterator[str]:
+    """Yield the calls that open a path to read it; archives and pictures are opened from files that are open."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=ast.Name(id="open") | ast.Attribute(attr="read_text" | "read_bytes")):
+                yield ast.unparse(node)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="os"), attr="open")):
+                yield ast.unparse(node)
+            case ast.Call(func=ast.Attribute(value=of, attr="open"), args=[]) if "archive" not in ast.unparse(of):
+                yield ast.unparse(node)
+            case ast.Call(func=ast.Attribute(value=of, attr="open"), args=[ast.Constant(value=mode)]):
+                if isinstance(mode, str) and "r" in mode and "archive" not in ast.unparse(of):
+                    yield ast.unparse(node)

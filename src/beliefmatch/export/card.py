@@ -27,6 +27,7 @@ from beliefmatch.recipes.citations import PAPERS
 from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.reading import MAX_BYTES, hash_file, read_bytes
 from beliefmatch.runs.schema.export import Export, FileCheck
 from beliefmatch.runs.schema.measurement import INTERVALS, LABEL_TITLES, NUMBER_TITLES
 from beliefmatch.runs.schema.task import TaskName
@@ -85,13 +86,15 @@ def check_card(folder: RunFolder, path: Path, *, overwrite: bool) -> None:
 
     Raises:
         FolderError: a file of the run is damaged, or there is a card that somebody wrote or changed by hand, or one of
-            another run.
+            another run, or it is no regular file.
     """
     _read_network(folder)
     folder.read_measurement()
-    if overwrite or not path.exists():
+    if not path.exists():
         return
-    text = path.read_text(errors="replace")
+    text = read_bytes(path, MAX_BYTES).decode(errors="replace")
+    if overwrite:
+        return
     found = MARKED.search(text)
     if found is None or _checksum(MARKED.sub("", text)) != found[2]:
         whose = "was written by hand" if found is None else "was changed by hand"
@@ -198,7 +201,7 @@ def _student_name(folder: RunFolder, transfer: Transfer) -> str:
 
 
 def _run_name(folder: RunFolder) -> str:
-    return hashlib.sha256(folder.student.read_bytes()).hexdigest()[:16]
+    return hash_file(folder.student)[:16]
 
 
 def _checksum(text: str) -> str:

@@ -4,6 +4,7 @@
 what was expected and what came.
 """
 
+import hashlib
 import json
 import os
 import stat
@@ -80,6 +81,16 @@ def open_regular(path: Path) -> Iterator[BufferedReader]:
             yield file
     except OSError as error:
         raise FolderError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def hash_file(path: Path) -> str:
+    """Compute the SHA-256 of a regular file, hexadecimal.
+
+    Raises:
+        FolderError: it is none, or cannot be read.
+    """
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _open_at_once(path: str, flags: int) -> int:

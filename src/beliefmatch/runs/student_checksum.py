@@ -1,10 +1,8 @@
 """The checksum of a student's weights: student.json and result.json name it."""
 
-import hashlib
-
 from beliefmatch.errors import FolderError
 from beliefmatch.runs.folder import RunFolder
-from beliefmatch.runs.reading import open_regular
+from beliefmatch.runs.reading import hash_file
 from beliefmatch.setting_names import Setting, where_known
 
 
@@ -22,8 +20,7 @@ def check_student(folder: RunFolder) -> None:
     continued = where_known(" with {}", Setting("resume", value=True))
     if not folder.student.exists():
         raise FolderError(f"{folder.student} is missing: continue the run{continued}, which writes it again")
-    with open_regular(folder.student) as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = hash_file(folder.student)
     for path, expected in named.items():
         if found != expected:
             raise FolderError(
