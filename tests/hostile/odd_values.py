@@ -14,6 +14,8 @@ WORDS = (
     *("", " ", "/dev/null", "/dev/zero", "/", ".", "..", "~", "a" * 300, "a/" * 100, "a:b", "a.py:b", "timm:", "hf:"),
     *("torchvision:nothing", "x.onnx", "x.pt2", "cifar_resnet_600002", "mlp_9999999_9999999", "convnet_" + "9" * 4301),
     *("wide_resnet_40_99999", "mlp_" + "_".join("9" * 300), "mlp_0", "mlp_8?a=b", "?", "-", "--", "file.py:"),
+    *("timm:resnet18?layers=(90000,1,1,1)", "timm:resnet18?layers=" + "-" * 4000 + "1", "timm:resnet18?a=1e300"),
+    *("torchvision:resnet18?a=" + "(" * 900, "timm:vit_tiny_patch16_224?depth=90000&embed_dim=3&num_heads=1"),
 )
 """Values of flags that take texts."""
 JSON_VALUES: tuple[Any, ...] = (

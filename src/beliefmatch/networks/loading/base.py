@@ -11,6 +11,11 @@ from beliefmatch.errors import NetworkError, near_names
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.output_kinds import OutputKind
 
+MAX_VALUE = 1000
+"""Characters of an argument in a name that is read as a number or a tuple; a longer one stays text."""
+MAX_NUMBER = 1_000_000
+"""Bound of numbers in arguments. Whoever builds the network may count so far before its first layer."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AbstractOrigin(ABC):
@@ -61,12 +66,18 @@ class AbstractOrigin(ABC):
 
 
 def split_query(text: str) -> tuple[str, dict[str, Any]]:
-    """Split NAME?key=value&flag into the name and its arguments; values are numbers, tuples, booleans or else text."""
+    """Split NAME?key=value&flag into the name and its arguments; values are numbers, tuples, booleans or else text.
+
+    Raises:
+        NetworkError: a number is larger than any network has use for.
+    """
     name, _, query = text.partition("?")
     arguments: dict[str, Any] = {}
     for part in filter(None, query.split("&")):
         key, equals, value = part.partition("=")
         arguments[key] = _value(value) if equals else True
+        if _largest(arguments[key]) > MAX_NUMBER:
+            raise NetworkError(f"{name[:60]} has {key[:60]}={value[:60]}: numbers in a name are at most {MAX_NUMBER:,}")
     return name, arguments
 
 
@@ -87,10 +98,20 @@ def refuse_misspelt(architecture: str, word: str, *, others: tuple[str, ...] = (
 
 
 def _value(text: str) -> Any:
+    if len(text) > MAX_VALUE:
+        return text
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return text
+
+
+def _largest(value: Any) -> float:
+    """Return the largest size of a number in a value."""
+    if isinstance(value, int | float):
+        return abs(value)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple | set) else ()
+    return max(map(_largest, parts), default=0)
 
 
 def height_and_width(size: object) -> tuple[int, int] | None:

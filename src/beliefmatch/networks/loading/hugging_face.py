@@ -12,6 +12,7 @@ from torch import nn
 from beliefmatch.errors import BeliefMatchError, FolderError, NetworkError, WeightsError, first_line, the_nearest
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin, height_and_width, refuse_misspelt, split_query
+from beliefmatch.networks.loading.construction_limits import limited_construction
 from beliefmatch.networks.loading.packages import only_weights, quiet, require
 from beliefmatch.networks.loading.suggestions import near_paths
 from beliefmatch.networks.output_kinds import OutputKind, configured_kind
@@ -20,6 +21,8 @@ from beliefmatch.runs.reading import read_json
 
 PREFIX = "hf:"
 EXTRA = "beliefmatch[hf]"
+MAX_LABELS = 1_000_000
+"""Classes of a classifier; ImageNet has 21,843 at most."""
 RESCALE_TOLERANCE = 1e-4
 """How far the largest pixel may be from 1 and count as 1: configurations write 1 / 255 in few digits."""
 
@@ -33,7 +36,7 @@ class FromHuggingFace(AbstractOrigin):
         if pretrained and self._arguments.get("pretrained"):
             return self._load_weights()
         config = self._config(num_labels=num_classes, num_channels=in_channels)
-        with self._explained("cannot be made"):
+        with self._explained("cannot be made"), limited_construction(self.architecture):
             classifier = require("transformers", install=EXTRA).AutoModelForImageClassification
             return classifier.from_config(config, trust_remote_code=False)
 
@@ -89,6 +92,8 @@ class FromHuggingFace(AbstractOrigin):
         refuse_misspelt(self.architecture, "pretrained")
         transformers = require("transformers", install=EXTRA)
         own = {key: value for key, value in self._arguments.items() if key != "pretrained"}
+        for each in (self._read("config.json"), changes, own):
+            _check_num_labels(each, self._repository)
         with self._explained("has no configuration that transformers understands"):
             config = transformers.AutoConfig.from_pretrained(
                 self._repository, trust_remote_code=False, local_files_only=self._is_local
@@ -119,7 +124,7 @@ class FromHuggingFace(AbstractOrigin):
     def _load_weights(self) -> nn.Module:
         config = self._config()
         classifier = require("transformers", install=EXTRA).AutoModelForImageClassification
-        with self._explained("cannot be loaded"), only_weights():
+        with self._explained("cannot be loaded"), only_weights(), limited_construction(self.architecture):
             network, found = classifier.from_pretrained(
                 self._repository,
                 config=config,
@@ -140,7 +145,10 @@ class FromHuggingFace(AbstractOrigin):
 
     def _preprocessor(self) -> dict[str, Any]:
         """Read the configuration of the preprocessor; empty where the folder or the repository has none."""
-        name = "preprocessor_config.json"
+        return self._read("preprocessor_config.json")
+
+    def _read(self, name: str) -> dict[str, Any]:
+        """Read a file of JSON; empty where the folder or the repository has none."""
         if self._is_local:
             path = Path(self._repository) / name
         else:
@@ -174,6 +182,19 @@ class FromHuggingFace(AbstractOrigin):
         finally:
             if showed:
                 logs.enable_progress_bar()
+
+
+def _check_num_labels(configuration: Any, repository: str) -> None:
+    """Check how many labels a configuration asks for, at any depth: transformers makes a table of them."""
+    if isinstance(configuration, list):
+        for part in configuration:
+            _check_num_labels(part, repository)
+    for key, value in configuration.items() if isinstance(configuration, dict) else ():
+        if str(key).strip("_") == "num_labels" and isinstance(value, int | float) and value > MAX_LABELS:
+            raise NetworkError(
+                f"{repository} asks for more than {MAX_LABELS:,} classes, which is the most there may be"
+            )
+        _check_num_labels(value, repository)
 
 
 def _check_no_kernels(config: Any, repository: str) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 
 from torch import nn
 
-from beliefmatch.errors import NetworkError, first_line, the_nearest
+from beliefmatch.errors import BeliefMatchError, NetworkError, first_line, the_nearest
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.base import AbstractOrigin, refuse_misspelt, split_query
+from beliefmatch.networks.loading.construction_limits import limited_construction
 from beliefmatch.networks.loading.packages import only_weights, quiet, require
 from beliefmatch.setting_names import Setting
 
@@ -83,8 +84,10 @@ class FromTorchvision(AbstractOrigin):
         else:
             arguments = {"num_classes": num_classes} | arguments | {"weights": None}
         try:
-            with quiet(), only_weights():
+            with quiet(), only_weights(), limited_construction(self.architecture):
                 return models.get_model(name, **arguments)
+        except BeliefMatchError:
+            raise
         except Exception as error:
             # What models do with their arguments, and a download with the network, is up to them.
             what = "its weights cannot be had, or it cannot be made" if num_classes is None else "it cannot be made"
