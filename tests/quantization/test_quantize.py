@@ -208,6 +208,15 @@ def test_a_file_that_is_there_is_kept(network: nn.Module, tmp_path: Path) -> Non
         quantize_network(network, DIGITS, tmp_path / "a.onnx", settings=FEW)
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "a.json", "a.txt", "a"])
+def test_a_file_of_another_name_is_refused(name: str, network: nn.Module, tmp_path: Path) -> None:
+    """Its record, a.json, would replace a file that is called so."""
+    with pytest.raises(SettingsError, match=r"should end in \.onnx"):
+        quantize_network(network, DIGITS, tmp_path / name, settings=FEW)
+    with pytest.raises(SettingsError, match=r"should end in \.onnx"):
+        quantize_network(network, DIGITS, Path(name), settings=FEW)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -266,7 +275,10 @@ def test_each_way_to_find_ranges_serves(
     assert found.agreement > 0.9
 
 
-def test_the_command(network: nn.Module, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(
+    network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     weights, out = tmp_path / "w.safetensors", tmp_path / "m.onnx"
     save_file(network.state_dict(), weights)
     words = ["quantize", "convnet_32", "--weights", str(weights), "--shape", "1", "8", "8", "--mean", "0.3053"]
@@ -281,6 +293,12 @@ def test_the_command(network: nn.Module, tmp_path: Path, capsys: pytest.CaptureF
     assert f"error: no file or folder at {tmp_path / 'gone'}" in capsys.readouterr().err
     assert main(["quantize", str(tmp_path)]) == 2
     assert f"{tmp_path} holds no run (no run.json) and no model" in capsys.readouterr().err
+    for folder in ("", ".", str(tmp_path)):
+        (Path(folder) / "model_int8.onnx").write_text("mine")
+        assert main([*words, "--out", folder]) == 2
+        assert f"{Path(folder) / 'model_int8.onnx'} is there already" in capsys.readouterr().err
+    assert main([*words, "--out", "m.json"]) == 2
+    assert "--out m.json should end in .onnx, or be a folder" in capsys.readouterr().err
     assert main([*words, "--output", "a.onnx"]) == 2
     assert "--output is which of the model's outputs holds the logits; the file is --out" in capsys.readouterr().err
     assert main([*words, "--overwrite", "--keep-float", "auto", "x"]) == 2

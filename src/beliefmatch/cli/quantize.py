@@ -59,7 +59,7 @@ def quantize(
         model: Run folder, whose student is meant; or a trained network: my_file.py:function for your own, timm:NAME,
             torchvision:NAME, hf:FOLDER, an .onnx or .pt2 file, or a built-in name.
         to: Type of weights and activations.
-        out: File to write. Default: model_int8.onnx in the run folder, or in the working directory.
+        out: File to write, or folder for it. Default: model_int8.onnx in the run folder, or in the working directory.
         weights: File with the model's weights: safetensors, or a state dict written by torch.save.
         state_key: Which of several state dicts in that file, such as ema. Default: the only one.
         shape: Shape of one input, such as 3 32 32. Default: what the model's own configuration says.

@@ -188,7 +188,7 @@ def check_target(
             "pt2, or take the run folder, which beliefmatch.load_student reads"
         )
     check_pixels_fit(spec, pixels)
-    target = _resolve_target(folder, to, out, stem)
+    target = resolve_target(folder.path, to, out, stem)
     if target.exists() and not overwrite:
         raise FolderError(
             f"{target} is there already: add {Setting('overwrite', value=True)} to replace it, or name another "
@@ -207,9 +207,20 @@ def check_target(
     return target
 
 
-def _resolve_target(folder: RunFolder, to: FormatName, out: Path | None, stem: str) -> Path:
+def resolve_target(folder: Path, to: FormatName, out: Path | None, stem: str = STEM) -> Path:
+    """Return the path of a file to write.
+
+    Args:
+        folder: where it goes unless the user names it.
+        to: format, which the path must end in.
+        out: what the user named: the file, a folder for it, or None.
+        stem: of its name, unless the user names it.
+
+    Raises:
+        SettingsError: the user's ends in something else.
+    """
     if out is None or out.is_dir():
-        return (out or folder.path) / f"{stem}.{to}"
+        return (out or folder) / f"{stem}.{to}"
     if out.suffix == f".{to}":
         return out
     if out.suffix:

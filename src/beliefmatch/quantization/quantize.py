@@ -127,7 +127,7 @@ def quantize_network(
 
     Raises:
         SettingsError: a setting is out of range, or what it needs is not installed, or the network is no classifier of
-            whose classes one is right.
+            whose classes one is right; or the file's name does not end in .onnx.
         FolderError: the file is there already or cannot be written.
         ExportError: the network cannot be written as ONNX or quantised, or does not agree enough.
         ExamplesError: the examples do not fit.
@@ -136,6 +136,8 @@ def quantize_network(
     teacher = teacher or Teacher(copy.deepcopy(network), spec)
     check_task(teacher)
     check_pixels_fit(spec, pixels)
+    if out.suffix != ".onnx":
+        raise SettingsError(f"{Setting('out', str(out))} should end in .onnx")
     record = out.with_suffix(".json")
     for path in (out, record):
         if path.exists() and not overwrite:

@@ -5,6 +5,7 @@ from typing import Any
 
 from beliefmatch.data.gather import gather_examples
 from beliefmatch.errors import FolderError
+from beliefmatch.export.export import resolve_target
 from beliefmatch.export.graph import Pixels
 from beliefmatch.log_once import each_message_once
 from beliefmatch.measurement.stored_run import StoredRun
@@ -12,6 +13,7 @@ from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.networks.scale import warn_of_scale
+from beliefmatch.paths import as_path
 from beliefmatch.quantization.export import STEM, quantize_run
 from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
 from beliefmatch.runs.folder import RunFolder
@@ -46,7 +48,8 @@ def quantize(
 
     Args:
         model: trained network, as `compress` takes a teacher; or a run folder, whose student is meant.
-        out: file to write, which ends in .onnx. None: model_int8.onnx in the run folder, or in the working directory.
+        out: file to write, which ends in .onnx, or folder for it. None: model_int8.onnx in the run folder, or in the
+            working directory.
         shape: of one input, such as (3, 32, 32). None: the model's own configuration says. Not for a run.
         mean: of each channel that the model was trained with, in pixels scaled to [0, 1]. Not for a run.
         std: standard deviation, likewise.
@@ -67,6 +70,7 @@ def quantize(
     Raises:
         BeliefMatchError: the model, the settings or the examples cannot be used, or the file does not agree enough.
     """
+    out = None if out is None else as_path(out, "out")
     path = model.path if isinstance(model, RunFolder) else model
     if isinstance(path, str | Path) and (Path(path) / "run.json").is_file():
         given = {"weights": weights, "state_key": state_key, "num_classes": num_classes}
@@ -77,7 +81,7 @@ def quantize(
             transfer = run.read_transfer()
             quantized, _ = quantize_run(
                 run,
-                folder.path / f"{STEM}.onnx" if out is None else Path(out),
+                resolve_target(folder.path, "onnx", out, STEM),
                 transfer.inputs,
                 pixels=pixels,
                 images=_examples(images, transfer.inputs, folder.read_student().num_classes),
@@ -103,7 +107,7 @@ def quantize(
     return quantize_network(
         teacher.module,
         teacher.spec,
-        Path(f"{STEM}.onnx") if out is None else Path(out),
+        resolve_target(Path(), "onnx", out, STEM),
         settings=settings,
         teacher=teacher,
         pixels=pixels,
