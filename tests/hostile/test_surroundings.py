@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from beliefmatch.cli import main
 from tiny import named
 
 ENTRY = "import sys; from beliefmatch.cli import main; sys.exit(main())"
@@ -54,6 +56,19 @@ def test_a_full_disk_under_the_output_is_told_by_the_exit_code() -> None:
         "beliefmatch: error: the standard output cannot be written: No space left on device; what was asked for is done"
     )
     assert Path("run/result.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["recipes", "--help"], ["transfer", "noise", "--help"]]
+)
+def test_a_help_that_cannot_be_written_is_told_by_the_exit_code(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # What is left in its buffer is lost once more when it is closed.
+    with suppress(OSError), Path("/dev/full").open("w") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        assert main(arguments) == 2
+    assert "the standard output cannot be written: No space left on device" in capsys.readouterr().err
 
 
 @pytest.mark.long

@@ -94,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if ending.code == 0 and out.lost_text:
             assert out.failure is not None
             return _fail(f"the standard output cannot be written: {out.failure.strerror}; what was asked for is done")
+        if ending.of_help is not None:
+            raise ending.of_help
         return ending.code
 
 
@@ -103,6 +105,8 @@ class Ending:
 
     code: int = 0
     """Its exit code."""
+    of_help: SystemExit | None = None
+    """How the parser of flags ends when it has shown a help."""
 
 
 @contextmanager
@@ -113,6 +117,10 @@ def _explaining_errors(arguments: Sequence[str]) -> Iterator[Ending]:
         yield ending
     except BeliefMatchError as error:
         ending.code = _fail(str(error))
+    except SystemExit as end:
+        if end.code not in (None, 0):
+            raise
+        ending.of_help = end
     except KeyboardInterrupt:
         if is_first_process():
             sys.stderr.write(f"beliefmatch: interrupted{CONTINUED.get(next(iter(arguments), ''), '')}\n")
