@@ -36,3 +36,9 @@ def test_images_of_another_size_are_resized() -> None:
 def test_a_wrong_spec_is_refused(wrong: dict) -> None:
     with pytest.raises(SettingsError):
         InputSpec(**wrong)
+
+
+@pytest.mark.parametrize("std", [0.0, -1.0, 1e-320, 1e-31])
+def test_a_std_by_which_nothing_can_be_divided_is_refused(std: float) -> None:
+    with pytest.raises(SettingsError, match="std must be above 0, and at least 1e-30"):
+        InputSpec(shape=(1, 8, 8), mean=(0.5,), std=(std,))

@@ -15,6 +15,8 @@ from beliefmatch.setting_names import Setting
 
 MAX_CONSTANT = 2.0
 """Largest mean or std of pixels in [0, 1]: any above belongs to pixels in [0, 255]."""
+MIN_STD = 1e-30
+"""Smallest std: what is divided by less is not finite in 32 bits."""
 MAX_NUMBERS = 10**8
 """Numbers that one input may have: an image of three channels may be 5,700 pixels wide and high."""
 
@@ -68,8 +70,8 @@ class InputSpec:
                     f"got {len(values)}"
                 )
         check_numbers(self)
-        if self.std is not None and min(self.std) <= 0:
-            raise SettingsError(f"{Setting('std')} must be above 0; got {self.std}")
+        if self.std is not None and min(self.std) < MIN_STD:
+            raise SettingsError(f"{Setting('std')} must be above 0, and at least {MIN_STD:g}; got {self.std}")
         if self.is_made_of_pixels:
             self._check_scale()
 
