@@ -23,6 +23,7 @@ from beliefmatch.networks.pruning.sensitivity import measure_sensitivity
 from beliefmatch.report.page import write_report
 from beliefmatch.runs.pruning import read_sensitivity
 from beliefmatch.training import recorder, sensitivity
+from stored_students import write_metadata
 from tiny import make_conv_teacher, named
 
 
@@ -128,7 +129,7 @@ def test_a_hostile_plan_is_one_line(finished: Path, tmp_path: Path, message: str
         (tmp_path / file).write_bytes((finished / file).read_bytes())
     content = json.loads((tmp_path / "student.json").read_text())
     PLANS[message](content["plan"])
-    (tmp_path / "student.json").write_text(json.dumps(content))
+    write_metadata(tmp_path, content)
     with pytest.raises(FolderError, match=rf"student\.json is damaged: {message}") as caught:
         load_student(tmp_path, trust_code=True)
     assert "\n" not in str(caught.value)

@@ -20,6 +20,8 @@ from beliefmatch.networks.quantization.layers import FakeQuantizedConv2d, quanti
 from beliefmatch.networks.quantization.plan import quantization_of
 from beliefmatch.quantization.simulated import without_simulation
 from beliefmatch.report.page import write_report
+from beliefmatch.runs.student_checksum import is_student_whole
+from stored_students import write_metadata
 from tiny import make_conv_teacher, named
 
 
@@ -151,10 +153,46 @@ def test_a_hostile_plan_is_one_line(finished: Path, tmp_path: Path, message: str
         (tmp_path / file).write_bytes((finished / file).read_bytes())
     content = json.loads((tmp_path / "student.json").read_text())
     PLANS[message](content["quantization"])
-    (tmp_path / "student.json").write_text(json.dumps(content))
+    write_metadata(tmp_path, content)
     with pytest.raises(FolderError, match=rf"student\.json is damaged: {message}") as caught:
         load_student(tmp_path, trust_code=True)
     assert "\n" not in str(caught.value)
+
+
+CHANGED: dict[str, Callable[[dict[str, Any]], None]] = {
+    "bits of weights": lambda content: content["quantization"]["layers"][0].update(weight_bits=5),
+    "bits of activations": lambda content: content["quantization"]["layers"][0].update(activation_bits=7),
+    "levels": lambda content: content["quantization"]["layers"][0].update(lowest=-1),
+    "a plan": lambda content: content.update(quantization=None),
+    "a task": lambda content: content.update(task="multi_label"),
+    "an output": lambda content: content.update(output="1"),
+    "a mean": lambda content: content["inputs"].update(mean=[0.25]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_what_was_changed_of_a_student_is_no_other_student(finished: Path, tmp_path: Path, change: str) -> None:
+    for file in ("student.json", "student.safetensors", "run.json", "result.json"):
+        (tmp_path / file).write_bytes((finished / file).read_bytes())
+    content = json.loads((tmp_path / "student.json").read_text())
+    CHANGED[change](content)
+    (tmp_path / "student.json").write_text(json.dumps(content))
+    with pytest.raises(FolderError, match=r"student\.json is damaged: one of plan, quantization, .* is not as the run"):
+        load_student(tmp_path, trust_code=True)
+    assert not is_student_whole(RunFolder(tmp_path))
+
+
+def test_inputs_that_were_changed_in_the_settings_are_named(finished: Path, tmp_path: Path) -> None:
+    for file in ("student.json", "student.safetensors", "run.json", "result.json"):
+        (tmp_path / file).write_bytes((finished / file).read_bytes())
+    content = json.loads((tmp_path / "run.json").read_text())
+    content["settings"]["transfer"]["inputs"].update(normalisation_from="user", shape_from=None)
+    (tmp_path / "run.json").write_text(json.dumps(content))
+    assert is_student_whole(RunFolder(tmp_path))
+    content["settings"]["transfer"]["inputs"].update(std=[0.25])
+    (tmp_path / "run.json").write_text(json.dumps(content))
+    with pytest.raises(FolderError, match=r"run\.json and student\.json name different inputs: one is damaged"):
+        load_student(tmp_path, trust_code=True)
 
 
 def test_the_plan_of_a_compression_says_that_bits_are_simulated(

@@ -21,6 +21,7 @@ from odd_values import FLAGS, FREQUENCIES, JSON_VALUES, NUMBERS, WORDS
 
 from beliefmatch.cli import main
 from hostile_texts import NO_FILES, TEXTS
+from stored_students import write_metadata
 
 PART_THAT_ARE_NO_FILES = 0.08
 """Of damaged run folders, in which something else stands in the place of a file."""
@@ -130,6 +131,9 @@ def case_of_run_folder(chance: random.Random, folder: Path, originals: Originals
         at = chance.randrange(len(lines))
         lines[at] = damage_json(lines[at], chance)
         path.write_text("\n".join(lines) + "\n")
+        if path.name == "student.json" and chance.random() < 0.5:
+            with contextlib.suppress(ValueError, AttributeError, RecursionError):
+                write_metadata(run, json.loads(path.read_text()))
     else:
         path.write_bytes(damaged(path.read_bytes(), chance))
     words = chance.choice(

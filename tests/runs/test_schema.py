@@ -142,6 +142,7 @@ STUDENT = StudentMetadata(
     inputs={"type": "InputSpec"},
     weights="a.st",
     sha256="ab",
+    made_sha256="cd",
     how_to_load="b",
 )
 SOURCE = SourceMetadata(images="train.npz", indices=(3, 1))

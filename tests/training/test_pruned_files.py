@@ -18,6 +18,7 @@ from beliefmatch.runs.folder import RunFolder
 from beliefmatch.students.base import build_student, inspect_student
 from beliefmatch.training.student_files import load_student, load_student_with_logits, write_student
 from networks_to_prune import SHAPES, make
+from stored_students import write_metadata
 
 
 def written(teacher: AbstractNetwork, module: nn.Module, student: str, shape: tuple[int, ...], folder: Path) -> Any:
@@ -83,6 +84,6 @@ def test_a_pruned_network_is_pruned_again(second: str, tmp_path: Path) -> None:
 def test_a_number_of_classes_below_1_is_one_line(tmp_path: Path) -> None:
     written(bm.Network(architecture="mlp_64_48"), make("mlp_64_48"), "thin:1", (12,), tmp_path)
     content = json.loads((tmp_path / "student.json").read_text())
-    (tmp_path / "student.json").write_text(json.dumps(content | {"plan": None, "num_classes": -1}))
+    write_metadata(tmp_path, content | {"plan": None, "num_classes": -1})
     with pytest.raises(FolderError, match=r"student\.json is damaged: num_classes is -1, expected at least 1"):
         load_student(tmp_path)

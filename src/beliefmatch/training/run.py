@@ -175,7 +175,7 @@ def finish(attempt: Attempt) -> Result:
         if prepared.fabric.is_global_zero and not is_student_whole(folder):
             sha256 = write_student(folder, attempt.state.student, prepared.transfer, prepared.inspection)
             folder.write_result(replace(result, student_sha256=sha256))
-            logger.warning("%s was missing or damaged, and was written again", folder.student)
+            logger.warning("the student in %s was missing or damaged, and was written again", folder.path)
     else:
         result = _make_result(attempt)
         if prepared.fabric.is_global_zero:

@@ -1,6 +1,7 @@
 """The student of a run on disk: its weights and what is needed to load them."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import safetensors.torch
@@ -21,7 +22,7 @@ from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.run import StudentMetadata
 from beliefmatch.runs.serialisation import from_json, to_json
-from beliefmatch.runs.student_checksum import check_student
+from beliefmatch.runs.student_checksum import check_student, made_checksum
 from beliefmatch.students.pruned import PrunedStudent
 from beliefmatch.students.quantized import QuantizedStudent
 from beliefmatch.training.transfer import Transfer
@@ -43,21 +44,21 @@ def write_student(folder: RunFolder, student: nn.Module, transfer: Transfer, ins
     plan = plan_of(student) if isinstance(transfer.student, PrunedStudent) else None
     quantization = quantization_of(student) if isinstance(transfer.student, QuantizedStudent) else None
     is_own = plan is None and quantization is None
-    folder.write_student_metadata(
-        StudentMetadata(
-            architecture=(transfer.student if is_own else transfer.teacher).architecture,
-            plan=plan,
-            quantization=quantization,
-            num_classes=inspection.num_outputs,
-            task=inspection.task,
-            outputs=form_of(student),
-            output=transfer.student.output,
-            inputs=to_json(transfer.inputs),
-            weights=folder.student.name,
-            sha256=sha256,
-            how_to_load="beliefmatch.load_student('the folder of this file')",
-        )
+    metadata = StudentMetadata(
+        architecture=(transfer.student if is_own else transfer.teacher).architecture,
+        plan=plan,
+        quantization=quantization,
+        num_classes=inspection.num_outputs,
+        task=inspection.task,
+        outputs=form_of(student),
+        output=transfer.student.output,
+        inputs=to_json(transfer.inputs),
+        weights=folder.student.name,
+        sha256=sha256,
+        made_sha256="",
+        how_to_load="beliefmatch.load_student('the folder of this file')",
     )
+    folder.write_student_metadata(replace(metadata, made_sha256=made_checksum(metadata)))
     return sha256
 
 

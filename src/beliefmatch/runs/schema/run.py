@@ -67,6 +67,8 @@ class StudentMetadata:
     """Name of the file of weights, in the same folder."""
     sha256: str
     """SHA-256 of that file, hexadecimal."""
+    made_sha256: str
+    """SHA-256 of how the student is made of its architecture and used, `made_checksum`, hexadecimal."""
     how_to_load: str
     """A line of Python."""
 
