@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ import pytest
 
 from beliefmatch.errors import FolderError, ResumeError
 from beliefmatch.runs.folder import RunFolder
+from beliefmatch.runs.schema.result import Result
 from beliefmatch.runs.schema.run import RunSettings
+from results import RESULT
 
 ROW: dict[str, Any] = {
     "round": 1,
@@ -208,3 +212,25 @@ for room in (beliefmatch.runs, beliefmatch.report):
 def test_runs_and_reports_are_imported_where_torch_is_not() -> None:
     done = subprocess.run([sys.executable, "-c", BLOCKED], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_changes_of_two_processes_at_once_both_stay(tmp_path: Path) -> None:
+    """Each reads, waits until the other one could have read too, and writes."""
+    folder = RunFolder(tmp_path)
+    folder.write_result(RESULT)
+    both_begin = threading.Barrier(2)
+
+    def change(name: str, value: float) -> None:
+        def changed(result: Result) -> Result:
+            time.sleep(0.2)
+            return replace(result, **{name: value})
+
+        both_begin.wait()
+        RunFolder(tmp_path).change_result(changed)
+
+    threads = [threading.Thread(target=change, args=each) for each in (("agreement", 0.25), ("student_accuracy", 0.5))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (folder.read_result().agreement, folder.read_result().student_accuracy) == (0.25, 0.5)

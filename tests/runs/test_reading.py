@@ -130,6 +130,7 @@ READERS = {
     "memory.py": "/proc",
     "networks/cost.py": "/proc",
     "cli/streams.py": "/dev/null",
+    "cli/stored_help.py": "files of the package",
     "export/prediction_program.py": "what this program wrote",
     "quantization/export.py": "what this process wrote",
     "quantization/static.py": "what this process wrote",

@@ -142,8 +142,7 @@ def export_student(
 
 def enter_export(folder: RunFolder, file: Path, export: Export) -> None:
     """Enter what was found of a file into result.json, in place of what was there of the same file."""
-    result = folder.read_result()
-    folder.write_result(replace(result, exports=(result.exports or {}) | {_key(folder, file): export}))
+    folder.change_result(lambda result: replace(result, exports=(result.exports or {}) | {_key(folder, file): export}))
 
 
 def check_target(

@@ -103,9 +103,9 @@ def measure_run(
             f" of {earlier.images}" if earlier.images else "",
         )
     folder.write_measurement(record)
-    folder.write_result(
-        replace(
-            folder.read_result(),
+    folder.change_result(
+        lambda result: replace(
+            result,
             student_accuracy=measurement.student_accuracy,
             teacher_accuracy=measurement.teacher_accuracy,
             agreement=None if measurement.numbers else measurement.agreement.value,

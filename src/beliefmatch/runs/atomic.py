@@ -65,6 +65,20 @@ def replacing(path: Path, content: bytes) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in such a block with this folder, and keep others out of it meanwhile."""
+    handle = None if fcntl is None else os.open(folder, os.O_RDONLY)
+    try:
+        if fcntl is not None and handle is not None:
+            with suppress(OSError):  # Some network drives know no locks.
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
 def _find_target(path: Path) -> Path:
     """Return the file that a path means, through links."""
     target = Path(os.path.realpath(path))

@@ -3,20 +3,20 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import MISSING, asdict, fields, replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from beliefmatch.errors import FolderError, ResumeError
 from beliefmatch.paths import as_path
-from beliefmatch.runs.atomic import PARTIAL, make_folder, sweep, write_bytes, write_json
-from beliefmatch.runs.reading import hints_of, load_json, parse, read, read_bytes
+from beliefmatch.runs.atomic import PARTIAL, alone_in, make_folder, sweep, write_bytes, write_json
+from beliefmatch.runs.reading import read, read_bytes
+from beliefmatch.runs.rows import parse_row
 from beliefmatch.runs.schema.measurement import MeasurementRecord
 from beliefmatch.runs.schema.result import Collapse, Collapses, Result
-from beliefmatch.runs.schema.row import LoggedRow, Row
+from beliefmatch.runs.schema.row import Row
 from beliefmatch.runs.schema.run import RunMetadata, RunSettings, SourceMetadata, StudentMetadata
 from beliefmatch.runs.serialisation import comparable, differences
 from beliefmatch.runs.versions import versions
@@ -120,9 +120,9 @@ class RunFolder:
         if not self.metrics.exists():
             return []
         *lines, last = read_bytes(self.metrics, MAX_METRICS_BYTES).split(b"\n")
-        rows = [_parse_row(line, f"line {number} of {self.metrics}") for number, line in enumerate(lines, start=1)]
+        rows = [parse_row(line, f"line {number} of {self.metrics}") for number, line in enumerate(lines, start=1)]
         try:
-            return [*rows, _parse_row(last, str(self.metrics))] if last else rows
+            return [*rows, parse_row(last, str(self.metrics))] if last else rows
         except FolderError:
             return rows
 
@@ -270,6 +270,11 @@ class RunFolder:
         """Write result.json at once."""
         write_json(self.result, asdict(result))
 
+    def change_result(self, change: Callable[[Result], Result]) -> None:
+        """Read result.json, change it and write it, while no other process does."""
+        with alone_in(self.path):
+            self.write_result(change(self.read_result()))
+
     def write_collapses(self, collapses: list[Collapse]) -> None:
         """Write collapses.json at once."""
         write_json(self.collapses, asdict(Collapses(collapses=tuple(collapses))))
@@ -285,13 +290,3 @@ class RunFolder:
     def write_student_metadata(self, student: StudentMetadata) -> None:
         """Write student.json at once."""
         write_json(self.student_metadata, asdict(student))
-
-
-def _parse_row(line: bytes, where: str) -> Row:
-    """Read a line of metrics.jsonl, and check that it holds the fields of `LoggedRow` and numbers besides them."""
-    content = parse(load_json(line, where), dict[str, Any], file=where)
-    absent = {field.name: field.default for field in fields(LoggedRow) if field.default is not MISSING}
-    known = {name: value for name, value in content.items() if name in hints_of(LoggedRow)}
-    parse(absent | known, LoggedRow, file=where)
-    parse({name: value for name, value in content.items() if name not in known}, dict[str, float], file=where)
-    return content

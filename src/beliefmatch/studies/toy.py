@@ -155,7 +155,7 @@ def _measure(folder: RunFolder, seed: int, *, with_trails: bool) -> ToyResult:
         student_accuracy=_accuracy(student, held_back),
         agreement=agreement_over_square(*regions),
     )
-    folder.write_result(replace(folder.read_result(), **vars(found)))
+    folder.change_result(lambda result: replace(result, **vars(found)))
     snapshots = read_snapshots(folder)
     write_animation(folder.path / ANIMATION_FILE, snapshots, with_trails=with_trails)
     write_still(folder.path / STILL_FILE, training, snapshots[-1].points, regions)
