@@ -1,6 +1,8 @@
 """Messages name settings as the caller calls them: commands by flags that they have, the API by its arguments."""
 
 import ast
+import dataclasses
+import inspect
 import logging
 import re
 from collections.abc import Iterator
@@ -10,12 +12,14 @@ import pytest
 import torch
 
 import beliefmatch
-from beliefmatch import NamedStudent, Network, RunOptions, Setup, compress
+from beliefmatch import NamedStudent, Network, RunOptions, Setup, compress, quantize
 from beliefmatch.cli import COMMANDS, main
+from beliefmatch.cli.flag_words import command_in_words
 from beliefmatch.cli.printing import PrintableFormatter
 from beliefmatch.errors import SettingsError, WeightsError
 from beliefmatch.networks.loading.network import load_model
 from beliefmatch.networks.loading.weights import read_weights
+from beliefmatch.networks.model_settings import ModelSettings
 from beliefmatch.runs.collapse_detection import advice_on
 from beliefmatch.setting_names import Names, Setting, calling_settings, known_of, names_of_command, where_known
 
@@ -60,6 +64,17 @@ def test_all_settings_in_messages_exist() -> None:
     found = paths_in_messages()
     assert len(found) > 30
     assert found - others - options - nested - of_commands - {"taps"} == set()
+
+
+def test_what_is_given_with_a_model_is_a_flag_and_an_argument_of_whatever_takes_one() -> None:
+    settings = [field.name for field in dataclasses.fields(ModelSettings)]
+    for command in ONE_MODEL:
+        names = list(inspect.signature(command_in_words(COMMANDS[command])).parameters)
+        assert set(settings) <= names_of_command(COMMANDS[command]).own <= {*names}
+        first = names.index(settings[0])
+        assert names[first : first + len(settings)] == settings, "they stand where the command has its settings"
+    for function in (compress, quantize):
+        assert set(settings) <= set(inspect.signature(function).parameters)
 
 
 @pytest.mark.parametrize("command", ONE_MODEL)

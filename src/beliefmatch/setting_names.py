@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, get_args
 
 from beliefmatch.errors import SettingsError
 
@@ -114,7 +114,10 @@ def settings_of_run(folder: object, given: Mapping[str, object]) -> Iterator[Non
 
 
 def names_of_command(command: Callable[..., None]) -> Names:
-    """Return what a command calls settings: flags of its arguments that are named, dataclasses field by field."""
+    """Return what a command calls settings: flags of its arguments that are named, dataclasses field by field.
+
+    Those of a dataclass whose parser name is empty have no prefix.
+    """
     return Names(frozenset(_paths_of(command)), are_flags=True)
 
 
@@ -134,9 +137,12 @@ def speaks_python(function: Callable[P, R]) -> Callable[P, R]:
 def _paths_of(function: Callable[..., Any]) -> Iterator[str]:
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind is parameter.KEYWORD_ONLY:
-            yield name
+            is_flat = any(getattr(each, "name", None) == "" for each in get_args(parameter.annotation)[1:])
+            if not is_flat:
+                yield name
             if dataclasses.is_dataclass(parameter.default):
-                yield from (f"{name}.{field.name}" for field in dataclasses.fields(parameter.default))
+                prefix = "" if is_flat else f"{name}."
+                yield from (f"{prefix}{field.name}" for field in dataclasses.fields(parameter.default))
 
 
 def _typed(value: object) -> list[str]:

@@ -1,10 +1,6 @@
-"""Short forms of flags that the parser knows in full alone, and how helps show flags that may be left out."""
+"""Short forms of flags that the parser knows in full alone."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal
-
-import tyro
 
 from beliefmatch.errors import SettingsError
 
@@ -42,19 +38,3 @@ def check_length_flag(command: str, arguments: Sequence[str]) -> None:
     """
     if command in HOW_LONG and any(word.partition("=")[0] == "--budget" for word in arguments):
         raise SettingsError(f"no flag of {command} is called --budget; did you mean {HOW_LONG[command]}?")
-
-
-def left_out(metavar: str) -> Any:
-    """Return how a help shows a flag that may be left out: what follows it, and no default beside its text."""
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
-
-
-OptionalFile = Annotated[Path | None, left_out("FILE")]
-OptionalShape = Annotated[tuple[int, ...] | None, left_out("SIZE ...")]
-OptionalNumbers = Annotated[tuple[float, ...] | None, left_out("NUMBER ...")]
-OptionalCount = Annotated[int | None, left_out("COUNT")]
-OptionalOutputs = Annotated[
-    Literal["logits", "probabilities", "sigmoid", "binary", "multi_label", "regression"] | None,
-    left_out("{logits,probabilities,sigmoid,binary,multi_label,regression}"),
-]
-"""Flags of every command that takes a model as it is, such as compress, inspect and quantize."""

@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from beliefmatch.cli.aliases import (
-    OptionalCount,
-    OptionalFile,
-    OptionalNumbers,
-    OptionalOutputs,
-    OptionalShape,
-    left_out,
-)
+from beliefmatch.cli.flag_words import ModelFlags
 from beliefmatch.cli.output import print_run
 from beliefmatch.cli.printing import is_first_process, print_text
+from beliefmatch.networks.model_settings import ModelSettings
 from beliefmatch.training.progress import Display, RunProgress, print_json
 
 if TYPE_CHECKING:
@@ -28,29 +22,22 @@ if TYPE_CHECKING:
 
 
 def compress(
-    teacher: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="MODEL")]],
+    model: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="MODEL")]],
     /,
     *,
-    student: Annotated[str | None, left_out("NAME")] = None,
-    speedup: Annotated[float | None, left_out("TIMES")] = None,
-    size: Annotated[float | None, left_out("FRACTION")] = None,
-    macs: Annotated[float | None, left_out("FRACTION")] = None,
+    student: Annotated[str | None, "NAME"] = None,
+    speedup: Annotated[float | None, "TIMES"] = None,
+    size: Annotated[float | None, "FRACTION"] = None,
+    macs: Annotated[float | None, "FRACTION"] = None,
     candidates: int = 1,
-    weights: OptionalFile = None,
-    state_key: Annotated[str | None, left_out("KEY")] = None,
-    shape: OptionalShape = None,
-    mean: OptionalNumbers = None,
-    std: OptionalNumbers = None,
-    minutes: Annotated[float | None, left_out("MINUTES")] = None,
-    folder: Annotated[Path | None, left_out("FOLDER")] = None,
+    teacher: ModelFlags = ModelSettings(),
+    minutes: Annotated[float | None, "MINUTES"] = None,
+    folder: Annotated[Path | None, "FOLDER"] = None,
     plan: bool = False,
     recipe: str = "best",
-    rounds: OptionalCount = None,
-    num_classes: OptionalCount = None,
-    outputs: OptionalOutputs = None,
-    output: Annotated[str | None, left_out("KEY")] = None,
-    start: Annotated[Literal["teacher", "fresh"] | None, left_out("{teacher,fresh}")] = None,
-    batch_size: OptionalCount = None,
+    rounds: Annotated[int | None, "COUNT"] = None,
+    start: Literal["teacher", "fresh"] | None = None,
+    batch_size: Annotated[int | None, "COUNT"] = None,
     seed: int = 0,
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     precision: Literal["auto", "32-true", "64-true", "bf16-mixed"] = "auto",
@@ -65,7 +52,7 @@ def compress(
     With more minutes than a finished run had, a new schedule begins from its student, in a folder beside it.
 
     Args:
-        teacher: Trained network: my_file.py:function for your own, timm:NAME, torchvision:NAME, hf:FOLDER, an .onnx or
+        model: Trained network: my_file.py:function for your own, timm:NAME, torchvision:NAME, hf:FOLDER, an .onnx or
             .pt2 file, or a built-in name; beliefmatch architectures lists names.
         student: Smaller network that learns, named likewise; beliefmatch inspect MODEL suggests some. thin:0.5 makes it
             of the teacher, with half of the MACs in fewer channels; shallow:0.7 leaves residual blocks out;
@@ -76,21 +63,12 @@ def compress(
         macs: Part of the teacher's multiply-accumulates at most, such as 0.5.
         candidates: Of those that meet them: how many are trained, each for an equal part of the minutes. The one that
             agrees best with the teacher on made inputs is taken.
-        weights: File with the teacher's weights: safetensors, or a state dict written by torch.save.
-        state_key: Which of several state dicts in that file, such as ema. Default: the only one.
-        shape: Shape of one input, such as 3 32 32 for colour images or 64 for a vector. Default: what the teacher's
-            own configuration says.
-        mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
-        std: Standard deviation of each channel that the teacher was trained with, likewise.
+        teacher: What is given with the model.
         minutes: Wall time of all of it. Default: as many rounds as the recipe does, which the plan tells.
         folder: Run folder. Default: runs/TEACHER_to_STUDENT.
         plan: Print what was understood and what would be done, and stop there.
         recipe: How; beliefmatch recipes lists them.
         rounds: Rounds, instead of minutes.
-        num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
-        outputs: What the teacher returns: multi_label for labels of which several may be true, regression for numbers.
-            Default: what its configuration says, or else one class is right, in a form that is detected.
-        output: Which of several outputs of the teacher holds the logits: an index, such as 1 for the second, or a key.
         start: teacher: the student begins with the teacher's weights where both have a layer; fresh: with random ones.
             Default: what the recipe finds right.
         batch_size: Examples a batch. Default: the recipe's.
@@ -112,18 +90,11 @@ def compress(
             "--student is missing: name one, such as thin:0.5, or say what it must meet, such as --speedup 2"
         )
     student = AUTO if student is None else student
-    where = folder or Path("runs") / f"{_short(teacher)}_to_{_short(student)}"
+    where = folder or Path("runs") / f"{_short(model)}_to_{_short(student)}"
     settings = CompressionSettings(
-        teacher=teacher,
+        teacher=model,
+        of_teacher=teacher,
         student=student,
-        weights=weights,
-        state_key=state_key,
-        num_classes=num_classes,
-        outputs=outputs,
-        output=output,
-        shape=shape,
-        mean=mean,
-        std=std,
         start=start,
         recipe=recipe,
         minutes=minutes,

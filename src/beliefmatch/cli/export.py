@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from beliefmatch.cli.aliases import left_out
 from beliefmatch.cli.output import print_table
 from beliefmatch.cli.printing import print_text
 from beliefmatch.training.progress import Display, print_json
@@ -21,7 +20,7 @@ def export(
     to: Annotated[str, tyro.conf.arg(metavar="{onnx,pt2,safetensors}")],
     out: Path | None = None,
     int8: bool = False,
-    min_agreement: Annotated[float | None, left_out("FRACTION")] = None,
+    min_agreement: Annotated[float | None, "FRACTION"] = None,
     pixels: Literal["uint8", "unit"] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,

@@ -4,7 +4,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -12,6 +12,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import tyro
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
+from beliefmatch.networks.model_settings import ModelSettings
+
+ModelFlags = Annotated[ModelSettings, tyro.conf.arg(name="")]
+"""Settings of a model, each a flag of the command itself. It calls them its teacher, since messages do."""
 WORDS = {int: "NUMBER", float: "NUMBER", str: "TEXT", Path: "PATH"}
 
 
@@ -49,14 +53,20 @@ def _field_in_words(field: StructFieldSpec) -> StructFieldSpec:
 
 
 def command_in_words(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command whose own flags a help shows in words."""
+    """Return a command whose own flags a help shows in words, those of a model in the place of its settings."""
     hints, signature = get_type_hints(command, include_extras=True), inspect.signature(command)
     parameters = [
         each.replace(annotation=in_words(hints[each.name], each.default)) for each in signature.parameters.values()
     ]
+    flat = next((each for each in parameters if isinstance(each.default, ModelSettings)), None)
+    if flat is not None:
+        index = parameters.index(flat)
+        parameters[index : index + 1] = _flags_of_model()
 
     @functools.wraps(command)
     def displayed(*arguments: Any, **flags: Any) -> None:
+        if flat is not None:
+            flags[flat.name] = ModelSettings(**{each.name: flags.pop(each.name) for each in fields(ModelSettings)})
         command(*arguments, **flags)
 
     # The parser would look at the command itself.
@@ -66,17 +76,35 @@ def command_in_words(command: Callable[..., None]) -> Callable[..., None]:
     return displayed
 
 
+def _flags_of_model() -> list[inspect.Parameter]:
+    """Return the parameters that settings of a model are to the parser, which would put those of a part last."""
+    spec = ConstructorRegistry.get_struct_spec(
+        StructTypeInfo.make(ModelSettings, ModelSettings(), in_union_context=False)
+    )
+    assert isinstance(spec, StructConstructorSpec)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=Annotated[field.type, tyro.conf.arg(help=field.helptext)],
+        )
+        for field in map(_field_in_words, spec.fields)
+    ]
+
+
 def in_words(annotation: Any, default: object) -> Any:
     """Return the type of a flag with words that stand for what is typed after it; a nested one as it is.
 
     Args:
-        annotation: of a field or a parameter. Words that it has already stay.
+        annotation: of a field or a parameter. A text beside its type is taken as these words, and those that it has
+            already stay.
         default: of it. Where it is None, a help says in its text what happens instead.
     """
     kind, metadata = annotation, ()
     if get_origin(annotation) is Annotated:
         kind, *metadata = get_args(annotation)
-    words = _words_of(kind, default)
+    words = next((each for each in metadata if isinstance(each, str)), None) or _words_of(kind, default)
     if words is None:
         return annotation
     if default is None and tyro.conf.Positional in metadata:

@@ -1,23 +1,17 @@
 """The command `inspect`: what is understood of a model, and which students would fit."""
 
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from beliefmatch.cli.aliases import (
-    OptionalCount,
-    OptionalFile,
-    OptionalNumbers,
-    OptionalOutputs,
-    OptionalShape,
-    left_out,
-)
+from beliefmatch.cli.flag_words import ModelFlags
 from beliefmatch.cli.output import open_table, print_table
 from beliefmatch.cli.printing import print_text
 from beliefmatch.cli.sensitivity import print_sensitivity
+from beliefmatch.networks.model_settings import ModelSettings
 from beliefmatch.training.progress import Display, print_json
 
 if TYPE_CHECKING:
@@ -29,16 +23,9 @@ def inspect_model(
     model: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="MODEL")]],
     /,
     *,
-    weights: OptionalFile = None,
-    state_key: Annotated[str | None, left_out("KEY")] = None,
-    shape: OptionalShape = None,
-    mean: OptionalNumbers = None,
-    std: OptionalNumbers = None,
-    num_classes: OptionalCount = None,
-    outputs: OptionalOutputs = None,
+    teacher: ModelFlags = ModelSettings(),
     prune: bool = False,
-    plot: Annotated[Path | None, left_out("FILE")] = None,
-    output: Annotated[str | None, left_out("KEY")] = None,
+    plot: Annotated[Path | None, "FILE"] = None,
     display: Display = "full",
 ) -> None:
     """Print what is understood of a model, students that would fit, and the compress command to type.
@@ -48,67 +35,42 @@ def inspect_model(
     Args:
         model: Trained network: my_file.py:function for your own, timm:NAME, torchvision:NAME, hf:FOLDER, an .onnx or
             .pt2 file, or a built-in name.
-        weights: File with its weights: safetensors, or a state dict written by torch.save.
-        state_key: Which of several state dicts in that file, such as ema. Default: the only one.
-        shape: Shape of one input, such as 3 32 32 for colour images or 64 for a vector. Default: what the model's own
-            configuration says.
-        mean: Mean of each channel that it was trained with, in pixels scaled to [0, 1].
-        std: Standard deviation of each channel that it was trained with, likewise.
-        num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
-        outputs: What it returns: multi_label for labels of which several may be true, regression for numbers.
-            Default: what its configuration says, or else one class is right, in a form that is detected.
+        teacher: What is given with the model.
         prune: Show, too, its sensitivity to the loss of each group of channels and of each residual block.
         plot: With --prune: file .png, .svg or .pdf to draw that into.
-        output: Which of several outputs holds the logits: an index, such as 1 for the second, or a key.
         display: Tables, warnings and errors alone, or JSON for scripts.
     """
     from beliefmatch.errors import SettingsError
     from beliefmatch.networks.pruning.sensitivity import measure_sensitivity
     from beliefmatch.report.sensitivity import check_plot, write_plot
     from beliefmatch.studies.compression_plan import describe_inputs
-    from beliefmatch.studies.compression_settings import TeacherSettings, load_alone
+    from beliefmatch.studies.compression_settings import load_alone
     from beliefmatch.studies.suggestions import suggest_students
 
     if plot is not None:
         if not prune:
             raise SettingsError("--plot draws what --prune measures: add --prune")
         check_plot(plot)
-    teacher = load_alone(
-        TeacherSettings(
-            teacher=model,
-            weights=weights,
-            state_key=state_key,
-            num_classes=num_classes,
-            outputs=outputs,
-            output=output,
-            shape=shape,
-            mean=mean,
-            std=std,
-        )
-    )
-    sensitivity = measure_sensitivity(teacher.module, teacher.spec) if prune else None
+    loaded = load_alone(model, teacher)
+    sensitivity = measure_sensitivity(loaded.module, loaded.spec) if prune else None
     if plot is not None and sensitivity is not None:
         write_plot(plot, sensitivity)
-    first, *students = suggest_students(model, teacher)
-    typed = {"--weights": weights, "--state-key": state_key, "--shape": shape, "--mean": mean, "--std": std}
-    typed |= {"--num-classes": num_classes, "--outputs": outputs, "--output": output}
-    given = {flag: value if isinstance(value, tuple) else (value,) for flag, value in typed.items() if value}
-    words = [word for flag, values in given.items() for word in (flag, *map(str, values))]
-    lines = _lines(teacher, ["beliefmatch", "compress", model, *words], students)
+    first, *students = suggest_students(model, loaded)
+    lines = _lines(loaded, ["beliefmatch", "compress", model, *_words(teacher)], students)
     line = next(iter(lines.values()), "")
     if display == "json":
         found: dict[str, Any] = {
             "model": asdict(first),
-            "classes": teacher.num_classes,
-            "task": teacher.task.name,
+            "classes": loaded.num_classes,
+            "task": loaded.task.name,
             "students": [asdict(each) for each in students],
             "pruning": sensitivity and asdict(sensitivity),
         }
-        found |= {"shape": teacher.spec.shape, "outputs": teacher.inspection.outputs}
+        found |= {"shape": loaded.spec.shape, "outputs": loaded.inspection.outputs}
         print_json(found | {"command": line, "commands": list(lines.values())})
     elif display == "full":
-        inputs = describe_inputs(teacher.spec, shape_given=shape is not None)
-        described = [("model", model), *_describe(teacher), *inputs]
+        inputs = describe_inputs(loaded.spec)
+        described = [("model", model), *_describe(loaded), *inputs]
         print_text("\n".join(f"{name:14}{text}" for name, text in described))
         _print_table(first, students)
         if sensitivity is not None:
@@ -116,10 +78,17 @@ def inspect_model(
             if plot is not None:
                 print_text(f"wrote {plot}")
         if students:
-            print_text(_estimate(first, students[0], teacher))
+            print_text(_estimate(first, students[0], loaded))
         else:
             print_text("no network of ours is smaller and fits; name one of your own: --student my_file.py:function")
         print_text("\n".join(f"{what}:\n  {typed}" for what, typed in lines.items()))
+
+
+def _words(settings: ModelSettings) -> list[str]:
+    """Return the words of a command that give settings of a model."""
+    given = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    typed = {name: value if isinstance(value, tuple) else (value,) for name, value in given.items() if value}
+    return [word for name, values in typed.items() for word in (f"--{name.replace('_', '-')}", *map(str, values))]
 
 
 def _lines(teacher: "Teacher", words: list[str], students: "list[SuggestedStudent]") -> dict[str, str]:

@@ -1,19 +1,14 @@
 """The command `quantize`: a network in 8 bits, without data."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from beliefmatch.cli.aliases import (
-    OptionalCount,
-    OptionalFile,
-    OptionalNumbers,
-    OptionalOutputs,
-    OptionalShape,
-    left_out,
-)
+from beliefmatch.cli.flag_words import ModelFlags
 from beliefmatch.cli.output import print_table
 from beliefmatch.cli.printing import print_text
+from beliefmatch.networks.model_settings import ModelSettings
 from beliefmatch.training.progress import Display, print_json
 
 if TYPE_CHECKING:
@@ -26,17 +21,10 @@ def quantize(
     /,
     *,
     to: Literal["int8"] = "int8",  # noqa: ARG001
-    out: OptionalFile = None,
-    weights: OptionalFile = None,
-    state_key: Annotated[str | None, left_out("KEY")] = None,
-    shape: OptionalShape = None,
-    mean: OptionalNumbers = None,
-    std: OptionalNumbers = None,
-    num_classes: OptionalCount = None,
-    outputs: OptionalOutputs = None,
-    output: Annotated[str | None, left_out("KEY")] = None,
-    pixels: Annotated[Literal["uint8", "unit"] | None, left_out("{uint8,unit}")] = None,
-    images: OptionalFile = None,
+    out: Annotated[Path | None, "FILE"] = None,
+    teacher: ModelFlags = ModelSettings(),
+    pixels: Literal["uint8", "unit"] | None = None,
+    images: Annotated[Path | None, "FILE"] = None,
     calibration: Literal["auto", "noise", "procedural", "refined", "weighted"] = "auto",
     ranges: Literal["auto", "minmax", "entropy", "percentile"] = "auto",
     reduce_range: Literal["auto", "yes", "no"] = "auto",
@@ -60,14 +48,7 @@ def quantize(
             torchvision:NAME, hf:FOLDER, an .onnx or .pt2 file, or a built-in name.
         to: Type of weights and activations.
         out: File to write, or folder for it. Default: model_int8.onnx in the run folder, or in the working directory.
-        weights: File with the model's weights: safetensors, or a state dict written by torch.save.
-        state_key: Which of several state dicts in that file, such as ema. Default: the only one.
-        shape: Shape of one input, such as 3 32 32. Default: what the model's own configuration says.
-        mean: Mean of each channel that the model was trained with, in pixels scaled to [0, 1].
-        std: Standard deviation of each channel that the model was trained with, likewise.
-        num_classes: Number of outputs, where a file of weights fills an architecture. Default: 10.
-        outputs: What the model returns. Default: detected.
-        output: Which of several outputs holds the logits: an index, such as 1 for the second, or a key.
+        teacher: What is given with the model.
         pixels: Let the file take pixels and normalise them itself: uint8 from 0 to 255, or unit from 0 to 1. Default:
             it takes network inputs.
         images: File .npz to compare on, as measure takes it. Nothing is calibrated on it.
@@ -85,12 +66,14 @@ def quantize(
     from beliefmatch.data.images import read_examples
     from beliefmatch.errors import SettingsError
     from beliefmatch.quantization.quantize import QuantizationSettings
-    from beliefmatch.studies.quantize import quantize as quantize_model
+    from beliefmatch.studies.quantize import quantize_model
 
     if len(keep_float) > 1 and {"auto", "none"} & set(keep_float):
         raise SettingsError("--keep-float is auto, none, or names of nodes, not both")
-    if output is not None and output.endswith(".onnx"):
-        raise SettingsError(f"--output is which of the model's outputs holds the logits; the file is --out {output}")
+    if teacher.output is not None and teacher.output.endswith(".onnx"):
+        raise SettingsError(
+            f"--output is which of the model's outputs holds the logits; the file is --out {teacher.output}"
+        )
     names = {"auto": "auto", "none": "none"}
     kept = names.get(" ".join(keep_float), keep_float)
     settings = QuantizationSettings(
@@ -105,14 +88,7 @@ def quantize(
     quantized = quantize_model(
         model,
         out,
-        shape=shape,
-        mean=mean,
-        std=std,
-        weights=weights,
-        state_key=state_key,
-        num_classes=num_classes,
-        outputs=outputs,
-        output=output,
+        teacher,
         pixels=pixels,
         images=None if images is None else read_examples(images),
         settings=settings,

@@ -1,13 +1,15 @@
 """What a user or a configuration says of a network's outputs: what they predict, and in which form."""
 
 import logging
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from beliefmatch.errors import NetworkError, SettingsError, did_you_mean
 from beliefmatch.log_once import log_once
-from beliefmatch.networks.output_forms import OutputForm
 from beliefmatch.runs.schema.task import TaskName
 from beliefmatch.setting_names import Setting, where_known
+
+if TYPE_CHECKING:
+    from beliefmatch.networks.output_forms import OutputForm
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ def check_kind(kind: str | None) -> None:
         raise SettingsError(f"no outputs {kind!r}; {did_you_mean(str(kind), get_args(OutputKind))}")
 
 
-def resolve_kind(kind: OutputKind | None, *, num_columns: int, role: str) -> tuple[TaskName, OutputForm | None]:
+def resolve_kind(kind: OutputKind | None, *, num_columns: int, role: str) -> "tuple[TaskName, OutputForm | None]":
     """Return what outputs of a kind predict, and their form; None: it is detected.
 
     Raises:
@@ -54,7 +56,7 @@ def resolve_kind(kind: OutputKind | None, *, num_columns: int, role: str) -> tup
             return "single_label", kind
 
 
-def kind_of(task: TaskName, form: OutputForm | None) -> OutputKind | None:
+def kind_of(task: TaskName, form: "OutputForm | None") -> OutputKind | None:
     """Return the kind that stands for a task and a form; None: nothing has to be said."""
     return form if task == "single_label" else task
 
@@ -67,7 +69,7 @@ def configured_kind(config: Any) -> OutputKind | None:
     return kind or ("regression" if getattr(config, "num_labels", None) == 1 else None)
 
 
-def warn_of_unknown_kind(form: OutputForm, *, num_columns: int, role: str) -> None:
+def warn_of_unknown_kind(form: "OutputForm", *, num_columns: int, role: str) -> None:
     """Write to the log what a teacher's outputs are taken for, where neither user nor configuration says.
 
     A student's kind is its teacher's.

@@ -27,7 +27,7 @@ from beliefmatch.setting_names import Setting
 from beliefmatch.students.base import AbstractStudent
 from beliefmatch.studies.auto_student import check_target, list_proposals, measure_proposals, order_candidates
 from beliefmatch.studies.compression import Compression
-from beliefmatch.studies.compression_settings import CompressionSettings, StudentLike, teacher_of, transfer_of
+from beliefmatch.studies.compression_settings import CompressionSettings, StudentLike, network_of, transfer_of
 from beliefmatch.training.run_settings import fingerprint
 
 logger = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ def describe_target(target: Target) -> str:
 def _measure(
     settings: CompressionSettings, teacher: Teacher, target: Target
 ) -> tuple[Candidates, dict[str, AbstractStudent]]:
-    name = teacher_of(settings).architecture
+    name = network_of(settings.teacher, settings.of_teacher).architecture
     logger.info("listing students for %s, and measuring them on this machine", describe_target(target))
     proposals = list_proposals(name, teacher, target)
     runtime, candidates = measure_proposals(proposals, teacher.spec, target)

@@ -9,6 +9,7 @@ from beliefmatch.checks import check_length
 from beliefmatch.errors import SettingsError
 from beliefmatch.log_once import each_message_once
 from beliefmatch.networks.loading.given import GivenNetworks
+from beliefmatch.networks.model_settings import ModelSettings
 from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.candidates import Target
@@ -24,6 +25,7 @@ from beliefmatch.studies.compression_settings import (
     RecipeLike,
     StudentLike,
     TeacherLike,
+    numbers,
     transfer_of,
 )
 from beliefmatch.training.options import RunOptions
@@ -130,15 +132,17 @@ def compress(
     where = _new_folder() if folder is None else Path(folder)
     settings = CompressionSettings(
         teacher=teacher,
+        of_teacher=ModelSettings(
+            weights=None if weights is None else Path(weights),
+            state_key=state_key,
+            shape=None if shape is None else tuple(shape),
+            mean=numbers("mean", mean),
+            std=numbers("std", std),
+            num_classes=num_classes,
+            outputs=outputs,
+            output=output,
+        ),
         student=student,
-        weights=weights,
-        state_key=state_key,
-        num_classes=num_classes,
-        outputs=outputs,
-        output=output,
-        shape=shape,
-        mean=mean,
-        std=std,
         start=start,
         recipe=recipe,
         minutes=minutes,
@@ -183,17 +187,10 @@ def run_plan(plan: CompressionPlan, *, progress: bool = True, on_round: Observer
 
 def _plan_in_folder(transfer: Transfer, given: GivenNetworks, settings: CompressionSettings) -> CompressionPlan:
     """Plan a new run, or go on with the one that the folder holds."""
-    folder, shape_given = RunFolder(settings.options.folder), settings.shape is not None
+    folder = RunFolder(settings.options.folder)
     if not folder.holds_run:
         transfer = replace(transfer, minutes=settings.minutes)
-        return make_plan(
-            transfer,
-            settings.options,
-            given,
-            shape_given=shape_given,
-            minutes=settings.minutes,
-            began=settings.began,
-        )
+        return make_plan(transfer, settings.options, given, minutes=settings.minutes, began=settings.began)
     more = _more_than(folder.read_run().settings, settings, folder)
     kept = folder.read_run().settings.transfer
     if more is None:
@@ -204,7 +201,6 @@ def _plan_in_folder(transfer: Transfer, given: GivenNetworks, settings: Compress
             transfer,
             settings.options,
             given,
-            shape_given=shape_given,
             minutes=None,
             is_timed=False,
             note=f"The run in {folder.path} {state}.",

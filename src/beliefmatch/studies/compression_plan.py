@@ -49,8 +49,6 @@ class CompressionPlan:
     """Or labels, or numbers."""
     is_of_family: bool
     """Whether the student has enough layers of its teacher's to start from its weights."""
-    shape_given: bool
-    """Whether the user gave the shape; otherwise it is the teacher's own."""
     device: str
     """Kind of device: cpu, cuda or mps."""
     timing: Timing | None
@@ -68,7 +66,7 @@ class CompressionPlan:
         lines += [
             ("student", self._student()),
             (OUTPUT_WORDS[self.task], self._outputs()),
-            *describe_inputs(self.transfer.inputs, shape_given=self.shape_given),
+            *describe_inputs(self.transfer.inputs),
         ]
         lines += [*self._work(), *(("warning", text) for text in self._warnings())]
         return "\n".join([*([self.note] if self.note else []), *(f"{name:14}{text}" for name, text in lines)])
@@ -131,7 +129,6 @@ def make_plan(
     options: RunOptions,
     given: GivenNetworks,
     *,
-    shape_given: bool,
     minutes: float | None,
     is_timed: bool = True,
     note: str = "",
@@ -143,7 +140,6 @@ def make_plan(
         transfer: what to compute; its rounds are replaced where minutes are given.
         options: where, and on what.
         given: networks that were given in Python.
-        shape_given: whether the user gave the shape of the inputs.
         minutes: wall time of the whole run, with what was before it and what this function takes; None: the rounds of
             the transfer.
         is_timed: whether rounds are timed, unless they are few and their number is given; otherwise it stays.
@@ -170,7 +166,6 @@ def make_plan(
         task=prepared.teacher.task.name,
         num_classes=prepared.teacher.num_classes,
         is_of_family=is_of_family(prepared.student, prepared.teacher.module),
-        shape_given=shape_given,
         device=prepared.fabric.device.type,
         timing=timing,
         memory=peak_memory(prepared.fabric.device),
@@ -178,14 +173,9 @@ def make_plan(
     )
 
 
-def describe_inputs(inputs: InputSpec, *, shape_given: bool) -> list[tuple[str, str]]:
-    """Return shape and normalisation in words, and where each is from.
-
-    Args:
-        inputs: of both networks.
-        shape_given: whether the user gave the shape.
-    """
-    origin = "as you gave it" if shape_given else "from the teacher's own configuration"
+def describe_inputs(inputs: InputSpec) -> list[tuple[str, str]]:
+    """Return shape and normalisation in words, and where each is from."""
+    origin = "as you gave it" if inputs.shape_from == "user" else "from the teacher's own configuration"
     lines = [("input shape", f"{' x '.join(map(str, inputs.shape))} ({origin})")]
     if inputs.is_made_of_pixels:
         lines.append(("normalisation", f"{inputs.describe_normalisation()} ({SOURCES[inputs.normalisation_from]})"))

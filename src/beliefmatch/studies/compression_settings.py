@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict, get_args
+from typing import get_args
 
 from beliefmatch import recipes
 from beliefmatch.errors import SettingsError, WrongTypeError, did_you_mean
@@ -16,7 +16,8 @@ from beliefmatch.networks.loading.torch_checkpoint import (
     pickled_class,
 )
 from beliefmatch.networks.loading.trained import AbstractNetwork
-from beliefmatch.networks.output_kinds import OutputKind, check_kind
+from beliefmatch.networks.model_settings import ModelSettings
+from beliefmatch.networks.output_kinds import check_kind
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.datasets import choose_inputs
 from beliefmatch.setting_names import Setting
@@ -36,33 +37,12 @@ WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 """How files end that hold weights alone."""
 
 
-class _Inputs(TypedDict):
-    """Shape and normalisation of inputs as a user gives them."""
-
-    shape: tuple[int, ...] | None
-    mean: tuple[float, ...] | None
-    std: tuple[float, ...] | None
-
-
 @dataclass(frozen=True, kw_only=True)
-class TeacherSettings:
-    """What `compress`, `inspect` and `quantize` are told of a trained network; see `compress`."""
-
-    teacher: TeacherLike
-    weights: Path | str | None = None
-    state_key: str | None = None
-    num_classes: int | None = None
-    outputs: OutputKind | None = None
-    output: str | None = None
-    shape: tuple[int, ...] | None = None
-    mean: Numbers | None = None
-    std: Numbers | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class CompressionSettings(TeacherSettings):
+class CompressionSettings:
     """What `compress` is asked for; see there."""
 
+    teacher: TeacherLike
+    of_teacher: ModelSettings
     student: StudentLike
     start: Start | None = None
     recipe: RecipeLike = "best"
@@ -81,7 +61,7 @@ def transfer_of(settings: CompressionSettings) -> tuple[Transfer, GivenNetworks]
     Raises:
         BeliefMatchError: see `compress`.
     """
-    check_kind(settings.outputs)
+    check_kind(settings.of_teacher.outputs)
     if settings.start is not None and settings.start not in get_args(Start):
         raise SettingsError(f"no start {settings.start!r}; {did_you_mean(str(settings.start), get_args(Start))}")
     recipe = settings.recipe
@@ -91,14 +71,16 @@ def transfer_of(settings: CompressionSettings) -> tuple[Transfer, GivenNetworks]
         recipe = recipes.ALL[recipe]
     elif not callable(recipe):
         raise WrongTypeError(f"recipe is a {type(recipe).__name__}; expected a name, or a function of a Setup")
-    teacher, student = teacher_of(settings), _student_of(settings)
+    teacher, student = network_of(settings.teacher, settings.of_teacher), _student_of(settings)
     fixed = isinstance(settings.recipe, str) and recipes.defaults_of(settings.recipe).inputs is not None
     if not fixed:
-        _check_shape(settings, teacher)
+        _check_shape(settings.of_teacher, teacher)
     setup = recipes.Setup(
         teacher=teacher,
         student=student,
-        **_inputs_of(settings),
+        shape=settings.of_teacher.shape,
+        mean=settings.of_teacher.mean,
+        std=settings.of_teacher.std,
         rounds=settings.rounds,
         batch_size=settings.batch_size,
         seed=settings.seed,
@@ -122,20 +104,20 @@ def transfer_of(settings: CompressionSettings) -> tuple[Transfer, GivenNetworks]
     )
 
 
-def load_alone(settings: TeacherSettings) -> Teacher:
+def load_alone(model: TeacherLike, settings: ModelSettings) -> Teacher:
     """Load a model as `compress` loads a teacher, where no student is made.
 
     Raises:
         BeliefMatchError: see `compress`.
     """
     check_kind(settings.outputs)
-    teacher = teacher_of(settings)
-    _check_shape(settings, teacher)
-    inputs = choose_inputs(None, **_inputs_of(settings), known=teacher.known_inputs())
-    return Teacher.load(teacher, inputs)
+    network = network_of(model, settings)
+    _check_shape(settings, network)
+    inputs = choose_inputs(None, settings.shape, settings.mean, settings.std, network.known_inputs())
+    return Teacher.load(network, inputs)
 
 
-def _check_shape(settings: TeacherSettings, teacher: AbstractNetwork) -> None:
+def _check_shape(settings: ModelSettings, teacher: AbstractNetwork) -> None:
     """Check that the shape of one input is known.
 
     Raises:
@@ -148,44 +130,33 @@ def _check_shape(settings: TeacherSettings, teacher: AbstractNetwork) -> None:
         )
 
 
-def _inputs_of(settings: TeacherSettings) -> _Inputs:
-    """Return what the user says of inputs."""
-    return {
-        "shape": None if settings.shape is None else tuple(settings.shape),
-        "mean": _numbers("mean", settings.mean),
-        "std": _numbers("std", settings.std),
-    }
-
-
-def teacher_of(settings: TeacherSettings) -> AbstractNetwork:
-    """Return the trained network as it is to be loaded.
+def network_of(model: TeacherLike, settings: ModelSettings) -> AbstractNetwork:
+    """Return a trained network as it is to be loaded.
 
     Raises:
         SettingsError: a file of weights alone is given as the network.
         WrongTypeError: it is nothing that a network can be made of.
     """
-    teacher, weights = settings.teacher, None if settings.weights is None else Path(settings.weights)
-    if isinstance(teacher, AbstractNetwork):
-        return teacher
-    if isinstance(teacher, str | Path):
-        name = _name(teacher, "teacher")
+    if isinstance(model, AbstractNetwork):
+        return model
+    if isinstance(model, str | Path):
         return Network(
-            architecture=name,
-            weights=weights,
+            architecture=_name(model, "teacher"),
+            weights=settings.weights,
             state_key=settings.state_key,
             num_classes=settings.num_classes,
             outputs=settings.outputs,
             output=settings.output,
         )
-    if is_given(teacher):
+    if is_given(model):
         return GivenNetwork.of(
-            teacher,
-            weights=weights,
+            model,
+            weights=settings.weights,
             state_key=settings.state_key,
             outputs=settings.outputs,
             output=settings.output,
         )
-    raise WrongTypeError(f"teacher is a {type(teacher).__name__}; {_EXPECTED}")
+    raise WrongTypeError(f"teacher is a {type(model).__name__}; {_EXPECTED}")
 
 
 def _student_of(settings: CompressionSettings) -> AbstractStudent:
@@ -219,12 +190,16 @@ def _name(network: str | Path, role: str) -> str:
     return str(network)
 
 
-def _numbers(name: str, values: Any) -> tuple[float, ...] | None:
-    """Return numbers, one for each channel; a single one stands for all."""
+def numbers(name: str, values: Numbers | None) -> tuple[float, ...] | None:
+    """Return numbers, one for each channel; a single one stands for all.
+
+    Raises:
+        WrongTypeError: they are something else.
+    """
     if values is None:
         return None
     try:
-        return tuple(map(float, values)) if hasattr(values, "__iter__") else (float(values),)
+        return tuple(map(float, values)) if isinstance(values, Iterable) else (float(values),)
     except (TypeError, ValueError) as error:
         raise WrongTypeError(
             f"{name} is {values!r}; expected a number for each channel, such as (0.5, 0.5, 0.5)"

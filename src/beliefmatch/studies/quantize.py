@@ -1,5 +1,6 @@
 """One call from a trained network, or a run, to a file in 8 bits, without data."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from beliefmatch.log_once import each_message_once
 from beliefmatch.measurement.stored_run import StoredRun
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.model_settings import ModelSettings
 from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.networks.scale import warn_of_scale
 from beliefmatch.paths import as_path
@@ -18,7 +20,7 @@ from beliefmatch.quantization.export import STEM, quantize_run
 from beliefmatch.quantization.quantize import QuantizationSettings, Quantized, quantize_network
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.setting_names import settings_of_run, speaks_python
-from beliefmatch.studies.compression_settings import Numbers, TeacherLike, TeacherSettings, load_alone
+from beliefmatch.studies.compression_settings import Numbers, TeacherLike, load_alone, numbers
 from beliefmatch.training.trusted_code import TrustedCode
 
 
@@ -70,12 +72,42 @@ def quantize(
     Raises:
         BeliefMatchError: the model, the settings or the examples cannot be used, or the file does not agree enough.
     """
-    out = None if out is None else as_path(out, "out")
+    return quantize_model(
+        model,
+        None if out is None else as_path(out, "out"),
+        ModelSettings(
+            weights=None if weights is None else Path(weights),
+            state_key=state_key,
+            shape=None if shape is None else tuple(shape),
+            mean=numbers("mean", mean),
+            std=numbers("std", std),
+            num_classes=num_classes,
+            outputs=outputs,
+            output=output,
+        ),
+        pixels=pixels,
+        images=images,
+        settings=settings,
+        overwrite=overwrite,
+        trust_code=trust_code,
+    )
+
+
+def quantize_model(
+    model: TeacherLike | RunFolder,
+    out: Path | None,
+    of_model: ModelSettings,
+    *,
+    pixels: Pixels | None,
+    images: Any,
+    settings: QuantizationSettings,
+    overwrite: bool,
+    trust_code: TrustedCode,
+) -> Quantized:
+    """Write a network in 8 bits; see `quantize`."""
     path = model.path if isinstance(model, RunFolder) else model
     if isinstance(path, str | Path) and (Path(path) / "run.json").is_file():
-        given = {"weights": weights, "state_key": state_key, "num_classes": num_classes}
-        given |= {"outputs": outputs, "output": output}
-        with settings_of_run(path, {**given, "shape": shape, "mean": mean, "std": std}):
+        with settings_of_run(path, asdict(of_model)):
             folder = RunFolder(Path(path))
             run = StoredRun(folder=folder, trust_code=trust_code)
             transfer = run.read_transfer()
@@ -91,19 +123,7 @@ def quantize(
             return quantized
     assert not isinstance(model, RunFolder)
     _check_folder(model)
-    teacher = load_alone(
-        TeacherSettings(
-            teacher=model,
-            weights=weights,
-            state_key=state_key,
-            num_classes=num_classes,
-            outputs=outputs,
-            output=output,
-            shape=shape,
-            mean=mean,
-            std=std,
-        )
-    )
+    teacher = load_alone(model, of_model)
     return quantize_network(
         teacher.module,
         teacher.spec,

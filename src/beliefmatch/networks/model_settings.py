@@ -1,0 +1,31 @@
+"""What a user gives with a trained network: one value, for commands and for functions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from beliefmatch.networks.output_kinds import OutputKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """Weights, inputs and outputs of a model. Each is a flag of commands, with the words that follow it in helps."""
+
+    weights: Annotated[Path | None, "FILE"] = None
+    """File with the model's weights: safetensors, or a state dict written by torch.save."""
+    state_key: Annotated[str | None, "KEY"] = None
+    """Which of several state dicts in that file, such as ema. Default: the only one."""
+    shape: Annotated[tuple[int, ...] | None, "SIZE ..."] = None
+    """Shape of one input, such as 3 32 32 for colour images or 64 for a vector. Default: what the model's own
+    configuration says."""
+    mean: Annotated[tuple[float, ...] | None, "NUMBER ..."] = None
+    """Mean of each channel that the model was trained with, in pixels scaled to [0, 1]."""
+    std: Annotated[tuple[float, ...] | None, "NUMBER ..."] = None
+    """Standard deviation of each channel that the model was trained with, likewise."""
+    num_classes: Annotated[int | None, "COUNT"] = None
+    """Number of outputs, where a file of weights fills an architecture. Default: 10."""
+    outputs: OutputKind | None = None
+    """What the model returns: multi_label for labels of which several may be true, regression for numbers.
+    Default: what its configuration says, or else one class is right, in a form that is detected."""
+    output: Annotated[str | None, "KEY"] = None
+    """Which of several outputs holds the logits: an index, such as 1 for the second, or a key."""
