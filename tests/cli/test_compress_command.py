@@ -143,6 +143,40 @@ def test_inspect_says_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
     assert [each["architecture"] for each in found["students"]] == ["convnet_8", "convnet_4"]
 
 
+def test_a_dataset_stands_for_shape_and_normalisation(capsys: pytest.CaptureFixture[str]) -> None:
+    run(
+        "compress",
+        *NETWORKS,
+        "--dataset",
+        "mnist",
+        "--recipe",
+        "noise",
+        "--batch-size",
+        "4",
+        "--minutes",
+        "1",
+        "--plan",
+    )
+    written = capsys.readouterr().out
+    assert "1 x 28 x 28 (as you gave it)" in written
+    assert "mean 0.1307, std 0.3081 (as you gave it)" in written
+
+
+def test_a_function_that_loads_no_weights_is_refused_or_allowed(capsys: pytest.CaptureFixture[str]) -> None:
+    words = (named("make_plain_conv"), "--dataset", "mnist")
+    for command in (("compress", "--student", "convnet_2"), ("inspect",), ("quantize",)):
+        run(*command, *words, code=2)
+        written = capsys.readouterr().err
+        assert "loads no weights" in written
+        assert "add --allow-untrained\n" in written
+    run("inspect", *words, "--allow-untrained", "--display", "json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["shape"] == [1, 28, 28]
+    assert f"compress {words[0]} --dataset mnist --allow-untrained --" in found["commands"][-1]
+    run("quantize", "gone/net.py:make", "--allow-untrained", code=2)
+    assert "no file at " in capsys.readouterr().err
+
+
 def test_inspect_shows_what_each_group_of_channels_is_worth(capsys: pytest.CaptureFixture[str]) -> None:
     torch.save(make_network("convnet_16", in_channels=1, num_classes=10).state_dict(), "w.pt")
     model = ("inspect", "convnet_16", "--weights", "w.pt", *INPUTS, "--prune")

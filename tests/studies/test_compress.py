@@ -16,8 +16,9 @@ import torch
 from torch import nn
 
 import beliefmatch as bm
-from beliefmatch.errors import SettingsError, WeightsError, WrongTypeError
+from beliefmatch.errors import NetworkError, SettingsError, WeightsError, WrongTypeError
 from beliefmatch.networks.loading.network import make_network
+from beliefmatch.networks.normalisation import MNIST
 from beliefmatch.networks.pruning.thinning import thin
 from beliefmatch.students import pruned
 from beliefmatch.studies import compression_plan
@@ -317,6 +318,17 @@ def test_the_shape_comes_from_the_models_own_configuration_or_is_asked_for() -> 
     assert result.transfer.inputs.normalisation_from == "checkpoint"
 
 
+def test_a_dataset_stands_for_shape_and_normalisation() -> None:
+    result = compressed(dataset="mnist", shape=None, mean=None, std=None)
+    assert (result.transfer.inputs, result.transfer.inputs.normalisation_from) == (MNIST, "user")
+
+
+def test_a_function_that_loads_no_weights_is_refused_or_allowed() -> None:
+    with pytest.raises(NetworkError, match=r"loads no weights.* or add allow_untrained=True"):
+        compressed(teacher=make_plain_conv)
+    assert compressed(teacher=make_plain_conv, allow_untrained=True).student
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -337,6 +349,7 @@ def test_a_wrong_type_is_a_type_error_of_ours(settings: dict[str, Any], message:
     ("typed", "answer"),
     [
         ({"outputs": "regresion"}, "no outputs 'regresion'; did you mean regression?"),
+        ({"dataset": "svhm"}, "no dataset is called 'svhm'; did you mean svhn?"),
         ({"start": "techer"}, "no start 'techer'; did you mean teacher?"),
         ({"start": "zzz"}, "no start 'zzz'; there are fresh, teacher"),
     ],

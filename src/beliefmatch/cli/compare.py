@@ -10,6 +10,7 @@ from beliefmatch.cli.measure import NetworkFlags
 from beliefmatch.cli.output import print_table
 from beliefmatch.cli.printing import print_text
 from beliefmatch.errors import SettingsError
+from beliefmatch.networks.model_settings import Dataset
 from beliefmatch.training.progress import Display, follow_runs, print_json
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def compare(
     minutes: float,
     teacher: NetworkFlags = NetworkFlags(),
     student: StudentFlags = StudentFlags(),
-    dataset: Literal["cifar10", "cifar100", "svhn", "mnist", "fashion_mnist", "imagenet"] | None = None,
+    dataset: Dataset | None = None,
     shape: tuple[int, ...] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,

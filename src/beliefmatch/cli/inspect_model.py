@@ -86,9 +86,12 @@ def inspect_model(
 
 def _words(settings: ModelSettings) -> list[str]:
     """Return the words of a command that give settings of a model."""
-    given = {field.name: getattr(settings, field.name) for field in fields(settings)}
-    typed = {name: value if isinstance(value, tuple) else (value,) for name, value in given.items() if value}
-    return [word for name, values in typed.items() for word in (f"--{name.replace('_', '-')}", *map(str, values))]
+    words = []
+    for field in fields(settings):
+        if value := getattr(settings, field.name):
+            values = () if value is True else value if isinstance(value, tuple) else (value,)
+            words += [f"--{field.name.replace('_', '-')}", *map(str, values)]
+    return words
 
 
 def _lines(teacher: "Teacher", words: list[str], students: "list[SuggestedStudent]") -> dict[str, str]:

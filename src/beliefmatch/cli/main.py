@@ -53,8 +53,8 @@ COMMANDS = {
     "reproduce": reproduce,
 }
 
-ONE_FLAG_A_NETWORK = ("compress", "inspect")
-"""Commands that take --student NAME as it is; the others have --student.architecture NAME and more besides."""
+ONE_FLAG_A_NETWORK = ("compress", "inspect", "quantize")
+"""Commands whose flags of a network are their own; the others have --student.architecture NAME and more besides."""
 RANKS = ("LOCAL_RANK", "RANK", "NODE_RANK", "WORLD_SIZE")
 """Environment variables that say which of several processes this is."""
 MAX_MESSAGE = 2000

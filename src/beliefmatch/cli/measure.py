@@ -9,6 +9,8 @@ import tyro
 from beliefmatch.cli.output import print_table
 from beliefmatch.cli.printing import print_text
 from beliefmatch.errors import SettingsError
+from beliefmatch.networks.model_settings import Dataset
+from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.setting_names import Setting
 from beliefmatch.training.progress import Display, print_json
 
@@ -32,7 +34,7 @@ class NetworkFlags:
     """What keys of the weights begin with, such as module.; by default it is found and logged."""
     state_key: str | None = None
     """Which of several state dicts in the file of weights, such as ema; None: the only one."""
-    outputs: Literal["logits", "probabilities", "sigmoid", "binary", "multi_label", "regression"] | None = None
+    outputs: OutputKind | None = None
     """What it returns, such as multi_label or regression, which values do not tell. None: what its configuration says,
     or else one class is right, in a form that is detected. A student's are of the teacher's kind."""
     output: str | None = None
@@ -48,7 +50,7 @@ def measure(
     images: Path,
     teacher: NetworkFlags = NetworkFlags(),
     student: NetworkFlags = NetworkFlags(),
-    dataset: Literal["cifar10", "cifar100", "svhn", "mnist", "fashion_mnist", "imagenet"] | None = None,
+    dataset: Dataset | None = None,
     shape: tuple[int, ...] | None = None,
     mean: tuple[float, ...] | None = None,
     std: tuple[float, ...] | None = None,

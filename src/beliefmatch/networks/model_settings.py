@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from beliefmatch.networks.output_kinds import OutputKind
+
+Dataset = Literal["cifar10", "cifar100", "svhn", "mnist", "fashion_mnist", "imagenet"]
+"""What a network was trained on, as far as we know the shape and the normalisation of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +18,8 @@ class ModelSettings:
     """File with the model's weights: safetensors, or a state dict written by torch.save."""
     state_key: Annotated[str | None, "KEY"] = None
     """Which of several state dicts in that file, such as ema. Default: the only one."""
+    dataset: Dataset | None = None
+    """What the model was trained on, instead of shape, mean and std. No data is read."""
     shape: Annotated[tuple[int, ...] | None, "SIZE ..."] = None
     """Shape of one input, such as 3 32 32 for colour images or 64 for a vector. Default: what the model's own
     configuration says."""
@@ -29,3 +34,5 @@ class ModelSettings:
     Default: what its configuration says, or else one class is right, in a form that is detected."""
     output: Annotated[str | None, "KEY"] = None
     """Which of several outputs holds the logits: an index, such as 1 for the second, or a key."""
+    allow_untrained: bool = False
+    """Take a function of yours that loads no weights, so that the model is random."""

@@ -1,14 +1,15 @@
 """What data sets fix: shape, normalisation and augmentation. No data is read."""
 
 from dataclasses import replace
-from typing import Literal
 
+from beliefmatch.errors import SettingsError, did_you_mean
 from beliefmatch.functional.augmentation import Augmentation
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.model_settings import Dataset
 from beliefmatch.networks.normalisation import CIFAR10, CIFAR100, FASHION_MNIST, IMAGENET, MNIST, SVHN
 from beliefmatch.runs.schema.export import NormalisationFrom
+from beliefmatch.setting_names import Setting
 
-Dataset = Literal["cifar10", "cifar100", "svhn", "mnist", "fashion_mnist", "imagenet"]
 INPUTS: dict[Dataset, InputSpec] = {
     "cifar10": CIFAR10,
     "cifar100": CIFAR100,
@@ -54,8 +55,10 @@ def choose_inputs(
         mean and std.
 
     Raises:
-        SettingsError: mean or std do not fit the shape.
+        SettingsError: mean or std do not fit the shape, or there is no such data set.
     """
+    if dataset is not None and dataset not in INPUTS:
+        raise SettingsError(f"no {Setting('dataset')} is called {dataset!r}; {did_you_mean(dataset, INPUTS)}")
     basis = _basis(dataset, shape, known)
     shape_from: NormalisationFrom | None = "user" if shape is not None else basis.shape_from
     shape = basis.shape if shape is None else shape

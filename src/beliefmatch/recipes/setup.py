@@ -6,11 +6,12 @@ from typing import Any
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.trained import AbstractNetwork
+from beliefmatch.networks.model_settings import Dataset
 from beliefmatch.networks.taps import TapPair
 from beliefmatch.objectives.base import AbstractObjective
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import AbstractOptimiser
-from beliefmatch.recipes.datasets import Dataset, choose_augmentation, choose_inputs
+from beliefmatch.recipes.datasets import choose_augmentation, choose_inputs
 from beliefmatch.setting_names import Setting
 from beliefmatch.sources.base import AbstractSource
 from beliefmatch.sources.few_shot import FewShot

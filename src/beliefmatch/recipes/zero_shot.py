@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+from beliefmatch.networks.model_settings import Dataset
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
-from beliefmatch.recipes.datasets import USUAL, Dataset
+from beliefmatch.recipes.datasets import USUAL
 from beliefmatch.recipes.setup import Defaults, Setup
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.training.transfer import Transfer

@@ -9,7 +9,7 @@ from beliefmatch.checks import check_length
 from beliefmatch.errors import SettingsError
 from beliefmatch.log_once import each_message_once
 from beliefmatch.networks.loading.given import GivenNetworks
-from beliefmatch.networks.model_settings import ModelSettings
+from beliefmatch.networks.model_settings import Dataset, ModelSettings
 from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.schema.candidates import Target
@@ -38,6 +38,7 @@ def compress(
     teacher: TeacherLike,
     student: StudentLike,
     *,
+    dataset: Dataset | None = None,
     shape: tuple[int, ...] | None = None,
     mean: Numbers | None = None,
     std: Numbers | None = None,
@@ -55,6 +56,7 @@ def compress(
     num_classes: int | None = None,
     outputs: OutputKind | None = None,
     output: str | None = None,
+    allow_untrained: bool = False,
     start: Start | None = None,
     batch_size: int | None = None,
     options: RunOptions | None = None,
@@ -75,6 +77,8 @@ def compress(
             in few bits (docs/quantization.md); or "auto": what meets speedup, size or macs is listed, measured on this
             machine, and trained (docs/which_student.md); or `GivenStudent.of(module, output="0")` where it returns
             several outputs.
+        dataset: what the teacher was trained on, such as "cifar10" or "imagenet", instead of shape, mean and std. No
+            data is read.
         shape: of one input, without the batch axis, such as (3, 32, 32). None: the teacher's own configuration says.
         mean: of each channel that the teacher was trained with, in pixels scaled to [0, 1]; one number serves all.
         std: standard deviation, likewise.
@@ -98,6 +102,7 @@ def compress(
         outputs: what the teacher returns: logits, probabilities, sigmoid or binary, of classes of which one is right;
             multi_label, or regression. None: what its configuration says, or else detected.
         output: which of several outputs of the teacher holds the logits, by index or key, where that is ambiguous.
+        allow_untrained: whether to take a function that loads no weights, so that the teacher is random.
         start: "teacher": what the student has in common with the teacher begins with the teacher's weights; "fresh":
             the student's own weights. None: what the recipe finds right; best takes "teacher".
         batch_size: examples a batch. None: the recipe's.
@@ -135,12 +140,14 @@ def compress(
         of_teacher=ModelSettings(
             weights=None if weights is None else Path(weights),
             state_key=state_key,
+            dataset=dataset,
             shape=None if shape is None else tuple(shape),
             mean=numbers("mean", mean),
             std=numbers("std", std),
             num_classes=num_classes,
             outputs=outputs,
             output=output,
+            allow_untrained=allow_untrained,
         ),
         student=student,
         start=start,

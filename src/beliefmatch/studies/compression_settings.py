@@ -78,6 +78,7 @@ def transfer_of(settings: CompressionSettings) -> tuple[Transfer, GivenNetworks]
     setup = recipes.Setup(
         teacher=teacher,
         student=student,
+        dataset=settings.of_teacher.dataset,
         shape=settings.of_teacher.shape,
         mean=settings.of_teacher.mean,
         std=settings.of_teacher.std,
@@ -113,7 +114,7 @@ def load_alone(model: TeacherLike, settings: ModelSettings) -> Teacher:
     check_kind(settings.outputs)
     network = network_of(model, settings)
     _check_shape(settings, network)
-    inputs = choose_inputs(None, settings.shape, settings.mean, settings.std, network.known_inputs())
+    inputs = choose_inputs(settings.dataset, settings.shape, settings.mean, settings.std, network.known_inputs())
     return Teacher.load(network, inputs)
 
 
@@ -123,7 +124,7 @@ def _check_shape(settings: ModelSettings, teacher: AbstractNetwork) -> None:
     Raises:
         SettingsError: neither the user nor the network says it.
     """
-    if settings.shape is None and teacher.known_inputs() is None:
+    if settings.dataset is None and settings.shape is None and teacher.known_inputs() is None:
         raise SettingsError(
             f"{Setting('shape')} is missing: {teacher.architecture} does not say what inputs it takes; give the "
             "shape of one input, such as 3 32 32 for colour images or 64 for a vector"
@@ -147,6 +148,7 @@ def network_of(model: TeacherLike, settings: ModelSettings) -> AbstractNetwork:
             num_classes=settings.num_classes,
             outputs=settings.outputs,
             output=settings.output,
+            allow_untrained=settings.allow_untrained,
         )
     if is_given(model):
         return GivenNetwork.of(
@@ -155,6 +157,7 @@ def network_of(model: TeacherLike, settings: ModelSettings) -> AbstractNetwork:
             state_key=settings.state_key,
             outputs=settings.outputs,
             output=settings.output,
+            allow_untrained=settings.allow_untrained,
         )
     raise WrongTypeError(f"teacher is a {type(model).__name__}; {_EXPECTED}")
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.loading.network import Network
+from beliefmatch.networks.model_settings import Dataset
 from beliefmatch.recipes import few_shot, fine_tune, zero_shot
-from beliefmatch.recipes.datasets import Dataset
 from beliefmatch.recipes.few_shot import Method
 from beliefmatch.recipes.setup import Setup
 from beliefmatch.recipes.zero_shot import ROUNDS

@@ -12,7 +12,7 @@ from beliefmatch.log_once import each_message_once
 from beliefmatch.measurement.stored_run import StoredRun
 from beliefmatch.networks.examples import AbstractExamples
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.networks.model_settings import ModelSettings
+from beliefmatch.networks.model_settings import Dataset, ModelSettings
 from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.networks.scale import warn_of_scale
 from beliefmatch.paths import as_path
@@ -30,6 +30,7 @@ def quantize(
     model: TeacherLike | RunFolder,
     out: Path | str | None = None,
     *,
+    dataset: Dataset | None = None,
     shape: tuple[int, ...] | None = None,
     mean: Numbers | None = None,
     std: Numbers | None = None,
@@ -38,6 +39,7 @@ def quantize(
     num_classes: int | None = None,
     outputs: OutputKind | None = None,
     output: str | None = None,
+    allow_untrained: bool = False,
     pixels: Pixels | None = None,
     images: Any = None,
     settings: QuantizationSettings = QuantizationSettings(),
@@ -52,6 +54,7 @@ def quantize(
         model: trained network, as `compress` takes a teacher; or a run folder, whose student is meant.
         out: file to write, which ends in .onnx, or folder for it. None: model_int8.onnx in the run folder, or in the
             working directory.
+        dataset: what the model was trained on, such as "cifar10", instead of shape, mean and std. Not for a run.
         shape: of one input, such as (3, 32, 32). None: the model's own configuration says. Not for a run.
         mean: of each channel that the model was trained with, in pixels scaled to [0, 1]. Not for a run.
         std: standard deviation, likewise.
@@ -60,6 +63,7 @@ def quantize(
         num_classes: outputs of a model that is made by name and filled from a file of weights. Not for a run.
         outputs: what the model returns. None: detected. Not for a run.
         output: which of several outputs holds the logits, by index or key, where that is ambiguous. Not for a run.
+        allow_untrained: whether to take a function that loads no weights, so that the model is random. Not for a run.
         pixels: let the file take pixels and normalise them itself: uint8 from 0 to 255, or unit from 0 to 1.
         images: real examples to compare on, of any form that `Compression.measure` takes. They calibrate nothing.
         settings: how it is quantised and checked.
@@ -78,12 +82,14 @@ def quantize(
         ModelSettings(
             weights=None if weights is None else Path(weights),
             state_key=state_key,
+            dataset=dataset,
             shape=None if shape is None else tuple(shape),
             mean=numbers("mean", mean),
             std=numbers("std", std),
             num_classes=num_classes,
             outputs=outputs,
             output=output,
+            allow_untrained=allow_untrained,
         ),
         pixels=pixels,
         images=images,

@@ -102,7 +102,8 @@ def _check_trained(network: nn.Module, make: Callable[[], nn.Module], name: str)
     if random := random_tensors(network, make_again(lambda: _call(make, name))):
         raise NetworkError(
             f"{name} {explain_random(network, random)}, so the teacher would be untrained. Load trained weights in it, "
-            f"name their file with {Setting('teacher.weights')}, or give the module itself, which is taken as it is"
+            f"name their file with {Setting('teacher.weights')}, give the module itself, which is taken as it is, or "
+            f"add {Setting('teacher.allow_untrained', value=True)}"
         )
 
 
@@ -151,15 +152,16 @@ class GivenNetwork(AbstractNetwork):
         state_key: str | None = None,
         outputs: OutputKind | None = None,
         output: str | None = None,
+        allow_untrained: bool = False,
     ) -> "GivenNetwork":
         """Hold a module, or what a function without arguments makes.
 
         Raises:
             NetworkError: the function fails, returns something else, or loads no weights where no file of them is
-                named. A module is taken as it is.
+                named and no random network is allowed. A module is taken as it is.
         """
         name, module = name_of(given), module_of(given)
-        if not isinstance(given, nn.Module) and weights is None:
+        if not isinstance(given, nn.Module) and weights is None and not allow_untrained:
             _check_trained(module, given, name)
         return cls(
             architecture=name,
