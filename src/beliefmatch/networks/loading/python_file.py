@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import torch
@@ -34,10 +35,12 @@ class OwnFile(AbstractOrigin):
         return make_own(self.architecture)
 
     def known_inputs(self) -> InputSpec | None:
-        """Return None: a function does not say what its network takes. A missing file is an error."""
+        """Return None: a function does not say what its network takes. A missing file or package is an error."""
         location = self.architecture.rpartition(":")[0]
         if location.endswith(".py"):
             _check_file(Path(location))
+        elif not _is_installed(location.partition(".")[0]):
+            raise _unknown_module(self.architecture, location)
         return None
 
     def locate(self) -> str:
@@ -103,6 +106,17 @@ def make_own(architecture: str) -> nn.Module:
         sys.path.remove(folder)
 
 
+def _is_installed(package: str) -> bool:
+    """Whether a package or a module of one file can be imported, from the working directory too; nothing is."""
+    if not package or package in sys.modules:
+        return bool(package)
+    return bool(importlib.util.find_spec(package) or PathFinder.find_spec(package, [str(Path.cwd())]))
+
+
+def _unknown_module(architecture: str, location: str) -> NetworkError:
+    return NetworkError(f"no origin or module is called {location!r}; {near_prefixes(architecture)}")
+
+
 def _call(architecture: str, location: str, name: str) -> nn.Module:
     try:
         module = _import_file(Path(location)) if location.endswith(".py") else importlib.import_module(location)
@@ -110,7 +124,7 @@ def _call(architecture: str, location: str, name: str) -> nn.Module:
         raise
     except Exception as error:
         if not location.endswith(".py") and _is_missing(location, error):
-            raise NetworkError(f"no origin or module is called {location!r}; {near_prefixes(architecture)}") from error
+            raise _unknown_module(architecture, location) from error
         raise NetworkError(f"{location} cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     make: Callable[[], object] | None = getattr(module, name, None)
     if make is None:

@@ -45,9 +45,9 @@ class FromTorchvision(AbstractOrigin):
 
     def known_inputs(self) -> InputSpec | None:
         """Return what torchvision's own transforms for its weights do; an architecture alone does not say."""
+        models, name, _ = self._find()
         if not self._weights_name:
             return None
-        models, name, _ = self._find()
         preset = self._find_weights(models, name).transforms()
         size = tuple(preset.crop_size)
         shape = (CHANNELS, *(size * 2 if len(size) == 1 else size))
