@@ -88,6 +88,7 @@ def measure_processes(num_processes: int, device: str) -> dict[str, float]:
         command = [sys.executable, "-m", "beliefmatch", "transfer", "zero_shot", "--folder", f"{folder}/run"]
         command += ["--teacher.architecture", TEACHER, "--teacher.weights", str(weights)]
         command += ["--student.architecture", STUDENT, "--rounds", str(2 * NUM_ROUNDS[device]), "--log-every", "1"]
+        command += ["--dataset", "cifar10"]
         command += ["--devices", str(num_processes), "--accelerator", device, "--display", "quiet"]
         subprocess.run(command, check=True, capture_output=True)
         rows = [json.loads(line) for line in (Path(folder) / "run" / "metrics.jsonl").read_text().splitlines()]

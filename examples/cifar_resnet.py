@@ -20,6 +20,7 @@ transfer = bm.recipes.zero_shot(
             weights=arguments.data / "models" / "cifar10" / "resnet56_akamaster.safetensors",
         ),
         student=bm.NamedStudent(architecture="cifar_resnet_20"),
+        dataset="cifar10",
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),
         rounds=arguments.rounds,

@@ -138,7 +138,7 @@ def test_the_api_speaks_python(tmp_path: Path) -> None:
         compress("convnet_8", "convnet_4", shape=(3, 8, 8), rounds=1, folder=tmp_path / "run")
     weights = tmp_path / "w.pt"
     torch.save({"model": {"a": torch.zeros(1)}, "ema": {"a": torch.zeros(1)}}, weights)
-    with pytest.raises(WeightsError, match=r"choose one with teacher\.state_key or student\.state_key, such as ema"):
+    with pytest.raises(WeightsError, match=r"choose one with state_key, such as ema"):
         load_model("convnet_8", weights=weights, shape=(3, 8, 8))
 
 

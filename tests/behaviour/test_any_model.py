@@ -30,6 +30,8 @@ from tiny import named
 
 HERE = Path(__file__)
 SHAPE = (3, 24, 24)
+CIFAR = ("--dataset", "cifar10")
+"""For networks that do not say what they take."""
 TIMM = "timm:test_vit?img_size=24&patch_size=8"
 TORCHVISION = "torchvision:squeezenet1_1"
 
@@ -191,6 +193,7 @@ def test_a_prefix_that_is_found_is_said_and_one_that_is_named_is_taken(
     path, state = tmp_path / "w.safetensors", network.state_dict()
     save_file({f"model.{key}": tensor for key, tensor in state.items()}, path)
     words = ["--teacher.architecture", "convnet_4", "--teacher.weights", path, "--student.architecture", "convnet_4"]
+    words += CIFAR
     assert transfer(tmp_path / "run", *words) == 0
     assert "fit without their prefix model." in caplog.text
     save_file({f"{prefix}.{key}": tensor.clone() for key, tensor in state.items() for prefix in ("model", "ema")}, path)
@@ -207,7 +210,7 @@ BAD: list[tuple[list[object], str]] = [
         "timm:test_vit.sise=3: it cannot be made .*sise",
     ),
     (["--teacher.architecture", "torchvision:resnet81"], "torchvision has no classifier 'resnet81'; the nearest are"),
-    (["--teacher.architecture", "torchvision:resnet18"], r"resnet18 has no weights: .* or write .*\?weights=DEFAULT"),
+    (["--teacher", "torchvision:resnet18", *CIFAR], r"resnet18 has no weights: .* or write .*\?weights=DEFAULT"),
     (["--teacher.architecture", "torchvision:resnet18?weights=BEST"], "no weights 'BEST' for resnet18; there are"),
     (["--teacher.architecture", "hf:/nowhere/at/all"], "no folder at /nowhere/at/all: hf: takes a folder"),
     (["--teacher", "timm:resnet18.a1_in2k?pretrained"], "no weights 'resnet18.a1_in2k'; .* resnet18.a1_in1k"),
@@ -218,19 +221,19 @@ BAD: list[tuple[list[object], str]] = [
     (["--teacher", "torchvision:resnet18?wieghts=DEFAULT"], "has an argument 'wieghts'; the nearest is weights"),
     (["--teacher", "tim:resnet18"], "no origin or module is called 'tim'; the nearest is timm:resnet18, others are"),
     (["--teacher", "huggingface:some/where"], "no origin .* 'huggingface'; the nearest is hf:some/where, others are"),
-    (["--teacher", "torch:resnet18"], "no function 'resnet18'; .* or else the nearest is torchvision:resnet18"),
-    (["--teacher", "transformers:some/where"], "transformers has no function 'some/where'; .* is hf:some/where"),
+    (["--teacher", "torch:resnet18", *CIFAR], "no function 'resnet18'; .* else the nearest is torchvision:resnet18"),
+    (["--teacher", "transformers:some/where", *CIFAR], "has no function 'some/where'; .* is hf:some/where"),
     (["--teacher=weights.pt"], "weights.pt looks like a file of weights, .* --teacher.weights weights.pt"),
     (["--teacher", "my_file.py"], "my_file.py names no function in it: write my_file.py:make_network"),
     (["--teacher", str(HERE.parent)], "is a folder: one that transformers wrote is named hf:/"),
-    (["--teacher", own("make_tupel")], "has no function 'make_tupel'; the nearest are make_tuple"),
+    (["--teacher", own("make_tupel"), *CIFAR], "has no function 'make_tupel'; the nearest are make_tuple"),
     (["--teacher", f"{HERE.with_name('test_any_modell.py')}:make"], "; the nearest there are test_any_model.py"),
     (["--teacher", f"hf:{HERE.parent}s"], "no folder at .*behaviours: hf: .*; the nearest there are behaviour"),
     (["--teacher.architecture", "wide_resnet_401"], "no architecture is called .*nearest are .* Others: timm:NAME"),
     (["--teacher.architecture", "nowhere.pt2"], "nowhere.pt2 cannot be read: No such file"),
     (["--teacher.architecture", "nowhere.onnx"], "no file at .*nowhere.onnx"),
-    (["--teacher.architecture", own("make_tuple"), "--student.architecture", "x.pt2"], "x.pt2 is a program"),
-    (["--teacher.architecture", own("make_tuple"), "--student.architecture", "x.onnx"], "x.onnx is a program"),
+    (["--teacher", own("make_tuple"), *CIFAR, "--student.architecture", "x.pt2"], "x.pt2 is a program"),
+    (["--teacher", own("make_tuple"), *CIFAR, "--student.architecture", "x.onnx"], "x.onnx is a program"),
     (["--teacher", named("make_conv_teacher"), "--shape", 1, 8, 8, "--student.architecture", TORCHVISION],
      "torchvision:squeezenet1_1 takes 3 channels, the inputs have 1"),
 ]  # fmt: skip
@@ -258,7 +261,7 @@ def refused(folder: Path, capsys: pytest.CaptureFixture[str], words: Sequence[ob
 
 def test_networks_that_do_not_fit_each_other_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = weights_of(get_model("squeezenet1_1", num_classes=1000), tmp_path / "w.safetensors")
-    many = ["--teacher.architecture", TORCHVISION, "--teacher.weights", path]
+    many = ["--teacher.architecture", TORCHVISION, "--teacher.weights", path, *CIFAR]
     student = ["--student.architecture", own("make_dict")]
     refused(tmp_path, capsys, [*many, *student], r"another number of classes\? --teacher.num-classes 1000")
     classes = "the teacher knows 1000 classes and the student 10; they must be equal"
@@ -325,7 +328,7 @@ def test_a_run_goes_on_whether_the_number_of_classes_was_given_or_not(tmp_path: 
 
 
 def test_a_transformer_of_another_size_says_how_it_is_had(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    teacher = ["--teacher", own("make_dict")]
+    teacher = ["--teacher", own("make_dict"), *CIFAR]
     hint = r"shape \(3, 32, 32\): .*; it is made for 24x24: write \?{}=32 after its name, or say --shape 3 24 24 if"
     refused(tmp_path, capsys, [*teacher, "--student", f"{TIMM}&dynamic_img_size=False"], hint.format("img_size"))
     refused(tmp_path, capsys, [*teacher, "--student", f"hf:{hugging_face(tmp_path)}"], hint.format("image_size"))

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.usefixtures("forked_answers")
 DEFAULT = "a default, since neither the user nor the teacher's file gave one."
 RAW = "no --mean/--std given; assuming raw pixels in [0, 1]. If your teacher was trained"
 MEAN, STD = ("0.1", "0.2", "0.3"), ("0.4", "0.5", "0.6")
+MEAN_ALONE = ("--shape", "3", "32", "32", "--mean", "0.5")
+"""What leaves the standard deviation to a default."""
 
 
 def transfer(folder: Path, *words: str) -> int:
@@ -49,7 +51,7 @@ def recorded(folder: Path) -> list[str | None]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "assumed"
-    assert transfer(folder) == 0
+    assert transfer(folder, *MEAN_ALONE) == 0
     return folder
 
 
@@ -62,10 +64,10 @@ def run(finished: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "source", "said"),
     [
-        ((), "default", "assuming mean 0.4914 0.4822 0.4465, std 0.2023 0.1994 0.201. If your teacher was trained"),
+        (MEAN_ALONE, "default", "assuming mean 0.5 0.5 0.5, std 1. If your teacher was trained with another"),
         (("--shape", "3", "16", "16"), "default", RAW),
         (("--dataset", "cifar10"), "user", None),
-        (("--mean", *MEAN, "--std", *STD), "user", None),
+        (("--shape", "3", "16", "16", "--mean", *MEAN, "--std", *STD), "user", None),
     ],
 )
 def test_a_run_records_who_knows_its_normalisation_and_warns_once_where_nobody_does(
@@ -82,11 +84,11 @@ def test_a_file_that_takes_pixels_is_refused_before_any_work(run: Path, capsys: 
     before = sorted(run.iterdir())
     assert export(run, "--pixels", "uint8") == 2
     line = error_line(capsys)
-    assert "the file would normalise pixels by a default of the run (mean 0.4914 0.4822 0.4465, std" in line
+    assert "the file would normalise pixels by a default of the run (mean 0.5 0.5 0.5, std 1)" in line
     assert "add --mean and --std as the teacher was trained with, or --assume-normalisation if that is right" in line
     assert sorted(run.iterdir()) == before
     assert export(run, "--pixels", "uint8", "--mean", *MEAN) == 2
-    assert "a default of the run (mean 0.1 0.2 0.3, std 0.2023" in error_line(capsys)
+    assert "a default of the run (mean 0.1 0.2 0.3, std 1)" in error_line(capsys)
     assert export(run, "--pixels", "uint8", "--mean", "0.1", "0.2", "--std", "0.2") == 2
     assert "mean needs one value for each of the 3 channels" in error_line(capsys)
     assert export(run) == 0
@@ -115,8 +117,8 @@ def test_what_is_said_with_the_export_is_built_in_and_told(run: Path, tmp_path: 
 def test_the_card_of_an_assumed_normalisation_says_so_and_that_of_a_said_one_too(run: Path, tmp_path: Path) -> None:
     assert export(run, "--pixels", "uint8", "--assume-normalisation") == 0
     card = " ".join((run / "README.md").read_text().split())
-    assert f"standard deviation [0.2023, 0.1994, 0.201], {DEFAULT}" in card
-    assert f"inside: {CIFAR10.describe_normalisation()}, {DEFAULT}" in card
+    assert f"standard deviation [1.0, 1.0, 1.0], {DEFAULT}" in card
+    assert f"inside: mean 0.5 0.5 0.5, std 1, {DEFAULT}" in card
     assert "The normalisation is a default that was not confirmed: if the teacher was trained with another" in card
     assert transfer(tmp_path / "said", "--dataset", "cifar10") == 0
     assert export(tmp_path / "said", "--pixels", "uint8") == 0

@@ -169,7 +169,7 @@ def test_a_function_that_loads_no_weights_is_refused(own: Path, capsys: pytest.C
     shape = (3, 4, 4)
     for name, count in (("random", 2), ("half", 1)):
         with pytest.raises(
-            NetworkError, match=f"own.py:{name} loads no weights.* {count} of 2 .* add teacher.allow_untrained=True"
+            NetworkError, match=f"own.py:{name} loads no weights.* {count} of 2 .* add allow_untrained=True"
         ):
             load_model(f"{own}:{name}", shape=shape)
         assert load_model(f"{own}:{name}", shape=shape, allow_untrained=True)

@@ -23,7 +23,8 @@ def measure(folder: Path, inputs: Path, capsys: pytest.CaptureFixture[str], **ch
     (folder / "config.json").write_text(json.dumps(CONFIG | changes))
     (folder / "evil.py").write_text(CODE)
     network = f"hf:{folder}"
-    return outcome(capsys, "measure", "--teacher", network, "--student", network, "--images", inputs)
+    shape = ("--shape", 3, 32, 32)
+    return outcome(capsys, "measure", "--teacher", network, "--student", network, *shape, "--images", inputs)
 
 
 @pytest.mark.usefixtures("fresh_process")

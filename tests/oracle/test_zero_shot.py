@@ -65,6 +65,7 @@ def begin_case(path: Path, precision: Literal["32-true", "64-true"]) -> Case:
         Setup(
             teacher=Network(architecture=architecture(wanted["teacher"])),
             student=NamedStudent(architecture=architecture(wanted["student"])),
+            dataset="cifar10",
             rounds=wanted["schedule_rounds"],
             batch_size=wanted["batch_size"],
         ),

@@ -32,7 +32,7 @@ NEEDED = {
 
 def transfer_of(recipe: str, student: str = "wide_resnet_16_1") -> Transfer:
     named = NamedStudent(architecture=student, weights=Path("s.safetensors") if recipe == "fine_tune" else None)
-    setup = Setup(teacher=Network(architecture="wide_resnet_40_2"), student=named)
+    setup = Setup(teacher=Network(architecture="wide_resnet_40_2"), student=named, dataset="cifar10")
     return ALL[recipe](setup, **({"source": NEEDED[recipe]} if recipe in NEEDED else {}))
 
 

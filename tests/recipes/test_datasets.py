@@ -8,7 +8,7 @@ import pytest
 from beliefmatch.errors import SettingsError
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network
-from beliefmatch.networks.normalisation import CIFAR10, IMAGENET, MNIST, SVHN, warn_of_default_inputs
+from beliefmatch.networks.normalisation import CIFAR10, IMAGENET, MNIST, SVHN, warn_of_default_normalisation
 from beliefmatch.recipes.datasets import choose_augmentation, choose_inputs
 from beliefmatch.setting_names import Names, calling_settings
 
@@ -24,12 +24,10 @@ SAID = {"mean": MEAN, "std": STD}
 @pytest.mark.parametrize(
     ("given", "known", "expected", "source"),
     [
-        ({}, None, CIFAR10, "default"),
         ({"dataset": "cifar10"}, None, CIFAR10, "user"),
         ({"dataset": "svhn"}, None, SVHN, "user"),
         ({"dataset": "svhn", "shape": (3, 32, 32)}, None, SVHN, "user"),
-        (SAID, None, replace(CIFAR10, mean=MEAN, std=STD), "user"),
-        ({"std": STD}, None, replace(CIFAR10, std=STD), "default"),
+        (SAID | {"dataset": "cifar10"}, None, replace(CIFAR10, mean=MEAN, std=STD), "user"),
         ({"std": STD, "dataset": "cifar10"}, None, replace(CIFAR10, std=STD), "user"),
         ({"shape": (1, 28, 28)}, None, GREY, "default"),
         ({"shape": (1, 28, 28), "dataset": "svhn"}, None, GREY, "default"),
@@ -44,7 +42,7 @@ SAID = {"mean": MEAN, "std": STD}
         ({"std": (1.0,)}, TOLD, replace(TOLD, std=(1.0, 1.0, 1.0)), "checkpoint"),
         (SAID, TOLD_NONE, replace(TOLD_NONE, mean=MEAN, std=STD), "user"),
         ({}, TOLD_NONE, TOLD_NONE, "checkpoint"),
-        ({}, InputSpec(shape=(3, 32, 32)), CIFAR10, "default"),
+        ({}, InputSpec(shape=(3, 32, 32)), InputSpec(shape=(3, 32, 32)), "default"),
         ({"dataset": "svhn"}, InputSpec(shape=(3, 32, 32)), SVHN, "user"),
         ({"dataset": "svhn"}, SHAPE_ALONE, SHAPE_ALONE, "default"),
         ({"dataset": "mnist"}, None, MNIST, "user"),
@@ -69,16 +67,15 @@ def test_who_knows_it_makes_no_other_inputs() -> None:
     assert not InputSpec(shape=(3, 8, 8), mean=MEAN, std=STD).is_normalisation_known
 
 
-def test_crops_are_the_papers_for_cifar10_named_or_not() -> None:
-    assert choose_augmentation(None, None, None) == choose_augmentation(None, "cifar10", None) == "crop_flip"
+def test_crops_are_the_papers_for_cifar_alone() -> None:
+    assert choose_augmentation(None, "cifar10", None) == choose_augmentation(None, "cifar100", None) == "crop_flip"
     assert choose_augmentation(None, "svhn", None) == choose_augmentation(None, None, (1, 28, 28)) == "none"
+    assert choose_augmentation(None, None, None) == choose_augmentation(None, "cifar10", (3, 48, 48)) == "none"
 
 
 @pytest.mark.parametrize(
     ("given", "known", "source"),
     [
-        ({}, None, "default"),
-        (SAID, None, "default"),
         ({"dataset": "cifar10"}, None, "user"),
         ({"shape": (1, 28, 28)}, None, "user"),
         ({"shape": (3, 48, 48)}, TOLD, "user"),
@@ -87,19 +84,24 @@ def test_crops_are_the_papers_for_cifar10_named_or_not() -> None:
         (SAID, SHAPE_ALONE, "checkpoint"),
     ],
 )
-def test_no_shape_is_taken_in_silence(
-    given: dict[str, Any], known: InputSpec | None, source: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_spec_says_who_knows_its_shape(given: dict[str, Any], known: InputSpec | None, source: str) -> None:
     settings: dict[str, Any] = {"dataset": None, "shape": None, "mean": None, "std": None} | given
-    found = choose_inputs(**settings, known=known)
-    assert found.shape_from == source
-    warn_of_default_inputs(found)
-    said = "no shape or dataset given; assuming inputs of shape 3 32 32. If your teacher was trained on others"
-    assert (said in caplog.text) == (source == "default")
+    assert choose_inputs(**settings, known=known).shape_from == source
+
+
+@pytest.mark.parametrize("given", [{}, SAID])
+def test_a_shape_that_nobody_says_is_asked_for(given: dict[str, Any]) -> None:
+    settings: dict[str, Any] = {"dataset": None, "shape": None, "mean": None, "std": None} | given
+    with calling_settings(Names(are_flags=True)), pytest.raises(SettingsError) as error:
+        choose_inputs(**settings, name="cifar_resnet_20")
+    assert str(error.value) == (
+        "--shape is missing: cifar_resnet_20 does not say what inputs it takes; give the shape of one input, such as 3 "
+        "32 32 for colour images or 64 for a vector, or what it was trained on, such as --dataset cifar10"
+    )
 
 
 def test_no_normalisation_is_taken_in_silence(caplog: pytest.LogCaptureFixture) -> None:
-    warn_of_default_inputs(choose_inputs(None, (3, 64, 64), None, None))
+    warn_of_default_normalisation(choose_inputs(None, (3, 64, 64), None, None))
     assert caplog.messages == [
         "no mean/std given; assuming raw pixels in [0, 1]. If your teacher was trained with normalisation, results "
         "will be wrong."

@@ -33,7 +33,11 @@ from beliefmatch.sources.unlabelled import Unlabelled
 from beliefmatch.training.transfer import Transfer
 from tiny import named
 
-PAIR = Setup(teacher=Network(architecture="wide_resnet_40_2"), student=NamedStudent(architecture="wide_resnet_16_1"))
+PAIR = Setup(
+    teacher=Network(architecture="wide_resnet_40_2"),
+    student=NamedStudent(architecture="wide_resnet_16_1"),
+    dataset="cifar10",
+)
 TINY = Setup(
     teacher=Network(architecture=named("make_conv_teacher")),
     student=NamedStudent(architecture=named("make_dropout_student")),

@@ -31,7 +31,7 @@ def test_what_a_recipe_needs_is_what_its_defaults_need(name: str) -> None:
     recipe, overview = recipes.ALL[name], OVERVIEWS[name]
     assert getattr(recipes, name) is recipe
     student = NamedStudent(architecture="convnet_4", weights=Path("s.pt") if name == "fine_tune" else None)
-    setup = recipes.Setup(teacher=Network(architecture="convnet_8"), student=student)
+    setup = recipes.Setup(teacher=Network(architecture="convnet_8"), student=student, dataset="cifar10")
     transfer = recipe(setup, **({"source": READ[name]} if name in READ else {}))
     needs = transfer.source.needs
     assert overview.needs_gradients == (needs.teacher_gradient or needs.student_gradient or needs.batch_norms)

@@ -6,11 +6,11 @@ import pytest
 
 from beliefmatch.networks.cost import measure_cost
 from beliefmatch.networks.loading.network import Network, make_network
+from beliefmatch.networks.model_settings import Dataset
 from beliefmatch.networks.normalisation import DIGITS
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
 from beliefmatch.recipes import best, digits, zero_shot
-from beliefmatch.recipes.datasets import Dataset
 from beliefmatch.recipes.digits import STUDENT_ARCHITECTURE, TEACHER_ARCHITECTURE
 from beliefmatch.recipes.setup import Setup
 from beliefmatch.sources.adversarial import Adversarial
@@ -53,7 +53,7 @@ def test_zero_shot_is_the_paper(dataset: Dataset, rounds: int, mean: tuple[float
 
 
 def test_another_normalisation_can_be_named() -> None:
-    transfer = zero_shot(Setup(teacher=TEACHER, student=STUDENT, std=(0.247, 0.243, 0.261)))
+    transfer = zero_shot(Setup(teacher=TEACHER, student=STUDENT, dataset="cifar10", std=(0.247, 0.243, 0.261)))
     assert (transfer.inputs.mean, transfer.inputs.std) == ((0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261))
     assert zero_shot(Setup(teacher=TEACHER, student=STUDENT, shape=(64,))).inputs.mean is None
 
@@ -71,7 +71,7 @@ def test_another_normalisation_can_be_named() -> None:
 def test_the_best_student_starts_from_its_teacher_unless_it_has_weights(
     student: NamedStudent, start: str | None
 ) -> None:
-    built = best(Setup(teacher=TEACHER, student=student)).student
+    built = best(Setup(teacher=TEACHER, student=student, dataset="cifar10")).student
     assert isinstance(built, NamedStudent)
     assert built.start == start
 

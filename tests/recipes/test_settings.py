@@ -22,9 +22,11 @@ from beliefmatch.students.named import NamedStudent
 
 FILE = Path(__file__).with_name("settings.json")
 TEACHER = Network(architecture="wide_resnet_40_2")
-NETWORKS = Setup(teacher=TEACHER, student=NamedStudent(architecture="wide_resnet_16_1"))
+NETWORKS = Setup(teacher=TEACHER, student=NamedStudent(architecture="wide_resnet_16_1"), dataset="cifar10")
 TUNED = Setup(
-    teacher=TEACHER, student=NamedStudent(architecture="wide_resnet_16_1", weights=Path("student.safetensors"))
+    teacher=TEACHER,
+    student=NamedStudent(architecture="wide_resnet_16_1", weights=Path("student.safetensors")),
+    dataset="cifar10",
 )
 OWN = Setup(teacher=TEACHER)
 """For recipes that have a student of their own."""

@@ -19,6 +19,7 @@ from beliefmatch.sources.unlabelled import Unlabelled
 SETUP = Setup(
     teacher=Network(architecture="wide_resnet_40_2"),
     student=NamedStudent(architecture="wide_resnet_16_1", weights=Path("student.safetensors")),
+    dataset="cifar10",
 )
 REAL: dict[str, dict[str, Any]] = {
     "few_shot": {"source": FewShot(images=Path("images.npz"))},
@@ -65,6 +66,14 @@ def test_a_recipe_may_have_a_student_and_inputs_of_its_own() -> None:
         best(alone)
 
 
+@pytest.mark.parametrize("name", [name for name in ALL if defaults_of(name).inputs is None])
+def test_a_shape_that_nobody_says_is_asked_for(name: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"^shape is missing: wide_resnet_40_2 does not .* such as dataset='cifar10'$"
+    ):
+        make(name, replace(SETUP, dataset=None, mean=(0.5,), std=(0.5,)))
+
+
 def test_svhn_takes_as_many_rounds_as_its_paper() -> None:
     source = FewShot(images=Path("images.npz"), images_per_class=10)
     svhn = replace(SETUP, dataset="svhn")
@@ -105,6 +114,7 @@ def test_the_command_names_the_flag_that_was_typed(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["--teacher", "convnet_8", "--student", "convnet_4", "--student.weights", "w", "--folder", str(tmp_path)]
+    words += ["--dataset", "cifar10"]
     words += ["--source.images", "x.npz"] if name in REAL else []
     for flag in ("--optimiser.learning-rate", "--batch-size", "--rounds"):
         assert main(["transfer", name, *words, flag, "-1"]) == 2

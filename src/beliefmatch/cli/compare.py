@@ -62,7 +62,7 @@ def compare(
         minutes: Wall time of one run, with the loading of its networks, such as 10, or 0.5 for half a minute.
         teacher: Trained network to learn from.
         student: Smaller network that learns. Default: that of each recipe, where it has one.
-        dataset: What the teacher was trained on: sets the normalisation of recipes that take it.
+        dataset: What the teacher was trained on: sets the inputs of recipes that take any.
         shape: Shape of one input instead of the dataset's, such as 1 28 28.
         mean: Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that the teacher was trained with, in pixels scaled to [0, 1].

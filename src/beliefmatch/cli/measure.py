@@ -79,7 +79,7 @@ def measure(
             0 and 1 for multi-label networks, (n,) or (n, outputs) numbers for regressions.
         teacher: One network, instead of a run's teacher.
         student: The other, instead of a run's student.
-        dataset: What two named networks were trained on: sets their normalisation. Default: cifar10.
+        dataset: What two named networks were trained on: sets shape and normalisation.
         shape: Shape of one input of two named networks instead of the dataset's, such as 1 28 28.
         mean: Mean of each channel that two named networks were trained with, in pixels scaled to [0, 1].
         std: Standard deviation of each channel that two named networks were trained with, in pixels scaled to [0, 1].
@@ -104,7 +104,7 @@ def measure(
     from beliefmatch.measurement.class_names import read_class_names
     from beliefmatch.measurement.run import describe, measure_networks, measure_run
     from beliefmatch.measurement.transition import TransitionPlan
-    from beliefmatch.networks.normalisation import warn_of_default_inputs
+    from beliefmatch.networks.normalisation import warn_of_default_normalisation
     from beliefmatch.recipes.datasets import choose_inputs
     from beliefmatch.runs.atomic import write_json
     from beliefmatch.runs.folder import RunFolder
@@ -147,8 +147,9 @@ def measure(
             )
     else:
         first, second = _load("teacher", teacher), _load("student", student)
-        spec = choose_inputs(dataset, shape, mean, std, first.known_inputs() or second.known_inputs())
-        warn_of_default_inputs(spec)
+        known, name = first.known_inputs() or second.known_inputs(), first.architecture
+        spec = choose_inputs(dataset, shape, mean, std, known, name=name)
+        warn_of_default_normalisation(spec)
         data = read_examples(images)
         network, inspection = first.load_inspected(spec, role="teacher")
         if second.outputs is None and inspection.task != "single_label":

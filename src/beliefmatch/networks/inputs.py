@@ -50,7 +50,7 @@ class InputSpec:
     """Source of mean and std, or of their absence: the user, the teacher's checkpoint, or a default. None: not
     recorded, or inputs are no images."""
     shape_from: NormalisationFrom | None = field(default=None, compare=False)
-    """Source of the shape, likewise. None: not recorded."""
+    """Source of the shape: the user, or the teacher's own name or file. None: not recorded."""
 
     def __post_init__(self) -> None:
         if not self.shape or min(self.shape) < 1:

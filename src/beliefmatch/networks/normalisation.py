@@ -1,10 +1,11 @@
-"""Mean and standard deviation of known data sets, and the warnings of inputs that are a default."""
+"""Inputs of known data sets, and what is said where nobody knows those of a network."""
 
 import logging
 
+from beliefmatch.errors import SettingsError
 from beliefmatch.log_once import log_once
 from beliefmatch.networks.inputs import InputSpec
-from beliefmatch.setting_names import Setting, known_of, where_known
+from beliefmatch.setting_names import Setting, where_known
 
 logger = logging.getLogger(__name__)
 
@@ -17,16 +18,17 @@ IMAGENET = InputSpec(shape=(3, 224, 224), mean=(0.485, 0.456, 0.406), std=(0.229
 DIGITS = InputSpec(shape=(1, 8, 8), mean=(0.3053,), std=(0.3761,))
 
 
-def warn_of_default_inputs(spec: InputSpec) -> None:
-    """Write a warning to the log where a shape or a normalisation is a default, and what follows if it is wrong."""
-    if spec.shape_from == "default":
-        log_once(
-            logger,
-            logging.WARNING,
-            "no %s given; assuming inputs of shape %s. If your teacher was trained on others, results will be wrong.",
-            known_of(Setting("shape"), Setting("dataset")),
-            " ".join(map(str, spec.shape)),
-        )
+def unknown_shape(name: str) -> SettingsError:
+    """Return the error of a network, by its name, whose inputs have a shape that nobody says."""
+    dataset = where_known(", or what it was trained on, such as {}", Setting("dataset", "cifar10"))
+    return SettingsError(
+        f"{Setting('shape')} is missing: {name} does not say what inputs it takes; give the shape of one input, such "
+        f"as 3 32 32 for colour images or 64 for a vector{dataset}"
+    )
+
+
+def warn_of_default_normalisation(spec: InputSpec) -> None:
+    """Write a warning to the log where a normalisation is a default, and what follows if it is wrong."""
     if spec.normalisation_from != "default":
         return
     if spec.mean is None and spec.std is None:

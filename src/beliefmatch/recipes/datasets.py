@@ -6,7 +6,7 @@ from beliefmatch.errors import SettingsError, did_you_mean
 from beliefmatch.functional.augmentation import Augmentation
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.model_settings import Dataset
-from beliefmatch.networks.normalisation import CIFAR10, CIFAR100, FASHION_MNIST, IMAGENET, MNIST, SVHN
+from beliefmatch.networks.normalisation import CIFAR10, CIFAR100, FASHION_MNIST, IMAGENET, MNIST, SVHN, unknown_shape
 from beliefmatch.runs.schema.export import NormalisationFrom
 from beliefmatch.setting_names import Setting
 
@@ -18,8 +18,6 @@ INPUTS: dict[Dataset, InputSpec] = {
     "fashion_mnist": FASHION_MNIST,
     "imagenet": IMAGENET,
 }
-USUAL: Dataset = "cifar10"
-"""Where the user names none. Shape and normalisation that follow are then defaults, not the user's."""
 
 
 def choose_augmentation(
@@ -28,7 +26,7 @@ def choose_augmentation(
     """Return the user's choice, or else the literature's: crops and mirror images on CIFAR alone."""
     if augmentation is not None:
         return augmentation
-    return "crop_flip" if (dataset or USUAL) in ("cifar10", "cifar100") and shape is None else "none"
+    return "crop_flip" if dataset in ("cifar10", "cifar100") and shape is None else "none"
 
 
 def choose_inputs(
@@ -37,8 +35,10 @@ def choose_inputs(
     mean: tuple[float, ...] | None,
     std: tuple[float, ...] | None,
     known: InputSpec | None = None,
+    *,
+    name: str = "the network",
 ) -> InputSpec:
-    """Return the inputs that the user gives, then those of the teacher's own name or file, then a default.
+    """Return the inputs that the user gives, then those of the teacher's own name or file.
 
     A shape of the user's own has its own normalisation, unless the teacher's is known for as many channels, or the user
     named a data set whose inputs have this shape. The data set's normalisation serves inputs of its shape alone.
@@ -49,17 +49,20 @@ def choose_inputs(
         mean: of each channel, from the user.
         std: likewise.
         known: what `Network.known_inputs` returned.
+        name: of the network, for errors.
 
     Returns:
         The spec, with where its shape and its normalisation are from: the latter is `user` only if the user gave both
         mean and std.
 
     Raises:
-        SettingsError: mean or std do not fit the shape, or there is no such data set.
+        SettingsError: nobody says the shape, mean or std do not fit it, or there is no such data set.
     """
     if dataset is not None and dataset not in INPUTS:
         raise SettingsError(f"no {Setting('dataset')} is called {dataset!r}; {did_you_mean(dataset, INPUTS)}")
     basis = _basis(dataset, shape, known)
+    if basis is None:
+        raise unknown_shape(name)
     shape_from: NormalisationFrom | None = "user" if shape is not None else basis.shape_from
     shape = basis.shape if shape is None else shape
     fits = shape[:1] == basis.shape[:1]
@@ -77,21 +80,20 @@ def choose_inputs(
     )
 
 
-def _basis(dataset: Dataset | None, shape: tuple[int, ...] | None, known: InputSpec | None) -> InputSpec:
-    """Return what is known of the inputs without the user's shape, mean and std.
+def _basis(dataset: Dataset | None, shape: tuple[int, ...] | None, known: InputSpec | None) -> InputSpec | None:
+    """Return what is known of the inputs without the user's mean and std; None: not even their shape.
 
     A known normalisation that is a default is that of a model's own configuration, whose weights are others: the user's
     data set goes before it.
     """
-    user: NormalisationFrom = "default" if dataset is None else "user"
-    usual = replace(INPUTS[dataset or USUAL], normalisation_from=user, shape_from=user)
-    if known is None or (known.normalisation_from == "default" and dataset is not None):
-        if shape is None or (dataset is not None and shape == usual.shape):
-            return usual
+    of_dataset = None if dataset is None else replace(INPUTS[dataset], normalisation_from="user", shape_from="user")
+    if known is None or (known.normalisation_from == "default" and of_dataset is not None):
+        if shape is None or (of_dataset is not None and shape == of_dataset.shape):
+            return of_dataset
         return InputSpec(shape=shape, normalisation_from="default", shape_from="user")
     known = replace(known, shape_from="checkpoint")
     if known.normalisation_from == "checkpoint":
         return known
-    if known.shape == usual.shape and known.normalisation_from is None:
-        return replace(usual, shape_from="checkpoint")
+    if of_dataset is not None and known.shape == of_dataset.shape and known.normalisation_from is None:
+        return replace(of_dataset, shape_from="checkpoint")
     return replace(known, normalisation_from="default")

@@ -53,10 +53,10 @@ class Setup:
     """Smaller network that learns. Default: the recipe's, where it has one."""
     dataset: Dataset | None = None
     """What the teacher was trained on: sets the normalisation, and what else the recipe has for it. No data is read.
-    Default: what the teacher's own name or file says, or else cifar10, of which the run warns."""
+    Default: what the teacher's own name or file says."""
     shape: tuple[int, ...] | None = None
     """Shape of one input instead of the dataset's, such as 1 28 28 for grey images or 64 for a vector. Its
-    normalisation is then none but mean and std."""
+    normalisation is then none but mean and std. Default: what the teacher's own name or file says."""
     mean: tuple[float, ...] | None = None
     """Mean of each channel that the teacher was trained with, in pixels scaled to [0, 1]; one number serves all."""
     std: tuple[float, ...] | None = None
@@ -120,7 +120,8 @@ class Setup:
 
     def _inputs(self, recipe: str, defaults: Defaults) -> InputSpec:
         if defaults.inputs is None:
-            return choose_inputs(self.dataset, self.shape, self.mean, self.std, self.teacher.known_inputs())
+            known, name = self.teacher.known_inputs(), self.teacher.architecture
+            return choose_inputs(self.dataset, self.shape, self.mean, self.std, known, name=name)
         for name in ("shape", "mean", "std"):
             given, only = getattr(self, name), getattr(defaults.inputs, name)
             if given is not None and given != only:

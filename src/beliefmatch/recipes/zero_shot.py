@@ -5,13 +5,12 @@ from dataclasses import replace
 from beliefmatch.networks.model_settings import Dataset
 from beliefmatch.objectives.belief_matching import BeliefMatching
 from beliefmatch.optimisers import Adam
-from beliefmatch.recipes.datasets import USUAL
 from beliefmatch.recipes.setup import Defaults, Setup
 from beliefmatch.sources.adversarial import Adversarial
 from beliefmatch.training.transfer import Transfer
 
 ROUNDS: dict[Dataset, int] = {"cifar10": 80_000, "svhn": 50_000}
-DEFAULTS = Defaults(rounds=ROUNDS[USUAL], each_round="one generator step and ten student steps", batch_size=128)
+DEFAULTS = Defaults(rounds=ROUNDS["cifar10"], each_round="one generator step and ten student steps", batch_size=128)
 
 
 def zero_shot(
@@ -30,5 +29,5 @@ def zero_shot(
     Both divergences are divided by the number of classes: the released code averages the KL over classes too, and its
     attention weight and clip belong to that scale.
     """
-    defaults = replace(DEFAULTS, rounds=ROUNDS.get(setup.dataset or USUAL, DEFAULTS.rounds))
+    defaults = replace(DEFAULTS, rounds=ROUNDS.get(setup.dataset or "cifar10", DEFAULTS.rounds))
     return setup.make_transfer("zero_shot", defaults, source=source, objective=objective, optimiser=optimiser)

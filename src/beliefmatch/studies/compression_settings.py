@@ -20,7 +20,6 @@ from beliefmatch.networks.model_settings import ModelSettings
 from beliefmatch.networks.output_kinds import check_kind
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.recipes.datasets import choose_inputs
-from beliefmatch.setting_names import Setting
 from beliefmatch.students.base import AbstractStudent, Start
 from beliefmatch.students.given import GivenStudent
 from beliefmatch.students.named import NamedStudent
@@ -72,9 +71,6 @@ def transfer_of(settings: CompressionSettings) -> tuple[Transfer, GivenNetworks]
     elif not callable(recipe):
         raise WrongTypeError(f"recipe is a {type(recipe).__name__}; expected a name, or a function of a Setup")
     teacher, student = network_of(settings.teacher, settings.of_teacher), _student_of(settings)
-    fixed = isinstance(settings.recipe, str) and recipes.defaults_of(settings.recipe).inputs is not None
-    if not fixed:
-        _check_shape(settings.of_teacher, teacher)
     setup = recipes.Setup(
         teacher=teacher,
         student=student,
@@ -113,22 +109,9 @@ def load_alone(model: TeacherLike, settings: ModelSettings) -> Teacher:
     """
     check_kind(settings.outputs)
     network = network_of(model, settings)
-    _check_shape(settings, network)
-    inputs = choose_inputs(settings.dataset, settings.shape, settings.mean, settings.std, network.known_inputs())
+    known, name = network.known_inputs(), network.architecture
+    inputs = choose_inputs(settings.dataset, settings.shape, settings.mean, settings.std, known, name=name)
     return Teacher.load(network, inputs)
-
-
-def _check_shape(settings: ModelSettings, teacher: AbstractNetwork) -> None:
-    """Check that the shape of one input is known.
-
-    Raises:
-        SettingsError: neither the user nor the network says it.
-    """
-    if settings.dataset is None and settings.shape is None and teacher.known_inputs() is None:
-        raise SettingsError(
-            f"{Setting('shape')} is missing: {teacher.architecture} does not say what inputs it takes; give the "
-            "shape of one input, such as 3 32 32 for colour images or 64 for a vector"
-        )
 
 
 def network_of(model: TeacherLike, settings: ModelSettings) -> AbstractNetwork:

@@ -10,7 +10,7 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from beliefmatch.log_once import log_once
 from beliefmatch.networks.cost import measure_latency, peak_memory
-from beliefmatch.networks.normalisation import warn_of_default_inputs
+from beliefmatch.networks.normalisation import warn_of_default_normalisation
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.pruning import write_plan
 from beliefmatch.runs.schema.result import Result
@@ -208,7 +208,7 @@ def _begin_folder(prepared: Prepared, options: RunOptions, folder: RunFolder, ma
         folder.begin(settings, resume=options.resume, may_hold=may_hold, defaults=defaults)
         if isinstance(prepared.transfer.student, PrunedStudent) and prepared.transfer.student.plan is not None:
             write_plan(folder, prepared.transfer.student.plan)
-        warn_of_default_inputs(prepared.transfer.inputs)
+        warn_of_default_normalisation(prepared.transfer.inputs)
         warn_of_larger_student(prepared)
         log_taps(prepared)
     fabric.barrier()

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from beliefmatch import load_model
-from beliefmatch.errors import NetworkError, WeightsError
+from beliefmatch.errors import NetworkError, SettingsError, WeightsError
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.network import Network, make_network
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
@@ -215,6 +215,12 @@ def test_weights_in_several_files_are_read_by_their_index(tmp_path: Path) -> Non
         index.write_text(content)
         with pytest.raises(WeightsError, match="no index of weights"):
             read_weights(index)
+
+
+def test_a_shape_that_nobody_says_is_asked_for(tmp_path: Path) -> None:
+    torch.save(make_network("convnet_4", in_channels=3, num_classes=10).state_dict(), tmp_path / "w.pt")
+    with pytest.raises(SettingsError, match=r"shape is missing: convnet_4 does not say .* or 64 for a vector$"):
+        load_model("convnet_4", weights=tmp_path / "w.pt")
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit")

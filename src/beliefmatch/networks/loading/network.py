@@ -17,12 +17,12 @@ from beliefmatch.networks.loading.python_file import OwnFile, check_trained, mak
 from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.loading.unsaved_state import check_nothing_unsaved, make_again
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
-from beliefmatch.networks.normalisation import CIFAR10
+from beliefmatch.networks.normalisation import unknown_shape
 from beliefmatch.networks.output_forms import give_logits
 from beliefmatch.networks.output_kinds import OutputKind
 from beliefmatch.networks.outputs import choose_output
 from beliefmatch.paths import make_absolute
-from beliefmatch.setting_names import Setting
+from beliefmatch.setting_names import Setting, speaks_python
 
 
 def find_origin(architecture: str) -> AbstractOrigin:
@@ -191,6 +191,7 @@ class Network(AbstractNetwork):
         return find_origin(self.architecture).known_inputs()
 
 
+@speaks_python
 def load_model(
     name: str,
     *,
@@ -210,7 +211,7 @@ def load_model(
         weights: safetensors file or state dict, where the name does not bring its weights.
         num_classes: number of classes; None: those of a network that brings its weights, or 10 where a file of weights
             fills an architecture.
-        shape: of one input, such as (1, 28, 28); None: what name or file say, or else (3, 32, 32).
+        shape: of one input, such as (1, 28, 28); None: what name or file say.
         strip_prefix: what keys of the weights begin with, such as `module.`; None: detected, and logged.
         state_key: which of several state dicts in the file of weights, such as `ema`; None: the only one.
         outputs: what the network returns: logits, probabilities that sum to 1, sigmoid, binary, multi_label or
@@ -225,6 +226,7 @@ def load_model(
         NetworkError: the network cannot be made, has no weights and none were named, does not take inputs of this
             shape, or brings another number of classes or form of outputs than the arguments give.
         ExtraError: the package that it comes from is missing.
+        SettingsError: nobody says the shape of its inputs.
         WeightsError: the weights cannot be read or do not fit.
 
     Example:
@@ -247,5 +249,7 @@ def load_model(
         output=output,
         allow_untrained=allow_untrained,
     )
-    spec = InputSpec(shape=shape) if shape is not None else network.known_inputs() or CIFAR10
+    spec = network.known_inputs() if shape is None else InputSpec(shape=shape)
+    if spec is None:
+        raise unknown_shape(name)
     return network.load(spec).eval()
