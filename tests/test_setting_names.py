@@ -69,10 +69,11 @@ def test_all_settings_in_messages_exist() -> None:
 def test_what_is_given_with_a_model_is_a_flag_and_an_argument_of_whatever_takes_one() -> None:
     settings = [field.name for field in dataclasses.fields(ModelSettings)]
     for command in ONE_MODEL:
-        names = list(inspect.signature(command_in_words(COMMANDS[command])).parameters)
-        assert set(settings) <= names_of_command(COMMANDS[command]).own <= {*names}
-        first = names.index(settings[0])
-        assert names[first : first + len(settings)] == settings, "they stand where the command has its settings"
+        functions = COMMANDS[command], command_in_words(COMMANDS[command])
+        before, after = (list(inspect.signature(each).parameters) for each in functions)
+        index = before.index("teacher")
+        assert after == [*before[:index], *settings, *before[index + 1 :]], "where the command has all of them in one"
+        assert set(settings) <= set(names_of_command(COMMANDS[command]).own or ())
     for function in (compress, quantize):
         assert set(settings) <= set(inspect.signature(function).parameters)
 

@@ -41,15 +41,17 @@ def flags_in_words() -> ConstructorRegistry:
 
 
 def _field_in_words(field: StructFieldSpec) -> StructFieldSpec:
-    helptext = field.helptext
-
     def help_text() -> str | None:
-        text = helptext() if callable(helptext) else helptext
+        text = _text_of(field)
         return text and re.sub(r"\bNone:", "Default:", text)
 
     return replace(
-        field, type=in_words(field.type, field.default), helptext=help_text if field.default is None else helptext
+        field, type=in_words(field.type, field.default), helptext=help_text if field.default is None else field.helptext
     )
+
+
+def _text_of(field: StructFieldSpec) -> str | None:
+    return field.helptext() if callable(field.helptext) else field.helptext
 
 
 def command_in_words(command: Callable[..., None]) -> Callable[..., None]:
@@ -87,7 +89,7 @@ def _flags_of_model() -> list[inspect.Parameter]:
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=field.default,
-            annotation=Annotated[field.type, tyro.conf.arg(help=field.helptext)],
+            annotation=Annotated[field.type, tyro.conf.arg(help=_text_of(field))],
         )
         for field in map(_field_in_words, spec.fields)
     ]
