@@ -9,8 +9,7 @@ import tyro
 from beliefmatch.cli.output import print_table
 from beliefmatch.cli.printing import print_text
 from beliefmatch.errors import SettingsError
-from beliefmatch.networks.model_settings import Dataset
-from beliefmatch.networks.output_kinds import OutputKind
+from beliefmatch.networks.model_settings import Dataset, NetworkSettings
 from beliefmatch.setting_names import Setting
 from beliefmatch.training.progress import Display, print_json
 
@@ -19,28 +18,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkFlags:
-    """A network as `transfer` names it, or none."""
-
+class _Named:
     architecture: str | None = None
     """Built-in name such as wide_resnet_40_1; timm:NAME, torchvision:NAME, hf:FOLDER, file.py:function for your own, a
     program exported as .pt2, or an .onnx file."""
-    weights: Path | None = None
-    """Safetensors file, or state dict written by torch.save. Names that bring their weights may do without."""
-    num_classes: int | None = None
-    """Number of outputs; a single one stands for two classes. None: those of a network that brings its weights, or 10
-    where a file of weights fills an architecture."""
-    strip_prefix: str | None = None
-    """What keys of the weights begin with, such as module.; by default it is found and logged."""
-    state_key: str | None = None
-    """Which of several state dicts in the file of weights, such as ema; None: the only one."""
-    outputs: OutputKind | None = None
-    """What it returns, such as multi_label or regression, which values do not tell. None: what its configuration says,
-    or else one class is right, in a form that is detected. A student's are of the teacher's kind."""
-    output: str | None = None
-    """Which of several outputs holds the logits: an index, such as 1 for the second, or a key. None: the only one."""
-    allow_untrained: bool = False
-    """Take a function of yours that loads no weights, so that the network is random."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFlags(NetworkSettings, _Named):
+    """A network as `transfer` names it, or none."""
 
 
 def measure(
@@ -78,7 +64,7 @@ def measure(
             that are network inputs already (vectors, signals), and, for accuracy, labels: (n,) classes, (n, labels) of
             0 and 1 for multi-label networks, (n,) or (n, outputs) numbers for regressions.
         teacher: One network, instead of a run's teacher.
-        student: The other, instead of a run's student.
+        student: The other, instead of a run's student. Its outputs are of the teacher's kind.
         dataset: What two named networks were trained on: sets shape and normalisation.
         shape: Shape of one input of two named networks instead of the dataset's, such as 1 28 28.
         mean: Mean of each channel that two named networks were trained with, in pixels scaled to [0, 1].

@@ -1,4 +1,4 @@
-"""What a user gives with a trained network: one value, for commands and for functions."""
+"""What a user gives with a trained network, for commands and for functions."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,31 @@ from beliefmatch.networks.output_kinds import OutputKind
 
 Dataset = Literal["cifar10", "cifar100", "svhn", "mnist", "fashion_mnist", "imagenet"]
 """What a network was trained on, as far as we know the shape and the normalisation of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings:
+    """Weights and outputs of a network, where both networks are given in parts, as to `transfer`."""
+
+    weights: Path | None = None
+    """Safetensors file, or state dict written by torch.save. Names that bring their weights may do without."""
+    num_classes: int | None = None
+    """Number of outputs; a single one stands for two classes. None: those of a network that brings its weights, or 10
+    where a file of weights fills an architecture."""
+    strip_prefix: str | None = None
+    """What keys of the weights begin with, such as module.; by default it is detected, and logged."""
+    state_key: str | None = None
+    """Which of several state dicts in the file of weights, such as ema; None: the only one."""
+    allow_untrained: bool = False
+    """Take a function of yours that loads no weights, so that the network is random."""
+    outputs: OutputKind | None = None
+    """What it returns: logits; probabilities, which sum to 1; sigmoid, a probability for each class by itself; or
+    binary, a single output that is that of class 1 of two; or multi_label, labels of which several may be true; or
+    regression, numbers. None: what its configuration says, or else one class is right, in the form that its values for
+    noise have."""
+    output: str | None = None
+    """Which of several outputs holds them, where that is ambiguous: an index, such as 1 for the second, or a key. None:
+    the entry or attribute logits, or the only tensor (batch, classes)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from beliefmatch.networks.loading.python_file import OwnFile, check_trained, mak
 from beliefmatch.networks.loading.trained import AbstractNetwork
 from beliefmatch.networks.loading.unsaved_state import check_nothing_unsaved, make_again
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
+from beliefmatch.networks.model_settings import NetworkSettings
 from beliefmatch.networks.normalisation import unknown_shape
 from beliefmatch.networks.output_forms import give_logits
 from beliefmatch.networks.output_kinds import OutputKind
@@ -95,31 +96,12 @@ def locate(architecture: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Network(AbstractNetwork):
+class Network(NetworkSettings, AbstractNetwork):
     """A trained network: an architecture and the file with its weights."""
 
     architecture: str
     """Built-in name such as wide_resnet_40_1; timm:NAME, torchvision:NAME, hf:FOLDER, file.py:function for your own, a
     program exported as .pt2, or an .onnx file."""
-    weights: Path | None = None
-    """Safetensors file, or state dict written by torch.save. Names that bring their weights may do without."""
-    num_classes: int | None = None
-    """Number of outputs; a single one stands for two classes. None: those of a network that brings its weights, or 10
-    where a file of weights fills an architecture."""
-    strip_prefix: str | None = None
-    """What keys of the weights begin with, such as module.; by default it is detected, and logged."""
-    state_key: str | None = None
-    """Which of several state dicts in the file of weights, such as ema; None: the only one."""
-    allow_untrained: bool = False
-    """Take a function of yours that loads no weights, so that the network is random."""
-    outputs: OutputKind | None = None
-    """What it returns: logits; probabilities, which sum to 1; sigmoid, a probability for each class by itself; or
-    binary, a single output that is that of class 1 of two; or multi_label, labels of which several may be true; or
-    regression, numbers. None: what its configuration says, or else one class is right, in the form that its values for
-    noise have."""
-    output: str | None = None
-    """Which of several outputs holds them, where that is ambiguous: an index, such as 1 for the second, or a key. None:
-    the entry or attribute logits, or the only tensor (batch, classes)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "architecture", locate(self.architecture))
