@@ -1,5 +1,7 @@
 """Networks whose code depends on the memory format of its tensors give what they give in their own."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -8,6 +10,10 @@ from beliefmatch.measurement import TransitionPlan, measure_pair
 from beliefmatch.measurement.run import measure_networks
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.placement import choose_format, is_channels_last, keeps_contiguous, move_to_device
+from beliefmatch.networks.teacher import Teacher
+from beliefmatch.quantization.calibration_inputs import make_calibration_inputs
+from beliefmatch.studies.compress import compress
+from beliefmatch.training import budget
 
 SPEC = InputSpec(shape=(3, 8, 8))
 PIXELS = torch.randint(256, (40, 8, 8, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -83,3 +89,29 @@ def test_kernels_of_five_axes_stay_as_they_are() -> None:
     volumes = nn.Conv3d(1, 2, 3)
     move_to_device(volumes, torch.device("cpu"), torch.float32)
     assert volumes.weight.is_contiguous()
+
+
+class Training(Reading):
+    """Reads its feature map by view() in train mode alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        return self.fc(x.view(len(x), -1) if self.training else x.flatten(1))
+
+
+@pytest.mark.parametrize("student", [Reading("view"), Reading("asserting"), Training("view")])
+def test_compress_takes_them(student: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "ESTIMATE_SECONDS", 0.1)
+    result = compress(
+        Reading("view"), student, shape=SPEC.shape, rounds=1, batch_size=4, recipe="noise", folder=tmp_path / "run"
+    )
+    assert result.result.rounds == 1
+
+
+def test_inputs_of_a_calibration_are_made_of_them() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), Reading("view"))
+    network[2].conv = nn.Conv2d(4, 4, 3, padding=1)
+    made = make_calibration_inputs(Teacher(network, SPEC), count=4, seed=0)
+    assert "refined" in made.by_name
+    assert all(each.is_contiguous() for each in (*made.by_name.values(), made.held_out))
+    assert not keeps_contiguous(network)

@@ -24,7 +24,8 @@ class Clocked:
         self.compiling_pays_from = compiling_pays_from
         self.begun: list[tuple[str, int]] = []
 
-    def begin(self, transfer: Transfer, _fabric: Any, execution: str) -> "Clocked":
+    def begin(self, transfer: Transfer, _fabric: Any, execution: str, *, contiguous: bool) -> "Clocked":
+        assert not contiguous
         self.now += START
         self.done = 0
         self.begun.append((execution, transfer.rounds))

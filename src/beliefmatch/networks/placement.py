@@ -1,5 +1,6 @@
 """Device, type and memory format of networks and their inputs."""
 
+import copy
 import logging
 from typing import Any
 
@@ -66,6 +67,28 @@ def choose_format(network: nn.Module, spec: InputSpec, *, role: str) -> None:
         role,
         why,
     )
+
+
+def keep_what_serves(network: nn.Module, spec: InputSpec, *, role: str) -> None:
+    """Let a network that channels-last memory format makes fail, or differ, keep contiguous tensors.
+
+    Nothing else of it changes: a copy is tried. See `choose_format`.
+
+    Args:
+        network: maps (batch, *spec.shape) to logits.
+        spec: of its inputs.
+        role: what to call it in the log.
+    """
+    if keeps_contiguous(network):
+        return
+    try:
+        tried = copy.deepcopy(network)
+    except Exception:
+        # What cannot be copied is named by the preflight, which copies it too.
+        return
+    choose_format(tried, spec, role=role)
+    if keeps_contiguous(tried):
+        keep_contiguous(network)
 
 
 def _logits(network: nn.Module, inputs: Tensor) -> Tensor:

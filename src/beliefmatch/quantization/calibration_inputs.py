@@ -12,6 +12,7 @@ from beliefmatch.export.check import both_inputs
 from beliefmatch.export.graph import Pixels
 from beliefmatch.networks.examples import Inputs
 from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.networks.placement import keep_what_serves
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.sources.importance_weights import draw_rows
 from beliefmatch.sources.procedural_pool import ProceduralPool, ProceduralPoolState, fill_pool
@@ -65,6 +66,8 @@ def make_calibration_inputs(teacher: Teacher, *, count: int, seed: int) -> Calib
         count: inputs of each kind.
         seed: of all noise.
     """
+    teacher = teacher.copied()
+    keep_what_serves(teacher.module, teacher.spec, role="network")
     source = _source_for(teacher, count)
     fabric = make_fabric("cpu", "32-true")
     rounds = -(-2 * count // MADE_AT_ONCE)
@@ -78,7 +81,7 @@ def make_calibration_inputs(teacher: Teacher, *, count: int, seed: int) -> Calib
     found: dict[CalibrationName, Tensor] = {"noise": noise}
     for name, rows in _rows_of_kinds(source, held):
         kept = first[torch.isin(first, rows)][:count]
-        found[name] = state.pool.read(kept).float()
+        found[name] = _read(state, kept)
     found["weighted"] = _draw(state, first, count)
     return CalibrationInputs(by_name=found, held_out=_draw(state, second, count))
 
@@ -111,4 +114,9 @@ def _rows_of_kinds(source: ProceduralPool, held: int) -> Iterator[tuple[Calibrat
 def _draw(state: ProceduralPoolState, rows: Tensor, count: int) -> Tensor:
     """Draw from these rows by importance, (count, *shape)."""
     probabilities = state.importance.probabilities(state.pool.held, 1.0)[rows]
-    return state.pool.read(rows[draw_rows(probabilities, count, state.random)]).float()
+    return _read(state, rows[draw_rows(probabilities, count, state.random)])
+
+
+def _read(state: ProceduralPoolState, rows: Tensor) -> Tensor:
+    """Read inputs (rows, *shape) in contiguous memory format, which any network takes."""
+    return state.pool.read(rows).float().contiguous()

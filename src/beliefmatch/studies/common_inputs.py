@@ -9,6 +9,7 @@ from beliefmatch.measurement.predictions import BATCH_SIZE, run_pair
 from beliefmatch.measurement.probe import Probe, make_probe
 from beliefmatch.measurement.stored_run import StoredRun
 from beliefmatch.networks.examples import Inputs
+from beliefmatch.networks.placement import keep_what_serves
 from beliefmatch.setting_names import Setting
 from beliefmatch.studies.sweep import Outcome, Row
 from beliefmatch.training.precision import make_fabric
@@ -45,6 +46,7 @@ def agree_on_common_inputs(rows: Sequence[Row[Any]]) -> list[tuple[float | None,
         return [(None,) * len(row.outcomes) for row in rows]
     with torch.random.fork_rng(devices=[]):
         teacher = _stored(finished[0]).load_teacher()
+        keep_what_serves(teacher.module, teacher.spec, role="teacher")
         probe = make_probe(teacher, count=COUNT, fabric=make_fabric("cpu", "32-true"), refining_steps=REFINING_STEPS)
         return [tuple(_agree(each, probe) if each.result else None for each in row.outcomes) for row in rows]
 

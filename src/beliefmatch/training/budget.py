@@ -10,6 +10,7 @@ import torch
 from lightning_fabric import Fabric
 
 from beliefmatch.errors import BeliefMatchError, SettingsError
+from beliefmatch.networks.placement import is_of_memory_format
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.setting_names import Setting
 from beliefmatch.training.execution.base import AbstractExecution
@@ -162,32 +163,41 @@ def time_rounds(transfer: Transfer, options: RunOptions, seconds: float, *, is_w
         return _time_fastest(transfer, options, seconds, is_within=is_within)
     except BeliefMatchError:
         raise
-    except Exception:
+    except Exception as error:
         # What fails in a network of the user's own is put in words where a run fails on it.
         preflight(prepare(transfer, options))
-        raise
+        if not is_of_memory_format(error):
+            raise
+        # In train mode alone: the preflight found that contiguous tensors serve.
+        return _time_fastest(transfer, options, seconds, is_within=is_within, contiguous=True)
 
 
-def _time_fastest(transfer: Transfer, options: RunOptions, seconds: float, *, is_within: bool) -> Timing:
+def _time_fastest(
+    transfer: Transfer, options: RunOptions, seconds: float, *, is_within: bool, contiguous: bool = False
+) -> Timing:
     """Time rounds as a run of so many seconds would do them."""
+
+    def timed(transfer: Transfer, name: ExecutionName) -> tuple[Timing, bool]:
+        return _time_execution(transfer, name, fabric, seconds, is_within=is_within, contiguous=contiguous)
+
     fabric = resolve_fabric(options)
     transfer = with_micro_batch(transfer, options)
     if options.execution != "auto":
-        return _time_execution(transfer, options.execution, fabric, seconds, is_within=is_within)[0]
-    found, compiling_pays = _time_execution(transfer, "captured", fabric, seconds, is_within=is_within)
+        return timed(transfer, options.execution)[0]
+    found, compiling_pays = timed(transfer, "captured")
     if compiling_pays:
         longer = replace(transfer, rounds=found.rounds)
-        found, _ = _time_execution(longer, "auto", fabric, seconds, is_within=is_within)
+        found, _ = timed(longer, "auto")
     return found
 
 
 def _time_execution(
-    transfer: Transfer, name: ExecutionName, fabric: Fabric, seconds: float, *, is_within: bool
+    transfer: Transfer, name: ExecutionName, fabric: Fabric, seconds: float, *, is_within: bool, contiguous: bool
 ) -> tuple[Timing, bool]:
     """Time one way to do rounds; return whether it would pay to compile for as many as were found, too."""
     with fastest_kernels(), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         began = time.perf_counter()
-        execution = begin_rounds(transfer, fabric, name)
+        execution = begin_rounds(transfer, fabric, name, contiguous=contiguous)
         start_seconds = time.perf_counter() - began
         try:
             opening, per_round = _time_rounds(execution, fabric, seconds, is_within=is_within)

@@ -16,7 +16,7 @@ from beliefmatch.log_once import log_once
 from beliefmatch.networks.gradients import INPUTS_WANTED, check_gradient, raise_no_gradient
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.inspection import Inspection
-from beliefmatch.networks.placement import choose_format, is_of_memory_format, keep_contiguous, keeps_contiguous
+from beliefmatch.networks.placement import is_of_memory_format, keep_contiguous
 from beliefmatch.networks.recording import noise_for
 from beliefmatch.networks.state_dicts import as_tensors
 from beliefmatch.networks.teacher import Teacher
@@ -86,12 +86,7 @@ def _is_detached(student: nn.Module, spec: InputSpec) -> bool:
 
 
 def _run_in_some_format(transfer: Transfer, prepared: Prepared) -> None:
-    """Run on copies; a network that channels-last memory format makes fail, or differ, gets contiguous tensors."""
-    for role, network in (("teacher", prepared.teacher.module), ("student", prepared.student)):
-        tried = copy.deepcopy(network)
-        choose_format(tried, transfer.inputs, role=role)
-        if keeps_contiguous(tried):
-            keep_contiguous(network)
+    """Run on copies; where channels-last format makes a network fail in train mode, both keep contiguous ones."""
     try:
         _run_on_copies(transfer, prepared)
     except RuntimeError as error:

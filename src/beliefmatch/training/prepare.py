@@ -14,7 +14,7 @@ from beliefmatch.networks.cost import count_parameters
 from beliefmatch.networks.heads import compute_in_32_bits
 from beliefmatch.networks.inspection import Inspection
 from beliefmatch.networks.pairs import choose_pairs
-from beliefmatch.networks.placement import keep_contiguous, keeps_contiguous
+from beliefmatch.networks.placement import keep_contiguous, keep_what_serves, keeps_contiguous
 from beliefmatch.networks.skipped_modules import find_skipped
 from beliefmatch.networks.taps import TapPair, find_module, why_no_pairs, why_untappable
 from beliefmatch.networks.teacher import Teacher
@@ -94,6 +94,8 @@ def prepare_on(
     if student is None:
         transfer = replace(transfer, student=with_plan(transfer.student, made))
     standardise(frozen, made, inspection)
+    for role, network in (("teacher", frozen.module), ("student", made)):
+        keep_what_serves(network, transfer.inputs, role=role)
     check_batch_fits(transfer, frozen, inspection, fabric, local_batch_size)
     return Prepared(
         transfer=resolve(transfer, frozen, made, inspection),

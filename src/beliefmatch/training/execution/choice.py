@@ -3,6 +3,7 @@
 from lightning_fabric import Fabric
 from torch import nn
 
+from beliefmatch.networks.placement import keep_contiguous
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.training.execution.base import AbstractExecution
 from beliefmatch.training.execution.captured import CapturedExecution
@@ -39,6 +40,7 @@ def begin_rounds(
     *,
     teacher: nn.Module | None = None,
     student: nn.Module | None = None,
+    contiguous: bool = False,
 ) -> AbstractExecution:
     """Prepare a transfer and begin its rounds in memory alone.
 
@@ -48,11 +50,15 @@ def begin_rounds(
         name: how to do the rounds.
         teacher: stands in for the transfer's own.
         student: likewise; moves.
+        contiguous: whether both keep contiguous memory format, which code in train mode may need.
 
     Raises:
         BeliefMatchError: a network does not fit.
     """
     prepared = prepare_on(fabric, transfer, teacher=teacher, student=student)
+    if contiguous:
+        for network in (prepared.teacher.module, prepared.student):
+            keep_contiguous(network)
     state = start(prepared.transfer, prepared.teacher, prepared.student, fabric)
     return choose_execution(name, prepared.transfer, state, prepared.teacher, fabric)
 
