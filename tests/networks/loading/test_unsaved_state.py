@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from beliefmatch import RunOptions, compress, load_model
+from beliefmatch import GivenNetwork, RunOptions, compress, load_model
 from beliefmatch.errors import NetworkError
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.unsaved_state import check_nothing_unsaved, make_again
@@ -123,3 +123,13 @@ def test_no_run_begins_with_such_a_network(tmp_path: Path, role: str) -> None:
             progress=False,
         )
     assert not (tmp_path / "run").exists()
+
+
+def test_a_function_given_in_python_is_no_teacher_then(tmp_path: Path) -> None:
+    weights = tmp_path / "weights.pt"
+    torch.save(Mixing("plain").state_dict(), weights)
+    with pytest.raises(NetworkError, match=r"given in Python: Mixing makes another teacher .* seen, matrix, where"):
+        GivenNetwork.of(functools.partial(Mixing, "plain"), weights=weights).load_inspected(SPEC, role="teacher")
+    torch.save(Mixing("saved").state_dict(), weights)
+    teacher = GivenNetwork.of(functools.partial(Mixing, "saved"), weights=weights)
+    assert teacher.load_inspected(SPEC, role="teacher")[1].num_classes == 5

@@ -20,7 +20,7 @@ from beliefmatch.networks.inspection import Inspection, inspect
 from beliefmatch.networks.loading.base import AbstractOrigin, height_and_width
 from beliefmatch.networks.loading.python_file import copy_network, explain_random, random_tensors
 from beliefmatch.networks.loading.trained import AbstractNetwork
-from beliefmatch.networks.loading.unsaved_state import make_again
+from beliefmatch.networks.loading.unsaved_state import check_nothing_unsaved, make_again
 from beliefmatch.networks.loading.weights import fit_weights, read_weights
 from beliefmatch.networks.output_forms import give_logits
 from beliefmatch.networks.output_kinds import OutputKind, configured_kind
@@ -142,6 +142,8 @@ class GivenNetwork(AbstractNetwork):
     """Which of several state dicts in the file of weights; see `Network.state_key`."""
     module: nn.Module | None = field(default=None, compare=False, repr=False, metadata=IN_MEMORY)
     """The network itself. None: the settings were read from a run folder."""
+    make: Callable[[], nn.Module] | None = field(default=None, compare=False, repr=False, metadata=IN_MEMORY)
+    """The function that made it. None: the network itself was given."""
 
     @classmethod
     def of(
@@ -170,14 +172,23 @@ class GivenNetwork(AbstractNetwork):
             outputs=outputs,
             output=output,
             module=module,
+            make=None if isinstance(given, nn.Module) else given,
         )
 
     def load_inspected(self, spec: InputSpec, *, role: str) -> tuple[nn.Module, Inspection]:
-        """Copy the module, load weights into the copy where a file is named, and inspect it."""
+        """Copy the module, load weights into the copy where a file is named, and inspect it.
+
+        Raises:
+            NetworkError: a function made it, and makes another in every call, whatever weights are loaded; or see
+                `AbstractNetwork.load_inspected`.
+        """
         network = make_given(self.module, self.architecture)
         if self.weights is not None:
             weights = read_weights(self.weights, state_key=self.state_key)
             fit_weights(network, weights, name=str(self.weights))
+        if self.make is not None:
+            again = make_given(make_again(functools.partial(_call, self.make, self.architecture)), self.architecture)
+            check_nothing_unsaved(network, again, spec, name=self.architecture, role=role)
         choose_output(network, self.output)
         kind = self.outputs or configured_kind(getattr(network, "config", None))
         inspection = inspect(network, spec, role=role, outputs=kind)
