@@ -134,3 +134,11 @@ def test_nothing_and_half_labelled_examples_are_refused() -> None:
         gather_examples([(INPUTS[0], 1), (INPUTS[1],)], spec=SPEC)
     with pytest.raises(ExamplesError, match="differ in their shapes"):
         gather_examples([(INPUTS[0], 1), (INPUTS[1, :, :2], 1)], spec=SPEC)
+
+
+def test_items_of_label_and_input_are_refused() -> None:
+    swapped = list(zip(LABELS, INPUTS, strict=True))
+    with pytest.raises(ExamplesError, match=r"an item has shape \(3, 4, 5\), .* give items as \(input, label\)"):
+        gather_examples(swapped, spec=SPEC)
+    with pytest.raises(ExamplesError):
+        gather_examples(DataLoader(TensorDataset(LABELS, INPUTS), batch_size=4), spec=SPEC)

@@ -63,9 +63,7 @@ def gather_examples(given: Any, labels: Any = None, *, spec: InputSpec) -> Abstr
         items = [_split(given[index]) for index in range(len(given))]
         if items and all(inputs.ndim > len(spec.shape) for inputs, _ in items):
             return _join(items, spec)
-        return _join(
-            [(one[None], None if label is None else label.reshape(1, *label.shape[:1])) for one, label in items], spec
-        )
+        return _join([(one[None], None if label is None else _label_of_one(label)) for one, label in items], spec)
     raise WrongTypeError(f"examples are a {type(given).__name__}; {EXPECTED}")
 
 
@@ -110,6 +108,16 @@ def _split(item: Any) -> tuple[Tensor, Tensor | None]:
     else:
         found, label = item, None
     return _tensor(found), None if label is None else _tensor(label)
+
+
+def _label_of_one(label: Tensor) -> Tensor:
+    """Return the label of one item, (), or its labels or numbers, (labels,), as those of a batch of one."""
+    if label.ndim > 1:
+        raise ExamplesError(
+            f"the second part of an item has shape {tuple(label.shape)}, and is its label, a number or one for each "
+            "output: give items as (input, label)"
+        )
+    return label[None]
 
 
 def _join(parts: Iterable[tuple[Tensor, Tensor | None]], spec: InputSpec) -> AbstractExamples:
