@@ -97,10 +97,12 @@ def measure_run(
         are_others = earlier.fingerprint != data.fingerprint
         logger.log(
             logging.WARNING if are_others else logging.INFO,
-            "this measurement replaces the earlier one in %s, which was on %s%s",
+            "this measurement replaces the earlier one in %s, which was on %s%s%s",
             folder.measurement,
             f"{earlier.num_images:,} other examples" if are_others else f"the same {earlier.num_images:,} examples",
             f" of {earlier.images}" if earlier.images else "",
+            # Such as those of a loader that shuffles.
+            ", or on these in another order" if are_others and earlier.num_images == len(data) else "",
         )
     folder.write_measurement(record)
     folder.change_result(
