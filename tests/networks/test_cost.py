@@ -346,6 +346,10 @@ def test_tied_weights_count_once() -> None:
     assert cost.bytes == 4 * (256 + 34)
     network.register_buffer("view", first.weight.detach()[:4])
     assert measure_cost(network, InputSpec(shape=(16,))).bytes == 4 * (256 + 34)
+    # As a program of torch.export holds them.
+    second.weight = nn.Parameter(first.weight.detach())
+    assert second.weight is not first.weight
+    assert measure_cost(network, InputSpec(shape=(16,))).parameters == 256 + 34
 
 
 def test_a_layer_that_is_kept_three_times_has_1152_bytes() -> None:

@@ -72,7 +72,9 @@ def count_parameters(network: nn.Module) -> int:
     steps = sum(layer.num_steps for layer in quantized_layers(network))
     found = (*network.parameters(), *_other_weights(network))
     # Of a sparse one those that it holds, which are its last part.
-    return sum(stored_parts(each)[-1].numel() for each in found) - steps
+    held = [stored_parts(each)[-1] for each in found]
+    distinct = {(each.data_ptr() or id(each), each.numel(), each.dtype): each.numel() for each in held}
+    return sum(distinct.values()) - steps
 
 
 def _other_weights(network: nn.Module) -> Iterator[Tensor]:
