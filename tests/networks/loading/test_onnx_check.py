@@ -15,6 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from beliefmatch import load_model
 from beliefmatch.errors import NetworkError
+from beliefmatch.networks.cost import measure_cost
+from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading import onnx_check, onnx_compatibility
 
 SHAPE = (3, 8, 8)
@@ -102,6 +104,9 @@ OPERATORS: dict[str, tuple[onnx.NodeProto, ...]] = {
         node("AveragePool", "first", out="pooled", kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1),
     ),
     "LRN": (node("LRN", "first", out="normal", size=3),),
+    "MaxPool with auto_pad": (
+        node("MaxPool", "first", out="most", kernel_shape=[2, 2], strides=[2, 2], auto_pad="SAME_UPPER"),
+    ),
 }
 
 
@@ -134,6 +139,23 @@ def test_what_is_taken_computes_what_onnxruntime_does(tmp_path: Path, name: str)
         return
     (expected,) = onnxruntime.InferenceSession(path).run(None, {"input": batch.numpy()})
     torch.testing.assert_close(model(batch), torch.as_tensor(expected), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", [None, "Resize linear half_pixel twice", "Resize nearest asymmetric floor odd"])
+def test_shared_weights_count_once_and_scales_are_none(tmp_path: Path, name: str | None) -> None:
+    """Both convolutions have the same kernel of 81 numbers; the head has 6, and Resize 4 that are no weights."""
+    model = load_model(str(written(tmp_path / "model.onnx", *(OPERATORS[name] if name else ()))))
+    found = measure_cost(model, InputSpec(shape=SHAPE))
+    assert (found.parameters, found.bytes) == (87, 348)
+
+
+def test_equal_weights_of_a_model_that_are_not_shared_count_each(tmp_path: Path) -> None:
+    file = written(tmp_path / "model.onnx")
+    model = onnx.load(file)
+    model.graph.initializer.append(weights("kernel again", 3, 3, 3, 3))
+    model.graph.node[1].input[1] = "kernel again"
+    onnx.save(model, file)
+    assert measure_cost(load_model(str(file)), InputSpec(shape=SHAPE)).parameters == 2 * 81 + 6
 
 
 def test_the_first_operator_that_differs_is_named_as_the_file_has_it(tmp_path: Path) -> None:

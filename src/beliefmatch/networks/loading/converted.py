@@ -17,6 +17,9 @@ from beliefmatch.networks.loading.generated_code import check_generated_code
 from beliefmatch.networks.outputs import OutputHook, logits_of
 from beliefmatch.setting_names import Setting
 
+RESIZES = ("OnnxResize", "OnnxResizeV10")
+"""Classes of onnx2torch: all inputs but the first say how much they enlarge, and are no weights."""
+
 
 class ConvertedProgram(nn.Module):
     """A program as a network in eval mode, which takes batches of any size."""
@@ -55,17 +58,26 @@ class ConvertedProgram(nn.Module):
 
     def constants(self) -> Iterator[Tensor]:
         """Yield arrays of floats that an ONNX model holds beside its layers, such as weights of matrix products."""
-        yield from (each for each in self._held() if each.is_floating_point() and each.numel() > 1)
+        held = self._held()
+        yield from (each for each, is_scale in held if each.is_floating_point() and each.numel() > 1 and not is_scale)
 
     def operands(self) -> Iterator[Tensor]:
-        """Yield what an ONNX model holds to say how its operators work, such as shapes, axes and single factors."""
-        yield from (each for each in self._held() if each.dtype == torch.int64 or each.numel() == 1)
+        """Yield what an ONNX model holds to say how its operators work: shapes, axes, scales and single factors."""
+        held = self._held()
+        yield from (each for each, is_scale in held if each.dtype == torch.int64 or each.numel() == 1 or is_scale)
 
-    def _held(self) -> Iterator[Tensor]:
+    def _held(self) -> Iterator[tuple[Tensor, bool]]:
+        """Yield what an ONNX model holds beside its layers, each with whether it says how much Resize enlarges."""
+        kinds = {name: type(module).__name__ for name, module in self.program.named_modules()}
+        nodes: dict[str, list[fx.Node]] = {}
+        for node in self.program.graph.nodes:
+            nodes.setdefault(str(node.target), []).append(node)
         for name, buffer in self.program.named_buffers():
             holder = name.rpartition(".")[0]
-            if holder == "initializers" or type(self.program.get_submodule(holder)).__name__ == "OnnxConstant":
-                yield buffer
+            if holder == "initializers" or kinds[holder] == "OnnxConstant":
+                uses = [(user, node) for node in (*nodes.get(name, ()), *nodes.get(holder, ())) for user in node.users]
+                resized = [kinds.get(str(user.target)) in RESIZES and user.args[0] is not node for user, node in uses]
+                yield buffer, bool(resized) and all(resized)
 
     def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - as nn.Module has it
         """Return the network in eval mode, as the program was written."""

@@ -12,6 +12,7 @@ from beliefmatch.networks.loading.converted import AbstractProgramFile, Converte
 from beliefmatch.networks.loading.onnx_check import Converted, check_conversion
 from beliefmatch.networks.loading.onnx_compatibility import EXTRA, simplify
 from beliefmatch.networks.loading.onnx_names import OnnxNames, rename
+from beliefmatch.networks.loading.onnx_sharing import share_weights
 from beliefmatch.networks.loading.onnx_sizes import check_num_nodes, check_sizes
 from beliefmatch.networks.loading.packages import quiet, require
 from beliefmatch.networks.loading.suggestions import near_paths
@@ -40,6 +41,7 @@ class OnnxModel(AbstractProgramFile):
         outputs = [output.name for output in model.graph.output]
         named = outputs if "logits" in outputs and len(outputs) > 1 else None
         operators = _operators(program, translated)
+        share_weights(program, translated)
         network = ConvertedProgram(
             program.eval(), batch_size=taken.batch_size, operators=operators, name=self.architecture, outputs=named
         )
@@ -115,7 +117,9 @@ def _convert(model: Any, shape: tuple[int, ...], batch_size: int | None, name: s
 def _failing_operator(model: Any, error: Exception) -> str:
     """Return which operator's own converter fails as the whole conversion did; empty where none does."""
     registry = require("onnx2torch.node_converters.registry", install=EXTRA)
-    graph = require("onnx2torch.onnx_graph", install=EXTRA).OnnxGraph(model.graph)
+    infer = require("onnx2torch.utils.safe_shape_inference", install=EXTRA).safe_shape_inference
+    # Converters of poolings read the shapes between operators.
+    graph = require("onnx2torch.onnx_graph", install=EXTRA).OnnxGraph(infer(model).graph)
     versions = {opset.domain: opset.version for opset in model.opset_import}
     for node in graph.nodes.values():
         version = versions[node.domain]
