@@ -148,7 +148,7 @@ def test_the_card_says_what_is_known_and_what_is_not(exported: Path) -> None:
         "# tiny.py:make_dropout_student, made from tiny.py:make_conv_teacher",
         "without any of the data that the teacher was trained on",
         *(f"| `{name}` | " for name in FILES.values()),
-        "256 fresh pseudo inputs; 150 digits.npz",
+        "256 fresh pseudo inputs; 150 examples of digits.npz",
         "inputs of shape (1, 8, 8): channels first",
         "mean [0.3053] and",
         "It gives 10 logits",
@@ -207,7 +207,7 @@ def test_the_command_says_what_it_wrote(run: Path, images: Path, capsys: pytest.
     for words in (
         "in onnxruntime",
         "model.onnx and the student on 256 fresh pseudo inputs: outputs differ by at most",
-        "150 digits.npz",
+        "150 examples of digits.npz: outputs differ",
         "agreement 100.00 %; accuracy ",
         f"wrote {place / 'model.onnx'}",
     ):

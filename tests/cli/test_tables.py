@@ -1,14 +1,19 @@
 """Tables in the terminal: no number and no name is cut, and headings follow what the outputs predict."""
 
+from dataclasses import replace
+
 import pytest
+import torch
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from beliefmatch.cli import main
 from beliefmatch.cli.eight_bits import describe_8_bits
 from beliefmatch.cli.output import WIDEST, print_table
-from beliefmatch.cli.tables import result_table
-from beliefmatch.runs.schema.export import EightBits
+from beliefmatch.cli.tables import measurement_tables, result_table
+from beliefmatch.measurement import measure_pair
+from beliefmatch.networks.inputs import InputSpec
+from beliefmatch.runs.schema.export import EightBits, FileCheck, describe_checks
 from beliefmatch.runs.schema.measurement import Estimate, NumberMeasurement, NumberScores
 from beliefmatch.runs.schema.task import TaskName
 from results import RESULT
@@ -94,3 +99,23 @@ def test_the_latency_of_8_bits_is_told_with_its_threads(threads: int, words: str
         float_latency=2.0,
     )
     assert describe_8_bits("a.onnx", found, [], num_bytes=1, threads=threads)[-1].endswith(words)
+
+
+@pytest.mark.parametrize("task", ["single_label", "multi_label"])
+def test_classes_and_labels_have_their_names(task: TaskName, capsys: pytest.CaptureFixture[str]) -> None:
+    network, names = torch.nn.Linear(4, 3), ("cat", "a [red] bird", "fish")
+    measured = measure_pair(network, network, InputSpec(shape=(4,)), torch.randn(9, 4), task=task)
+    print_table(measurement_tables(replace(measured, class_names=names))[1])
+    written = capsys.readouterr().out
+    assert all(f" {number} {name} " in written for number, name in enumerate(names))
+    print_table(measurement_tables(measured)[1])
+    assert " 2 " in capsys.readouterr().out
+
+
+def test_real_examples_are_those_of_a_file() -> None:
+    pseudo = FileCheck(
+        name="fresh pseudo inputs", num_examples=256, largest_logit=1.0, max_logit_difference=0.0, agreement=1.0
+    )
+    images = replace(pseudo, name="test.npz", num_examples=1200)
+    assert describe_checks(pseudo, None) == [("256 fresh pseudo inputs", pseudo)]
+    assert describe_checks(pseudo, images)[1] == ("1,200 examples of test.npz", images)

@@ -10,25 +10,24 @@ if TYPE_CHECKING:
 
 
 def describe_8_bits(
-    name: str, found: "EightBits", checks: "Sequence[FileCheck]", *, num_bytes: int, threads: int
+    name: str, found: "EightBits", checks: "Sequence[tuple[str, FileCheck]]", *, num_bytes: int, threads: int
 ) -> list[str]:
     """Return what was found, in words: agreement, what stayed in 32 bits, size and latency.
 
     Args:
         name: of the file.
         found: how it was quantised.
-        checks: what it was compared on.
+        checks: what it was compared on, from `describe_checks`.
         num_bytes: of the file.
         threads: that latencies were measured with.
     """
     lines = []
-    for check in checks:
+    for examples, check in checks:
         accuracy = ""
         if check.accuracy is not None and check.student_accuracy is not None:
             accuracy = f"; accuracy {percent(check.accuracy)}, in 32 bits {percent(check.student_accuracy)}"
         lines.append(
-            f"{name} gives {percent(check.agreement)} of {check.num_examples} {check.name} the class of the network in "
-            f"32 bits{accuracy}"
+            f"{name} gives {percent(check.agreement)} of {examples} the class of the network in 32 bits{accuracy}"
         )
     if found.keep_float:
         kept = ", ".join(found.keep_float)

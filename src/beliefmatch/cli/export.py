@@ -124,20 +124,21 @@ def _print_export(exported: "Exported", display: Display) -> None:
         print_json({**files, **asdict(exported.export)})
     elif display == "full":
         from beliefmatch.cli.tables import export_table, percent
+        from beliefmatch.runs.schema.export import describe_checks
 
         export = exported.export
         print_table(export_table(export))
-        checks = (export.pseudo, *([export.images] if export.images else []))
+        checks = describe_checks(export.pseudo, export.images)
         if export.in_8_bits is not None:
             from beliefmatch.cli.eight_bits import describe_8_bits
 
             num_bytes, threads = export.student.bytes or 0, export.threads
             lines = describe_8_bits(exported.file.name, export.in_8_bits, checks, num_bytes=num_bytes, threads=threads)
             print_text("\n".join(lines))
-        for check in checks if export.in_8_bits is None else ():
+        for examples, check in checks if export.in_8_bits is None else ():
             accuracy = "" if check.accuracy is None else f"; accuracy {percent(check.accuracy)}"
             print_text(
-                f"{exported.file.name} and the student on {check.num_examples} {check.name}: outputs differ by at most "
+                f"{exported.file.name} and the student on {examples}: outputs differ by at most "
                 f"{check.max_logit_difference:.2g} (of {check.largest_logit:.3g}), agreement "
                 f"{percent(check.agreement)}{accuracy}"
             )

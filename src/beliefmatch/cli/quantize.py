@@ -125,9 +125,10 @@ def _sentences(quantized: "Quantized") -> list[str]:
     """Return what was found, in words."""
     from beliefmatch.cli.eight_bits import describe_8_bits
     from beliefmatch.quantization.export import eight_bits_of
+    from beliefmatch.runs.schema.export import describe_checks
 
     found = quantized.quantization
-    checks = (found.pseudo, *([found.images] if found.images else []))
+    checks = describe_checks(found.pseudo, found.images)
     described = eight_bits_of(found)
     return [
         *describe_8_bits(quantized.file.name, described, checks, num_bytes=found.bytes, threads=found.threads),

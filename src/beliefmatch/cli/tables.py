@@ -141,7 +141,8 @@ def measurement_tables(measurement: Measurement) -> list[Table]:
     tables = [_overall(measurement)]
     if measurement.numbers is not None:
         return [*tables, _outputs(measurement.numbers)]
-    tables.append(_classes(measurement.classes, "class" if measurement.labels is None else "label"))
+    what = "class" if measurement.labels is None else "label"
+    tables.append(_classes(measurement.classes, what, measurement.class_names))
     if measurement.confusion is not None and len(measurement.confusion) <= MAX_CLASSES:
         tables.append(_confusion(measurement.confusion))
     return tables
@@ -171,13 +172,14 @@ def _outputs(numbers: NumberMeasurement) -> Table:
     return table
 
 
-def _classes(classes: Sequence[ClassScores], what: str) -> Table:
+def _classes(classes: Sequence[ClassScores], what: str, names: Sequence[str] | None) -> Table:
     table = Table(title=f"by {what}", title_justify="left")
     for heading in (what, "examples", "teacher accuracy, %", "student accuracy, %", "agreement, %"):
         table.add_column(heading, justify="right")
     for each in classes:
         estimates = (each.teacher_accuracy, each.student_accuracy, each.agreement)
-        table.add_row(str(each.number), str(each.num_images), *(interval(estimate) for estimate in estimates))
+        name = f"{each.number} {names[each.number]}" if names else str(each.number)
+        table.add_row(name, str(each.num_images), *(interval(estimate) for estimate in estimates))
     return table
 
 

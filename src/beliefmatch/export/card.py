@@ -28,7 +28,7 @@ from beliefmatch.recipes.stored import read_transfer
 from beliefmatch.runs.atomic import write_bytes
 from beliefmatch.runs.folder import RunFolder
 from beliefmatch.runs.reading import MAX_BYTES, hash_file, read_bytes
-from beliefmatch.runs.schema.export import Export, FileCheck
+from beliefmatch.runs.schema.export import Export, FileCheck, describe_checks
 from beliefmatch.runs.schema.measurement import INTERVALS, LABEL_TITLES, NUMBER_TITLES
 from beliefmatch.runs.schema.task import TaskName
 from beliefmatch.setting_names import Setting
@@ -145,9 +145,9 @@ class File:
         return FORMATS[check_format(self.export.format)]
 
     @property
-    def checks(self) -> list[FileCheck]:
-        """What it was compared on."""
-        return [check for check in (self.export.pseudo, self.export.images) if check is not None]
+    def checks(self) -> list[tuple[str, FileCheck]]:
+        """What it was compared on, in words, and what was found."""
+        return describe_checks(self.export.pseudo, self.export.images)
 
     @property
     def code(self) -> str:

@@ -55,6 +55,17 @@ class FileCheck:
         )
 
 
+def describe_checks(pseudo: FileCheck, images: FileCheck | None) -> list[tuple[str, FileCheck]]:
+    """Return what a file was compared on in words, such as "90 examples of test.npz", each with what was found.
+
+    Args:
+        pseudo: check on pseudo inputs, whose name says what they are.
+        images: check on real examples, whose name is that of their file. None: none were given.
+    """
+    real = [] if images is None else [(f"{images.num_examples:,} examples of {images.name}", images)]
+    return [(f"{pseudo.num_examples:,} {pseudo.name}", pseudo), *real]
+
+
 @dataclass(frozen=True, kw_only=True)
 class EightBits:
     """How an exported file was quantised to 8 bits, and what the same student is in 32."""
