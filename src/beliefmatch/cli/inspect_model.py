@@ -134,12 +134,13 @@ def _describe(teacher: "Teacher") -> list[tuple[str, str]]:
     from beliefmatch.runs.schema.task import OUTPUT_WORDS
 
     found = teacher.inspection
+    num_norms = len(found.batch_norms)
     gradient = "yes" if found.why_no_gradient is None else f"no: {found.why_no_gradient}"
     return [
         (OUTPUT_WORDS[found.task], f"{teacher.num_classes}"),
         ("outputs", found.outputs if teacher.task.knows_classes else f"of {teacher.task.description}"),
         ("last layer", f"{found.head or type(teacher.module).__name__}" if found.head is not None else "not found"),
-        ("batch-norm", f"{len(found.batch_norms)} layers with running statistics"),
+        ("batch-norm", f"{num_norms} layer{'' if num_norms == 1 else 's'} with running statistics"),
         ("gradient", f"{gradient} (of the outputs to the inputs, which all recipes but a few need)"),
     ]
 

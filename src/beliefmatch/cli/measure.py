@@ -78,8 +78,8 @@ def measure(
         transition_steps: Gradient steps from each example to each other class.
         transition_seed: Of the choice of examples.
         transition_memory: MiB that the activations of one batch of walks may take. Default: 128 on a CPU, else 4096.
-        class_names: Name of each class in their order, for the report; or one text file with a name a line. Default:
-            those in the teacher's own configuration (id2label).
+        class_names: Name of each class or label in their order, for tables and report; or one text file with a name a
+            line. Default: those in the teacher's own configuration (id2label).
         accelerator: Kind of device.
         out: JSON file for all numbers, besides what goes into a run's folder.
         trust_code: Import a Python file that the run folder names as one of its networks, file.py:function. It may do
