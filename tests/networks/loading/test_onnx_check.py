@@ -149,6 +149,22 @@ def test_shared_weights_count_once_and_scales_are_none(tmp_path: Path, name: str
     assert (found.parameters, found.bytes) == (87, 348)
 
 
+def test_a_matrix_that_is_shared_in_several_layouts_counts_once(tmp_path: Path) -> None:
+    """A head of 6 numbers, then its transpose, then itself again, as a constant and in layers."""
+    file = written(tmp_path / "model.onnx")
+    model = onnx.load(file)
+    model.graph.node[-1].output[0], model.graph.node[-1].name = "low", "their low"
+    model.graph.node.append(node("Gemm", "low", "head", out="high", transB=1))
+    model.graph.node.append(node("Gemm", "high", "head", out="output"))
+    onnx.save(model, file)
+    network = load_model(str(file))
+    found = measure_cost(network, InputSpec(shape=SHAPE))
+    assert (found.parameters, found.bytes) == (87, 348)
+    batch = torch.rand(4, *SHAPE)
+    (expected,) = onnxruntime.InferenceSession(file).run(None, {"input": batch.numpy()})
+    torch.testing.assert_close(network(batch), torch.as_tensor(expected), atol=1e-4, rtol=1e-4)
+
+
 def test_equal_weights_of_a_model_that_are_not_shared_count_each(tmp_path: Path) -> None:
     file = written(tmp_path / "model.onnx")
     model = onnx.load(file)

@@ -17,10 +17,12 @@ from torch import Tensor, nn
 
 from beliefmatch import load_model
 from beliefmatch.errors import NetworkError
+from beliefmatch.networks.cost import measure_cost
 from beliefmatch.networks.gradients import check_gradient
 from beliefmatch.networks.inputs import InputSpec
 from beliefmatch.networks.loading.converted import ConvertedProgram
 from beliefmatch.networks.loading.network import Network, make_network
+from beliefmatch.networks.placement import move_to_device
 from beliefmatch.training.run_settings import fingerprint
 
 BATCH = {0: torch.export.Dim("batch", max=1024)}
@@ -97,6 +99,17 @@ def test_a_program_of_a_fixed_batch_passes_others_in_pieces(tmp_path: Path) -> N
         (network(second) * weights).sum().backward()
         torch.testing.assert_close(program(first), network(second), atol=1e-6, rtol=1e-5)
         torch.testing.assert_close(first.grad, second.grad, atol=1e-6, rtol=1e-5)
+
+
+def test_tied_weights_of_a_program_stay_tied(tmp_path: Path) -> None:
+    network = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(2)), nn.Flatten(), nn.Linear(192, 5)).eval()
+    network[1].weight, spec = network[0].weight, InputSpec(shape=(3, 8, 8))
+    program = load_model(str(export(network, tmp_path / "program.pt2", 3, 8, 8)))
+    expected = 81 + 3 + 3 + 192 * 5 + 5
+    for each in (program, copy.deepcopy(program)):
+        move_to_device(each, torch.device("cpu"), torch.float32)
+        found = measure_cost(each, spec)
+        assert (found.parameters, found.bytes) == (expected, 4 * expected)
 
 
 def test_a_program_tells_its_inputs_and_stays_as_it_is(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ class ConvertedProgram(nn.Module):
         check_generated_code(program, name=name)
         # Its weights stay as they are, so that a gradient is one to its input.
         self.program = program.requires_grad_(requires_grad=False)
+        _tie_parameters(self.program)
         self.batch_size = batch_size
         self.operators = dict(operators)
         self.outputs = outputs
@@ -125,6 +126,15 @@ class ConvertedProgram(nn.Module):
         if self.output_name is not None:
             output = OutputHook(output=self.output_name)(self, (), output)
         return logits_of(output, network="the program", batch_size=batch_size)
+
+
+def _tie_parameters(program: nn.Module) -> None:
+    """Let parameters of one memory be one, so that they stay so in copies and in other memory formats."""
+    kept: dict[object, nn.Parameter] = {}
+    for module in program.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            key = parameter.data_ptr() or id(parameter), parameter.shape, parameter.stride(), parameter.dtype
+            setattr(module, name, kept.setdefault(key, parameter))
 
 
 @dataclass(frozen=True, kw_only=True)

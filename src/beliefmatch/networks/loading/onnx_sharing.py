@@ -23,23 +23,32 @@ def share_weights(program: fx.GraphModule, model: Any) -> None:
     uses = Counter(name for node in model.graph.node for name in set(node.input))
     arrays = {each.name: each for each in model.graph.initializer if uses[each.name] > 1}
     called = [node for node in program.graph.nodes if node.op == "call_module"]
-    kept: dict[str, list[nn.Parameter]] = {}
-    for node, operator in zip(called, model.graph.node, strict=True):
-        for name in arrays.keys() & set(operator.input):
-            values = torch.from_numpy(to_array(arrays[name]).copy())
-            _share(program.get_submodule(str(node.target)), values, kept.setdefault(name, []))
+    shared = [
+        (node, name, torch.from_numpy(to_array(arrays[name]).copy()))
+        for node, operator in zip(called, model.graph.node, strict=True)
+        for name in sorted(arrays.keys() & set(operator.input))
+    ]
+    kept: dict[str, list[Tensor]] = {name: [] for name in arrays}
+    for node, name, values in shared:
+        constants = [each.target for each in node.all_input_nodes if each.op == "get_attr"]
+        kept[name] += [held for each in constants if _holds(held := program.get_buffer(str(each)), values)]
+    for node, name, values in shared:
+        _share(program.get_submodule(str(node.target)), values, kept[name])
 
 
-def _share(module: nn.Module, values: Tensor, kept: list[nn.Parameter]) -> None:
-    """Let parameters of a module that hold an array be those that are kept, or keep them."""
+def _share(module: nn.Module, values: Tensor, kept: list[Tensor]) -> None:
+    """Let parameters of a module that hold an array be those that are kept, or use their memory, or keep them."""
     for name, parameter in list(module.named_parameters(recurse=False)):
         if not _holds(parameter, values):
             continue
         same = [each for each in kept if each.shape == parameter.shape and torch.equal(each, parameter)]
-        if same:
+        if same and isinstance(same[0], nn.Parameter):
             setattr(module, name, same[0])
-        else:
-            kept.append(parameter)
+            continue
+        if kept:
+            # What is no matrix has one layout.
+            parameter.data = same[0].data if same else kept[0].data.T
+        kept.append(parameter)
 
 
 def _holds(parameter: Tensor, values: Tensor) -> bool:
