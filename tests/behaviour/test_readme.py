@@ -142,6 +142,40 @@ def test_measure_report_quantize_and_export_as_commands(tmp_path: Path, monkeypa
     assert (tmp_path / "runs" / "wrn" / "model.onnx").is_file()
 
 
+SMALLER = {
+    "wide_resnet_40_2=wrn_40_2.pt": "wide_resnet_16_1=student.pt",
+    "wide_resnet_40_2": "convnet_4",
+    "wide_resnet_16_1": "convnet_2",
+    "teacher.pt": "convnet.pt",
+    "10": "0.001",
+}
+"""Words of the comparison and the reproduction, and what a test has time for."""
+IN_BRIEF = {
+    "compare": ("--batch-size", "4"),
+    "reproduce": ("--pairs", "16-1:16-1", "--rounds-fraction", "0.0000125", "--batch-size", "2"),
+}
+"""What a test adds to them."""
+
+
+@pytest.mark.long
+def test_compare_and_reproduce_as_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, file in (("convnet_4", "convnet.pt"), ("wide_resnet_16_1", "student.pt")):
+        torch.save(make_network(name, in_channels=3, num_classes=10).state_dict(), file)
+    random = np.random.default_rng(0)
+    for name, count in (("test", 8), ("train", 2000)):
+        images = random.integers(0, 256, (count, 32, 32, 3), np.uint8)
+        np.savez(f"{name}.npz", images=images, labels=np.arange(count) % 10)
+    words = [each for each in commands_of(ROOT / "README.md") if each[0] in IN_BRIEF]
+    assert {each[0] for each in words} == set(IN_BRIEF)
+    for name, *flags in words:
+        seeds = flags.index("--seeds")
+        brief = [SMALLER.get(flag, flag) for flag in (*flags[: seeds + 2], *flags[seeds + 4 :])]
+        folder = ("--folder", f"runs/{name}")
+        assert main([name, *brief, *IN_BRIEF[name], *folder, "--accelerator", "cpu"]) == 0, name
+        assert list((tmp_path / "runs" / name).glob("table.*"))
+
+
 def test_every_link_to_a_file_leads_somewhere() -> None:
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)|src=\"([^\"]+)\"", README)
     for target in (first or second for first, second in links):
