@@ -82,7 +82,7 @@ def test_all_rows_of_a_table_have_as_many_cells_as_its_heading(card: str) -> Non
 
 def test_numbers_stand_where_they_belong(card: str) -> None:
     for line in (
-        r"| `a\|b.onnx` | ONNX | pixels, uint8 | 12,345 | 1,234 inputs\|of mine; 1,234 digits.npz |"
+        r"| `a\|b.onnx` | ONNX | pixels, uint8 | 12,345 | 1,234 inputs\|of mine; 1,234 examples of digits.npz |"
         " 1e-05 of 7; 1e-05 of 7 | 100.00 %; 100.00 % |",
         "| MACs | not measured | 99 |",
         r"| latency, onnxruntime, `a\|b.onnx` | not measured | 2 ms |",

@@ -77,7 +77,7 @@ def test_a_trace_does_not_tell_where_sources_lie() -> None:
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        (FixedBatch(), r"turns the size of the batch into a number, as len\(x\) does and x.shape\[0\] does not;"),
+        (FixedBatch(), r"holds the size of the batch as a number, as len\(x\) is one and x.shape\[0\] is not;"),
         (Distances(), "batches of some sizes are computed otherwise than others, as torch.cdist does above 25 rows;"),
         (Deciding(), "Could not guard on data-dependent"),
     ],

@@ -113,7 +113,7 @@ def _explain(error: Exception) -> str:
     if "Constraints violated" not in str(error):
         return first_line(error)
     if "specialized it to be a constant" in str(error):
-        return "its code turns the size of the batch into a number, as len(x) does and x.shape[0] does not"
+        return "its file or its code holds the size of the batch as a number, as len(x) is one and x.shape[0] is not"
     return "batches of some sizes are computed otherwise than others, as torch.cdist does above 25 rows"
 
 
