@@ -9,7 +9,7 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 LIBRARIES = {
     *("labelled.py", "machine.py", "mnist_teachers.py", "tasks.py"),
-    *("trust_judging.py", "trust_maps.py", "trust_tasks.py"),
+    *("trust_eight_bits.py", "trust_judging.py", "trust_maps.py", "trust_parts.py", "trust_tasks.py"),
 }
 """What benchmarks share."""
 NAMES = [path.name for path in sorted(BENCHMARKS.glob("*.py")) if path.name not in LIBRARIES]

@@ -13,6 +13,7 @@ from beliefmatch.networks.placement import choose_format, is_channels_last, keep
 from beliefmatch.networks.teacher import Teacher
 from beliefmatch.quantization.calibration_inputs import make_calibration_inputs
 from beliefmatch.studies.compress import compress
+from beliefmatch.studies.compression_plan import FEW_TO_TIME
 from beliefmatch.training import budget
 
 SPEC = InputSpec(shape=(3, 8, 8))
@@ -99,13 +100,23 @@ class Training(Reading):
         return self.fc(x.view(len(x), -1) if self.training else x.flatten(1))
 
 
+NUM_TIMED = FEW_TO_TIME + 1
+"""Rounds of which some are timed before the first."""
+
+
 @pytest.mark.parametrize("student", [Reading("view"), Reading("asserting"), Training("view")])
 def test_compress_takes_them(student: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "ESTIMATE_SECONDS", 0.1)
     result = compress(
-        Reading("view"), student, shape=SPEC.shape, rounds=1, batch_size=4, recipe="noise", folder=tmp_path / "run"
+        Reading("view"),
+        student,
+        shape=SPEC.shape,
+        rounds=NUM_TIMED,
+        batch_size=4,
+        recipe="noise",
+        folder=tmp_path / "run",
     )
-    assert result.result.rounds == 1
+    assert result.result.rounds == NUM_TIMED
 
 
 def test_inputs_of_a_calibration_are_made_of_them() -> None:

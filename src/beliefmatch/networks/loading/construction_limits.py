@@ -15,7 +15,7 @@ from beliefmatch.memory import check_memory, free_memory
 
 MAX_MODULES = 5000
 """Modules of a network. Those of timm have 1,800 at most."""
-MAX_SHOWN = 100
+MAX_CHARACTERS = 100
 """Characters of a name in a message."""
 
 
@@ -29,7 +29,7 @@ def limited_construction(architecture: str) -> Iterator[None]:
     Raises:
         NetworkError: it is too large.
     """
-    counter = _Counter(architecture=architecture[:MAX_SHOWN], free=free_memory())
+    counter = _Counter(architecture=architecture[:MAX_CHARACTERS], free=free_memory())
     handles = [
         hooks.register_module_module_registration_hook(counter.count_module),
         hooks.register_module_parameter_registration_hook(counter.count_parameter),

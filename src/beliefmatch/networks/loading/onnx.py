@@ -12,8 +12,8 @@ from beliefmatch.networks.loading.converted import AbstractProgramFile, Converte
 from beliefmatch.networks.loading.onnx_check import Converted, check_conversion
 from beliefmatch.networks.loading.onnx_compatibility import EXTRA, simplify
 from beliefmatch.networks.loading.onnx_names import OnnxNames, rename
-from beliefmatch.networks.loading.onnx_sharing import share_weights
 from beliefmatch.networks.loading.onnx_sizes import check_num_nodes, check_sizes
+from beliefmatch.networks.loading.onnx_tied_weights import tie_weights
 from beliefmatch.networks.loading.packages import quiet, require
 from beliefmatch.networks.loading.suggestions import near_paths
 from beliefmatch.networks.unsupported import SCIKIT_LEARN, SEVERAL_INPUTS, TOKENS
@@ -41,7 +41,7 @@ class OnnxModel(AbstractProgramFile):
         outputs = [output.name for output in model.graph.output]
         named = outputs if "logits" in outputs and len(outputs) > 1 else None
         operators = _operators(program, translated)
-        share_weights(program, translated)
+        tie_weights(program, translated)
         network = ConvertedProgram(
             program.eval(), batch_size=taken.batch_size, operators=operators, name=self.architecture, outputs=named
         )

@@ -10,7 +10,7 @@ from beliefmatch.networks.loading.onnx_compatibility import EXTRA
 from beliefmatch.networks.loading.packages import require
 
 
-def share_weights(program: fx.GraphModule, model: Any) -> None:
+def tie_weights(program: fx.GraphModule, model: Any) -> None:
     """Let modules hold one parameter, in place, where the operators that they were converted from share an array.
 
     The converter gives a copy to each, so that shared weights would count several times.
