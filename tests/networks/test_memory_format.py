@@ -119,6 +119,13 @@ def test_compress_takes_them(student: nn.Module, tmp_path: Path, monkeypatch: py
     assert result.result.rounds == NUM_TIMED
 
 
+def test_their_layout_is_found_before_rounds_are_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "ESTIMATE_SECONDS", 0.1)
+    monkeypatch.setattr(budget, "is_of_memory_format", lambda _: False)
+    how = {"rounds": NUM_TIMED, "batch_size": 4, "recipe": "noise"}
+    compress(Reading("view"), Reading("view"), shape=SPEC.shape, folder=tmp_path / "run", **how)
+
+
 def test_inputs_of_a_calibration_are_made_of_them() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), Reading("view"))
     network[2].conv = nn.Conv2d(4, 4, 3, padding=1)
