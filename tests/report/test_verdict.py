@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from beliefmatch.cli import main
+from beliefmatch.report.commands import on_folder
 from beliefmatch.report.elements import Verdict
 from beliefmatch.report.groups import group_runs
 from beliefmatch.report.runs import Run, read_runs
@@ -92,6 +93,8 @@ def test_networks_that_were_given_in_python_go_on_there(run: Run) -> None:
     given = named(run, "given in Python: LeNet5")
     assert judge(given).command.startswith("result.export('my run/student.onnx')")
     assert judge(unmeasured(given)).command.startswith("result.measure(examples)")
+    where = on_folder("measure", given, ("--images", "test.npz", "--transition", "200"))
+    assert where.startswith("result.measure(examples, transition=bm.measurement.TransitionPlan(num_images=200))")
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,15 @@ def test_the_result_is_measured_reported_and_exported(tmp_path: Path) -> None:
         result.export("student")
 
 
+def test_the_mean_transition_error_is_measured_where_it_is_asked_for() -> None:
+    result = compressed()
+    inputs, labels = torch.randn(40, *SHAPE), torch.arange(40) % 10
+    assert result.measure((inputs, labels)).transition is None
+    plan = bm.measurement.TransitionPlan(num_images=2, num_steps=2)
+    assert result.measure((inputs, labels), transition=plan).transition is not None
+    assert "Mean transition error" in " ".join(result.report().read_text().split())
+
+
 def test_repr_is_short_and_html_is_a_table() -> None:
     result = compressed()
     assert repr(result) == "Compression('given in Python: make_plain_conv', 210 of 426 parameters, folder='run')"

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import PurePath
 
 from beliefmatch.report.runs import Run
@@ -33,8 +34,10 @@ def on_folder(command: str, run: Run, flags: Sequence[str]) -> str:
     """Return a command on a run folder, or a line of Python for networks that were given there."""
     names = [run.settings.get(f"{network}.architecture", "") for network in ("teacher", "student")]
     if any(name.startswith(GIVEN) for name in names):
-        call = f"export({str(run.path / 'student.onnx')!r})" if command == "export" else "measure(examples)"
-        return f"result.{call}  # result is what beliefmatch.compress returned"
+        count = dict(pairwise(flags)).get("--transition")
+        plan = f", transition=bm.measurement.TransitionPlan(num_images={count})" if count else ""
+        calls = {"export": f"export({str(run.path / 'student.onnx')!r})", "measure": f"measure(examples{plan})"}
+        return f"result.{calls[command]}  # result is what bm.compress returned"
     trust = ("--trust-code",) if any(map(is_code, names)) else ()
     return shlex.join((PROGRAM, command, str(run.path), *flags, *trust))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import jinja2
 
 from beliefmatch.report.collapses import alarms
+from beliefmatch.report.commands import GIVEN
 from beliefmatch.report.confidence import confidence_section
 from beliefmatch.report.elements import Part, Section
 from beliefmatch.report.exports import exports_section
@@ -104,8 +105,9 @@ def _title(groups: Sequence[Group]) -> str:
     if len(pairs) > 1:
         return f"{len(groups)} transfers side by side"
     teacher, student = next(iter(pairs))
-    # Where a file of the user's own lies is left out.
-    return f"From {teacher.rpartition('/')[2]} to {student.rpartition('/')[2]}"
+    # Where a file of the user's own lies is left out, and that a network came from no file.
+    first, second = (name.removeprefix(GIVEN).rpartition("/")[2] for name in (teacher, student))
+    return f"From {first} to {second}"
 
 
 def _notes(groups: Sequence[Group]) -> list[str]:

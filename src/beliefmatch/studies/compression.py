@@ -18,6 +18,7 @@ from beliefmatch.log_once import each_message_once
 from beliefmatch.measurement.agreement import Measurement
 from beliefmatch.measurement.run import measure_run
 from beliefmatch.measurement.stored_run import StoredRun
+from beliefmatch.measurement.transition import TransitionPlan
 from beliefmatch.networks.loading.given import GivenNetworks
 from beliefmatch.quantization.export import export_in_8_bits
 from beliefmatch.report.page import write_report
@@ -82,6 +83,7 @@ class Compression:
         batch_size: int = 100,
         resize: bool = False,
         class_names: Sequence[str] | None = None,
+        transition: TransitionPlan | None = None,
     ) -> Measurement:
         """Measure teacher and student on examples that training never saw, and write it into the run folder.
 
@@ -93,6 +95,8 @@ class Compression:
             batch_size: examples at a time.
             resize: whether images of another size than the networks take are resized; otherwise they are refused.
             class_names: one for each class, for the report. Default: those in the teacher's own configuration.
+            transition: how to walk for the mean transition error, which takes far longer than all else. Default: not
+                at all.
 
         Raises:
             BeliefMatchError: the examples cannot be read, or do not fit the networks.
@@ -106,6 +110,7 @@ class Compression:
             batch_size=batch_size,
             resize=resize,
             class_names=class_names,
+            transition=transition,
             trust_code=self._trusted,
             given=self.given,
         )
