@@ -73,8 +73,12 @@ def count_parameters(network: nn.Module) -> int:
     found = (*network.parameters(), *_other_weights(network))
     # Of a sparse one those that it holds, which are its last part.
     held = [stored_parts(each)[-1] for each in found]
-    distinct = {(each.data_ptr() or id(each), each.numel(), each.dtype): each.numel() for each in held}
-    return sum(distinct.values()) - steps
+    return sum(each.numel() for each in _distinct(held)) - steps
+
+
+def _distinct(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Return tensors, of those that are tied one each."""
+    return list({(each.data_ptr() or id(each), each.numel(), each.dtype): each for each in tensors}.values())
 
 
 def _other_weights(network: nn.Module) -> Iterator[Tensor]:
@@ -113,9 +117,8 @@ def _count_bytes(network: nn.Module) -> int:
     ]
     kept += [each for module in network.modules() for each in _packed_in(module)]
     tensors = [each for each in kept if each.data_ptr() not in left_out]
-    distinct = {(each.data_ptr() or id(each), each.numel(), each.dtype): each for each in tensors}
     shared: dict[int, list[Tensor]] = {}
-    for each in distinct.values():
+    for each in _distinct(tensors):
         shared.setdefault(each.untyped_storage().data_ptr() or id(each), []).append(each)
     return sum(
         min(group[0].untyped_storage().nbytes(), sum(each.numel() * each.element_size() for each in group))
